@@ -1,0 +1,73 @@
+"""Named parts (adapters, detectors, extractors, CAMs, ...): built-in ones and third parties' entry points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar
+
+from fer_au.errors import UnknownNameError
+
+T = TypeVar("T")
+
+
+def near_names(name: str, known: Iterable[str], limit: int = 5) -> str:
+    """Say which known names a user may have meant, or all of them if there are few or none is near."""
+    names = sorted(known)
+    close = get_close_matches(name, names, n=limit, cutoff=0.5)
+    if close:
+        return "did you mean " + " or ".join(close) + "?"
+    shown = ", ".join(names[:20])
+    return f"known: {shown}" + (", ..." if len(names) > 20 else "")
+
+
+class Registry(Generic[T]):
+    """A mapping from names to parts of one kind.
+
+    Args:
+        kind: What the parts are, for messages: ``"landmark extractor"``.
+        group: Entry-point group through which other packages add parts: ``"fer_au.extractors"``.
+    """
+
+    def __init__(self, kind: str, group: str) -> None:
+        self.kind = kind
+        self.group = group
+        self._entries: dict[str, T] = {}
+        self._entry_points_loaded = False
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Decorate a part to add it under ``name``; a second part of that name is an error."""
+
+        def add(entry: T) -> T:
+            if name in self._entries:
+                raise ValueError(f"{self.kind} {name!r} is registered twice")
+            self._entries[name] = entry
+            return entry
+
+        return add
+
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        self._load_entry_points()
+        return sorted(self._entries)
+
+    def get(self, name: str) -> T:
+        """The part of that name.
+
+        Raises:
+            UnknownNameError: There is none; the message lists near names.
+        """
+        if name not in self._entries:
+            self._load_entry_points()
+        if name not in self._entries:
+            raise UnknownNameError(f"unknown {self.kind} {name!r}; {near_names(name, self._entries)}")
+        return self._entries[name]
+
+    def _load_entry_points(self) -> None:
+        if self._entry_points_loaded:
+            return
+        self._entry_points_loaded = True
+        for point in entry_points(group=self.group):
+            if point.name not in self._entries:
+                self._entries[point.name] = point.load()
