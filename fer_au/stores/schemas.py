@@ -1,0 +1,75 @@
+"""What the columns of each store are. A store's ``schema`` attribute is ``fer_au.<kind>/<version>``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+class FaceStatus(IntEnum):
+    """Column ``status`` of ``faces.h5``."""
+
+    OK = 0
+    WHOLE_IMAGE = 1  # no face found: the whole picture was taken, as align.on_missing says
+    REJECTED = 2  # no crop; data is empty
+
+
+class LandmarkStatus(IntEnum):
+    """Column ``status`` of ``landmarks.h5``."""
+
+    OK = 0
+    NO_FACE = 1  # the face row was rejected: there is no crop
+    NOT_FOUND = 2  # the extractor found no points; they are NaN
+
+
+@dataclass(frozen=True)
+class Schema:
+    """A kind of store.
+
+    Attributes:
+        kind: ``faces``, ``landmarks``, ...
+        version: Raised when a reader of the old form would misread the new one.
+        columns: Required columns, name -> (numpy kind letters allowed, row shape; -1 stands for any size).
+        ragged: Whether rows of bytes are held in the flat column ``data``, bounded by ``offset`` (rows + 1).
+        open_columns: Whether further columns may appear (their names and shapes depend on the data).
+    """
+
+    kind: str
+    version: int
+    columns: dict[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
+    ragged: bool = False
+    open_columns: bool = False
+
+    @property
+    def name(self) -> str:
+        """The value of the ``schema`` attribute."""
+        return f"fer_au.{self.kind}/{self.version}"
+
+
+_ID = {"id": ("S", ())}
+
+SCHEMAS: dict[str, Schema] = {
+    schema.kind: schema
+    for schema in (
+        Schema("annotations", 1, _ID, open_columns=True),
+        Schema("truth", 1, _ID, open_columns=True),
+        Schema(
+            "faces",
+            1,
+            {
+                **_ID,
+                "matrix": ("f", (2, 3)),
+                "box": ("f", (4,)),
+                "score": ("f", ()),
+                "detector": ("S", ()),
+                "status": ("u", ()),
+            },
+            ragged=True,
+            open_columns=True,
+        ),
+        Schema("landmarks", 1, {**_ID, "points": ("f", (68, 2)), "score": ("f", ()), "status": ("u", ())}),
+        Schema("heatmaps", 1, {**_ID, "map": ("u", (-1, -1)), "valid": ("b", ())}),
+        Schema("evaluation", 1, {**_ID, "label": ("S", ()), "probabilities": ("f", (-1,))}, open_columns=True),
+        Schema("shard", 1, {"key": ("u", (32,))}, open_columns=True),
+    )
+}
