@@ -1,6 +1,7 @@
 """One ordered parallel map for every stage: local processes, one thread each, progress on a terminal or in log lines.
 
-The number of workers is environment (``FER_AU_WORKERS``), never a parameter: it must not change a result or invalidate a stage.
+The number of workers is environment (``FER_AU_WORKERS``), never a parameter: it must not change a result or
+invalidate a stage.
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ class Progress:
 
     def __enter__(self) -> Progress:
         if self.total and sys.stderr.isatty():
-            self._bar = tqdm(total=self.total, desc=self.label, unit="item")
+            self._bar = tqdm[None](total=self.total, desc=self.label, unit="item")
         return self
 
     def advance(self, count: int) -> None:

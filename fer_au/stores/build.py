@@ -31,7 +31,8 @@ class Item:
 class Operation(Protocol):
     """A picklable function from payloads to columns, one row each, in order.
 
-    A fault of one item is encoded in its row (``status``, ``detail``), never raised. ``data`` columns come packed by ``pack_ragged``.
+    A fault of one item is encoded in its row (``status``, ``detail``), never raised. Rows of bytes are packed by
+    ``pack_ragged``.
     """
 
     @property
@@ -52,11 +53,12 @@ class Operation(Protocol):
 def compute_rows(items: Sequence[Item], operation: Operation, *, shard_rows: int = SHARD_ROWS) -> Columns:
     """All rows of ``items``, from the shard cache where it has them.
 
-    Missing rows are computed in shards of ``shard_rows``; every finished shard is kept at once, so a killed run loses at most
-    one shard per worker. Items with equal keys are computed once.
+    Missing rows are computed in shards of ``shard_rows``; every finished shard is kept at once, so a killed run loses
+    at most one shard per worker. Items with equal keys are computed once.
 
     Returns:
-        The operation's columns, one row per item, in the items' order: the same whatever was cached and however many workers ran.
+        The operation's columns, one row per item, in the items' order: the same whatever was cached and however many
+        workers ran.
     """
     cache = ShardCache(operation.fingerprint)
     first_of = {item.key: item for item in reversed(items)}

@@ -1,8 +1,9 @@
 """The content-addressed shard cache: rows computed once, by anyone, kept outside DVC's outputs.
 
-A row's address is the sha256 of the item's bytes under the fingerprint of the operation. Rows are kept in shards: sealed stores
-that are written whole and named by their own sha256, so that a killed run leaves only complete shards, a duplicate is harmless and
-no lock is needed. ``FER_AU_CACHE`` names the folder (a shared disk, say); default ``.fer_au/cache``.
+A row's address is the sha256 of the item's bytes under the fingerprint of the operation. Rows are kept in shards:
+sealed stores that are written whole and named by their own sha256, so that a killed run leaves only complete shards,
+a duplicate is harmless and no lock is needed.
+``FER_AU_CACHE`` names the folder (a shared disk, say); default ``.fer_au/cache``.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The bytes of a store: a 512-byte user block that seals one deterministic HDF5 file.
 
-Layout: the user block is an ASCII line ``fer_au store sha256=<hex>`` padded with zeros; the hash covers every byte after the
-block and is checked before HDF5 parses anything. Columns are contiguous datasets created in one order, without times, so equal
-inputs give equal bytes. ``content_sha256`` hashes the columns themselves and is therefore independent of the HDF5 version;
-``_blocks`` holds one sha256 per ``BLOCK_ROWS`` rows, so that damage is located.
+Layout: the user block is an ASCII line ``fer_au store sha256=<hex>`` padded with zeros; the hash covers every byte
+after the block and is checked before HDF5 parses anything. Columns are contiguous datasets created in one order,
+without times, so equal inputs give equal bytes. ``content_sha256`` hashes the columns themselves and is therefore
+independent of the HDF5 version; ``_blocks`` holds one sha256 per ``BLOCK_ROWS`` rows, so that damage is located.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import numpy as np
 from fer_au.errors import StoreError
 from fer_au.stores.format import BLOCK_ROWS, BLOCKS, Array, block_digests, check_seal, content_digest, offset_name
 from fer_au.stores.schemas import SCHEMAS
-from fer_au.stores.writer import check_columns
+from fer_au.stores.writer import Attribute, check_columns
 
 _RESERVED = ("schema", "fingerprint", "content_sha256", "fer_au_version", "rows")
 
@@ -30,9 +30,7 @@ class Store:
         attributes: The further attributes.
     """
 
-    def __init__(
-        self, path: Path, schema: str, attributes: dict[str, str | int | float], names: tuple[str, ...]
-    ) -> None:
+    def __init__(self, path: Path, schema: str, attributes: dict[str, Attribute], names: tuple[str, ...]) -> None:
         self.path = path
         self.schema = schema
         self.fingerprint = str(attributes["fingerprint"])
@@ -105,7 +103,7 @@ class Store:
     def ragged(self, row: int, column: str = "data") -> bytes:
         """The bytes of one row of a ragged column (``data`` with ``offset``, ``context`` with ``context_offset``)."""
         bounds = self[offset_name(column)]
-        return self[column][int(bounds[row]) : int(bounds[row + 1])].tobytes()  # type: ignore[call-overload]
+        return self[column][int(bounds[row]) : int(bounds[row + 1])].tobytes()
 
     def verify(self) -> list[str]:
         """Recompute every checksum inside the store.
@@ -154,7 +152,7 @@ def _dataset_names(file: h5py.File, path: Path) -> list[str]:
     return names
 
 
-def _plain(value: object) -> str | int | float:
+def _plain(value: object) -> Attribute:
     if isinstance(value, np.generic):
         value = value.item()
     return value if isinstance(value, str | int | float) else str(value)

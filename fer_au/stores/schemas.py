@@ -46,7 +46,7 @@ class Schema:
         return f"fer_au.{self.kind}/{self.version}"
 
 
-_ID = {"id": ("S", ())}
+_ID: dict[str, tuple[str, tuple[int, ...]]] = {"id": ("S", ())}
 
 SCHEMAS: dict[str, Schema] = {
     schema.kind: schema

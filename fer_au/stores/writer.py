@@ -66,7 +66,7 @@ def check_columns(schema: Schema, columns: Mapping[str, Array], where: str) -> i
 
 def _check_length(columns: Mapping[str, Array], name: str, rows: int, where: str) -> None:
     bounds = columns.get(offset_name(name))
-    if bounds is not None and (len(bounds) == 0 or int(bounds[-1]) != len(columns[name])):  # type: ignore[call-overload]
+    if bounds is not None and (len(bounds) == 0 or int(bounds[-1]) != len(columns[name])):
         raise StoreError(f"{where}: column {name!r} does not end where {offset_name(name)!r} says")
     expected = rows + 1 if name == "offset" or name.endswith("_offset") else rows
     if bounds is None and len(columns[name]) != expected:

@@ -1,0 +1,207 @@
+"""Configuration of models and their training: ``train``, ``evaluate``, ``experiments``, ``cross``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PositiveInt, field_validator
+
+from fer_au.config.loading import PARAMS, StrictModel, entry, load_section, read_params, validate
+from fer_au.errors import ConfigError
+from fer_au.registry import near_names
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+class ModelConfig(StrictModel):
+    """The ``model`` of an experiment.
+
+    Attributes:
+        backbone: A timm model's name.
+        head: The classifier on its last feature map.
+        output_stride: Input pixels per cell of the last feature map, where the backbone supports it.
+        large_maps: Run the last two stages at stride 1, as the AU-cue paper does.
+        in_chans: Channels of the input: 3 (RGB) or 1 (grey).
+    """
+
+    backbone: str
+    head: str = "gap"
+    output_stride: Literal[4, 8, 16, 32] | None = None
+    large_maps: bool = False
+    in_chans: Literal[1, 3] = 3
+
+
+class GuidanceConfig(StrictModel):
+    """One entry of ``guidance``: pull the attention of some layers to a cue.
+
+    Attributes:
+        cue: Where to look.
+        loss: How the distance is measured.
+        layers: Feature layers, by number or ``last`` or ``all``; their terms are averaged.
+        weight: The paper's lambda.
+        codebook: Overrides ``heatmaps.codebook``; maps are then rendered from the landmarks.
+        geometry: Overrides ``heatmaps.geometry``, likewise.
+        start_epoch: First epoch (0-based) in which the term counts.
+        end_epoch: First epoch in which it no longer does.
+    """
+
+    cue: str = "au"
+    loss: str = "cosine"
+    layers: tuple[str, ...] = ("last",)
+    weight: NonNegative = 1.0
+    codebook: str | None = None
+    geometry: Literal["paper", "corrected"] | None = None
+    start_epoch: Annotated[int, Field(ge=0)] = 0
+    end_epoch: PositiveInt | None = None
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _layer_names(cls, value: object) -> object:
+        items = value if isinstance(value, list | tuple) else [value]
+        if not items:
+            raise ValueError("at least one layer is needed")
+        return tuple(str(item) for item in items)
+
+
+class OptimizerConfig(StrictModel):
+    """``train.optimizer``."""
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    lr: Annotated[float, Field(gt=0)] = 0.05
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    nesterov: bool = True
+    weight_decay: NonNegative = 5e-4
+
+
+class ScheduleConfig(StrictModel):
+    """``train.schedule``: the learning rate over epochs, after a linear warm-up."""
+
+    name: Literal["cosine", "step", "constant"] = "cosine"
+    warmup_epochs: NonNegative = 1.0
+    step_epochs: PositiveInt = 4
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.9
+
+
+class AugmentConfig(StrictModel):
+    """``train.augment``: geometry moves image and map together, the rest touches the image alone.
+
+    Attributes:
+        flip: Probability of mirroring.
+        rotate: Largest rotation, degrees.
+        scale: Range of the zoom factor.
+        shift: Largest shift, as a share of the side.
+        brightness: Largest relative change; likewise ``contrast`` and ``saturation``.
+        grayscale: Probability.
+        erase: Probability of erasing one random rectangle.
+    """
+
+    flip: Probability = 0.5
+    rotate: Annotated[float, Field(ge=0, le=180)] = 8.0
+    scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.9, 1.15)
+    shift: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    brightness: NonNegative = 0.3
+    contrast: NonNegative = 0.3
+    saturation: NonNegative = 0.3
+    grayscale: Probability = 0.1
+    erase: Probability = 0.2
+
+
+class TrainConfig(StrictModel):
+    """Section ``train``: shared settings, which an experiment's own ``train`` may override key by key."""
+
+    epochs: PositiveInt = 8
+    batch_size: PositiveInt = 64
+    image_size: Annotated[int, Field(ge=16, le=1024)] = 112
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    augment: AugmentConfig = AugmentConfig()
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    class_weights: Literal["none", "balanced"] = "none"
+    select_on: Literal["valid", "test"] = "valid"
+    clip_grad: Annotated[float, Field(gt=0)] | None = None
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+
+class EvaluateConfig(StrictModel):
+    """Section ``evaluate``.
+
+    Attributes:
+        split: Which images are scored.
+        cams: CAM methods.
+        attention_layers: Feature layers whose attention is scored: ``all`` or a list.
+        moved: Score the attention on randomly moved images, too.
+        faithfulness_images: Images for the deletion and insertion curves; 0 for none.
+        batch_size: Images per forward pass.
+    """
+
+    split: Literal["train", "valid", "test"] = "test"
+    cams: tuple[str, ...] = ("native", "gradcam", "layercam")
+    attention_layers: Literal["all"] | tuple[str, ...] = "all"
+    moved: bool = True
+    faithfulness_images: Annotated[int, Field(ge=0)] = 64
+    batch_size: PositiveInt = 64
+
+
+class ExperimentConfig(StrictModel):
+    """One entry of ``experiments``.
+
+    Attributes:
+        dataset: Key of the data set.
+        seed: Of weights, order and augmentation.
+        base: Experiment whose weights it starts from; ``none`` for none.
+        model: What is trained.
+        guidance: What its attention is pulled to; empty is a vanilla classifier.
+        train: Overrides of the section ``train``.
+        group: Experiments of one group are repeats; the report gives their mean and deviation.
+        fold: The data set's fold that becomes ``test``.
+    """
+
+    dataset: str
+    seed: int = 0
+    base: str = "none"
+    model: ModelConfig
+    guidance: tuple[GuidanceConfig, ...] = ()
+    train: dict[str, Any] = Field(default_factory=dict)
+    group: str | None = None
+    fold: int | None = None
+
+
+class CrossConfig(StrictModel):
+    """One entry of ``cross``: score an experiment's model on another data set."""
+
+    experiment: str
+    dataset: str
+
+
+def load_experiment(name: str, path: Path = PARAMS) -> tuple[ExperimentConfig, TrainConfig]:
+    """One experiment with its own training settings.
+
+    Raises:
+        ConfigError: A bad key or value, or a data set or base that params.yaml doesn't have.
+    """
+    params = read_params(path)
+    experiment = validate(ExperimentConfig, entry("experiments", name, path), f"experiments.{name}", path)
+    where = f"{path}: experiments.{name}"
+    if experiment.dataset not in (params.get("datasets") or {}):
+        known = near_names(experiment.dataset, params.get("datasets") or {})
+        raise ConfigError(f"{where}.dataset: no data set {experiment.dataset!r}; {known}")
+    if experiment.base != "none" and experiment.base not in params["experiments"]:
+        raise ConfigError(
+            f"{where}.base: no experiment {experiment.base!r}; {near_names(experiment.base, params['experiments'])}"
+        )
+    load_section("train", TrainConfig, path)
+    merged = merge(params.get("train") or {}, experiment.train)
+    return experiment, validate(TrainConfig, merged, f"experiments.{name}.train", path)
+
+
+def merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    """Overlay nested mappings key by key; anything else is replaced."""
+    merged = dict(base)
+    for key, value in override.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
