@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
 
@@ -129,11 +129,11 @@ class Progress:
         self.total = total
         self.done = 0
         self._start = self._last = time.monotonic()
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[NoReturn] | None = None
 
     def __enter__(self) -> Progress:
         if self.total and sys.stderr.isatty():
-            self._bar = tqdm[None](total=self.total, desc=self.label, unit="item")
+            self._bar = tqdm(total=self.total, desc=self.label, unit="item")
         return self
 
     def advance(self, count: int) -> None:

@@ -1,0 +1,21 @@
+"""Stage ``align``: detect and align the faces of a data set; ``python stages/align.py NAME``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from fer_au.config.data import AlignConfig
+from fer_au.config.loading import entry, load_section
+from fer_au.faces import align_dataset
+from fer_au.stage import stage_main
+
+
+def main(name: str) -> None:
+    """Align data set ``name``."""
+    root = Path(str(entry("datasets", name).get("root", "")))
+    align_dataset(load_section("align", AlignConfig), Path("data") / name, root)
+
+
+if __name__ == "__main__":
+    sys.exit(stage_main(main, __doc__))

@@ -1,0 +1,27 @@
+"""Stage ``cross``: score an experiment's model on another data set; ``python stages/cross.py NAME``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from fer_au.config.experiments import CrossConfig, EvaluateConfig
+from fer_au.config.loading import load_entry, load_section
+from fer_au.evaluation import evaluate_experiment
+from fer_au.stage import stage_main
+
+
+def main(name: str) -> None:
+    """Evaluate as entry ``name`` of ``cross`` says."""
+    cross = load_entry("cross", name, CrossConfig)
+    evaluate_experiment(
+        load_section("evaluate", EvaluateConfig),
+        dataset_dir=Path("data") / cross.dataset,
+        model_dir=Path("models") / cross.experiment,
+        metrics_path=Path("metrics/cross") / f"{name}.json",
+        store_path=None,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(stage_main(main, __doc__))

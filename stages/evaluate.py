@@ -1,0 +1,27 @@
+"""Stage ``evaluate``: score one experiment; ``python stages/evaluate.py NAME``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from fer_au.config.experiments import EvaluateConfig, load_experiment
+from fer_au.config.loading import load_section
+from fer_au.evaluation import evaluate_experiment
+from fer_au.stage import stage_main
+
+
+def main(name: str) -> None:
+    """Evaluate experiment ``name`` on its own data set."""
+    experiment, _ = load_experiment(name)
+    evaluate_experiment(
+        load_section("evaluate", EvaluateConfig),
+        dataset_dir=Path("data") / experiment.dataset,
+        model_dir=Path("models") / name,
+        metrics_path=Path("metrics") / f"{name}.json",
+        store_path=Path("evaluation") / f"{name}.h5",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(stage_main(main, __doc__))

@@ -1,0 +1,20 @@
+"""Stage ``landmarks``: extract the 68 points of every crop; ``python stages/landmarks.py NAME``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from fer_au.config.data import LandmarksConfig
+from fer_au.config.loading import load_section
+from fer_au.landmarks import extract_dataset
+from fer_au.stage import stage_main
+
+
+def main(name: str) -> None:
+    """Extract the landmarks of data set ``name``."""
+    extract_dataset(load_section("landmarks", LandmarksConfig), Path("data") / name)
+
+
+if __name__ == "__main__":
+    sys.exit(stage_main(main, __doc__))
