@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from fer_au.stores.build import Item as Item
     from fer_au.stores.build import Operation as Operation
     from fer_au.stores.build import compute_rows as compute_rows
-    from fer_au.stores.fingerprint import fingerprint as fingerprint
+    from fer_au.stores.fingerprints import fingerprint as fingerprint
     from fer_au.stores.reader import Store as Store
     from fer_au.stores.schemas import FaceStatus as FaceStatus
     from fer_au.stores.schemas import LandmarkStatus as LandmarkStatus
@@ -28,7 +28,7 @@ __getattr__, __all__ = lazy_exports(
         "Store": ".reader",
         "compute_rows": ".build",
         "encode_ids": ".writer",
-        "fingerprint": ".fingerprint",
+        "fingerprint": ".fingerprints",
         "pack_ragged": ".writer",
         "write_store": ".writer",
     },

@@ -42,7 +42,7 @@ class Operation(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """sha256 of everything that decides the result, see ``stores.fingerprint``."""
+        """sha256 of everything that decides the result, see ``stores.fingerprints``."""
         ...
 
     def __call__(self, payloads: Sequence[Any]) -> Mapping[str, Array]:

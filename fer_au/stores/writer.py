@@ -136,7 +136,7 @@ def write_store(
         path: The output; replaced as a whole, under a lock of its own.
         schema: Kind of store: ``"faces"``, ``"landmarks"``, ...
         columns: Name -> array with one entry per row (``data`` and ``offset`` for rows of bytes, see ``pack_ragged``).
-        fingerprint: What decided the content, see ``stores.fingerprint``.
+        fingerprint: What decided the content, see ``stores.fingerprints``.
         attributes: Further attributes. No times, host names or absolute paths: they would change the bytes.
 
     Raises:
