@@ -1,0 +1,63 @@
+"""What a map score means: the same score of maps that nobody had to learn, through the same grid.
+
+A coarse layer can't draw a fine map: a perfect 4x4 attention scores about .80 against AU maps. So each reference
+is reduced to the layer's own grid and brought up again, exactly as that layer's attention is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_au.cam.maps import resize_maps
+from fer_au.evaluation.arrays import FloatArray, to_numpy
+
+
+def through_grid(maps: NDArray[Any], grid: tuple[int, int]) -> FloatArray:
+    """Maps as a layer of that grid could at best draw them: down to (or up to) its grid, and back.
+
+    Args:
+        maps: (N, S, S) on the comparison grid.
+        grid: (h, w) of the layer.
+
+    Returns:
+        (N, S, S) on the comparison grid.
+    """
+    import torch
+
+    tensor = torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32))
+    return to_numpy(resize_maps(resize_maps(tensor, grid), (maps.shape[1], maps.shape[2])))
+
+
+def blank_maps(count: int, size: int) -> FloatArray:
+    """All-ones maps (count, size, size): attention that looks everywhere alike."""
+    return np.ones((count, size, size))
+
+
+def mean_maps(targets: NDArray[Any], labels: Sequence[str], valid: NDArray[np.bool_]) -> dict[str, FloatArray]:
+    """Mean target of each class: the map of a model that knows the class and never looks at the image.
+
+    Args:
+        targets: (N, S, S) of the TRAINING split, so that no test image's map enters its own baseline.
+        labels: N labels.
+        valid: (N,) whether the target is real.
+
+    Returns:
+        Label -> (S, S), of the labels with a valid target.
+    """
+    names = np.asarray(labels, dtype=object)
+    means = {}
+    for label in dict.fromkeys(labels):
+        own = (names == label) & valid
+        if own.any():
+            means[label] = np.asarray(targets[own], dtype=np.float64).mean(axis=0)
+    return means
+
+
+def class_mean_maps(means: dict[str, FloatArray], labels: Sequence[str], size: int) -> FloatArray:
+    """The map that each image's TRUE class has in ``mean_maps``; (N, size, size), NaN where the class has none."""
+    missing = np.full((size, size), np.nan)
+    return np.stack([means.get(label, missing) for label in labels]) if labels else np.zeros((0, size, size))

@@ -1,0 +1,102 @@
+"""Does the model need what its map shows? Deletion and insertion curves (Petsiuk et al., RISE, BMVC 2018)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
+from torch import Tensor
+
+from fer_au.cam.maps import resize_maps
+from fer_au.evaluation.arrays import FloatArray, to_numpy
+
+_BLUR_SHARE = 1 / 16  # sigma of the insertion canvas per image side: features go, light and colour stay
+
+
+@dataclass(frozen=True)
+class Faithfulness:
+    """Areas under the two curves, per image, in [0, 1].
+
+    Attributes:
+        deletion: (N,) mean probability while the map's strongest pixels are replaced first; lower is more faithful.
+        insertion: (N,) mean probability while they are put back first; higher is more faithful.
+    """
+
+    deletion: FloatArray
+    insertion: FloatArray
+
+
+@torch.no_grad()
+def deletion_insertion(
+    probabilities: Callable[[Tensor], Tensor], images: Tensor, maps: Tensor, *, steps: int = 8, batch_size: int = 64
+) -> Faithfulness:
+    """Deletion and insertion areas of the class that the model predicts on the whole image.
+
+    Pixels are ranked by the map; after share k/steps of them, k = 0..steps, the probability is read and the curve
+    is integrated by trapezes. Deleted pixels become 0, the mean colour of a normalised image; the insertion
+    canvas is the blurred image, as in the paper.
+
+    Args:
+        probabilities: (B, C, H, W) images -> (B, classes) probabilities.
+        images: (N, C, H, W) normalised images.
+        maps: (N, h, w) maps on any grid; brought to the image's size.
+        steps: Number of equal steps; the cost is about 2 * steps forward passes per image.
+        batch_size: Images per forward pass.
+
+    Returns:
+        One pair of areas per image; an empty pair for no images.
+
+    Raises:
+        ValueError: ``steps`` is below 1.
+    """
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1: got {steps}")
+    deletion, insertion = [], []
+    per_batch = max(1, batch_size // (steps + 1))
+    for start in range(0, len(images), per_batch):
+        part = images[start : start + per_batch].float()
+        rank = _rank_of_pixels(resize_maps(maps[start : start + per_batch].float(), (part.shape[2], part.shape[3])))
+        target = probabilities(part).argmax(dim=1)
+        deletion.append(_area(probabilities, part, torch.zeros_like(part), rank, target, steps))
+        insertion.append(_area(probabilities, _blur(part), part, rank, target, steps))
+    if not deletion:
+        return Faithfulness(to_numpy(torch.zeros(0)), to_numpy(torch.zeros(0)))
+    return Faithfulness(to_numpy(torch.cat(deletion)), to_numpy(torch.cat(insertion)))
+
+
+def _rank_of_pixels(maps: Tensor) -> Tensor:
+    """Rank of every pixel from the strongest, as a share in [0, 1); (N, 1, H, W). Ties go in raster order."""
+    flat = maps.flatten(1)
+    order = flat.argsort(dim=1, descending=True, stable=True)
+    rank = torch.empty_like(flat)
+    positions = torch.arange(flat.shape[1], device=flat.device, dtype=flat.dtype).expand_as(flat)
+    rank.scatter_(1, order, positions / flat.shape[1])
+    return rank.view_as(maps)[:, None]
+
+
+def _area(
+    probabilities: Callable[[Tensor], Tensor], start: Tensor, end: Tensor, rank: Tensor, target: Tensor, steps: int
+) -> Tensor:
+    """Area under the target's probability while the best-ranked pixels of ``start`` turn into those of ``end``."""
+    shares = torch.arange(steps + 1, device=start.device, dtype=rank.dtype) / steps
+    changed = torch.cat([torch.where(rank < share, end, start) for share in shares])
+    scores = probabilities(changed).float().view(steps + 1, len(start), -1)
+    curve = scores.gather(2, target.expand(steps + 1, -1)[..., None])[..., 0]
+    return torch.trapezoid(curve, dx=1 / steps, dim=0)
+
+
+def _blur(images: Tensor) -> Tensor:
+    """Gaussian blur with mirrored borders."""
+    side = min(images.shape[-2:])
+    sigma = side * _BLUR_SHARE
+    radius = min(math.ceil(3 * sigma), side - 1)
+    offsets = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
+    kernel = torch.exp(-0.5 * (offsets / max(sigma, 1e-6)) ** 2)
+    kernel = kernel / kernel.sum()
+    channels = images.shape[1]
+    padded = F.pad(images, [radius] * 4, mode="reflect")
+    rows = F.conv2d(padded, kernel.view(1, 1, 1, -1).expand(channels, 1, 1, -1), groups=channels)
+    return F.conv2d(rows, kernel.view(1, 1, -1, 1).expand(channels, 1, -1, 1), groups=channels)

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap as scipy_bootstrap
+
+from fer_au.evaluation import paired_bootstrap
+from fer_au.evaluation.aggregate import macro_mean
+
+
+def test_difference_and_interval_equal_scipys_percentile_bootstrap(rng):
+    a, b = rng.random(120), rng.random(120) - 0.05
+    found = paired_bootstrap(a, b, n=20_000, seed=1)
+    expected = scipy_bootstrap((a - b,), np.mean, n_resamples=20_000, method="percentile", rng=2).confidence_interval
+    assert found.difference == pytest.approx(a.mean() - b.mean())
+    assert found.low == pytest.approx(expected.low, abs=0.003)
+    assert found.high == pytest.approx(expected.high, abs=0.003)
+    assert found.n == 120
+
+
+def test_equal_models_are_called_different_in_about_one_trial_of_twenty():
+    rng = np.random.default_rng(3)
+    trials = 400
+    pairs = (rng.normal(size=(2, 60)) for _ in range(trials))
+    false_alarms = sum(paired_bootstrap(a, b, n=600, seed=k).p < 0.05 for k, (a, b) in enumerate(pairs))
+    assert 0.02 < false_alarms / trials < 0.10
+
+
+def test_the_interval_holds_the_true_difference_in_about_nineteen_trials_of_twenty():
+    rng = np.random.default_rng(4)
+    hits = 0
+    for k in range(400):
+        shared = rng.normal(size=60)
+        found = paired_bootstrap(shared + 0.3 + rng.normal(size=60), shared, n=600, seed=k)
+        hits += found.low <= 0.3 <= found.high
+    assert 0.90 < hits / 400 < 0.985
+
+
+def test_pairing_finds_a_difference_that_hides_between_images(rng):
+    difficulty = rng.normal(0, 5, 80)
+    better = difficulty + 0.2 + rng.normal(0, 0.1, 80)
+    assert paired_bootstrap(better, difficulty).p < 0.001
+    assert paired_bootstrap(better, rng.permutation(difficulty)).p > 0.1
+
+
+def test_swapping_the_models_turns_the_sign(rng):
+    a, b = rng.random(50), rng.random(50)
+    one, other = paired_bootstrap(a, b, seed=5), paired_bootstrap(b, a, seed=5)
+    assert one.difference == -other.difference
+    assert one.low == pytest.approx(-other.high)
+    assert one.p == pytest.approx(other.p)
+
+
+def test_identical_scores_have_p_one():
+    scores = np.tile([0.0, 1.0], 30)
+    found = paired_bootstrap(scores, scores)
+    assert (found.difference, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_the_seed_alone_decides_the_draw(rng):
+    a, b = rng.random(40), rng.random(40)
+    assert paired_bootstrap(a, b, seed=1) == paired_bootstrap(a, b, seed=1)
+    assert paired_bootstrap(a, b, seed=1) != paired_bootstrap(a, b, seed=2)
+
+
+def test_pairs_with_an_undefined_score_are_left_out(rng):
+    a, b = rng.random(30), rng.random(30)
+    holes_a, holes_b = np.append(a, [np.nan, 1.0]), np.append(b, [0.0, np.nan])
+    assert paired_bootstrap(holes_a, holes_b, seed=1) == paired_bootstrap(a, b, seed=1)
+    empty = paired_bootstrap(np.full(3, np.nan), np.zeros(3))
+    assert empty.n == 0
+    assert math.isnan(empty.p)
+
+
+def test_strata_make_it_a_test_of_the_macro_mean(rng):
+    labels = ["anger"] * 50 + ["fear"] * 5
+    a, b = rng.random(55), rng.random(55)
+    a[50:] += 1
+    found = paired_bootstrap(a, b, strata=labels)
+    assert found.difference == pytest.approx(macro_mean(a, labels) - macro_mean(b, labels))
+    assert found.low < found.difference < found.high
+
+
+def test_large_splits_are_resampled_in_bounded_pieces(rng):
+    a, b = rng.random(9000), rng.random(9000)
+    found = paired_bootstrap(a, b, n=1000)
+    standard_error = (a - b).std() / np.sqrt(9000)
+    assert (found.high - found.low) / 3.92 == pytest.approx(standard_error, rel=0.15)
+
+
+def test_lengths_must_match():
+    with pytest.raises(ValueError, match="differ in length"):
+        paired_bootstrap(np.zeros(3), np.zeros(4))
