@@ -1,0 +1,88 @@
+"""Attention maps as numbers: made of features, shifted, scaled and resized; batched, differentiable, in float32.
+
+Every function leaves autocast: a cosine of bfloat16 maps is wrong in the third decimal.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+# A range below this share of the largest magnitude is float32 rounding, not a map.
+_CONSTANT = 1e-6
+
+
+def channel_mean(features: Tensor) -> Tensor:
+    """Attention of a feature layer: the mean over channels (Belharbi et al., FG 2024).
+
+    Args:
+        features: (N, c, h, w), any floating type.
+
+    Returns:
+        (N, h, w) float32; signed if the features are.
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        return features.float().mean(1)
+
+
+def shift_non_negative(maps: Tensor) -> Tensor:
+    """The one rule for signed maps: where a map's minimum is below 0, subtract it; leave others as they are.
+
+    A cosine with a non-negative cue needs a non-negative map, and a rectified layer's offset from 0 carries meaning.
+    This is how the AU-cue paper scores attention.
+
+    Args:
+        maps: (N, h, w).
+
+    Returns:
+        (N, h, w) float32, >= 0.
+    """
+    with torch.autocast(maps.device.type, enabled=False):
+        values = maps.float()
+        return values - values.amin((-2, -1), keepdim=True).clamp(max=0)
+
+
+def min_max(maps: Tensor) -> Tensor:
+    """Scale each map to [0, 1] by its own minimum and maximum; a constant map becomes 0.
+
+    Args:
+        maps: (N, h, w).
+
+    Returns:
+        (N, h, w) float32; neither values nor gradients are NaN for finite input.
+    """
+    with torch.autocast(maps.device.type, enabled=False):
+        values = maps.float()
+        low = values.amin((-2, -1), keepdim=True)
+        high = values.amax((-2, -1), keepdim=True)
+        extent = high - low
+        constant = extent <= _CONSTANT * torch.maximum(low.abs(), high.abs())
+        scaled = (values - low) / torch.where(constant, torch.ones_like(extent), extent)
+        return torch.where(constant, torch.zeros_like(scaled), scaled)
+
+
+def resize_maps(maps: Tensor, size: int | tuple[int, int]) -> Tensor:
+    """Resample maps so that every point keeps its place in the image: pixel centres are half-integers on each grid.
+
+    Enlarging is bilinear; shrinking averages over the larger cells (antialiasing). Both use ``align_corners=False``.
+    The AU-cue paper's code combines antialiasing with ``align_corners=True``, which moves content towards the corner.
+
+    Args:
+        maps: (N, h, w) or (N, k, h, w).
+        size: New rows and columns; one number for both.
+
+    Returns:
+        (N, rows, columns) or (N, k, rows, columns) float32.
+    """
+    rows, columns = (size, size) if isinstance(size, int) else size
+    with torch.autocast(maps.device.type, enabled=False):
+        values = maps.float()
+        if values.shape[-2:] == (rows, columns):
+            return values
+        shrinks = rows < values.shape[-2] or columns < values.shape[-1]
+        planes = values.unsqueeze(1) if values.ndim == 3 else values
+        resized = functional.interpolate(
+            planes, size=(rows, columns), mode="bilinear", align_corners=False, antialias=shrinks
+        )
+        return resized.squeeze(1) if values.ndim == 3 else resized

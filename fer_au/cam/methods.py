@@ -1,0 +1,44 @@
+"""The built-in CAM methods.
+
+With a GAP-linear head of class weights w they have closed forms, which the tests check: Grad-CAM is ReLU(CAM) up to
+scale, LayerCAM is the sum over c of ReLU(w_c) A_c.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from fer_au.cam.registry import CAMS, CamInput
+
+
+@CAMS.register("native")
+def native(batch: CamInput) -> Tensor:
+    """The head's own class map: for ``gap`` the CAM of Zhou et al. (CVPR 2016); signed, without bias."""
+    maps: Tensor = batch.head.class_maps(batch.features)
+    return maps[range(len(maps)), batch.target]
+
+
+@CAMS.register("gradcam")
+def gradcam(batch: CamInput) -> Tensor:
+    """Grad-CAM (Selvaraju et al., ICCV 2017, eqs. 1-2): channels weighted by their mean gradient, rectified."""
+    weights = batch.gradients().mean((2, 3), keepdim=True)
+    return (weights * batch.features).sum(1).relu()
+
+
+@CAMS.register("gradcampp")
+def gradcampp(batch: CamInput) -> Tensor:
+    """Grad-CAM++ (Chattopadhay et al., WACV 2018), for the exponential of the logit as its authors take it.
+
+    The pixel weight g^2 / (2 g^2 + S g^3), S being a channel's sum of activations, is reduced by g^2. The method
+    presumes activations >= 0; negative ones are left out of S, or the denominator could vanish.
+    """
+    gradients = batch.gradients().relu()  # where the gradient is negative the pixel counts for nothing
+    total = batch.features.relu().sum((2, 3), keepdim=True)
+    weights = (gradients / (2 + gradients * total)).sum((2, 3), keepdim=True)
+    return (weights * batch.features).sum(1).relu()
+
+
+@CAMS.register("layercam")
+def layercam(batch: CamInput) -> Tensor:
+    """LayerCAM (Jiang et al., TIP 2021): each activation weighted by its own rectified gradient, rectified."""
+    return (batch.gradients().relu() * batch.features).sum(1).relu()

@@ -1,0 +1,51 @@
+"""What a CAM method is, and the registry of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fer_au.models.heads import Head
+from fer_au.registry import Registry
+
+
+@dataclass(frozen=True)
+class CamInput:
+    """What a CAM method sees of a batch: the last feature map, and the head that turns it into scores.
+
+    Attributes:
+        head: Of the model, in evaluation mode.
+        features: (N, c, h, w) float32, without gradient history: the head's input.
+        target: (N,) int64 class indices.
+    """
+
+    head: Head
+    features: Tensor
+    target: Tensor
+
+    def gradients(self) -> Tensor:
+        """Gradient of each image's target logit with respect to its features, (N, c, h, w).
+
+        Only the head is differentiated, so the cost doesn't depend on the backbone; parameters gather nothing.
+        """
+        with torch.enable_grad():
+            features = self.features.detach().requires_grad_()
+            logits, _ = self.head(features)
+            (gradients,) = torch.autograd.grad(logits.gather(1, self.target[:, None]).sum(), features)
+        return gradients
+
+
+CamMethod = Callable[[CamInput], Tensor]
+"""Raw maps (N, h, w) of the target classes, signed or rectified as the method defines it."""
+
+CAMS: Registry[CamMethod] = Registry("CAM method", "fer_au.cams")
+
+
+def list_cams() -> list[str]:
+    """Names of the available CAM methods."""
+    import fer_au.cam.methods  # noqa: F401 - registers the built-in ones
+
+    return CAMS.names()

@@ -1,0 +1,33 @@
+"""Expression classifiers with visible feature layers: timm backbones, heads, and their files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fer_au._lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from fer_au.models.backbones import list_backbones as list_backbones
+    from fer_au.models.files import load_base_weights as load_base_weights
+    from fer_au.models.files import load_model as load_model
+    from fer_au.models.files import save_model as save_model
+    from fer_au.models.heads import list_heads as list_heads
+    from fer_au.models.layers import resolve_layers as resolve_layers
+    from fer_au.models.network import FerModel as FerModel
+    from fer_au.models.network import ModelOutput as ModelOutput
+    from fer_au.models.network import create_model as create_model
+
+__getattr__, __all__ = lazy_exports(
+    __name__,
+    {
+        "FerModel": ".network",
+        "ModelOutput": ".network",
+        "create_model": ".network",
+        "list_backbones": ".backbones",
+        "list_heads": ".heads",
+        "load_base_weights": ".files",
+        "load_model": ".files",
+        "resolve_layers": ".layers",
+        "save_model": ".files",
+    },
+)

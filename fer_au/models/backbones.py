@@ -1,0 +1,136 @@
+"""Any timm backbone as a trunk with numbered feature layers."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any, cast
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from fer_au.config.experiments import ModelConfig
+from fer_au.errors import ConfigError, UnknownNameError
+from fer_au.models.strides import LARGE_MAPS_STRIDE, remove_dilation
+
+_NEAR = 5
+
+
+def list_backbones(pattern: str = "*") -> list[str]:
+    """Names of the available backbones: timm's architectures.
+
+    Args:
+        pattern: A shell-style filter such as ``"resnet*"``.
+    """
+    return [str(name) for name in timm.list_models(pattern)]
+
+
+class Backbone(nn.Module):
+    """A timm model without its classifier.
+
+    Feature layers are timm's own stages (ResNet: 1 is the stem, 2-5 the stages; ViT: one per block, the residual stream
+    before the final norm, whose channel mean alone carries meaning). A network that ends in a convolution after its
+    last stage (MobileNetV2, EfficientNet) has it as one more layer, because that is what the head pools.
+
+    Attributes:
+        name: The architecture.
+        layers: Names of the layers, ``"1"`` to ``"L"``.
+        channels: Channels of the map that the head receives.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        """Build a backbone with fresh weights from torch's global random state.
+
+        Raises:
+            UnknownNameError: timm has no such architecture.
+            ConfigError: The architecture has no feature maps or doesn't support an option.
+        """
+        super().__init__()
+        self.name = config.backbone
+        network = _build(config)
+        info = _stages(network, self.name)
+        self.channels = int(cast(Any, network).num_features)
+        self._ends_in_convolution = self.channels != info[-1]["num_chs"]
+        self.layers = tuple(str(number + 1) for number in range(len(info) + self._ends_in_convolution))
+        _check_stride(config, int(info[-1]["reduction"]))
+        _drop_classifier_parts(network)
+        self.network: Any = network  # timm has no types
+
+    def forward(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compute the head's input and all feature layers.
+
+        Args:
+            x: Normalised images (N, in_chans, H, W).
+
+        Returns:
+            The last map (N, channels, h, w), for a transformer its normed patch tokens, and {layer: (N, c, h, w)}.
+        """
+        last, stages = self.network.forward_intermediates(x, norm=False, output_fmt="NCHW")
+        final = self._as_map(last, stages[-1].shape[-2:])
+        if self._ends_in_convolution:
+            stages = [*stages, final]
+        return final, dict(zip(self.layers, stages, strict=True))
+
+    def _as_map(self, last: Tensor, grid: torch.Size) -> Tensor:
+        if last.ndim == 3:  # tokens (N, prefix + h*w, c): drop the class token and the like
+            patches = last[:, last.shape[1] - grid.numel() :]
+            return patches.transpose(1, 2).reshape(len(last), -1, *grid)
+        if getattr(self.network, "output_fmt", "NCHW") == "NHWC":
+            return last.permute(0, 3, 1, 2)
+        return last
+
+
+def _build(config: ModelConfig) -> nn.Module:
+    name = config.backbone
+    if not timm.is_model(name):
+        near = get_close_matches(name, timm.list_models(), n=_NEAR, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else "any architecture of timm.list_models() is one"
+        raise UnknownNameError(f"unknown backbone {name!r}; {hint}")
+    if config.large_maps and config.output_stride is not None:
+        raise ConfigError("model: large_maps and output_stride exclude each other (large_maps is stride 8, undilated)")
+    options: dict[str, Any] = {"num_classes": 0, "global_pool": "", "in_chans": config.in_chans}
+    stride = LARGE_MAPS_STRIDE if config.large_maps else config.output_stride
+    if stride is not None:
+        options["output_stride"] = stride
+    try:
+        network = _create(name, options)
+    except (TypeError, ValueError, AssertionError, NotImplementedError) as error:
+        key = "large_maps" if config.large_maps else "output_stride"
+        asked = f"model.{key}: " if stride is not None else ""
+        raise ConfigError(f"{asked}backbone {name!r} can't be built so: {error}") from None
+    if config.large_maps:
+        remove_dilation(network, name)
+    return network
+
+
+def _create(name: str, options: dict[str, Any]) -> nn.Module:
+    network: nn.Module
+    try:
+        network = timm.create_model(name, dynamic_img_size=True, **options)  # vision transformers: any image size
+    except TypeError as error:
+        if "dynamic_img_size" not in str(error):
+            raise
+        network = timm.create_model(name, **options)
+    return network
+
+
+def _stages(network: nn.Module, name: str) -> list[dict[str, Any]]:
+    if not hasattr(network, "forward_intermediates") or not hasattr(network, "feature_info"):
+        raise ConfigError(f"backbone {name!r} doesn't expose feature maps; choose another one")
+    info = cast(Any, network).feature_info
+    return list(info if isinstance(info, list) else info.get_dicts())
+
+
+def _check_stride(config: ModelConfig, found: int) -> None:
+    wanted = LARGE_MAPS_STRIDE if config.large_maps else config.output_stride
+    if wanted is not None and found != wanted:
+        raise ConfigError(f"backbone {config.backbone!r} has output stride {found} and can't be built with {wanted}")
+
+
+def _drop_classifier_parts(network: nn.Module) -> None:
+    # What timm puts behind the pooling (MobileNetV3's conv_head, ConvNeXt's head norm) would stay unused: DDP refuses
+    # parameters without gradients, and they would be saved for nothing.
+    names = [name for name, _ in network.named_children()]
+    behind = names[names.index("global_pool") :] if "global_pool" in names else []
+    for name in {*behind, *({"head"} & set(names))}:
+        setattr(network, name, nn.Identity())

@@ -1,0 +1,190 @@
+"""A model's folder: ``model.safetensors`` and ``config.json``, everything to rebuild the classifier; no pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from fer_au import __version__
+from fer_au.compute import log
+from fer_au.errors import DataError, FerAuError
+from fer_au.models.network import FerModel, create_model
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+SCHEMA = "fer_au.model/1"
+_RESERVED = ("schema", "fer_au_version", "model", "classes", "weights_sha256")
+_HEAD = "head."
+
+
+@dataclass(frozen=True)
+class LoadedWeights:
+    """What ``load_base_weights`` took over.
+
+    Attributes:
+        loaded: Names of the tensors that were copied.
+        skipped: Names of the model's tensors that kept their fresh values.
+        reason: Why the head was skipped; empty if it was loaded.
+        weights_sha256: Of the base's weights file.
+    """
+
+    loaded: tuple[str, ...]
+    skipped: tuple[str, ...]
+    reason: str
+    weights_sha256: str
+
+
+def save_model(folder: Path, model: FerModel, meta: Mapping[str, Any]) -> str:
+    """Write a model's folder; equal weights and meta give equal bytes.
+
+    Args:
+        folder: Made if it is missing.
+        model: The classifier, on any device.
+        meta: More entries for ``config.json``, plain JSON data: preprocessing and the like.
+
+    Returns:
+        The sha256 of the weights file, also recorded in ``config.json``.
+
+    Raises:
+        DataError: ``meta`` uses a reserved key or can't be written as JSON.
+    """
+    if taken := [key for key in _RESERVED if key in meta]:
+        raise DataError(f"{folder / CONFIG}: the key {taken[0]!r} is reserved")
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    weights = safetensors.torch.save(tensors)
+    digest = hashlib.sha256(weights).hexdigest()
+    record = {
+        "schema": SCHEMA,
+        "fer_au_version": __version__,
+        "model": model.config.model_dump(mode="json"),
+        "classes": list(model.classes),
+        "weights_sha256": digest,
+        **meta,
+    }
+    try:
+        text = json.dumps(record, indent=2, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{folder / CONFIG}: can't be written as JSON: {error}") from None
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / WEIGHTS, weights)
+    _replace(folder / CONFIG, text.encode())
+    return digest
+
+
+def load_model(folder: Path) -> tuple[FerModel, dict[str, Any]]:
+    """Rebuild a classifier in evaluation mode, on the CPU.
+
+    Returns:
+        The model, and the whole of ``config.json``.
+
+    Raises:
+        DataError: A missing, damaged or foreign file, or weights that don't fit the configuration.
+    """
+    meta = _read_config(folder)
+    try:
+        model = create_model(meta["model"], meta["classes"], seed=0)
+    except FerAuError as error:
+        raise DataError(f"{folder / CONFIG}: {error}") from None
+    tensors = _read_weights(folder, meta)
+    _check_fit(folder, tensors, dict(model.state_dict()))
+    model.load_state_dict(tensors)
+    model.eval()
+    return model, meta
+
+
+def load_base_weights(model: FerModel, folder: Path) -> LoadedWeights:
+    """Start a model from another one's weights: the backbone always, the head if kind and classes are the same.
+
+    A different output stride is fine; the weights are the same.
+
+    Raises:
+        DataError: A missing, damaged or foreign file, or another backbone.
+    """
+    meta = _read_config(folder)
+    tensors = _read_weights(folder, meta)
+    own = dict(model.state_dict())
+    reason = _head_difference(model, meta)
+    wanted = {name: value for name, value in own.items() if not (reason and name.startswith(_HEAD))}
+    found = {name: value for name, value in tensors.items() if not (reason and name.startswith(_HEAD))}
+    base = meta["model"].get("backbone")
+    if base != model.config.backbone:
+        raise DataError(f"{folder}: the base has backbone {base!r}, the model {model.config.backbone!r}")
+    _check_fit(folder, found, wanted)
+    model.load_state_dict(found, strict=False)
+    skipped = tuple(name for name in own if name not in wanted)
+    log(f"base {folder}: {len(found)} tensors loaded" + (f"; head starts fresh: {reason}" if reason else ""))
+    return LoadedWeights(tuple(found), skipped, reason, meta["weights_sha256"])
+
+
+def _head_difference(model: FerModel, meta: Mapping[str, Any]) -> str:
+    if tuple(meta["classes"]) != model.classes:
+        return f"base classes are {', '.join(meta['classes'])}"
+    if meta["model"].get("head") != model.config.head:
+        return f"base head is {meta['model'].get('head')}"
+    return ""
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: can't be read ({error.strerror}); is {folder} a model's folder?") from None
+    except ValueError as error:  # bad JSON or bad UTF-8
+        raise DataError(f"{path}: not valid JSON: {error}") from None
+    if not isinstance(meta, dict) or meta.get("schema") != SCHEMA:
+        found = meta.get("schema") if isinstance(meta, dict) else None
+        raise DataError(f"{path}: schema {found!r} is not {SCHEMA!r}")
+    classes = meta.get("classes")
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise DataError(f"{path}: 'classes' must be a list of labels")
+    if not isinstance(meta.get("model"), dict) or not isinstance(meta.get("weights_sha256"), str):
+        raise DataError(f"{path}: 'model' or 'weights_sha256' is missing")
+    return meta
+
+
+def _read_weights(folder: Path, meta: Mapping[str, Any]) -> dict[str, Tensor]:
+    path = folder / WEIGHTS
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: can't be read ({error.strerror})") from None
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != meta["weights_sha256"]:
+        raise DataError(f"{path}: sha256 {digest[:12]}... is not the recorded {meta['weights_sha256'][:12]}...")
+    try:
+        return safetensors.torch.load(data)
+    except SafetensorError as error:
+        raise DataError(f"{path}: not a safetensors file: {error}") from None
+
+
+def _check_fit(folder: Path, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    path = folder / WEIGHTS
+    if missing := [name for name in wanted if name not in found]:
+        raise DataError(f"{path}: {len(missing)} tensors are missing, the first is {missing[0]}")
+    if unexpected := [name for name in found if name not in wanted]:
+        raise DataError(f"{path}: {len(unexpected)} unexpected tensors, the first is {unexpected[0]}")
+    for name, value in wanted.items():
+        if found[name].shape != value.shape or found[name].dtype != value.dtype:
+            have, need = found[name], value
+            raise DataError(
+                f"{path}: {name} is {have.dtype} {list(have.shape)}, the model needs {need.dtype} {list(need.shape)}"
+            )
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -1,0 +1,132 @@
+"""The classifier: a backbone with visible feature layers and a head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from fer_au.config.experiments import ModelConfig
+from fer_au.config.loading import validate
+from fer_au.errors import ConfigError
+from fer_au.expressions import EXPRESSIONS, ordered
+from fer_au.models.backbones import Backbone
+from fer_au.models.heads import HEADS
+from fer_au.models.layers import resolve_layers
+
+
+class ModelOutput(NamedTuple):
+    """What a model computes for a batch.
+
+    Attributes:
+        logits: (N, classes) float32.
+        features: Layer name -> (N, c, h, w), in network order.
+        attention: The head's own attention map (N, h, w), or None.
+        final: (N, c, h, w): what the head receives; for most CNNs the last layer, for transformers the normed tokens.
+    """
+
+    logits: Tensor
+    features: dict[str, Tensor]
+    attention: Tensor | None
+    final: Tensor
+
+
+class FerModel(nn.Module):
+    """An expression classifier.
+
+    Attributes:
+        config: What it was built from.
+        classes: Canonical labels, in the order of the logits.
+        layers: Names of the feature layers, ``"1"`` to ``"L"`` in network order.
+    """
+
+    def __init__(self, config: ModelConfig, classes: Sequence[str]) -> None:
+        super().__init__()
+        self.config = config
+        self.classes = _check_classes(classes)
+        head = HEADS.get(config.head)
+        self.backbone = Backbone(config)
+        self.head = head(self.backbone.channels, len(self.classes))
+        self.layers = self.backbone.layers
+
+    def forward(self, x: Tensor) -> ModelOutput:
+        """Classify normalised images (N, in_chans, H, W)."""
+        final, features = self.backbone(x)
+        logits, attention = self.head(final)
+        return ModelOutput(logits, features, attention, final)
+
+    def class_maps(self, output: ModelOutput) -> Tensor:
+        """The native CAM of every class, (N, classes, h, w) float32, signed, without bias; differentiable."""
+        maps: Tensor = self.head.class_maps(output.final)
+        return maps
+
+    def resolve_layers(self, spec: str | Iterable[str | int]) -> tuple[str, ...]:
+        """Layer names of a configured choice: ``"last"``, ``"all"``, numbers; see ``fer_au.models.resolve_layers``."""
+        return resolve_layers(spec, self.layers, f"backbone {self.config.backbone!r}")
+
+    def grid_sizes(self, image_size: int) -> dict[str, tuple[int, int]]:
+        """Rows and columns of each layer for square images, found by one forward pass without gradients.
+
+        Raises:
+            ConfigError: The backbone can't take images of this size.
+        """
+        weight = next(self.parameters())
+        probe = torch.zeros(1, self.config.in_chans, image_size, image_size, device=weight.device, dtype=weight.dtype)
+        with evaluating(self), torch.no_grad():
+            try:
+                features: dict[str, Tensor] = self.backbone(probe)[1]
+            except (RuntimeError, AssertionError, ValueError) as error:
+                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                raise ConfigError(
+                    f"backbone {self.config.backbone!r} can't take images of {image_size} pixels: {reason}"
+                ) from None
+        return {name: (int(maps.shape[2]), int(maps.shape[3])) for name, maps in features.items()}
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode for a while; each module gets its own mode back, frozen ones included."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def create_model(
+    config: ModelConfig | Mapping[str, Any], classes: Sequence[str], *, seed: int | None = None
+) -> FerModel:
+    """Build a classifier with fresh weights.
+
+    Args:
+        config: The ``model`` mapping of an experiment, plain or typed.
+        classes: Canonical labels in canonical order; they become the order of the logits.
+        seed: Of the weights; torch's global random state is then left as it was. None draws from the global state,
+            which the caller seeds.
+
+    Raises:
+        UnknownNameError: Unknown backbone or head; near names are listed.
+        ConfigError: A bad key or value, or an option that the backbone doesn't support.
+    """
+    typed = config if isinstance(config, ModelConfig) else validate(ModelConfig, config, "", "model")
+    if seed is None:
+        return FerModel(typed, classes)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return FerModel(typed, classes)
+
+
+def _check_classes(classes: Sequence[str]) -> tuple[str, ...]:
+    names = tuple(classes)
+    if unknown := [name for name in names if name not in EXPRESSIONS]:
+        raise ConfigError(f"classes: {unknown[0]!r} is no canonical label; these are {', '.join(EXPRESSIONS)}")
+    if names != ordered(names):
+        raise ConfigError(f"classes: labels must be distinct and in canonical order: {', '.join(ordered(names))}")
+    if len(names) < 2:
+        raise ConfigError("classes: a classifier needs at least two")
+    return names

@@ -1,0 +1,42 @@
+"""Larger maps from the last stages of a backbone: the AU-cue paper's stride 1 without dilation."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from fer_au.errors import ConfigError
+
+LARGE_MAPS_STRIDE = 8
+
+
+def remove_dilation(backbone: nn.Module, name: str) -> None:
+    """Set every dilated convolution of a backbone back to dilation 1, in place.
+
+    A timm backbone built with ``output_stride`` has stride 1 and growing dilation in its last stages. Without the
+    dilation it is the network of the AU-cue paper: the same weights and the same map size, and each cell sees a
+    smaller part of the face.
+
+    Args:
+        backbone: A timm model that was built with ``output_stride``.
+        name: Its name, for messages.
+
+    Raises:
+        ConfigError: Nothing is dilated, or a dilated kernel has an even side, which would shift the map by half a cell.
+    """
+    dilated = [module for module in backbone.modules() if isinstance(module, nn.Conv2d) and max(module.dilation) > 1]
+    if not dilated or any(side % 2 == 0 for conv in dilated for side in conv.kernel_size):
+        raise ConfigError(f"model.large_maps: backbone {name!r} doesn't support it; try a ResNet, or output_stride")
+    for conv in dilated:
+        conv.dilation = (1, 1)
+        if not isinstance(conv.padding, str) and max(conv.padding) > 0:  # timm's "same" layers pad by themselves
+            conv.padding = ((conv.kernel_size[0] - 1) // 2, (conv.kernel_size[1] - 1) // 2)
+    _drop_unstrided_pools(backbone)
+
+
+def _drop_unstrided_pools(module: nn.Module) -> None:
+    # A 2x2 average at stride 1, left in the shortcuts of "d" and "t" ResNets, only blurs and shifts by half a cell.
+    for key, child in module.named_children():
+        if isinstance(child, nn.AvgPool2d) and child.stride in (1, (1, 1)):
+            setattr(module, key, nn.Identity())
+        else:
+            _drop_unstrided_pools(child)
