@@ -53,11 +53,25 @@ class Store:
         """
         path = Path(path)
         check_seal(path)
-        expected = SCHEMAS[schema]
+        return cls.open_unsealed(path, schema)
+
+    @classmethod
+    def open_unsealed(cls, path: Path, schema: str | None = None) -> Store:
+        """Open without checking the seal: for verification, which locates the damage, and after ``check_seal``.
+
+        Args:
+            path: The file.
+            schema: The kind expected; None for any that this release reads.
+
+        Raises:
+            StoreError: As ``open``.
+        """
+        expected = [SCHEMAS[schema].name] if schema else [known.name for known in SCHEMAS.values()]
         with _open_hdf5(path) as file:
             found = str(file.attrs.get("schema", ""))
-            if found != expected.name:
-                raise StoreError(f"{path}: schema is {found or 'missing'!r}, this version reads {expected.name!r}")
+            if found not in expected:
+                reads = " or ".join(map(repr, expected))
+                raise StoreError(f"{path}: schema is {found or 'missing'!r}, this version reads {reads}")
             if not file.attrs.get("fingerprint"):
                 raise StoreError(f"{path}: attribute 'fingerprint' is missing")
             names = tuple(_dataset_names(file, path))
