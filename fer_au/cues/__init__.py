@@ -1,0 +1,27 @@
+"""Cues: maps of where a face should be looked at, drawn from its landmarks and its label."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fer_au._lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from fer_au.cues.codebook import Codebook as Codebook
+    from fer_au.cues.codebook import list_codebooks as list_codebooks
+    from fer_au.cues.codebook import load_codebook as load_codebook
+    from fer_au.cues.geometries import create_geometry as create_geometry
+    from fer_au.cues.geometries import list_geometries as list_geometries
+    from fer_au.cues.rendering import render_au_maps as render_au_maps
+
+__getattr__, __all__ = lazy_exports(
+    __name__,
+    {
+        "Codebook": ".codebook",
+        "create_geometry": ".geometries",
+        "list_codebooks": ".codebook",
+        "list_geometries": ".geometries",
+        "load_codebook": ".codebook",
+        "render_au_maps": ".rendering",
+    },
+)

@@ -1,0 +1,120 @@
+"""AU maps of many faces at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_au.cues.arrays import Array, as_float32, constant, full_precision, is_tensor, namespace, zeros
+from fer_au.cues.codebook import Codebook, load_codebook
+from fer_au.cues.geometries import Geometry, create_geometry
+from fer_au.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import torch
+
+_POINTS = 68
+_BLOCK = 512  # faces per drawing: bounds memory, and keeps the work in the processor's cache
+_FARTHEST = 1e6  # pixels; a landmark beyond is as useless as a missing one, and its square may overflow
+
+
+@overload
+def render_au_maps(
+    points: NDArray[Any],
+    labels: Sequence[str] | NDArray[np.str_],
+    image_size: float = ...,
+    map_size: int = ...,
+    codebook: str | Path | Codebook = ...,
+    geometry: str | Geometry = ...,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]: ...
+
+
+@overload
+def render_au_maps(
+    points: torch.Tensor,
+    labels: Sequence[str] | NDArray[np.str_],
+    image_size: float = ...,
+    map_size: int = ...,
+    codebook: str | Path | Codebook = ...,
+    geometry: str | Geometry = ...,
+) -> tuple[torch.Tensor, torch.Tensor]: ...
+
+
+def render_au_maps(
+    points: Array,
+    labels: Sequence[str] | NDArray[np.str_],
+    image_size: float = 224,
+    map_size: int = 28,
+    codebook: str | Path | Codebook = "corrected",
+    geometry: str | Geometry = "corrected",
+) -> tuple[Array, Array]:
+    """Draw the action-unit map of each face: where its expression shows.
+
+    Source: the AU maps of Belharbi et al., FG 2024 (arXiv 2402.00281), in two geometries, see ``cues.corrected`` and
+    ``cues.paper``.
+
+    Args:
+        points: (N, 68, 2) iBUG-68 xy in pixels of a square crop, pixel i covering [i, i + 1); a numpy array, or a torch
+            tensor on any device, where the work then stays. No gradient flows through the maps.
+        labels: N canonical expression names.
+        image_size: Side of the crop in pixels.
+        map_size: Side S of the maps; their cells tile the crop.
+        codebook: Name, path of a YAML file, or a loaded codebook (quicker than a path if called often).
+        geometry: ``corrected``, ``paper``, another registered name, or a geometry.
+
+    Returns:
+        maps (N, S, S) float32 in [0, 1], with maximum 1 where valid; and valid (N,) bool. Not valid, with a map of
+        zeros: the codebook has no entry for the label (neutral), any of the 68 points is not finite (or absurdly far
+        away), or no action unit lies in the frame.
+
+    Raises:
+        DataError: ``points`` and ``labels`` do not fit together, or a size is not positive.
+        ConfigError: Unknown or wrong codebook or geometry, or the geometry can't draw what the codebook lists.
+    """
+    book = codebook if isinstance(codebook, Codebook) else load_codebook(codebook)
+    drawer = create_geometry(geometry) if isinstance(geometry, str) else geometry
+    check_drawable(book, drawer)
+    points = points if is_tensor(points) else np.asarray(points)
+    if points.ndim != 3 or tuple(points.shape[1:]) != (_POINTS, 2):
+        raise DataError(f"points have the shape {tuple(points.shape)}, expected (N, {_POINTS}, 2)")
+    if len(labels) != len(points):
+        raise DataError(f"{len(points)} faces but {len(labels)} labels")
+    if image_size <= 0 or map_size < 1:
+        raise DataError(f"image_size {image_size} and map_size {map_size} must be positive")
+    with full_precision(points):
+        return _render(as_float32(points), np.asarray(labels, dtype=np.str_), image_size, map_size, book, drawer)
+
+
+def check_drawable(codebook: Codebook, geometry: Geometry) -> None:
+    """Make sure that a geometry can draw every action unit of a codebook.
+
+    Raises:
+        ConfigError: It can't; the message names the action units.
+    """
+    if missing := sorted(codebook.action_units - geometry.action_units):
+        names = ", ".join(f"AU{unit}" for unit in missing)
+        raise ConfigError(f"geometry {geometry.name!r} can't draw {names} of codebook {codebook.name!r}")
+
+
+def _render(
+    points: Array, labels: NDArray[np.str_], image_size: float, map_size: int, book: Codebook, geometry: Geometry
+) -> tuple[Array, Array]:
+    xp = namespace(points)
+    maps = zeros((len(points), map_size, map_size), points)
+    valid = zeros((len(points),), points, "bool")
+    # NaN compares false, so this finds missing, infinite and absurd coordinates alike.
+    usable = (xp.abs(points) <= _FARTHEST).all(-1).all(-1)
+    points = xp.where(usable[:, None, None], points, xp.zeros_like(points))
+    for expression, units in book.expressions.items():
+        rows = np.flatnonzero(labels == expression)
+        for block in (rows[i : i + _BLOCK] for i in range(0, len(rows), _BLOCK)):
+            index = constant(block, points)
+            drawn, seen = geometry.draw(points[index], units, image_size, map_size)
+            seen &= usable[index]
+            maps[index] = xp.where(seen[:, None, None], drawn, xp.zeros_like(drawn))
+            valid[index] = seen
+    return maps, valid
