@@ -6,17 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.config.data import DatasetConfig
+from fer_au.datasets.manifest import Box, Split
 from fer_au.registry import Registry
 from fer_au.rejects import Reject
 
-Split = Literal["train", "valid", "test"]
-Box = tuple[float, float, float, float]
 ConfigT = TypeVar("ConfigT", bound=DatasetConfig)
 
 

@@ -1,0 +1,165 @@
+"""Adapter ``csv``: one label file whose columns are named in ``params.yaml``, and a folder of pictures."""
+
+from __future__ import annotations
+
+import codecs
+import math
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, cast
+
+from pydantic import Field, field_validator
+
+from fer_au.config.loading import StrictModel
+from fer_au.datasets.base import ADAPTERS, Adapter, Record, Scan
+from fer_au.datasets.files import check_root
+from fer_au.datasets.labels import Fault, LabelledConfig, parse_label, parse_split, parse_subject
+from fer_au.datasets.manifest import Box
+from fer_au.datasets.rows import LabelRow, scan_rows
+from fer_au.datasets.tables import Column, Table, read_table
+from fer_au.errors import DataError
+from fer_au.rejects import Reason, Reject
+
+_BOX_KEYS = ("box0", "box1", "box2", "box3")
+Position = Annotated[int, Field(ge=0)]
+ColumnName = str | Position
+
+
+class Columns(StrictModel):
+    """Names of the file's columns, or their positions counted from 0.
+
+    Attributes:
+        image: Path of the picture below ``images``.
+        label: Name or code of the expression.
+        subject: The person.
+        split: train, valid or test; an empty cell counts as train.
+        fold: Cross-validation fold.
+        face: What tells several faces of one picture apart; without it, one row per picture.
+        box: Four columns of the face's box, in the order of ``box_format``.
+    """
+
+    image: ColumnName = "image"
+    label: ColumnName = "label"
+    subject: ColumnName | None = None
+    split: ColumnName | None = None
+    fold: ColumnName | None = None
+    face: ColumnName | None = None
+    box: tuple[ColumnName, ColumnName, ColumnName, ColumnName] | None = None
+
+    def wanted(self) -> dict[str, Column]:
+        """Meaning -> column, for those that are named."""
+        single = {key: getattr(self, key) for key in ("image", "label", "subject", "split", "fold", "face")}
+        boxes = dict(zip(_BOX_KEYS, self.box, strict=True)) if self.box else {}
+        return {key: column for key, column in (single | boxes).items() if column is not None}
+
+
+class CsvConfig(LabelledConfig):
+    """Keys of adapter ``csv`` beside the shared ones.
+
+    Attributes:
+        labels: The label file, below the root.
+        images: The folder that the file's picture paths start from, below the root.
+        columns: Which columns hold what.
+        header: Whether the first row names the columns; without one, columns are positions.
+        delimiter: None finds it.
+        encoding: Of the label file.
+        box_format: ``xyxy`` left, top, right, bottom; ``xywh`` left, top, width, height.
+    """
+
+    labels: str
+    images: str = "."
+    columns: Columns = Columns()
+    header: bool = True
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    encoding: str = "utf-8"
+    box_format: Literal["xyxy", "xywh"] = "xyxy"
+
+    @field_validator("labels", "images")
+    @classmethod
+    def _below_root(cls, value: str) -> str:
+        if PurePosixPath(value).is_absolute() or ".." in PurePosixPath(value).parts:
+            raise ValueError("must be a path below root")
+        return value
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        try:
+            codecs.lookup(value)
+        except LookupError:
+            raise ValueError("unknown encoding") from None
+        return value
+
+
+@ADAPTERS.register("csv")
+class CsvAdapter(Adapter[CsvConfig]):
+    """Labels come from the rows of one file; pictures that no row names are rejected as unlabelled."""
+
+    Config = CsvConfig
+
+    def scan(self, config: CsvConfig) -> Scan:
+        """Read the label file and list the pictures folder.
+
+        Raises:
+            DataError: Missing or empty root, missing pictures folder, or an unusable label file.
+        """
+        check_root(config.root)
+        if not (config.root / config.images).is_dir():
+            raise DataError(f"{config.root / config.images}: no such folder (key images)")
+        table = read_table(
+            config.root / config.labels,
+            config.columns.wanted(),
+            header=config.header,
+            delimiter=config.delimiter,
+            encoding=config.encoding,
+        )
+        rows: list[LabelRow] = []
+        rejects: list[Reject] = []
+        for line, cells in table.rows:
+            name = table.cell(cells, "image")
+            if name:
+                rows.append(_read_row(table, cells, PurePosixPath(config.images, name).as_posix(), config))
+            else:
+                rejects.append(Reject(f"{config.labels}:{line}", Reason.BAD_ROW, "names no picture"))
+        return scan_rows(config.root, [config.images], rows, rejects)
+
+
+def _read_row(table: Table, cells: list[str], path: str, config: CsvConfig) -> LabelRow:
+    faults: list[Fault] = []
+    raw = table.cell(cells, "label")
+    label = parse_label(raw, config.label_map)
+    if not isinstance(label, str):
+        faults.append(label)
+        label = raw.casefold()
+    split_text = table.cell(cells, "split")
+    split = parse_split(split_text)
+    if split_text and split is None:
+        faults.append((Reason.BAD_ROW, f"split {split_text!r} is none of train, valid, test"))
+    box = _read_box([table.cell(cells, key) for key in _BOX_KEYS], config.box_format)
+    if isinstance(box, str):
+        faults.append((Reason.BAD_ROW, box))
+        box = None
+    record = Record(
+        path=path,
+        label=label,
+        split=split,
+        fold=table.cell(cells, "fold") or None,
+        subject=table.cell(cells, "subject") or parse_subject(path, config.subject_pattern),
+        box=box,
+        face_key=table.cell(cells, "face") or None,
+    )
+    return LabelRow(record, faults[0] if faults else None)
+
+
+def _read_box(texts: list[str], box_format: str) -> Box | str | None:
+    """The box as x1 y1 x2 y2, None where all cells are empty, or what is wrong with it."""
+    if not any(texts):
+        return None
+    try:
+        values = [float(text) for text in texts]
+    except ValueError:
+        return f"box {texts} is not four numbers"
+    if box_format == "xywh":
+        values[2:] = [values[0] + values[2], values[1] + values[3]]
+    if not all(map(math.isfinite, values)) or values[2] <= values[0] or values[3] <= values[1]:
+        return f"box {texts} has no area"
+    return cast(Box, tuple(values))

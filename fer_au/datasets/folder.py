@@ -1,0 +1,76 @@
+"""Adapter ``folder``: class folders (``happy/1.jpg``), or split folders with class folders (``train/happy/1.jpg``)."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from fer_au.datasets.base import ADAPTERS, Adapter, Record, Scan
+from fer_au.datasets.files import check_root, list_folders, list_pictures
+from fer_au.datasets.labels import LabelledConfig, parse_label, parse_split, parse_subject
+from fer_au.datasets.manifest import Split
+from fer_au.errors import DataError
+from fer_au.rejects import Reason, Reject
+
+
+class FolderConfig(LabelledConfig):
+    """Keys of adapter ``folder``: the shared ones of labelled sets."""
+
+
+@ADAPTERS.register("folder")
+class FolderAdapter(Adapter[FolderConfig]):
+    """Labels are the names of folders; pictures may lie at any depth below their class folder.
+
+    The set has splits when a folder right below the root is named like one (train, valid, val, validation, test).
+    """
+
+    Config = FolderConfig
+
+    def scan(self, config: FolderConfig) -> Scan:
+        """List pictures by class folder.
+
+        Raises:
+            DataError: Missing or empty root, or no folder below it names a split or an expression.
+        """
+        check_root(config.root)
+        depth = 1 if _layout_has_splits(config.root, config) else 0
+        listing = list_pictures(config.root)
+        records: list[Record] = []
+        rejects = list(listing.rejects)
+        for path in listing.pictures:
+            found = _read_place(path, depth, config)
+            if isinstance(found, Reject):
+                rejects.append(found)
+            else:
+                records.append(found)
+        notes = [f"{listing.others} files below {config.root} are no pictures"] if listing.others else []
+        return Scan(tuple(records), tuple(rejects), notes=tuple(notes))
+
+
+def _layout_has_splits(root: Path, config: FolderConfig) -> bool:
+    """Whether the folders below the root are splits; they must be splits or classes, at least one of them."""
+    names = list_folders(root)
+    if any(parse_split(name) for name in names):
+        return True
+    if any(isinstance(parse_label(name, config.label_map), str) for name in names):
+        return False
+    found = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "none"
+    raise DataError(
+        f"{root}: no folder here is named like a split (train, valid, test) or an expression (happiness, ...); "
+        f"folders found: {found}. Point root to the folder above them, or name the classes in label_map"
+    )
+
+
+def _read_place(path: str, depth: int, config: FolderConfig) -> Record | Reject:
+    """Read split and label from where a picture lies; ``depth`` folders stand above the class folder."""
+    folders = PurePosixPath(path).parts[:-1]
+    split: Split | None = None
+    if depth and folders:
+        split = parse_split(folders[0])
+        if split is None:
+            return Reject(path, Reason.UNLABELLED, f"folder {folders[0]!r} is no split (train, valid, test)")
+    if len(folders) <= depth:
+        return Reject(path, Reason.UNLABELLED, "lies in no class folder")
+    label = parse_label(folders[depth], config.label_map)
+    if not isinstance(label, str):
+        return Reject(path, *label)
+    return Record(path, label, split, subject=parse_subject(path, config.subject_pattern))

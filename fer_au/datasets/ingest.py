@@ -1,0 +1,129 @@
+"""The ``ingest`` stage: scan a data set, open every picture once, and write its manifest, annotations and rejects."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from fer_au.compute import log
+from fer_au.config.data import DatasetConfig
+from fer_au.datasets.annotations import write_annotations
+from fer_au.datasets.base import Record, create_adapter
+from fer_au.datasets.files import check_root, printable
+from fer_au.datasets.inspection import Picture, inspect_pictures
+from fer_au.datasets.manifest import ManifestRow, write_manifest
+from fer_au.datasets.rows import LabelRow, merge_rows
+from fer_au.datasets.splits import Member, assign_splits
+from fer_au.errors import DataError
+from fer_au.expressions import EXPRESSIONS
+from fer_au.rejects import Reason, Reject, check_reject_fraction, count_reasons, write_rejects
+
+
+def ingest_dataset(name: str, config: DatasetConfig, out_dir: Path) -> None:
+    """Turn a data set of any layout into ``manifest.csv``, ``annotations.h5`` and ``rejects/ingest.csv``.
+
+    Every picture is read and decoded once. Items that can't be used become rejects; a picture without a label is
+    listed there too, but doesn't count towards ``max_reject_fraction``: a label file that covers a part of a folder is
+    no damage.
+
+    Args:
+        name: The data set's key in ``params.yaml``.
+        config: Its entry, of the adapter's own model.
+        out_dir: Where the three files go.
+
+    Raises:
+        DataError: Missing or empty root, unusable layout or label file, no usable picture, or too many rejects (their
+            table is written first).
+    """
+    check_root(config.root)
+    scan = create_adapter(config.adapter).scan(config)
+    records, rejects = merge_rows(LabelRow(record) for record in scan.records)
+    accepted, refused = _inspect(name, config.root, records)
+    rejects = [*scan.rejects, *rejects, *refused]
+    rejects_path = out_dir / "rejects" / "ingest.csv"
+    write_rejects(
+        rejects_path, (replace(item, id=printable(item.id), detail=printable(item.detail)) for item in rejects)
+    )
+    _check_losses(name, config, len(accepted), rejects, rejects_path)
+
+    rows, notes = _split_rows(accepted, config)
+    manifest_path = out_dir / "manifest.csv"
+    write_manifest(manifest_path, rows)
+    write_annotations(out_dir / "annotations.h5", [row.id for row in rows], scan.annotations, manifest_path)
+    for note in (*scan.notes, *notes):
+        log(f"ingest {name}: {note}")
+    log(f"ingest {name}: {_summary(rows, rejects)}")
+
+
+def _inspect(name: str, root: Path, records: Sequence[Record]) -> tuple[list[tuple[Record, Picture]], list[Reject]]:
+    """Open the pictures of all records, each once however many faces it has."""
+    paths = sorted({record.path for record in records})
+    results = dict(zip(paths, inspect_pictures(root, paths, f"ingest {name}"), strict=True))
+    accepted: list[tuple[Record, Picture]] = []
+    rejects: list[Reject] = []
+    for record in sorted(records, key=lambda record: record.id):
+        result = results[record.path]
+        if isinstance(result, Reject):
+            rejects.append(replace(result, id=record.id))
+        elif record.box and not _touches(record, result):
+            detail = f"box {record.box} lies outside the {result.width}x{result.height} picture"
+            rejects.append(Reject(record.id, Reason.BAD_ROW, detail))
+        else:
+            accepted.append((record, result))
+    return accepted, rejects
+
+
+def _touches(record: Record, picture: Picture) -> bool:
+    """Whether the record's box and the picture overlap."""
+    left, top, right, bottom = record.box or (0.0, 0.0, 0.0, 0.0)
+    return left < picture.width and top < picture.height and right > 0 and bottom > 0
+
+
+def _check_losses(name: str, config: DatasetConfig, accepted: int, rejects: Sequence[Reject], path: Path) -> None:
+    counted = [reject for reject in rejects if reject.reason is not Reason.UNLABELLED]
+    if not accepted and not counted:
+        unlabelled = f" ({len(rejects)} without a label, see {path})" if rejects else ""
+        raise DataError(f"ingest {name}: no labelled picture below {config.root}{unlabelled}")
+    check_reject_fraction(f"ingest {name}", counted, accepted + len(counted), config.max_reject_fraction, path)
+
+
+def _split_rows(
+    accepted: Sequence[tuple[Record, Picture]], config: DatasetConfig
+) -> tuple[list[ManifestRow], list[str]]:
+    members = [
+        # Without a known person the bytes stand for one, so that copies of a file don't fall on both sides of a split.
+        Member(record.label, f"subject {record.subject}" if record.subject else picture.sha256, record.split)
+        for record, picture in accepted
+    ]
+    splits, notes = assign_splits(
+        members, valid_fraction=config.valid_fraction, test_fraction=config.test_fraction, seed=config.seed
+    )
+    rows = [
+        ManifestRow(
+            id=record.id,
+            path=record.path,
+            sha256=picture.sha256,
+            split=split,
+            fold=record.fold,
+            label=record.label,
+            subject=record.subject,
+            width=picture.width,
+            height=picture.height,
+            box=record.box,
+        )
+        for (record, picture), split in zip(accepted, splits, strict=True)
+    ]
+    return rows, notes
+
+
+def _summary(rows: Sequence[ManifestRow], rejects: Sequence[Reject]) -> str:
+    """One line: faces per split and class, rejects per reason."""
+    counts = Counter((row.split, row.label) for row in rows)
+    parts = []
+    for split in ("train", "valid", "test"):
+        classes = [f"{label} {counts[split, label]}" for label in EXPRESSIONS if counts[split, label]]
+        total = sum(row.split == split for row in rows)
+        parts.append(f"{split} {total} ({', '.join(classes)})" if total else f"{split} 0")
+    return f"{len(rows)} faces: {'; '.join(parts)}; rejected: {count_reasons(rejects) or 'none'}"

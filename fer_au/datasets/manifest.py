@@ -1,0 +1,131 @@
+"""``manifest.csv``: one row per accepted face, the backbone that every later artefact joins to."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+from fer_au.errors import DataError
+from fer_au.expressions import EXPRESSIONS
+from fer_au.stores.writer import write_atomically
+
+Split = Literal["train", "valid", "test"]
+Box = tuple[float, float, float, float]
+
+HEADER = ("id", "path", "sha256", "split", "fold", "label", "subject", "width", "height", "box")
+_SPLITS = get_args(Split)
+
+
+@dataclass(frozen=True)
+class ManifestRow:
+    """One accepted face.
+
+    Attributes:
+        id: POSIX path below the root, with ``#key`` for a face of several.
+        path: POSIX path of the picture below the root.
+        sha256: Of the file's bytes, hexadecimal.
+        split: ``train``, ``valid`` or ``test``.
+        fold: Cross-validation fold, where the set has folds.
+        label: Canonical expression.
+        subject: The person, where known.
+        width: Of the upright picture, pixels.
+        height: Of the upright picture, pixels.
+        box: The annotated face, x1 y1 x2 y2 in pixels of the upright picture, where known.
+    """
+
+    id: str
+    path: str
+    sha256: str
+    split: Split
+    fold: str | None
+    label: str
+    subject: str | None
+    width: int
+    height: int
+    box: Box | None
+
+    def cells(self) -> list[str]:
+        """The row as text, in the order of ``HEADER``."""
+        box = " ".join(repr(float(value)) for value in self.box) if self.box else ""
+        text = (self.id, self.path, self.sha256, self.split, self.fold or "", self.label, self.subject or "")
+        return [*text, str(self.width), str(self.height), box]
+
+
+def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
+    """Write a manifest sorted by id; equal rows give equal bytes.
+
+    Raises:
+        StoreError: The disk refuses.
+    """
+    buffer = io.StringIO()
+    # A two-character line end makes the writer quote names that hold either character; lines still end in LF alone.
+    writer = csv.writer(_LineFeeds(buffer), lineterminator="\r\n")
+    writer.writerow(HEADER)
+    writer.writerows(row.cells() for row in sorted(rows, key=lambda row: row.id))
+    write_atomically(path, buffer.getvalue().encode())
+
+
+class _LineFeeds:
+    """Receives whole lines from a csv writer and ends them in LF."""
+
+    def __init__(self, target: io.StringIO) -> None:
+        self._target = target
+
+    def write(self, line: str) -> int:
+        return self._target.write(line.removesuffix("\r\n") + "\n")
+
+
+def read_manifest(path: Path) -> list[ManifestRow]:
+    """Read and check a manifest.
+
+    Raises:
+        DataError: Missing file, other columns, or a bad row; the message names the line.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.reader(file)
+            if tuple(next(reader, ())) != HEADER:
+                raise DataError(f"{path}: not a manifest (first line must be {','.join(HEADER)})")
+            rows = [_parse(cells, f"{path}, line {reader.line_num}") for cells in reader]
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a manifest: {error}") from None
+    for previous, row in pairwise(rows):
+        if previous.id >= row.id:
+            raise DataError(f"{path}: not sorted by id, or an id is repeated: {row.id!r}")
+    return rows
+
+
+def _parse(cells: list[str], where: str) -> ManifestRow:
+    if len(cells) != len(HEADER):
+        raise DataError(f"{where}: {len(cells)} cells, expected {len(HEADER)}")
+    id_, path, sha256, split, fold, label, subject, width, height, box = cells
+    if split not in _SPLITS:
+        raise DataError(f"{where}: split {split!r} is none of {', '.join(_SPLITS)}")
+    if label not in EXPRESSIONS:
+        raise DataError(f"{where}: label {label!r} is none of {', '.join(EXPRESSIONS)}")
+    try:
+        corners = tuple(float(value) for value in box.split())
+        size = int(width), int(height)
+    except ValueError as error:
+        raise DataError(f"{where}: {error}") from None
+    if len(corners) not in (0, 4):
+        raise DataError(f"{where}: box needs four numbers, not {box!r}")
+    return ManifestRow(
+        id=id_,
+        path=path,
+        sha256=sha256,
+        split=cast(Split, split),
+        fold=fold or None,
+        label=label,
+        subject=subject or None,
+        width=size[0],
+        height=size[1],
+        box=cast(Box, corners) if corners else None,
+    )

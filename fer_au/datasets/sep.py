@@ -1,0 +1,104 @@
+"""Adapter ``sep``: the published GiMeFive layout of six-class data sets.
+
+A folder per split, and beside each a headerless label file: ``train/NAME_happiness.jpg`` and ``train_FER_labels.csv``
+with rows ``NAME_happiness.jpg,0``. Read with a header row, as is easily done, each file would lose one picture.
+Source: Wang and Kawka, "GiMeFive: Towards Interpretable Facial Emotion Classification", 2024.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from fer_au.datasets.base import ADAPTERS, Adapter, Record, Scan
+from fer_au.datasets.files import check_root, list_folders
+from fer_au.datasets.labels import Fault, LabelledConfig, parse_label, parse_split, parse_subject
+from fer_au.datasets.rows import LabelRow, scan_rows
+from fer_au.datasets.tables import read_table
+from fer_au.errors import DataError
+from fer_au.expressions import parse_expression
+from fer_au.rejects import Reason, Reject
+
+CODES: dict[str | int, str | None] = {
+    0: "happiness",
+    1: "surprise",
+    2: "sadness",
+    3: "anger",
+    4: "disgust",
+    5: "fear",
+}
+
+
+class SepConfig(LabelledConfig):
+    """Keys of adapter ``sep``: the shared ones; ``label_map`` adds to the layout's codes."""
+
+
+@ADAPTERS.register("sep")
+class SepAdapter(Adapter[SepConfig]):
+    """Codes come from the label files; a file name that ends in another expression than its code is a conflict."""
+
+    Config = SepConfig
+
+    def scan(self, config: SepConfig) -> Scan:
+        """Read the label file of each split folder.
+
+        Raises:
+            DataError: Missing or empty root, no split folder with a label file, or several sets below the root.
+        """
+        check_root(config.root)
+        base = _find_set(config.root)
+        rows: list[LabelRow] = []
+        rejects: list[Reject] = []
+        below_root = PurePosixPath(base.relative_to(config.root).as_posix())
+        folders = {name: (below_root / name).as_posix() for name in list_folders(base) if parse_split(name)}
+        for name, file in _split_files(base).items():
+            table = read_table(file, {"image": 0, "label": 1}, header=False, delimiter=",")
+            for line, cells in table.rows:
+                image = table.cell(cells, "image")
+                if not image:
+                    rejects.append(Reject(f"{file.name}:{line}", Reason.BAD_ROW, "names no picture"))
+                    continue
+                path = PurePosixPath(folders[name], image).as_posix()
+                rows.append(_read_row(path, name, table.cell(cells, "label"), config))
+        return scan_rows(config.root, folders.values(), rows, rejects)
+
+
+def _read_row(path: str, split: str, code: str, config: SepConfig) -> LabelRow:
+    label = parse_label(code, CODES | config.label_map)
+    fault: Fault | None = None
+    if not isinstance(label, str):
+        fault, label = label, code
+    named = parse_expression(PurePosixPath(path).stem.rpartition("_")[2])
+    if fault is None and named not in (None, label):
+        fault = (Reason.CONFLICTING_LABELS, f"code {code} is {label}, the file's name says {named}")
+    subject = parse_subject(path, config.subject_pattern)
+    return LabelRow(Record(path, label, parse_split(split), subject=subject), fault)
+
+
+def _split_files(base: Path) -> dict[str, Path]:
+    """Split folders of a set that have a label file beside them -> that file.
+
+    Raises:
+        DataError: A split has several label files.
+    """
+    found = {}
+    for name in list_folders(base):
+        if parse_split(name) is None:
+            continue
+        files = sorted(path for path in base.glob(f"{name}_*.csv") if path.is_file())
+        if len(files) > 1:
+            raise DataError(f"{base}: several label files for {name}: {', '.join(file.name for file in files)}")
+        if files:
+            found[name] = files[0]
+    return found
+
+
+def _find_set(root: Path) -> Path:
+    """The folder that holds the split folders: the root, or the only such folder right below it."""
+    if _split_files(root):
+        return root
+    below = [root / name for name in list_folders(root) if _split_files(root / name)]
+    if len(below) == 1:
+        return below[0]
+    if below:
+        raise DataError(f"{root}: several sets below it ({', '.join(path.name for path in below)}); point root to one")
+    raise DataError(f"{root}: no split folder with a label file (train/ and train_..._labels.csv)")

@@ -1,0 +1,101 @@
+"""Train, valid and test where a data set doesn't bring them: seeded, stratified, and never one person in two parts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fer_au.datasets.manifest import Split
+
+
+@dataclass(frozen=True)
+class Member:
+    """What a split depends on, for one face.
+
+    Attributes:
+        label: Canonical expression.
+        group: What must not be torn apart: the subject, or the file's sha256, so that copies of it stay together.
+        split: The part that the data set puts it in, or None.
+    """
+
+    label: str
+    group: str
+    split: Split | None
+
+
+def assign_splits(
+    members: Sequence[Member], *, valid_fraction: float, test_fraction: float, seed: int
+) -> tuple[list[Split], list[str]]:
+    """Give every face a split.
+
+    Splits of the data set are kept; a face without one counts as train. If the set has no test part, ``test_fraction``
+    of train becomes one; then, if it has no valid part, ``valid_fraction`` of what is left in train becomes one.
+    The choice depends on the seed and on the members alone, not on their order.
+
+    Returns:
+        The splits in the members' order, and lines for people about what could not be met.
+    """
+    splits: list[Split] = [member.split or "train" for member in members]
+    notes = []
+    parts: tuple[tuple[Split, float], ...] = (("test", test_fraction), ("valid", valid_fraction))
+    for part, fraction in parts:
+        if part in splits:
+            if part == "test" and fraction:
+                notes.append("the set has a test part of its own: test_fraction is not used")
+            continue
+        pool = [index for index, split in enumerate(splits) if split == "train"]
+        for index in carve([members[index] for index in pool], fraction, f"{seed}/{part}"):
+            splits[pool[index]] = part
+        if fraction and part not in splits:
+            notes.append(f"no face could be put in {part}: too few, or all of one subject")
+    return splits, notes + _scarce_classes(members, splits)
+
+
+def carve(members: Sequence[Member], fraction: float, salt: str) -> list[int]:
+    """Choose whole groups whose class counts come near ``fraction`` of each class.
+
+    Groups are offered in the order of their hash. One is taken if that brings the class counts nearer to their targets
+    (squared distance, each class weighted by its size) and leaves at least one face of every class behind.
+
+    Returns:
+        Positions of the chosen members, ascending.
+    """
+    totals = Counter(member.label for member in members)
+    groups: dict[str, list[int]] = defaultdict(list)
+    for index, member in enumerate(members):
+        groups[member.group].append(index)
+    taken: Counter[str] = Counter()
+    chosen: list[int] = []
+    for group in sorted(groups, key=lambda name: (_hash(salt, name), name)):
+        counts = Counter(members[index].label for index in groups[group])
+        # (target - taken - count)^2 - (target - taken)^2, summed over the group's classes
+        change = sum(
+            count * (count - 2 * (fraction * totals[label] - taken[label])) / totals[label]
+            for label, count in sorted(counts.items())
+        )
+        if change < 0 and all(taken[label] + count < totals[label] for label, count in counts.items()):
+            taken.update(counts)
+            chosen.extend(groups[group])
+    return sorted(chosen)
+
+
+def _hash(salt: str, name: str) -> bytes:
+    return hashlib.sha256(f"{salt}/{name}".encode()).digest()
+
+
+def _scarce_classes(members: Sequence[Member], splits: Sequence[Split]) -> list[str]:
+    """Lines about classes that some part lacks: their score there is undefined."""
+    parts: dict[str, Counter[Split]] = defaultdict(Counter)
+    for member, split in zip(members, splits, strict=True):
+        parts[member.label][split] += 1
+    present = sorted(set(splits), key=("train", "valid", "test").index)
+    notes = []
+    for label, counts in sorted(parts.items()):
+        total = counts.total()
+        if total == 1:
+            notes.append(f"class {label} has one face; it is in {next(iter(counts))}")
+        elif absent := [part for part in present if not counts[part]]:
+            notes.append(f"class {label} has {total} faces, none of them in {' or '.join(absent)}")
+    return notes
