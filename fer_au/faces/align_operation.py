@@ -1,0 +1,158 @@
+"""The cached operation behind the ``align`` stage: from picture files to columns of ``faces.h5``."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from fer_au.config.data import AlignConfig
+from fer_au.errors import DataError
+from fer_au.faces.alignment import AlignedFace, Aligner
+from fer_au.faces.crops import JPEG_QUALITY, encode_crop
+from fer_au.faces.decoding import ImageRejected, decode_image
+from fer_au.faces.geometry import box_area
+from fer_au.landmarks.dlib_points import import_dlib
+from fer_au.landmarks.weights import DLIB5, DLIB68, find_weights
+from fer_au.rejects import Reason
+from fer_au.stores.fingerprints import fingerprint
+from fer_au.stores.format import Array
+from fer_au.stores.schemas import FaceStatus
+from fer_au.stores.writer import Attribute, pack_ragged
+
+VERSION = 1
+"""Raised whenever this code changes the pixels or boxes it gives: cached rows of older code are then not taken."""
+
+_WEIGHTS = {"dlib5": DLIB5, "dlib68": DLIB68}
+
+
+@dataclass(frozen=True)
+class FacePayload:
+    """What a worker needs for one row."""
+
+    path: str
+    sha256: str
+    box: tuple[float, float, float, float] | None
+    shared: bool
+
+
+@dataclass(frozen=True)
+class _Row:
+    face: AlignedFace | None
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class AlignOperation:
+    """Aligns batches of pictures; see ``stores.build.Operation``.
+
+    A picture without a face always gives the whole picture here; whether it is kept is the stage's decision, so that
+    changing ``on_missing`` computes nothing anew.
+    """
+
+    aligner: Aligner
+    name: str = "align"
+
+    @classmethod
+    def of(cls, config: AlignConfig) -> AlignOperation:
+        """The operation of a configuration.
+
+        Raises:
+            ConfigError: An unknown name.
+        """
+        aligner = Aligner(
+            detector=config.detector,
+            keypoints=config.keypoints,
+            template=config.template,
+            size=config.size,
+            context=config.context,
+            choose=config.choose,
+        )
+        return cls(aligner)
+
+    @property
+    def needs_predictor(self) -> bool:
+        """Whether points are sought in the pictures at all."""
+        return self.aligner.target.aligned and self.aligner.keypoints in _WEIGHTS
+
+    def check(self) -> None:
+        """Find what the workers will load, so that a missing package is one line at once.
+
+        Raises:
+            MissingDependencyError: dlib or its weights are not installed.
+        """
+        if self.aligner.detector == "dlib-hog" or self.needs_predictor:
+            import_dlib()
+        if self.needs_predictor:
+            find_weights(_WEIGHTS[self.aligner.keypoints])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of everything that decides a row."""
+        aligner = self.aligner
+        options = {
+            "detector": aligner.detector_fingerprint,
+            "choose": aligner.choose,
+            "keypoints": aligner.keypoints if aligner.target.aligned else "unused",
+            "weights": _WEIGHTS[aligner.keypoints].sha256 if self.needs_predictor else "",
+            "template": [aligner.template, aligner.target.mean_face(1000).round(3).tolist()],
+            "five": aligner.target.five(1000).round(3).tolist(),
+            "size": aligner.size,
+            "context": aligner.context,
+            "jpeg": JPEG_QUALITY,
+        }
+        return fingerprint("faces/align", VERSION, options)
+
+    @property
+    def attributes(self) -> dict[str, Attribute]:
+        """Attributes of ``faces.h5``: crop size, template and where an average face lies in its crops."""
+        aligner = self.aligner
+        box = aligner.target.face_box(aligner.size).round(3).tolist()
+        return {
+            "image_size": aligner.size,
+            "context_size": aligner.context,
+            "template": aligner.template,
+            "face_box": " ".join(map(repr, box)) if aligner.target.aligned else "",
+        }
+
+    def __call__(self, payloads: Sequence[FacePayload]) -> dict[str, Array]:
+        """Columns of some rows; a picture that can't be used has a ``reason`` and status REJECTED."""
+        rows = [self._row(payload) for payload in payloads]
+        faces = [row.face for row in rows]
+        columns: dict[str, Array] = {
+            "matrix": np.array([face.matrix if face else np.full((2, 3), np.nan) for face in faces], np.float64),
+            "box": np.array([face.box if face else (math.nan,) * 4 for face in faces], np.float32),
+            "score": np.array([face.score if face else math.nan for face in faces], np.float32),
+            "detector": np.array([face.detector.encode() if face else b"none" for face in faces], "S16"),
+            "status": np.array([face.status if face else FaceStatus.REJECTED for face in faces], np.uint8),
+            "why": np.array([face.why.encode() if face else b"" for face in faces], "S24"),
+            "reason": np.array([row.reason.encode() for row in rows], "S24"),
+            "detail": np.array([row.detail.encode()[:200] for row in rows], "S200"),
+        }
+        columns |= pack_ragged([encode_crop(face.crop) if face else b"" for face in faces])
+        if self.aligner.context:
+            contexts = [face.context if face else None for face in faces]
+            columns |= pack_ragged([b"" if one is None else encode_crop(one) for one in contexts], "context")
+        return columns
+
+    def _row(self, payload: FacePayload) -> _Row:
+        data = Path(payload.path).read_bytes()
+        if hashlib.sha256(data).hexdigest() != payload.sha256:
+            # Checked moments ago; a row of other bytes must not enter the cache under this hash.
+            raise DataError(f"{payload.path}: changed while align ran; run it again")
+        try:
+            image = decode_image(data)
+        except ImageRejected as error:
+            return _Row(None, error.reason.value, error.detail)
+        height, width = image.shape[:2]
+        if payload.box is not None:
+            inside = np.clip(payload.box, 0, (width, height, width, height))
+            if box_area(inside) < 1:
+                return _Row(None, Reason.BAD_ROW.value, f"box {payload.box} lies outside the {width}x{height} picture")
+        return _Row(self.aligner(image, payload.box, shared=payload.shared))

@@ -1,0 +1,135 @@
+"""One picture in, one aligned crop out: find the face, choose it, fit it, warp it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fer_au.faces.detectors import Choice, Detection, Detector, choose_detection, create_detector
+from fer_au.faces.geometry import Matrix
+from fer_au.faces.given_boxes import inset_box
+from fer_au.faces.keypoints import Keypoints, align_matrix
+from fer_au.faces.templates import Template, get_template, keep_crop, picture_box
+from fer_au.faces.warp import warp_crop
+from fer_au.stores.schemas import FaceStatus
+
+_HINT_MARGIN = 0.5
+"""The surroundings searched around a data set's box, per side, in its own width and height."""
+
+
+@dataclass(frozen=True)
+class AlignedFace:
+    """An aligned crop and where it came from.
+
+    Attributes:
+        crop: (size, size, 3) uint8 RGB.
+        context: (context, context, 3) uint8 RGB of the whole picture; None unless asked for.
+        matrix: (2, 3) source xy -> crop xy.
+        box: The face in the source, xyxy pixels.
+        score: The detector's confidence, NaN where it has none.
+        detector: Which detector found the face; ``none`` if none did.
+        status: OK, or WHOLE_IMAGE if no face was found.
+        why: The detector's pass or rule.
+    """
+
+    crop: NDArray[np.uint8]
+    context: NDArray[np.uint8] | None
+    matrix: Matrix
+    box: tuple[float, float, float, float]
+    score: float
+    detector: str
+    status: FaceStatus
+    why: str
+
+
+@dataclass(frozen=True)
+class Aligner:
+    """Aligns the face of a picture; picklable, the same result in every process.
+
+    Attributes:
+        detector: Name of the detector.
+        keypoints: What the similarity is fitted to.
+        template: Name of the template.
+        size: Side of the crop, pixels.
+        context: Side of the context crop, pixels; 0 for none.
+        choose: Which of several faces.
+        target: The template itself.
+    """
+
+    detector: str = "dlib-hog"
+    keypoints: Keypoints = "dlib68"
+    template: str = "loose"
+    size: int = 256
+    context: int = 0
+    choose: Choice = "largest"
+    _finder: Detector = field(init=False, repr=False, compare=False)
+    target: Template = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "target", get_template(self.template))
+        object.__setattr__(self, "_finder", create_detector(self.detector, **self._detector_options()))
+
+    def _detector_options(self) -> dict[str, object]:
+        # The largest face is what a coarse pass finds first; the most central one may be small.
+        return {"exhaustive": True} if self.detector == "dlib-hog" and self.choose == "central" else {}
+
+    @property
+    def detector_fingerprint(self) -> dict[str, object]:
+        """See ``Detector.fingerprint``."""
+        return self._finder.fingerprint
+
+    def __call__(self, image: NDArray[np.uint8], hint: ArrayLike | None = None, *, shared: bool = False) -> AlignedFace:
+        """Align a picture's face, or take the data set's box or the whole picture where there is none.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            hint: The data set's box of this face, xyxy.
+            shared: Other rows show other faces of the same picture, so the face must be the one of the hint.
+        """
+        found = self.find(image, hint, shared=shared)
+        height, width = image.shape[:2]
+        own = np.asarray(hint, np.float64) if hint is not None else picture_box(width, height)
+        if found is not None and self.target.aligned:
+            matrix = align_matrix(image, found, self.keypoints, self.target, self.size)
+        else:
+            matrix = keep_crop(own, self.size)
+        if found is None:
+            box = tuple(own.tolist()) if hint is not None else inset_box(width, height)
+            found = Detection(box, math.nan, "no face")
+            detector, status = "none", FaceStatus.WHOLE_IMAGE
+        else:
+            detector, status = self.detector, FaceStatus.OK
+        context = None
+        if self.context:
+            context = warp_crop(image, keep_crop(picture_box(width, height), self.context), self.context)
+        crop = warp_crop(image, matrix, self.size)
+        return AlignedFace(crop, context, matrix, found.box, found.score, detector, status, found.why)
+
+    def find(
+        self, image: NDArray[np.uint8], hint: ArrayLike | None = None, *, shared: bool = False
+    ) -> Detection | None:
+        """The face that ``choose`` takes, None if there is none.
+
+        With a hint and ``best-iou`` only the hint's surroundings are searched: cheaper, and small faces are found too.
+        """
+        height, width = image.shape[:2]
+        if hint is None or not (shared or self.choose == "best-iou"):
+            detections = self._finder.detect(image, hint)
+            return choose_detection(detections, self.choose, width, height, hint) if detections else None
+        box = np.asarray(hint, np.float64)
+        margin = _HINT_MARGIN * (box[2:] - box[:2])
+        x0, y0 = np.clip(np.floor(box[:2] - margin), 0, (width - 1, height - 1)).astype(int).tolist()
+        x1, y1 = np.clip(np.ceil(box[2:] + margin), (x0 + 1, y0 + 1), (width, height)).astype(int).tolist()
+        part = np.ascontiguousarray(image[y0:y1, x0:x1])
+        detections = [_shifted(one, x0, y0) for one in self._finder.detect(part, box - (x0, y0, x0, y0))]
+        return choose_detection(detections, "best-iou", width, height, hint) if detections else None
+
+
+def _shifted(detection: Detection, x: float, y: float) -> Detection:
+    x0, y0, x1, y1 = detection.box
+    five = None if detection.five is None else tuple((px + x, py + y) for px, py in detection.five)
+    box = (x0 + x, y0 + y, x1 + x, y1 + y)
+    return Detection(box, detection.score, detection.why, detection.roll, five)

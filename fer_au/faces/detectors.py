@@ -1,0 +1,123 @@
+"""Face detectors: the registry, what a detection is, and which of several is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fer_au.errors import ConfigError
+from fer_au.faces.geometry import box_area, box_iou
+from fer_au.registry import Registry
+
+Choice = Literal["largest", "central", "best-iou"]
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One face found in a picture.
+
+    Attributes:
+        box: x0, y0, x1, y1 in pixels of the picture (pixels' edges).
+        score: The detector's own confidence; NaN where it has none.
+        why: The pass or rule that found it, for people who look at odd rows.
+        roll: Degrees by which the face is turned clockwise in the picture, where the detector knows.
+        five: (5, 2) alignment points xy, where the detector gives them (order of ``templates.five_points``).
+    """
+
+    box: tuple[float, float, float, float]
+    score: float
+    why: str
+    roll: float = 0.0
+    five: tuple[tuple[float, float], ...] | None = None
+
+
+class Detector(Protocol):
+    """Finds faces. Instances are picklable and deterministic."""
+
+    @property
+    def fingerprint(self) -> dict[str, object]:
+        """Everything that decides the result: version, options, sha256 of weights; JSON-serialisable."""
+        ...
+
+    def detect(self, image: NDArray[np.uint8], hint: ArrayLike | None = None) -> list[Detection]:
+        """Find faces.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            hint: The data set's own box x0, y0, x1, y1, where it has one; a detector may use or ignore it.
+
+        Returns:
+            The faces, in an order that depends on nothing but the picture; empty if there is none.
+        """
+        ...
+
+
+DETECTORS: Registry[type[Detector]] = Registry("face detector", "fer_au.detectors")
+
+_BUILT_IN = ("fer_au.faces.dlib_hog", "fer_au.faces.given_boxes")
+
+
+def _load_built_in() -> None:
+    for module in _BUILT_IN:
+        import_module(module)
+
+
+def list_detectors() -> list[str]:
+    """Names of the detectors, sorted."""
+    _load_built_in()
+    return DETECTORS.names()
+
+
+def create_detector(name: str, **options: object) -> Detector:
+    """Make a detector.
+
+    Args:
+        name: A name of ``list_detectors()``.
+        options: The detector's own options.
+
+    Raises:
+        UnknownNameError: No such detector.
+        ConfigError: An option that the detector doesn't have.
+    """
+    _load_built_in()
+    entry = DETECTORS.get(name)
+    try:
+        return entry(**options)
+    except TypeError as error:
+        raise ConfigError(f"face detector {name!r}: {error}") from None
+
+
+def choose_detection(
+    detections: Sequence[Detection], choice: Choice, width: int, height: int, hint: ArrayLike | None = None
+) -> Detection:
+    """Take one of several faces; of equals, the one with the higher score and then the earlier.
+
+    Args:
+        detections: At least one.
+        choice: ``largest`` box; ``central``: centre nearest to the picture's; ``best-iou``: best overlap with the
+            data set's box, and the best score in a row that has no box (the AU-cue paper's rule for RAF-DB).
+        width: Of the picture, pixels.
+        height: Of the picture, pixels.
+        hint: The data set's box.
+
+    Raises:
+        ValueError: No detections.
+    """
+    if not detections:
+        raise ValueError("no detections to choose from")
+
+    def merit(detection: Detection) -> tuple[float, float]:
+        score = detection.score if np.isfinite(detection.score) else 0.0
+        if choice == "largest":
+            return box_area(detection.box), score
+        if choice == "central":
+            x0, y0, x1, y1 = detection.box
+            return -float(np.hypot((x0 + x1 - width) / 2, (y0 + y1 - height) / 2)), score
+        return (box_iou(detection.box, hint) if hint is not None else 0.0), score
+
+    return max(detections, key=merit)

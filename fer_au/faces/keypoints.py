@@ -1,0 +1,80 @@
+"""From a detected face to the similarity that aligns it.
+
+``detector`` trusts the detection (its five points, or else only its box); ``dlib5`` and ``dlib68`` find points in the
+picture. Points are sought in a small patch of fixed geometry: the face upright, shrunk without aliasing, its box at
+one place. A face of 60 px and one of 2,000 px then meet the predictor alike. A second look from the box that the
+first points imply takes out what the detector's convention, its coarse grid and the roll of the head had put in.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fer_au.faces.detectors import Detection
+from fer_au.faces.geometry import Matrix, apply_matrix, box_to_box, compose, fit_similarity, invert_matrix
+from fer_au.faces.templates import HOG_BOX, Template, five_points
+from fer_au.faces.warp import warp_crop
+from fer_au.landmarks.dlib_points import predict_points
+from fer_au.landmarks.mean_face import MEAN_FACE
+from fer_au.landmarks.weights import DLIB5, DLIB68
+
+Keypoints = Literal["detector", "dlib5", "dlib68"]
+
+# dlib's five points, as indices of the 68: the person's left eye (outer, inner corner), right eye (outer, inner),
+# base of the nose.
+_DLIB5_AS_68 = (45, 42, 36, 39, 33)
+
+_PATCH_SIZE = 192
+_PATCH_BOX = (44.0, 44.0, 148.0, 148.0)
+_LOOKS = 2
+
+
+def turned_box_to_box(box: ArrayLike, target: ArrayLike, roll: float) -> Matrix:
+    """Like ``box_to_box``, and a face turned clockwise by ``roll`` degrees is set upright about the box's centre."""
+    upright = box_to_box(box, target)
+    cosine, sine = np.cos(np.deg2rad(roll)), np.sin(np.deg2rad(roll))
+    corners = np.asarray(target, np.float64)
+    centre = (corners[:2] + corners[2:]) / 2
+    linear = np.array([[cosine, sine], [-sine, cosine]])
+    return compose(np.concatenate([linear, (centre - linear @ centre)[:, None]], axis=1), upright)
+
+
+def align_matrix(
+    image: NDArray[np.uint8], detection: Detection, keypoints: Keypoints, template: Template, size: int
+) -> Matrix:
+    """The matrix source xy -> crop xy that brings a face to its place in the template.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        detection: The face.
+        keypoints: What the similarity is fitted to.
+        template: An aligned template.
+        size: Side of the crop in pixels.
+    """
+    if keypoints == "detector":
+        if detection.five is not None:
+            return fit_similarity(detection.five, template.five(size))
+        return turned_box_to_box(detection.box, template.face_box(size), detection.roll)
+    points = find_points(image, detection, keypoints)
+    if keypoints == "dlib5":
+        return fit_similarity(points, template.mean_face(size)[list(_DLIB5_AS_68)])
+    return fit_similarity(five_points(points), template.five(size))
+
+
+def find_points(
+    image: NDArray[np.uint8], detection: Detection, keypoints: Literal["dlib5", "dlib68"]
+) -> NDArray[np.float64]:
+    """The predictor's points in the picture, (5, 2) or (68, 2) xy."""
+    weights, mean = (DLIB5, MEAN_FACE[list(_DLIB5_AS_68)]) if keypoints == "dlib5" else (DLIB68, MEAN_FACE)
+    gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
+    to_patch = turned_box_to_box(detection.box, _PATCH_BOX, detection.roll)
+    mean_to_patch = box_to_box(HOG_BOX, _PATCH_BOX)
+    for _ in range(_LOOKS):
+        patch = warp_crop(gray, to_patch, _PATCH_SIZE)
+        points = apply_matrix(invert_matrix(to_patch), predict_points(weights, patch, _PATCH_BOX))
+        to_patch = compose(mean_to_patch, fit_similarity(points, mean))
+    return points

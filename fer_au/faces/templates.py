@@ -1,0 +1,150 @@
+"""Where the parts of a face go in the aligned crop.
+
+* ``loose``: the five points of the average face, placed so that raised brows, the start of the forehead and the whole
+  chin of an open mouth stay inside the frame. Action units are then all visible, which is what this project is about.
+* ``arcface``: the published five-point template of face recognition (Deng et al. 2019, for 112 px), which the AU-cue
+  paper aligns RAF-DB with, at twice the size. It cuts off most chins (AU26, AU17).
+* ``none``: the data set's own crop (its box, or else the whole picture), made square, unrotated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_au.errors import UnknownNameError
+from fer_au.faces.geometry import Matrix, apply_matrix, box_area, box_to_box, fit_similarity
+from fer_au.landmarks.mean_face import MEAN_FACE
+from fer_au.landmarks.scheme import LEFT_EYE, LEFT_MOUTH_CORNER, NOSE_TIP, RIGHT_EYE, RIGHT_MOUTH_CORNER
+from fer_au.registry import near_names
+
+FloatArray = NDArray[np.floating]
+
+_LOOSE_INTER_OCULAR = 0.38
+_LOOSE_EYE_LINE = 0.32
+
+_ARCFACE_SIZE = 112.0
+_ARCFACE_FIVE = (
+    (38.2946, 51.6963),
+    (73.5318, 51.5014),
+    (56.0252, 71.7366),
+    (41.5493, 92.3655),
+    (70.7299, 92.2041),
+)
+
+HOG_BOX = (-0.725, -0.375, 0.725, 1.075)
+"""Box of dlib's HOG detector around ``MEAN_FACE``, in its units: the box that dlib's predictors expect."""
+
+
+def five_points(points: FloatArray) -> FloatArray:
+    """The five alignment points of 68: centres of the two eyes, tip of the nose, corners of the mouth.
+
+    Args:
+        points: (68, 2).
+
+    Returns:
+        (5, 2); the person's right eye and mouth corner (left in the picture) come first.
+    """
+    return np.stack(
+        [
+            points[list(RIGHT_EYE)].mean(0),
+            points[list(LEFT_EYE)].mean(0),
+            points[NOSE_TIP],
+            points[RIGHT_MOUTH_CORNER],
+            points[LEFT_MOUTH_CORNER],
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class Template:
+    """Positions in a square crop of any size.
+
+    Attributes:
+        name: The name in ``params.yaml``.
+        aligned: Whether faces are brought to fixed positions; otherwise the crop is kept as it is.
+    """
+
+    name: str
+    aligned: bool
+
+    def five(self, size: int) -> FloatArray:
+        """Targets of the five alignment points, (5, 2) xy of a crop of ``size`` pixels."""
+        if self.name == "arcface":
+            # The published numbers count pixel centres from 0 and are scaled as such; +0.5 brings them to our frame.
+            return np.array(_ARCFACE_FIVE) * (size / _ARCFACE_SIZE) + 0.5
+        return five_points(self.mean_face(size))
+
+    def mean_face(self, size: int) -> FloatArray:
+        """The average face where the template puts it, (68, 2) xy of a crop of ``size`` pixels."""
+        return apply_matrix(self._from_mean_face(size), MEAN_FACE)
+
+    def face_box(self, size: int) -> FloatArray:
+        """The box that the HOG detector would draw around the average face, (4,) xyxy of a crop of ``size`` pixels."""
+        return apply_matrix(self._from_mean_face(size), np.reshape(HOG_BOX, (2, 2))).reshape(4)
+
+    def _from_mean_face(self, size: int) -> Matrix:
+        if self.name == "arcface":
+            fitted = fit_similarity(five_points(MEAN_FACE), self.five(size))
+            # The published points are tilted by 0.3 degrees; boxes are upright, so only scale and shift are kept.
+            scale = float(np.hypot(fitted[0, 0], fitted[1, 0]))
+            shift = self.five(size).mean(0) - scale * five_points(MEAN_FACE).mean(0)
+            return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+        scale = _LOOSE_INTER_OCULAR * size
+        return np.array([[scale, 0, size / 2], [0, scale, _LOOSE_EYE_LINE * size]])
+
+
+TEMPLATES: dict[str, Template] = {
+    "loose": Template("loose", aligned=True),
+    "arcface": Template("arcface", aligned=True),
+    "none": Template("none", aligned=False),
+}
+
+
+def get_template(name: str) -> Template:
+    """The template of that name.
+
+    Raises:
+        UnknownNameError: There is none.
+    """
+    if name not in TEMPLATES:
+        raise UnknownNameError(f"unknown align template {name!r}; {near_names(name, TEMPLATES)}")
+    return TEMPLATES[name]
+
+
+def square_box(box: FloatArray) -> FloatArray:
+    """The smallest square around a box, with the same centre."""
+    centre = (box[:2] + box[2:]) / 2
+    half = float((box[2:] - box[:2]).max()) / 2
+    return np.concatenate([centre - half, centre + half])
+
+
+def keep_crop(box: FloatArray, size: int) -> Matrix:
+    """The matrix of template ``none``: the square around a box of the source fills the crop.
+
+    Raises:
+        ValueError: The box has no inside.
+    """
+    if box_area(box) <= 0:
+        raise ValueError(f"box {box} has no inside")
+    return box_to_box(square_box(box), (0, 0, size, size))
+
+
+def picture_box(width: int, height: int) -> FloatArray:
+    """The box of a whole picture."""
+    return np.array([0, 0, width, height], np.float64)
+
+
+def mean_face_in(box: FloatArray) -> FloatArray:
+    """The average face as it stands in a HOG-like face box, (68, 2)."""
+    return apply_matrix(box_to_box(HOG_BOX, box), MEAN_FACE)
+
+
+def hog_box_of(points: FloatArray) -> FloatArray:
+    """The HOG-like box of a face whose 68 points are known: the average face is fitted to them."""
+    fitted = fit_similarity(MEAN_FACE, points)
+    centre = apply_matrix(fitted, np.reshape(HOG_BOX, (2, 2)).mean(0))
+    half = float(np.hypot(fitted[0, 0], fitted[1, 0])) * (HOG_BOX[2] - HOG_BOX[0]) / 2
+    return np.concatenate([centre - half, centre + half])

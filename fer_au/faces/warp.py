@@ -1,0 +1,102 @@
+"""Warping a picture into an aligned crop, without aliasing and to a fraction of a pixel.
+
+OpenCV counts pixel centres from 0 while the project's frame puts the first centre at 0.5 (see ``geometry``), so a
+matrix M becomes T(-0.5) M T(+0.5) in OpenCV's numbers, where T shifts both coordinates.
+
+Large faces are shrunk by area averaging first (``cv2.resize`` with INTER_AREA, which maps pixel edges to edges and so
+is a plain scaling in our frame); what remains is a similarity of scale about 1, interpolated bicubically.
+Interpolating a large picture directly would skip pixels and turn texture into noise.
+
+Outside the picture its border pixels are repeated. A constant colour would draw a hard edge that a network can read
+(how tight the photograph was cut often tells the data set), and mirrored borders would grow a second chin.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fer_au.faces.geometry import Matrix, apply_matrix, compose, invert_matrix, matrix_scale
+
+Image = NDArray[np.uint8]
+
+_MARGIN = 4.0
+"""Target pixels kept around the needed part of the source: the reach of the bicubic kernel and of rounding."""
+
+
+def to_opencv(matrix: ArrayLike) -> Matrix:
+    """A matrix of our frame in OpenCV's pixel-centre numbers."""
+    m = np.asarray(matrix, np.float64).copy()
+    m[:, 2] += 0.5 * m[:, :2].sum(axis=1) - 0.5
+    return m
+
+
+def from_opencv(matrix: ArrayLike) -> Matrix:
+    """A matrix of OpenCV's pixel-centre numbers in our frame."""
+    m = np.asarray(matrix, np.float64).copy()
+    m[:, 2] += 0.5 - 0.5 * m[:, :2].sum(axis=1)
+    return m
+
+
+def warp_crop(image: Image, matrix: ArrayLike, size: int) -> Image:
+    """Cut an aligned square crop.
+
+    Args:
+        image: (H, W, 3) or (H, W) uint8.
+        matrix: (2, 3) source xy -> crop xy, in the project's frame; a similarity.
+        size: Side of the crop in pixels.
+
+    Returns:
+        (size, size, 3) or (size, size) uint8.
+
+    Raises:
+        ValueError: The matrix is not finite or not invertible, or ``size`` is below 1.
+    """
+    if size < 1:
+        raise ValueError(f"size must be at least 1, not {size}")
+    part, remaining = _needed_part(image, np.asarray(matrix, np.float64), size)
+    part, remaining = _shrink(part, remaining)
+    inverse = to_opencv(invert_matrix(remaining))
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    warped = cv2.warpAffine(part, inverse, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(warped, np.uint8)
+
+
+def _needed_part(image: Image, matrix: Matrix, size: int) -> tuple[Image, Matrix]:
+    """Cut the part of the source that the crop can see; the border is repeated only where the picture itself ends."""
+    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], np.float64)
+    seen = apply_matrix(invert_matrix(matrix), corners)
+    margin = _MARGIN / min(matrix_scale(matrix), 1.0) + 2
+    height, width = image.shape[:2]
+    low = np.floor(seen.min(0) - margin)
+    high = np.ceil(seen.max(0) + margin)
+    # A crop wholly outside the picture still sees its nearest border pixel.
+    x0, y0 = np.clip(low, 0, (width - 1, height - 1)).astype(int)
+    x1, y1 = np.clip(high, (x0 + 1, y0 + 1), (width, height)).astype(int)
+    return image[y0:y1, x0:x1], compose(matrix, [[1, 0, x0], [0, 1, y0]])
+
+
+def _shrink(image: Image, matrix: Matrix) -> tuple[Image, Matrix]:
+    scale = matrix_scale(matrix)
+    if scale >= 1:
+        return image, matrix
+    height, width = image.shape[:2]
+    new_width, new_height = max(round(width * scale), 1), max(round(height * scale), 1)
+    small = cv2.resize(image, (new_width, new_height), interpolation=cv2.INTER_AREA)
+    # Rounding the new size makes the shrinking slightly unequal in x and y; the remaining warp takes that back exactly.
+    return np.asarray(small, np.uint8), compose(matrix, [[width / new_width, 0, 0], [0, height / new_height, 0]])
+
+
+def shrink_to(image: Image, longest: int) -> tuple[Image, float]:
+    """Shrink a picture by area averaging until its longer side is at most ``longest``.
+
+    Returns:
+        The picture (the same object if it is small enough) and the pixels of the result per source pixel.
+    """
+    height, width = image.shape[:2]
+    scale = longest / max(height, width)
+    if scale >= 1:
+        return image, 1.0
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8), scale
