@@ -100,6 +100,9 @@ def _split_rows(
     splits, notes = assign_splits(
         members, valid_fraction=config.valid_fraction, test_fraction=config.test_fraction, seed=config.seed
     )
+    unknown = sum(record.subject is None for record, _ in accepted)
+    if 0 < unknown < len(accepted):
+        notes.append(f"{unknown} of {len(accepted)} faces have no known subject; each is split on its own")
     rows = [
         ManifestRow(
             id=record.id,

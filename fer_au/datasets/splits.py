@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fer_au.datasets.manifest import Split
 
@@ -56,29 +56,61 @@ def assign_splits(
 def carve(members: Sequence[Member], fraction: float, salt: str) -> list[int]:
     """Choose whole groups whose class counts come near ``fraction`` of each class.
 
-    Groups are offered in the order of their hash. One is taken if that brings the class counts nearer to their targets
-    (squared distance, each class weighted by its size) and leaves at least one face of every class behind.
+    Groups are offered in the order of their hash: first those that let no class exceed its share, then those that still
+    bring the class counts nearer to it (squared distance, each class weighted by its size). If none fits, because the
+    members are few or the groups large, the one that fits best is taken. Some face of every class always stays behind.
 
     Returns:
         Positions of the chosen members, ascending.
     """
-    totals = Counter(member.label for member in members)
     groups: dict[str, list[int]] = defaultdict(list)
     for index, member in enumerate(members):
         groups[member.group].append(index)
-    taken: Counter[str] = Counter()
-    chosen: list[int] = []
-    for group in sorted(groups, key=lambda name: (_hash(salt, name), name)):
-        counts = Counter(members[index].label for index in groups[group])
-        # (target - taken - count)^2 - (target - taken)^2, summed over the group's classes
-        change = sum(
-            count * (count - 2 * (fraction * totals[label] - taken[label])) / totals[label]
-            for label, count in sorted(counts.items())
+    if not fraction or not members:
+        return []
+    shares = _Shares(Counter(member.label for member in members), fraction)
+    counts = {group: Counter(members[index].label for index in indices) for group, indices in groups.items()}
+    waiting = sorted(groups, key=lambda group: (_hash(salt, group), group))
+    chosen: list[str] = []
+    for welcome in (shares.fits, shares.helps):
+        for group in waiting:
+            if welcome(counts[group]) and shares.leaves_some(counts[group]):
+                shares.taken.update(counts[group])
+                chosen.append(group)
+        done = set(chosen)
+        waiting = [group for group in waiting if group not in done]
+    if not chosen:
+        possible = [group for group in waiting if shares.leaves_some(counts[group])]
+        chosen = sorted(possible, key=lambda group: shares.change(counts[group]))[:1]
+    return sorted(index for group in chosen for index in groups[group])
+
+
+@dataclass
+class _Shares:
+    """How much of each class is wanted, and how much is taken."""
+
+    totals: Counter[str]
+    fraction: float
+    taken: Counter[str] = field(default_factory=Counter)
+
+    def fits(self, counts: Counter[str]) -> bool:
+        """Whether no class of a group would exceed its rounded share."""
+        return all(self.taken[label] + n <= self.fraction * self.totals[label] + 0.5 for label, n in counts.items())
+
+    def leaves_some(self, counts: Counter[str]) -> bool:
+        """Whether something of every class of a group would stay behind."""
+        return all(self.taken[label] + n < self.totals[label] for label, n in counts.items())
+
+    def change(self, counts: Counter[str]) -> float:
+        """The change of the squared distance to the shares: (share - taken - n)^2 - (share - taken)^2 per class."""
+        return sum(
+            n * (n - 2 * (self.fraction * self.totals[label] - self.taken[label])) / self.totals[label]
+            for label, n in sorted(counts.items())
         )
-        if change < 0 and all(taken[label] + count < totals[label] for label, count in counts.items()):
-            taken.update(counts)
-            chosen.extend(groups[group])
-    return sorted(chosen)
+
+    def helps(self, counts: Counter[str]) -> bool:
+        """Whether a group brings the counts nearer to the shares."""
+        return self.change(counts) < 0
 
 
 def _hash(salt: str, name: str) -> bytes:
