@@ -100,10 +100,12 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
 
 def _open(data: bytes) -> Image.Image:
     """Read the header and check its size."""
+    if not _has_allowed_signature(data):
+        raise _foreign(data)
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
-        raise _unidentified(data) from None
+        raise ImageRejected(Reason.TRUNCATED, "the header is cut short or damaged") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageRejected(Reason.TOO_LARGE, f"more than {MAX_PIXELS // 10**6} megapixels") from None
     except Exception as error:  # on hostile bytes Pillow's plugins raise nearly everything
@@ -118,6 +120,9 @@ def _open(data: bytes) -> Image.Image:
 def _load(image: Image.Image, data: bytes) -> None:
     """Decode all pixels; half a picture is an error here, not a grey tail."""
     try:
+        if image.format == "PNG":  # the only format with checksums, and they are not looked at in decoding
+            with Image.open(io.BytesIO(data), formats=("PNG",)) as twin:
+                twin.verify()
         image.load()
     except Exception as error:
         raise _damaged(error, data) from None
@@ -136,12 +141,15 @@ def _is_webp(data: bytes) -> bool:
     return data[:4] == b"RIFF" and data[8:12] == b"WEBP"
 
 
-def _unidentified(data: bytes) -> ImageRejected:
-    """Say what bytes are that no allowed codec knows."""
+def _has_allowed_signature(data: bytes) -> bool:
+    """Whether the first bytes belong to an allowed format, so that what fails later is damage."""
+    bitmap = data[:2] == b"BM" and data[6:10] == b"\0\0\0\0"  # two letters alone would catch any text
+    return data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")) or _is_webp(data) or bitmap
+
+
+def _foreign(data: bytes) -> ImageRejected:
+    """Say what bytes are that have no allowed signature."""
     head = data[:64]
-    bitmap = head[:2] == b"BM" and head[6:10] == b"\0\0\0\0"  # two letters alone would catch any text
-    if head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")) or _is_webp(head) or bitmap:
-        return ImageRejected(Reason.TRUNCATED, "the header is cut short or damaged")
     if head[4:8] == b"ftyp":
         return ImageRejected(Reason.UNSUPPORTED_FORMAT, "HEIF or AVIF; save it as JPEG, PNG, WebP or BMP")
     for magic, name in _OTHER_MAGIC.items():
