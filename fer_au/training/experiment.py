@@ -1,0 +1,130 @@
+"""One experiment from its configuration to ``models/<exp>/``: what the stage ``train`` runs."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor
+
+from fer_au.compute import log
+from fer_au.config.experiments import ExperimentConfig, TrainConfig
+from fer_au.errors import DataError
+from fer_au.models.files import LoadedWeights, load_base_weights, save_model
+from fer_au.models.network import FerModel, create_model
+from fer_au.stores.locks import output_lock
+from fer_au.training.checkpoint import Checkpoint
+from fer_au.training.data import FaceDataset
+from fer_au.training.guidance import Guidance
+from fer_au.training.history import training_speed, write_history
+from fer_au.training.preprocess import Preprocessing
+from fer_au.training.trainer import Fitted, Trainer
+
+_LOCK_SECONDS = 10.0  # a second run of the same training would last as long as the first: don't wait for it
+
+
+def train_experiment(
+    name: str, experiment: ExperimentConfig, train: TrainConfig, dataset_dir: Path, base_dir: Path, out_dir: Path
+) -> None:
+    """Train one experiment and write its model's folder.
+
+    A killed training goes on after its last complete epoch when it is started again with the same configuration and
+    data.
+
+    Args:
+        name: Of the experiment.
+        experiment: What is trained.
+        train: The settings, the experiment's overrides included.
+        dataset_dir: ``data/<key>``.
+        base_dir: Folder of the model to start from; ignored if ``experiment.base`` is ``none``.
+        out_dir: ``models/<name>``: gets model.safetensors, config.json, history.csv.
+
+    Raises:
+        ConfigError: An unknown cue, loss, layer, backbone or head, or a precision this machine doesn't have.
+        DataError: Artefacts that are missing, damaged or don't fit together, or splits that can't train or select.
+        FerAuError: A loss became NaN or infinite, or another process trains the same experiment.
+    """
+    faces, selection = _splits(experiment, train, dataset_dir)
+    model = create_model(experiment.model, faces.classes, seed=experiment.seed)
+    base = load_base_weights(model, base_dir) if experiment.base != "none" else None
+    guidance = Guidance(experiment.guidance, model, faces)
+    preprocessing = Preprocessing(train.image_size, experiment.model.in_chans)
+    weights = balanced_weights(faces) if train.class_weights == "balanced" else None
+    trainer = Trainer(name, model, guidance, train, experiment.seed, preprocessing, weights)
+    log(
+        f"{name}: {len(faces)} faces of {len(faces.classes)} classes, {train.image_size} px, "
+        f"{trainer.precision} on {trainer.device}, selected on {train.select_on} ({len(selection)} faces)"
+    )
+    identity = {
+        **_provenance(name, experiment, train, faces, base),
+        "precision": trainer.precision,
+        "device": trainer.device.type,
+        "torch": torch.__version__,
+    }
+    checkpoint = Checkpoint(identity)
+    with output_lock(out_dir, _LOCK_SECONDS):
+        fitted = trainer.fit(faces, selection, checkpoint, out_dir / "history.csv")
+        _write(out_dir, model, fitted, identity, train, {**preprocessing.to_meta(), "align": faces.align_options})
+    checkpoint.remove()
+
+
+def _splits(experiment: ExperimentConfig, train: TrainConfig, dataset_dir: Path) -> tuple[FaceDataset, FaceDataset]:
+    faces = FaceDataset(dataset_dir, "train", train.image_size, fold=experiment.fold)
+    if len(faces) < 2 or len(faces.classes) < 2:
+        raise DataError(
+            f"{dataset_dir}: training needs at least two faces of two classes, "
+            f"the split train has {len(faces)} of {len(faces.classes)}"
+        )
+    selection = FaceDataset(dataset_dir, train.select_on, train.image_size, faces.classes, fold=experiment.fold)
+    if not len(selection):
+        hint = "set datasets.<key>.valid_fraction, or train.select_on: test to repeat a paper's protocol"
+        raise DataError(f"{dataset_dir}: the split {train.select_on} that selects the best epoch is empty; {hint}")
+    if selection.skipped:
+        log(f"{dataset_dir}: {selection.skipped} faces of {train.select_on} left out, train lacks their class")
+    return faces, selection
+
+
+def balanced_weights(faces: FaceDataset) -> Tensor:
+    """Class weights inversely proportional to the classes' numbers of faces, with mean 1 over the faces."""
+    counts = torch.bincount(torch.from_numpy(faces.labels.copy()), minlength=len(faces.classes))
+    return len(faces) / (len(faces.classes) * counts.float())
+
+
+def _provenance(
+    name: str, experiment: ExperimentConfig, train: TrainConfig, faces: FaceDataset, base: LoadedWeights | None
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "experiment": experiment.model_dump(mode="json", exclude={"train", "model"}),
+        "model": experiment.model.model_dump(mode="json"),
+        "train": train.model_dump(mode="json"),
+        "base_weights_sha256": base.weights_sha256 if base else None,
+        "data": faces.content_hashes(),
+    }
+
+
+def _write(
+    out_dir: Path,
+    model: FerModel,
+    fitted: Fitted,
+    identity: dict[str, Any],
+    train: TrainConfig,
+    preprocessing: dict[str, Any],
+) -> None:
+    """Write the selected epoch's model and how it came about."""
+    model.load_state_dict(fitted.tensors)
+    record = {key: value for key, value in identity.items() if key not in ("model", "torch")}
+    meta = {
+        **record,
+        "preprocessing": preprocessing,
+        "seed": identity["experiment"]["seed"],
+        "selected_epoch": fitted.epoch,
+        "selected_on": train.select_on,
+        "train_images_per_second": round(training_speed(fitted.history), 2),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "timm": timm.__version__},
+    }
+    save_model(out_dir, model, meta)
+    write_history(out_dir / "history.csv", fitted.history)  # a training that resumed after its last epoch wrote none

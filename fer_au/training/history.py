@@ -1,0 +1,83 @@
+"""``history.csv``: one row per epoch, and the choice of the best epoch."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fer_au.stores.writer import write_atomically
+
+
+@dataclass(frozen=True)
+class HistoryRow:
+    """What one epoch gave.
+
+    Attributes:
+        epoch: 0-based.
+        lr: Learning rate of its last step.
+        loss: Mean total training loss per image.
+        loss_ce: Mean cross-entropy per image, as trained (weights and smoothing included).
+        guidance: Mean unweighted guidance losses per valid image, by name; NaN where none was active or valid.
+        train_accuracy: Of the augmented images, while training.
+        valid_accuracy: On the split that selects the epoch.
+        valid_balanced_accuracy: Mean recall over the classes that occur there.
+        valid_loss: Plain cross-entropy there.
+        images_per_second: Training images over the wall time of the training part.
+    """
+
+    epoch: int
+    lr: float
+    loss: float
+    loss_ce: float
+    guidance: dict[str, float]
+    train_accuracy: float
+    valid_accuracy: float
+    valid_balanced_accuracy: float
+    valid_loss: float
+    images_per_second: float
+
+    def cells(self) -> dict[str, str]:
+        """Column -> text, guidance losses behind ``loss_ce``; NaN is an empty cell."""
+        flat: dict[str, float] = {}
+        for key, value in asdict(self).items():
+            flat |= value if isinstance(value, dict) else {key: value}
+        return {key: "" if math.isnan(value) else f"{value:.6g}" for key, value in flat.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data that ``from_json`` restores exactly."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> HistoryRow:
+        """Read what ``to_json`` gave."""
+        return cls(**data)
+
+
+def write_history(path: Path, rows: Sequence[HistoryRow]) -> None:
+    """Write the table of the epochs so far, whole.
+
+    Raises:
+        StoreError: The disk refuses.
+    """
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, list(rows[0].cells()), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row.cells() for row in rows)
+    write_atomically(path, buffer.getvalue().encode())
+
+
+def best_epoch(rows: Sequence[HistoryRow]) -> int:
+    """The epoch with the best accuracy on the selecting split; of equals the lower loss, then the earlier one."""
+    return min(rows, key=lambda row: (-row.valid_accuracy, row.valid_loss, row.epoch)).epoch
+
+
+def training_speed(rows: Sequence[HistoryRow]) -> float:
+    """Training images per second: the median over epochs, which a pause of the machine does not move."""
+    speeds = sorted(row.images_per_second for row in rows)
+    middle = len(speeds) // 2
+    return speeds[middle] if len(speeds) % 2 else (speeds[middle - 1] + speeds[middle]) / 2
