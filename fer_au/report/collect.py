@@ -1,0 +1,221 @@
+"""Reads everything the page shows: the experiments of ``params.yaml``, their results, and their data sets' stores."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_au.config.experiments import CrossConfig, ExperimentConfig, load_experiment
+from fer_au.config.loading import load_entry, read_params
+from fer_au.datasets import ManifestRow, read_manifest
+from fer_au.errors import DataError
+from fer_au.evaluation import read_metrics
+from fer_au.rejects import Reject, read_rejects
+from fer_au.stores import Store
+
+REJECT_STAGES = ("ingest", "align", "landmarks")
+Metric = float | int | str | None
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment's configuration and results.
+
+    Attributes:
+        name: Its key in ``params.yaml``.
+        config: Its validated entry.
+        metrics: ``metrics/<name>.json``.
+        history: Column of ``history.csv`` -> one value per epoch, NaN where empty.
+        model: ``models/<name>/config.json``.
+        results: ``evaluation/<name>.h5``.
+        classes: The model's classes, in order.
+    """
+
+    name: str
+    config: ExperimentConfig
+    metrics: dict[str, Metric]
+    history: dict[str, list[float]]
+    model: dict[str, Any]
+    results: Store
+    classes: tuple[str, ...]
+
+    @cached_property
+    def layers(self) -> list[str]:
+        """Names of the layers whose attention was kept, in network order."""
+        names = [name.removeprefix("attention/") for name in self.results.columns if name.startswith("attention/")]
+        return sorted(names, key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name))
+
+    @cached_property
+    def cams(self) -> list[str]:
+        """Names of the CAMs that were computed; empty if there are none."""
+        return [name.removeprefix("cam/") for name in self.results.columns if name.startswith("cam/")]
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """True label of each evaluated image."""
+        return [label.decode() for label in self.results["label"].tolist()]
+
+    @cached_property
+    def predictions(self) -> list[str]:
+        """Predicted label of each evaluated image."""
+        return [self.classes[index] for index in self.results["probabilities"].argmax(axis=1).tolist()]
+
+    @cached_property
+    def correct(self) -> NDArray[np.float64]:
+        """(N,) 1.0 where the prediction is right, else 0.0."""
+        pairs = zip(self.labels, self.predictions, strict=True)
+        return np.array([float(label == predicted) for label, predicted in pairs])
+
+    def number(self, key: str) -> float:
+        """A metric as a float; NaN where it is absent, undefined or text."""
+        value = self.metrics.get(key)
+        return float(value) if isinstance(value, int | float) else math.nan
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One data set's tables and stores."""
+
+    name: str
+    manifest: list[ManifestRow]
+    faces: Store
+    landmarks: Store
+    heatmaps: Store
+    rejects: dict[str, list[Reject]]
+
+
+@dataclass(frozen=True)
+class CrossResult:
+    """An experiment's model scored on another data set."""
+
+    name: str
+    config: CrossConfig
+    metrics: dict[str, Metric]
+
+
+@dataclass(frozen=True)
+class Project:
+    """All that the page is made of; data sets are those that the experiments use."""
+
+    params: dict[str, Any]
+    experiments: list[Experiment]
+    cross: list[CrossResult]
+    datasets: dict[str, Dataset]
+
+    def of_dataset(self, name: str) -> list[Experiment]:
+        """The experiments on one data set, in the order of ``params.yaml``."""
+        return [experiment for experiment in self.experiments if experiment.config.dataset == name]
+
+
+def read_project(params_path: Path, root: Path) -> Project:
+    """Read the experiments that ``params_path`` names, from the project folder ``root``.
+
+    Raises:
+        ConfigError: ``params.yaml`` is wrong.
+        DataError: A file is missing, damaged, or doesn't fit the others; the message names it.
+    """
+    params = read_params(params_path)
+    names = list(params.get("experiments") or {})
+    if not names:
+        raise DataError(f"{params_path}: experiments: none are named, there is nothing to report")
+    experiments = [read_experiment(name, params_path, root) for name in names]
+    datasets = {
+        dataset: read_dataset(dataset, root) for dataset in dict.fromkeys(one.config.dataset for one in experiments)
+    }
+    for experiment in experiments:
+        _check_rows(experiment, datasets[experiment.config.dataset])
+    return Project(params, experiments, read_cross(params, params_path, root), datasets)
+
+
+def read_cross(params: dict[str, Any], params_path: Path, root: Path) -> list[CrossResult]:
+    """Read the scores on other data sets that ``params.yaml`` names."""
+    return [
+        CrossResult(
+            name,
+            load_entry("cross", name, CrossConfig, params_path),
+            read_metrics(root / "metrics" / "cross" / f"{name}.json"),
+        )
+        for name in params.get("cross") or {}
+    ]
+
+
+def read_experiment(name: str, params_path: Path, root: Path) -> Experiment:
+    """Read one experiment's configuration, metrics, history and evaluation store."""
+    config, _ = load_experiment(name, params_path)
+    results = Store.open(root / "evaluation" / f"{name}.h5", "evaluation")
+    classes = tuple(str(results.attributes.get("classes", "")).split(","))
+    if len(classes) != results["probabilities"].shape[1]:
+        raise DataError(f"{results.path}: attribute 'classes' doesn't name the columns of 'probabilities'")
+    folder = root / "models" / name
+    return Experiment(
+        name,
+        config,
+        read_metrics(root / "metrics" / f"{name}.json"),
+        read_history(folder / "history.csv"),
+        _read_json(folder / "config.json"),
+        results,
+        classes,
+    )
+
+
+def read_dataset(name: str, root: Path) -> Dataset:
+    """Read one data set's manifest, stores and reject tables; a stage without rejects table counts as missing."""
+    folder = root / "data" / name
+    return Dataset(
+        name,
+        read_manifest(folder / "manifest.csv"),
+        Store.open(folder / "faces.h5", "faces"),
+        Store.open(folder / "landmarks.h5", "landmarks"),
+        Store.open(folder / "heatmaps.h5", "heatmaps"),
+        {stage: read_rejects(folder / "rejects" / f"{stage}.csv") for stage in REJECT_STAGES},
+    )
+
+
+def read_history(path: Path) -> dict[str, list[float]]:
+    """Read ``history.csv``: one row per epoch, numeric columns.
+
+    Raises:
+        DataError: The file is missing, or a cell is not a number.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from None
+    columns = list(rows[0]) if rows else []
+    try:
+        return {name: [_cell(row[name]) for row in rows] for name in columns}
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def _cell(text: str | None) -> float:
+    if text is None:
+        raise ValueError("a row is shorter than the header")
+    return float(text) if text else math.nan
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: not a JSON object")
+    return content
+
+
+def _check_rows(experiment: Experiment, dataset: Dataset) -> None:
+    unknown = next((id_ for id_ in experiment.results.ids if id_ not in dataset.faces.index), None)
+    if unknown is not None:
+        raise DataError(f"{experiment.results.path}: image {unknown!r} is not in {dataset.faces.path}")

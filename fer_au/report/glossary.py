@@ -1,0 +1,142 @@
+"""What every metric means, in plain language, and the order in which the page lists them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One kind of metric.
+
+    Attributes:
+        family: The heading under which it is listed.
+        pattern: Regular expression of its keys; its groups fill ``{0}``, ``{1}`` in ``meaning``.
+        meaning: One or two sentences for a reader who doesn't know the code.
+    """
+
+    family: str
+    pattern: str
+    meaning: str
+
+
+FAMILIES = (
+    "Recognition",
+    "Attention against the AU map",
+    "Attention by layer",
+    "CAM against the AU map",
+    "Does the map follow the image?",
+    "Baselines and ceilings",
+    "Where the attention lies",
+    "Faithfulness",
+    "Per class",
+    "Counts and conditions",
+    "Other",
+)
+
+ENTRIES = (
+    Entry("Recognition", "accuracy", "Share of test images whose expression is named correctly, all classes together."),
+    Entry(
+        "Recognition",
+        "balanced_accuracy",
+        "Mean over the classes of the share recognised: every class weighs the same.",
+    ),
+    Entry("Recognition", "macro_f1", "Mean over the classes of F1, which also punishes false alarms."),
+    Entry(
+        "Attention against the AU map",
+        "att_cos",
+        "Cosine between attention and AU map, mean over the six or seven non-neutral expressions. The published score; "
+        "a map that is one everywhere already gets about 0.4 to 0.5.",
+    ),
+    Entry(
+        "Attention against the AU map",
+        "att_ccos",
+        "The same after both maps' means are subtracted (their correlation). 0 is chance, 1 is identity.",
+    ),
+    Entry(
+        "Attention against the AU map",
+        "att_auc",
+        "Chance that a pixel inside the AU regions gets more attention than one outside; 0.5 is chance.",
+    ),
+    Entry(
+        "Attention against the AU map",
+        "att_auc_motion",
+        "The same against the pixels that the expression really moved, where the data set knows them.",
+    ),
+    Entry("Attention by layer", r"layer\.(.+)\.att_cos", "att_cos of layer {0}; layers count from the input."),
+    Entry("Attention by layer", r"layer\.(.+)\.att_ccos", "att_ccos of layer {0}."),
+    Entry("Attention by layer", r"layer\.(.+)\.att_auc", "att_auc of layer {0}."),
+    Entry("CAM against the AU map", r"cam_cos\.(.+)", "Cosine between the {0} map of the true class and the AU map."),
+    Entry(
+        "CAM against the AU map", r"cam_ccos\.(.+)", "Centred cosine of the {0} map of the true class with the AU map."
+    ),
+    Entry(
+        "CAM against the AU map", r"cam_auc\.(.+)", "Area under the ROC curve of the {0} map against the AU regions."
+    ),
+    Entry(
+        "Does the map follow the image?",
+        "att_specificity",
+        "Chance that an image's attention fits its own AU map better than that of another image of its class. "
+        "0.5: the map depends on the class alone; above: it follows this very face.",
+    ),
+    Entry(
+        "Does the map follow the image?",
+        r"att_(c?cos)_moved",
+        "att_{0} on test images that were shifted, turned and scaled at random: an average map can't follow.",
+    ),
+    Entry(
+        "Baselines and ceilings",
+        r"baseline\.blank\.(.+)",
+        "{0} of a map that is one everywhere: looking nowhere in particular.",
+    ),
+    Entry(
+        "Baselines and ceilings",
+        r"baseline\.class_mean\.(.+)",
+        "{0} of the training set's mean AU map of the true class, which never sees the image.",
+    ),
+    Entry(
+        "Baselines and ceilings",
+        r"ceiling\.(.+)",
+        "{0} of the AU map itself, after the layer's own coarse grid: the most one can get.",
+    ),
+    Entry("Where the attention lies", r"region\.(\w+)", "Share of the attention that falls on the {0}."),
+    Entry(
+        "Faithfulness",
+        "faithfulness.deletion",
+        "Mean class probability while the most attended pixels are removed first; lower: those pixels mattered.",
+    ),
+    Entry(
+        "Faithfulness",
+        "faithfulness.insertion",
+        "Mean class probability while the most attended pixels are shown first; higher: those pixels suffice.",
+    ),
+    Entry("Per class", r"per_class\.(.+)\.accuracy", "Share of the images of {0} that are recognised."),
+    Entry("Per class", r"per_class\.(.+)\.n", "Test images of {0}."),
+    Entry("Per class", r"per_class\.(.+)\.(att_\w+)", "{1} over the images of {0}."),
+    Entry("Counts and conditions", "n", "Test images."),
+    Entry("Counts and conditions", "n_cos", "Test images with an AU map: not neutral, landmarks found."),
+    Entry(
+        "Counts and conditions", "selected_on", "Split on which the best epoch was chosen; “test” flatters the scores."
+    ),
+    Entry("Counts and conditions", "seed", "Seed of weights, order and augmentation."),
+    Entry("Counts and conditions", "train_images_per_second", "Speed of training on the machine that ran it."),
+    Entry("Counts and conditions", r"environment\.(.+)", "{0} where the experiment ran."),
+)
+
+
+def look_up(key: str) -> tuple[str, str]:
+    """Family and meaning of a metric key; ``("Other", "")`` for one that nobody described.
+
+    >>> look_up("region.eyes")
+    ('Where the attention lies', 'Share of the attention that falls on the eyes.')
+    """
+    for entry in ENTRIES:
+        if match := re.fullmatch(entry.pattern, key):
+            return entry.family, entry.meaning.format(*match.groups()) if match.groups() else entry.meaning
+    return FAMILIES[-1], ""
+
+
+def rank(key: str) -> int:
+    """Place of a key's entry in the list, for sorting; unknown keys come last."""
+    return next((place for place, entry in enumerate(ENTRIES) if re.fullmatch(entry.pattern, key)), len(ENTRIES))

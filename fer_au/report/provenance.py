@@ -1,0 +1,76 @@
+"""Where the figures come from: artefacts and their hashes, software versions, settings."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import yaml
+
+from fer_au import __version__
+from fer_au.report.collect import Project
+from fer_au.stores import Store
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """One store that the page was made from."""
+
+    path: str
+    schema: str
+    rows: int
+    content_sha256: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One experiment's settings."""
+
+    name: str
+    seed: int
+    base: str
+    group: str
+    environment: dict[str, str]
+    model: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The last section of the page."""
+
+    version: str
+    artefacts: list[Artefact]
+    runs: list[RunRecord]
+    params: str
+
+
+def provenance(project: Project) -> Provenance:
+    """Collect hashes, versions, seeds and parameters."""
+    artefacts = [
+        _artefact(f"data/{dataset.name}/{store.path.name}", store)
+        for dataset in project.datasets.values()
+        for store in (dataset.faces, dataset.landmarks, dataset.heatmaps)
+    ]
+    artefacts += [_artefact(f"evaluation/{one.name}.h5", one.results) for one in project.experiments]
+    runs = [
+        RunRecord(
+            one.name,
+            one.config.seed,
+            one.config.base,
+            one.config.group or "",
+            {
+                key.removeprefix("environment."): str(value)
+                for key, value in sorted(one.metrics.items())
+                if key.startswith("environment.")
+            },
+            json.dumps(one.model, indent=2, sort_keys=True, ensure_ascii=False),
+        )
+        for one in project.experiments
+    ]
+    text = yaml.safe_dump(project.params, sort_keys=False, allow_unicode=True, width=110)
+    return Provenance(__version__, artefacts, runs, text)
+
+
+def _artefact(path: str, store: Store) -> Artefact:
+    return Artefact(path, store.schema, len(store), store.content_sha256, store.fingerprint)

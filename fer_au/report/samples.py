@@ -1,0 +1,199 @@
+"""Picture grids: single test images, and the average maps of each class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fer_au.expressions import NEUTRAL, ordered
+from fer_au.report.collect import Dataset, Experiment
+from fer_au.report.heat import Image, data_uri, overlay
+from fer_au.report.painter import FacePainter, mean_face
+from fer_au.report.statistics import class_average, stored_maps, target_maps
+
+MAX_SHOWN = 24
+_TILE_BUDGET = 900
+_SAMPLES = 3
+_MEAN_FACES = 48
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture, or the reason why there is none.
+
+    Attributes:
+        uri: Data URI; None if there is nothing to show.
+        alt: Text for readers who can't see it.
+        note: Shown instead of a missing picture.
+    """
+
+    uri: str | None
+    alt: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one experiment makes of one image."""
+
+    experiment: str
+    attention: Tile
+    cam: Tile
+    predicted: str
+    probability: float
+    right: bool
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One test image with everything shown of it."""
+
+    id: str
+    label: str
+    face: Tile
+    landmarks: Tile
+    au_map: Tile
+    answers: list[Answer | None]
+
+
+@dataclass(frozen=True)
+class AverageRow:
+    """One row of the per-class averages: what it shows, and a tile per class."""
+
+    title: str
+    experiment: str
+    tiles: list[Tile]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How many pictures the page can hold.
+
+    Attributes:
+        experiments: Experiments whose pictures are shown: one per group, at most ``MAX_SHOWN``.
+        per_class: Sample images of each class.
+        side: Side of a tile, pixels.
+    """
+
+    experiments: list[Experiment]
+    per_class: int
+    side: int
+
+
+def plan_layout(experiments: Sequence[Experiment], share: int) -> Layout:
+    """Choose what to show of one data set so that ``share`` data sets together stay within the page's size."""
+    shown: dict[str, Experiment] = {}
+    for experiment in experiments:
+        shown.setdefault(experiment.config.group or f"\0{experiment.name}", experiment)
+    kept = list(shown.values())[:MAX_SHOWN]
+    classes = len({label for one in kept for label in one.classes})
+    budget = _TILE_BUDGET // share
+    per_row = 3 + sum(1 + bool(one.cams) for one in kept)
+    averages = classes * (2 + sum(1 + len(one.cams) for one in kept))
+    per_class = max(1, min(_SAMPLES, (budget - averages) // max(1, classes * per_row)))
+    tiles = averages + classes * per_class * per_row
+    return Layout(kept, per_class, 144 if tiles <= budget else max(64, int(144 * (budget / tiles) ** 0.5)))
+
+
+def shown_cam(experiment: Experiment) -> str | None:
+    """The CAM of the sample grid: the model's own if it was computed, else the first."""
+    return "native" if "native" in experiment.cams else next(iter(experiment.cams), None)
+
+
+def sample_ids(experiment: Experiment, painter: FacePainter, per_class: int) -> dict[str, list[str]]:
+    """Some evaluated images of each class, evenly spread over the sorted ids, whatever the models made of them."""
+    chosen: dict[str, list[str]] = {}
+    for label in ordered(set(experiment.labels)):
+        rows = [id_ for id_, own in zip(experiment.results.ids, experiment.labels, strict=True) if own == label]
+        usable = [id_ for id_ in rows if painter.has_face(id_)]
+        count = min(per_class, len(usable))
+        chosen[label] = [usable[(2 * k + 1) * len(usable) // (2 * count)] for k in range(count)]
+    return chosen
+
+
+def sample_grid(layout: Layout, painter: FacePainter) -> dict[str, list[Sample]]:
+    """Sample images by true class, each with the maps of every shown experiment."""
+    chosen = sample_ids(layout.experiments[0], painter, layout.per_class)
+    return {
+        label: [_sample(id_, label, layout.experiments, painter) for id_ in ids] for label, ids in chosen.items() if ids
+    }
+
+
+def _sample(id_: str, label: str, experiments: Sequence[Experiment], painter: FacePainter) -> Sample:
+    landmarks, au_map = painter.landmarks(id_), painter.au_map(id_)
+    missing = "neutral: no AU map" if label == NEUTRAL else "no AU map"
+    return Sample(
+        id_,
+        label,
+        Tile(painter.face(id_), f"face {id_}"),
+        Tile(landmarks, f"landmarks of {id_}", "no landmarks found"),
+        Tile(au_map, f"AU map of {id_}, {label}", missing),
+        [_answer(id_, label, experiment, painter) for experiment in experiments],
+    )
+
+
+def _answer(id_: str, label: str, experiment: Experiment, painter: FacePainter) -> Answer | None:
+    row = experiment.results.index.get(id_)
+    if row is None:
+        return None
+    cam = shown_cam(experiment)
+    predicted = experiment.predictions[row]
+    return Answer(
+        experiment.name,
+        attention_tile(id_, experiment, painter),
+        _heat_tile(id_, experiment, f"cam/{cam}" if cam else None, painter, "no CAM"),
+        predicted,
+        float(np.max(experiment.results["probabilities"][row])),
+        predicted == label,
+    )
+
+
+def attention_tile(id_: str, experiment: Experiment, painter: FacePainter) -> Tile:
+    """The attention of the last stored layer over one face."""
+    layer = experiment.layers[-1] if experiment.layers else None
+    return _heat_tile(id_, experiment, f"attention/{layer}" if layer else None, painter, "no attention")
+
+
+def _heat_tile(id_: str, experiment: Experiment, column: str | None, painter: FacePainter, missing: str) -> Tile:
+    row = experiment.results.index.get(id_)
+    if column is None or row is None:
+        return Tile(None, "", missing)
+    heat = np.asarray(experiment.results[column][row], np.float32)
+    return Tile(painter.heat(id_, heat), f"{column} of {experiment.name} on {id_}")
+
+
+def class_averages(layout: Layout, dataset: Dataset, painter: FacePainter) -> tuple[list[str], list[AverageRow]]:
+    """Average maps over all test images of each class, on the class's average face (Figs. 6-9 of the AU-cue paper).
+
+    Returns:
+        The classes, and the rows: AU map first, then attention and each CAM of every shown experiment.
+    """
+    first = layout.experiments[0]
+    classes = list(ordered(set(first.labels)))
+    faces = {label: _average_face(label, first, painter) for label in classes}
+    sources: list[tuple[str, str, Experiment, str | None]] = [("AU map", "", first, None)]
+    for experiment in layout.experiments:
+        if experiment.layers:
+            layer = experiment.layers[-1]
+            sources.append((f"attention, layer {layer}", experiment.name, experiment, f"attention/{layer}"))
+        sources += [(f"CAM: {cam}", experiment.name, experiment, f"cam/{cam}") for cam in experiment.cams]
+    rows = []
+    for title, name, experiment, column in sources:
+        maps = target_maps(experiment) if column is None else stored_maps(experiment, column)
+        tiles = []
+        for label in classes:
+            average, face = class_average(maps, experiment.labels, label), faces[label]
+            missing = "no AU map" if column is None else "no image"
+            uri = data_uri(overlay(face, average)) if average is not None and face is not None else None
+            tiles.append(Tile(uri, f"average {title} {name} of {label}", missing))
+        rows.append(AverageRow(title, name, tiles))
+    return classes, rows
+
+
+def _average_face(label: str, experiment: Experiment, painter: FacePainter) -> Image | None:
+    ids = [id_ for id_, own in zip(experiment.results.ids, experiment.labels, strict=True) if own == label]
+    usable = [id_ for id_ in ids if painter.has_face(id_)]
+    step = max(1, len(usable) // _MEAN_FACES)
+    return mean_face([painter.face_image(id_) for id_ in usable[::step]]) if usable else None

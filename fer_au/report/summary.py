@@ -1,0 +1,106 @@
+"""What each data set holds and what each stage lost: counts for the data section."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from fer_au.expressions import ordered
+from fer_au.rejects import Reject
+from fer_au.report.collect import Dataset
+from fer_au.stores import FaceStatus, LandmarkStatus
+
+SPLITS = ("train", "valid", "test")
+_FIRST_ROWS = 8
+
+_FACE_TEXT = {
+    FaceStatus.OK: "face found",
+    FaceStatus.WHOLE_IMAGE: "no face found, whole picture taken",
+    FaceStatus.REJECTED: "rejected",
+}
+_LANDMARK_TEXT = {
+    LandmarkStatus.OK: "68 points found",
+    LandmarkStatus.NO_FACE: "no crop to search",
+    LandmarkStatus.NOT_FOUND: "no points found",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A share of the images: its text, its count, and count / total."""
+
+    text: str
+    count: int
+    share: float
+
+
+@dataclass(frozen=True)
+class RejectTable:
+    """One stage's losses: reason counts, most frequent first, and the first rows."""
+
+    stage: str
+    total: int
+    reasons: list[Part]
+    rows: list[Reject]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The data section of one data set.
+
+    Attributes:
+        name: Its key.
+        images: Rows of the manifest.
+        subjects: Number of known persons; 0 if the set names none.
+        splits: The splits that occur.
+        classes: Class -> count per split.
+        totals: Count per split.
+        largest: The largest count of a class in a split, at least 1.
+        faces: What the detector found.
+        landmarks: What the extractor found.
+        au_maps: Images with and without an AU map.
+        rejects: A table per stage.
+    """
+
+    name: str
+    images: int
+    subjects: int
+    splits: list[str]
+    classes: dict[str, list[int]]
+    totals: list[int]
+    largest: int
+    faces: list[Part]
+    landmarks: list[Part]
+    au_maps: list[Part]
+    rejects: list[RejectTable]
+
+
+def summarise(dataset: Dataset) -> Summary:
+    """Count what a data set holds and lost."""
+    counts: Counter[tuple[str, str]] = Counter((row.split, row.label) for row in dataset.manifest)
+    splits = [split for split in SPLITS if any(key[0] == split for key in counts)]
+    labels = ordered({row.label for row in dataset.manifest})
+    valid = dataset.heatmaps["valid"].tolist()
+    return Summary(
+        dataset.name,
+        len(dataset.manifest),
+        len({row.subject for row in dataset.manifest if row.subject}),
+        splits,
+        {label: [counts[split, label] for split in splits] for label in labels},
+        [sum(counts[split, label] for label in labels) for split in splits],
+        max([1, *counts.values()]),
+        _parts([_FACE_TEXT[FaceStatus(value)] for value in dataset.faces["status"].tolist()]),
+        _parts([_LANDMARK_TEXT[LandmarkStatus(value)] for value in dataset.landmarks["status"].tolist()]),
+        _parts(["AU map" if value else "neutral, or no landmarks" for value in valid]),
+        [_reject_table(stage, rejects) for stage, rejects in dataset.rejects.items()],
+    )
+
+
+def _parts(values: list[str]) -> list[Part]:
+    total = max(1, len(values))
+    ranked = sorted(Counter(values).items(), key=lambda pair: (-pair[1], pair[0]))
+    return [Part(text, count, count / total) for text, count in ranked]
+
+
+def _reject_table(stage: str, rejects: list[Reject]) -> RejectTable:
+    return RejectTable(stage, len(rejects), _parts([reject.reason.value for reject in rejects]), rejects[:_FIRST_ROWS])

@@ -1,0 +1,250 @@
+"""Tables of scores: the verdict at the top, the groups, and every metric with its meaning."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fer_au.evaluation import PairedDifference
+from fer_au.report.collect import CrossResult, Experiment, Metric, Project
+from fer_au.report.glossary import FAMILIES, look_up, rank
+from fer_au.report.statistics import Comparison, Spread, compare, group_spreads, reference_of
+
+GROUP_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "att_cos", "att_ccos", "att_auc")
+ATTENTION_KEYS = ("att_cos", "att_ccos", "att_ccos_moved", "att_specificity")
+SIGNIFICANT = 0.05
+MAX_WORDED = 6
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """A score with its references, for a bar from 0 to 1; NaN where undefined."""
+
+    key: str
+    value: float
+    blank: float
+    class_mean: float
+    ceiling: float
+
+
+@dataclass(frozen=True)
+class VerdictRow:
+    """One experiment in the verdict tables.
+
+    Attributes:
+        experiment: The experiment.
+        method: Its guidance in words.
+        accuracy: Share of right answers.
+        attention: The scores of its attention.
+        cams: The scores of its CAMs.
+        comparison: Its paired comparison with the reference, if it is not the reference itself.
+    """
+
+    experiment: Experiment
+    method: str
+    accuracy: float
+    attention: list[Gauge]
+    cams: list[Gauge]
+    comparison: Comparison | None
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A finding: the experiments it is about, and what was found."""
+
+    experiments: list[str]
+    text: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The verdict on one data set.
+
+    Attributes:
+        dataset: Its key.
+        attention_keys: Scores of the attention that any experiment has.
+        cam_keys: Scores of the CAMs.
+        rows: A row per experiment, in the order of params.yaml.
+        reference: Name of the experiment that the others are compared with, if there is one.
+        sentences: The findings in words.
+    """
+
+    dataset: str
+    attention_keys: list[str]
+    cam_keys: list[str]
+    rows: list[VerdictRow]
+    reference: str | None
+    sentences: list[Sentence]
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """Mean and deviation of the repeats of one group."""
+
+    group: str
+    members: list[str]
+    spreads: dict[str, Spread]
+
+
+@dataclass(frozen=True)
+class CrossTable:
+    """Models scored on other data sets: the score keys, and per ``cross`` entry its values."""
+
+    score_keys: list[str]
+    rows: list[tuple[CrossResult, list[Metric]]]
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One metric of all experiments."""
+
+    key: str
+    meaning: str
+    values: list[Metric]
+
+
+def verdict(dataset: str, experiments: Sequence[Experiment]) -> Verdict:
+    """Compare the experiments on one data set with their baselines and with the first unguided one."""
+    reference = reference_of(experiments)
+    attention = [key for key in ATTENTION_KEYS if any(key in one.metrics for one in experiments)]
+    cams = list(dict.fromkeys(cam for one in experiments for cam in one.cams))
+    cam_keys = [f"{kind}.{cam}" for kind in ("cam_cos", "cam_ccos") for cam in cams]
+    rows = [
+        VerdictRow(
+            one,
+            method_text(one),
+            one.number("accuracy"),
+            [gauge(one, key) for key in attention],
+            [gauge(one, key) for key in cam_keys],
+            compare(one, reference) if reference is not None and one is not reference else None,
+        )
+        for one in experiments
+    ]
+    name = reference.name if reference else None
+    return Verdict(dataset, attention, cam_keys, rows, name, [*findings(rows), *caveats(rows)])
+
+
+def gauge(experiment: Experiment, key: str) -> Gauge:
+    """A score with what a blank map, the class-mean map and the AU map itself get on the same grid."""
+    number, reference = experiment.number, reference_key(experiment, key)
+    return Gauge(
+        key,
+        number(key),
+        number(f"baseline.blank.{reference}"),
+        number(f"baseline.class_mean.{reference}"),
+        number(f"ceiling.{reference}"),
+    )
+
+
+def reference_key(experiment: Experiment, key: str) -> str:
+    """The key under which a score's baselines are stored.
+
+    Baselines pass through the last layer's grid and don't ask who drew a map, so they hold for a CAM on that grid too.
+    """
+    kind, _, cam = key.partition(".")
+    if not cam or not experiment.layers:
+        return key
+    grids = {
+        experiment.results[name].shape[1:]
+        for name in (f"attention/{experiment.layers[-1]}", f"cam/{cam}")
+        if name in experiment.results
+    }
+    return kind.replace("cam_", "att_") if len(grids) == 1 else key
+
+
+def method_text(experiment: Experiment) -> str:
+    """An experiment's guidance in a few words."""
+    terms = [
+        f"{term.cue} · {term.loss} · layer {', '.join(term.layers)} · weight {term.weight:g}"
+        for term in experiment.config.guidance
+    ]
+    return " + ".join(terms) or "no guidance"
+
+
+def findings(rows: Sequence[VerdictRow]) -> list[Sentence]:
+    """The paired comparisons in words; left to the table where there are many."""
+    compared = [(row.experiment.name, row.comparison) for row in rows if row.comparison]
+    return (
+        [Sentence([name], finding(comparison)) for name, comparison in compared] if len(compared) <= MAX_WORDED else []
+    )
+
+
+def finding(comparison: Comparison) -> str:
+    """One paired comparison in words."""
+    gaze = _direction(comparison.att_ccos, "more closely than", "less closely than", "about as closely as")
+    accuracy = _direction(comparison.accuracy, "higher", "lower", "not significantly different")
+    return (
+        f"looks at the action units {gaze} {comparison.reference}: "
+        f"centred cosine {_interval(comparison.att_ccos, 1, 2)}. "
+        f"Its accuracy is {accuracy}: {_interval(comparison.accuracy, 100, 1)} percentage points."
+    )
+
+
+def caveats(rows: Sequence[VerdictRow]) -> list[Sentence]:
+    """What a reader must not overlook: scores that an image-blind baseline reaches as well, and selection on test."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        score = row.experiment.number
+        texts = []
+        if score("att_cos") < score("baseline.blank.att_cos"):
+            texts.append("below the cosine of a blank map: worse than looking nowhere in particular.")
+        if score("att_ccos") < score("baseline.class_mean.att_ccos"):
+            texts.append(
+                "below the centred cosine of the class-mean map, which knows the label and never sees the image."
+            )
+        if row.experiment.metrics.get("selected_on") == "test":
+            texts.append("best epoch chosen on the test split: these scores are flattered.")
+        for text in texts:
+            found.setdefault(text, []).append(row.experiment.name)
+    return [Sentence(names, text) for text, names in found.items()]
+
+
+def group_rows(experiments: Sequence[Experiment]) -> list[GroupRow]:
+    """A row per group, in order of first appearance."""
+    groups: dict[str, list[Experiment]] = {}
+    for experiment in experiments:
+        if experiment.config.group:
+            groups.setdefault(experiment.config.group, []).append(experiment)
+    grouped = [one for members in groups.values() for one in members]
+    keys = [key for key in GROUP_METRICS if any(key in one.metrics for one in grouped)]
+    return [
+        GroupRow(group, [one.name for one in members], group_spreads(members, keys))
+        for group, members in groups.items()
+    ]
+
+
+def metric_table(experiments: Sequence[Experiment]) -> dict[str, list[MetricRow]]:
+    """Every metric of every experiment, by family; None where an experiment lacks it."""
+    keys = sorted({key for one in experiments for key in one.metrics}, key=lambda key: (rank(key), key))
+    table: dict[str, list[MetricRow]] = {family: [] for family in FAMILIES}
+    for key in keys:
+        family, meaning = look_up(key)
+        table[family].append(MetricRow(key, meaning, [one.metrics.get(key) for one in experiments]))
+    return {family: rows for family, rows in table.items() if rows}
+
+
+def cross_table(project: Project) -> CrossTable | None:
+    """Scores on other data sets; None if ``params.yaml`` names none."""
+    if not project.cross:
+        return None
+    keys = [key for key in GROUP_METRICS if any(key in one.metrics for one in project.cross)]
+    return CrossTable(keys, [(one, [one.metrics.get(key) for key in keys]) for one in project.cross])
+
+
+def significant(difference: PairedDifference) -> bool:
+    """Whether a difference is significant at 5 %."""
+    return difference.n > 0 and difference.p < SIGNIFICANT
+
+
+def _direction(difference: PairedDifference, up: str, down: str, same: str) -> str:
+    if not significant(difference):
+        return same
+    return up if difference.difference > 0 else down
+
+
+def _interval(difference: PairedDifference, factor: float, digits: int) -> str:
+    if not math.isfinite(difference.difference):
+        return "undefined"
+    middle, low, high = (value * factor for value in (difference.difference, difference.low, difference.high))
+    return f"{middle:+.{digits}f} (95 % interval {low:+.{digits}f} to {high:+.{digits}f})".replace("-", "−")
