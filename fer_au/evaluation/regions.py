@@ -36,7 +36,9 @@ _TURN = np.arange(16) * np.pi / 8
 _CIRCLE = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
 
 
-def region_coverage(points: NDArray[Any], image_size: int | tuple[int, int], map_size: tuple[int, int]) -> FloatArray:
+def region_coverage(
+    points: NDArray[Any], image_size: float | tuple[float, float], map_size: tuple[int, int]
+) -> FloatArray:
     """How much of every cell of a map's grid each region covers.
 
     Args:
@@ -53,7 +55,7 @@ def region_coverage(points: NDArray[Any], image_size: int | tuple[int, int], map
     """
     if points.ndim != 3 or points.shape[1:] != (68, 2):
         raise ValueError(f"points must be (N, 68, 2): got {points.shape}")
-    width, height = (image_size, image_size) if isinstance(image_size, int) else image_size
+    width, height = image_size if isinstance(image_size, tuple) else (image_size, image_size)
     rows, columns = map_size
     fine_points = points.astype(np.float64) * [columns * _SUPERSAMPLING / width, rows * _SUPERSAMPLING / height]
     coverage = np.full((len(points), len(REGIONS), rows, columns), np.nan)
@@ -67,7 +69,7 @@ def region_coverage(points: NDArray[Any], image_size: int | tuple[int, int], map
 
 
 def region_attention(
-    maps: NDArray[Any] | Tensor, points: NDArray[Any] | Tensor, image_size: int | tuple[int, int]
+    maps: NDArray[Any] | Tensor, points: NDArray[Any] | Tensor, image_size: float | tuple[float, float]
 ) -> dict[str, FloatArray]:
     """Share of each map's mass that lies in each region.
 

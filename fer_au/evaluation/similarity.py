@@ -8,9 +8,13 @@ a dead network can't drop its worst images from a mean.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from fer_au.evaluation.arrays import FloatArray, Maps, answer_in_kind, finite_rows, paired_rows
+
+# Of a map's largest magnitude: a smaller range is float32 rounding, not a map.
+_ROUNDING = 1e-6
 
 
 def cosine_alignment(maps: Maps, targets: Maps) -> Maps:
@@ -81,7 +85,8 @@ def map_auc(maps: Maps, targets: Maps, level: float = 0.5) -> Maps:
     inside = (target_rows >= level * peak) & (peak > 0)
     positives = inside.sum(axis=1)
     negatives = inside.shape[1] - positives
-    ranks = rankdata(np.where(finite[:, None], map_rows, 0.0), axis=1)
+    ranked = finite & ~_is_constant(map_rows)
+    ranks = rankdata(np.where(ranked[:, None], map_rows, 0.0), axis=1)
     wins = np.where(inside, ranks, 0.0).sum(axis=1) - positives * (positives + 1) / 2
     defined = finite & (positives > 0) & (negatives > 0)
     scores = np.full(len(map_rows), np.nan)
@@ -89,12 +94,16 @@ def map_auc(maps: Maps, targets: Maps, level: float = 0.5) -> Maps:
     return answer_in_kind(scores, maps)
 
 
-def _center(rows: FloatArray) -> FloatArray:
-    """Subtract row means; rows constant up to rounding become exactly zero."""
+def _is_constant(rows: FloatArray) -> NDArray[np.bool_]:
+    """Rows that are constant but for the last digits of float32: a resized blank map is one."""
     spread = rows.max(axis=1, initial=-np.inf) - rows.min(axis=1, initial=np.inf)
-    scale = np.abs(rows).max(axis=1, initial=0.0)
+    return np.asarray(spread <= _ROUNDING * np.abs(rows).max(axis=1, initial=0.0))
+
+
+def _center(rows: FloatArray) -> FloatArray:
+    """Subtract row means; constant rows become exactly zero."""
     centred: FloatArray = rows - rows.mean(axis=1, keepdims=True)
-    centred[spread <= 1e-7 * scale] = 0.0  # float32 maps: a resized blank map varies in its last digit only
+    centred[_is_constant(rows)] = 0.0
     return centred
 
 

@@ -100,6 +100,14 @@ def test_a_constant_map_has_no_centred_score_and_a_known_cosine(rng):
     np.testing.assert_allclose(cosine_alignment(blank, targets), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize(("score", "chance"), [(centered_cosine, 0.0), (map_auc, 0.5)])
+def test_float32_rounding_of_a_constant_map_is_no_map(score, chance, rng):
+    targets = random_pair(rng)[1].astype(np.float32)
+    noisy = (0.3 + 3e-8 * rng.integers(-2, 3, targets.shape)).astype(np.float32)
+    assert np.ptp(noisy) > 0
+    np.testing.assert_array_equal(score(noisy, targets), chance)
+
+
 @pytest.mark.parametrize("score", SCORES)
 def test_a_target_that_asks_for_nothing_has_no_score(score, rng):
     maps = random_pair(rng)[0]

@@ -1,0 +1,102 @@
+"""Every per-image score of a set of maps, and the flat metrics they add up to.
+
+All figures of maps are taken in one way: over images with a real AU map (true class, not neutral, landmarks found),
+mean per expression, then the plain mean over expressions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fer_au.cam.maps import resize_maps, shift_non_negative
+from fer_au.evaluation.aggregate import expression_means, macro_mean, masked
+from fer_au.evaluation.arrays import FloatArray, to_numpy
+from fer_au.evaluation.baselines import blank_maps, class_mean_maps, through_grid
+from fer_au.evaluation.classification import accuracy, balanced_accuracy, class_recall, confusion_matrix, macro_f1
+from fer_au.evaluation.regions import region_shares
+from fer_au.evaluation.similarity import centered_cosine, cosine_alignment, map_auc
+from fer_au.evaluation.specificity import own_target_rank
+from fer_au.evaluation.truth import Truth
+from fer_au.expressions import NEUTRAL
+
+Scores = dict[str, FloatArray]
+"""Score name -> (N,) one per image of the split, NaN where undefined."""
+
+
+def comparison_maps(maps: NDArray[Any], size: int) -> FloatArray:
+    """Attention on the comparison grid: made non-negative by the documented rule, then resampled."""
+    tensor = torch.from_numpy(np.array(maps, dtype=np.float32))
+    return to_numpy(resize_maps(shift_non_negative(tensor), size))
+
+
+def agreement(maps: FloatArray, truth: Truth) -> Scores:
+    """``cos``, ``ccos`` and ``auc`` with the AU maps."""
+    scores = {"cos": cosine_alignment, "ccos": centered_cosine, "auc": map_auc}
+    return {name: masked(score(maps, truth.targets), truth.valid) for name, score in scores.items()}
+
+
+def attention_scores(maps: FloatArray, truth: Truth) -> Scores:
+    """All scores of one set of maps on the comparison grid: what attention, baselines and the ceiling share."""
+    targets = np.where(truth.valid[:, None, None], truth.targets, np.nan)
+    scores = {f"att_{name}": values for name, values in agreement(maps, truth).items()}
+    scores["att_specificity"] = own_target_rank(maps, targets, truth.labels)
+    for region, shares in region_shares(maps, truth.coverage).items():
+        scores[f"region.{region}"] = masked(shares, truth.valid)
+    if truth.motion is not None:
+        scores["att_auc_motion"] = masked(map_auc(maps, truth.motion), truth.valid)
+    return scores
+
+
+def moved_scores(maps: NDArray[Any], moved_targets: NDArray[Any], rows: NDArray[np.int64], count: int) -> Scores:
+    """``att_cos_moved`` and ``att_ccos_moved`` of a split of ``count`` images, of which ``rows`` were moved."""
+    scores = {"att_cos_moved": np.full(count, np.nan), "att_ccos_moved": np.full(count, np.nan)}
+    scores["att_cos_moved"][rows] = cosine_alignment(maps, moved_targets)
+    scores["att_ccos_moved"][rows] = centered_cosine(maps, moved_targets)
+    return scores
+
+
+def reference_maps(truth: Truth, grid: tuple[int, int]) -> dict[str, FloatArray]:
+    """Blank map, class mean and AU map, each as a layer with that grid could draw them."""
+    references: dict[str, NDArray[Any]] = {
+        "baseline.blank": blank_maps(len(truth.labels), truth.size),
+        "baseline.class_mean": class_mean_maps(truth.class_means, truth.labels, truth.size),
+        "ceiling": truth.targets,
+    }
+    return {name: through_grid(maps, grid) for name, maps in references.items()}
+
+
+def macro(scores: Mapping[str, FloatArray], truth: Truth, prefix: str = "") -> dict[str, float]:
+    """The macro mean of each score under its key."""
+    return {f"{prefix}{name}": macro_mean(values, truth.labels) for name, values in scores.items()}
+
+
+def classification_metrics(probabilities: NDArray[Any], labels: NDArray[np.int64]) -> dict[str, float]:
+    """``accuracy``, ``balanced_accuracy``, ``macro_f1``."""
+    confusion = confusion_matrix(labels, probabilities.argmax(axis=1), probabilities.shape[1])
+    return {
+        "accuracy": accuracy(confusion),
+        "balanced_accuracy": balanced_accuracy(confusion),
+        "macro_f1": macro_f1(confusion),
+    }
+
+
+def class_metrics(
+    probabilities: NDArray[Any], labels: NDArray[np.int64], classes: tuple[str, ...], scores: Scores, truth: Truth
+) -> dict[str, float | int]:
+    """``per_class.<label>.accuracy``, ``.n`` and, of expressions, ``.att_cos`` and ``.att_ccos``."""
+    confusion = confusion_matrix(labels, probabilities.argmax(axis=1), len(classes))
+    recall, counts = class_recall(confusion), confusion.sum(axis=1)
+    means = {name: expression_means(scores[name], truth.labels) for name in ("att_cos", "att_ccos")}
+    metrics: dict[str, float | int] = {}
+    for index, label in enumerate(classes):
+        metrics[f"per_class.{label}.accuracy"] = float(recall[index])
+        metrics[f"per_class.{label}.n"] = int(counts[index])
+        if label != NEUTRAL:
+            for name, mean in means.items():
+                metrics[f"per_class.{label}.{name}"] = mean.get(label, float("nan"))
+    return metrics
