@@ -66,6 +66,10 @@ class FacePainter:
                 self._faces.popitem(last=False)
         return self._faces[id_]
 
+    def crop_side(self, id_: str) -> int:
+        """Side of the stored crop, in whose pixels the landmarks are."""
+        return int(decode_crop(self.dataset.faces, self._row(id_)).shape[0])
+
     def face(self, id_: str) -> str:
         """The crop."""
         return data_uri(self.face_image(id_))
@@ -76,8 +80,7 @@ class FacePainter:
         if int(self.dataset.landmarks["status"][row]) != LandmarkStatus.OK:
             return None
         points = np.asarray(self.dataset.landmarks["points"][row], np.float64)
-        crop_side = decode_crop(self.dataset.faces, self._row(id_)).shape[0]
-        return data_uri(draw_landmarks(self.face_image(id_), points * (self.side / crop_side)))
+        return data_uri(draw_landmarks(self.face_image(id_), points * (self.side / self.crop_side(id_))))
 
     def au_map(self, id_: str) -> str | None:
         """The stored AU map over the face; None for neutral faces and faces without landmarks."""
