@@ -1,0 +1,204 @@
+"""From a person and a scene to a picture with its exact truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_au.datasets.demo.action_units import add_unit, displace
+from fer_au.datasets.demo.asset import Floats, HeadAsset, Ints, load_asset
+from fer_au.datasets.demo.background import sample_background
+from fer_au.datasets.demo.camera import Camera, apply_pose
+from fer_au.datasets.demo.chart import ATLAS, load_chart
+from fer_au.datasets.demo.degradation import degrade
+from fer_au.datasets.demo.hair import Overlay, build_overlay
+from fer_au.datasets.demo.identity import Identity
+from fer_au.datasets.demo.landmarks68 import landmark_points, load_landmarks
+from fer_au.datasets.demo.lighting import Light, light_vertices
+from fer_au.datasets.demo.raster import draw, empty_depth, facing, vertex_normals
+from fer_au.datasets.demo.scene import Scene
+from fer_au.datasets.demo.skin import paint_atlas
+
+MOTION_SIZE = 64
+# Pictures are drawn this much larger and averaged down: edges and brow hairs would flicker otherwise.
+_SUPERSAMPLING = 1.75
+# Motions below this (metres) are no motion.
+_STILL = 2e-4
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """A picture and its truth.
+
+    Attributes:
+        picture: (S,S,3) uint8 RGB, before JPEG.
+        points: (68,2) float32 xy of the iBUG points, whether visible or not.
+        motion: (64,64) uint8: how far the expression moved what each pixel shows, 255 = the picture's largest motion.
+    """
+
+    picture: NDArray[np.uint8]
+    points: Floats
+    motion: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class PersonModel:
+    """What all pictures of a person share: made once, used for each."""
+
+    identity: Identity
+    asset: HeadAsset
+    shape: Floats
+    atlas: NDArray[np.uint8]
+    overlay: Overlay
+    openness: Floats
+    overlay_openness: Floats
+
+    @classmethod
+    def build(cls, identity: Identity) -> PersonModel:
+        """Paint and shape a person (about 0.4 s)."""
+        asset, chart = load_asset(), load_chart()
+        shape = asset.identity_shape(identity.person)
+        overlay = build_overlay(asset, shape, identity, chart)
+        openness = _openness(asset)
+        riding = np.where(overlay.base >= 0, openness[overlay.base], 0.5)
+        return cls(
+            identity=identity,
+            asset=asset,
+            shape=shape,
+            atlas=paint_atlas(identity, chart),
+            overlay=overlay,
+            openness=openness,
+            overlay_openness=riding.astype(np.float32),
+        )
+
+    def vertices(self, scene: Scene, *, expressive: bool = True) -> Floats:
+        """Unposed vertices (V,3) with gaze and lids at rest, and the expression unless told otherwise."""
+        points = self.shape.copy()
+        _look(points, self.asset, scene)
+        if expressive:
+            points += displace(self.asset, scene.activation.left, scene.activation.right)
+        return points
+
+    def posed(self, points: Floats, scene: Scene) -> Floats:
+        """Those vertices in camera space."""
+        return scene.camera.place(apply_pose(points, self.asset.mean, scene.pose))
+
+
+def _openness(asset: HeadAsset) -> Floats:
+    """Baked occlusion made into light: eyes and teeth were baked behind closed lids and lips."""
+    openness = np.clip(asset.occlusion * 1.25, 0.04, 1).astype(np.float32)
+    openness[asset.is_part("eye_left", "eye_right")] = 0.62
+    depth = asset.mean[:, 2]
+    openness[asset.is_part("teeth_upper", "teeth_lower")] = 0.55
+    openness[asset.is_part("tongue")] = 0.22
+    cavity = asset.masks["inside_mouth"] * np.clip((0.024 - depth) / 0.012, 0, 1)
+    return np.asarray(openness * (1 - 0.97 * cavity), np.float32)
+
+
+def _look(points: Floats, asset: HeadAsset, scene: Scene) -> None:
+    """Turn the eyes and lower the lids, in place (ARKit's look units are full at about 30 degrees)."""
+    right, up = scene.gaze[0] / 30, scene.gaze[1] / 30
+    add_unit(points, asset, "eyeLookOutLeft" if right > 0 else "eyeLookInLeft", abs(right))
+    add_unit(points, asset, "eyeLookInRight" if right > 0 else "eyeLookOutRight", abs(right))
+    for side in ("Left", "Right"):
+        add_unit(points, asset, f"eyeLook{'Up' if up > 0 else 'Down'}{side}", abs(up))
+        add_unit(points, asset, f"eyeBlink{side}", scene.blink)
+
+
+def render(model: PersonModel, scene: Scene, size: int, rng: np.random.Generator) -> Rendering:
+    """Draw one picture.
+
+    Args:
+        model: The person.
+        scene: The scene.
+        size: Side of the picture, pixels.
+        rng: For background and noise.
+    """
+    rest = model.vertices(scene, expressive=False)
+    moved = model.vertices(scene)
+    head = model.posed(moved, scene)
+    hair = _pose_overlay(model, moved, scene)
+    large = round(size * _SUPERSAMPLING)
+    picture = _draw_picture(model, scene, head, hair, sample_background(rng, large))
+    picture = np.asarray(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA), np.float32)
+    points = landmark_points(load_landmarks(), head)
+    return Rendering(
+        picture=degrade(picture, scene.degradation, rng),
+        points=scene.camera.project(points, size).astype(np.float32),
+        motion=_motion_map(model, scene.camera, head, hair, np.linalg.norm(moved - rest, axis=1)),
+    )
+
+
+def _pose_overlay(model: PersonModel, moved: Floats, scene: Scene) -> Floats:
+    overlay = model.overlay
+    placed = overlay.place(moved, vertex_normals(moved, model.asset.triangles))
+    rest = np.where(overlay.base[:, None] >= 0, model.asset.mean[overlay.base], overlay.free)
+    return scene.camera.place(apply_pose(placed, rest.astype(np.float32), scene.pose))
+
+
+def _visible(model: PersonModel, head: Floats) -> Ints:
+    """Triangles of the solid head that face the camera; lashes belong to the overlay."""
+    triangles = model.asset.triangles
+    lashes = model.asset.is_part("lashes")[triangles[:, 0]]
+    return np.asarray(triangles[facing(head, triangles) & ~lashes], np.int32)
+
+
+def _draw_picture(model: PersonModel, scene: Scene, head: Floats, hair: Floats, behind: Floats) -> Floats:
+    size, camera, light = len(behind), scene.camera, scene.light
+    asset, overlay = model.asset, model.overlay
+    visible = _visible(model, head)
+    depth = empty_depth(size)
+    texels = draw(head, visible, _atlas_attributes(load_chart().texels), camera, depth)
+    normals = vertex_normals(head, asset.triangles)
+    amounts = draw(head, visible, light_vertices(normals, head, model.openness, light), camera, empty_depth(size))
+    solid = shade(_sample(model.atlas, texels), amounts, light)
+    picture = np.where(texels[..., 2:] > 0.5, solid, behind)
+
+    hair_texels = draw(hair, overlay.triangles, _atlas_attributes(overlay.texels), camera, depth.copy())
+    hair_normals = vertex_normals(hair, overlay.triangles)
+    away = np.einsum("ij,ij->i", hair_normals, hair) > 0  # the inner side of the curtain
+    hair_normals[away] *= -1
+    openness = np.where(away, 0.3, model.overlay_openness).astype(np.float32)
+    hair_amounts = draw(hair, overlay.triangles, light_vertices(hair_normals, hair, openness, light), camera, depth)
+    sampled = _sample(overlay.texture, hair_texels)
+    cover = sampled[..., 3:] * (hair_texels[..., 2:] > 0.5) / np.float32(255)
+    return np.asarray(picture + cover * (shade(sampled[..., :3], hair_amounts, light) - picture), np.float32)
+
+
+def _atlas_attributes(texels: Floats) -> Floats:
+    """Texel xy and a constant that marks drawn pixels, all in [0, 1]."""
+    return np.column_stack([texels / ATLAS, np.ones(len(texels))]).astype(np.float32)
+
+
+def _sample(texture: NDArray[np.uint8], texels: Floats) -> NDArray[np.uint8]:
+    x, y = (np.ascontiguousarray(texels[..., k]) * np.float32(ATLAS) - np.float32(0.5) for k in range(2))
+    return np.asarray(cv2.remap(texture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def shade(albedo: NDArray[np.uint8], amounts: Floats, light: Light) -> Floats:
+    """Light on albedo, (S,S,3) sRGB 0..255; gamma is taken as 2, which is close and cheap."""
+    linear = albedo.astype(np.float32) * np.float32(1 / 255)
+    linear *= linear
+    ambient = amounts[..., :1] * np.asarray(light.ambient, np.float32)
+    incoming = ambient + amounts[..., 1:2] * np.asarray(light.key, np.float32)
+    linear *= incoming
+    linear += amounts[..., 2:] * np.float32(light.sheen)
+    linear *= np.float32(light.exposure)
+    return np.asarray(255 * np.sqrt(np.clip(linear, 0, 1)), np.float32)
+
+
+def _motion_map(model: PersonModel, camera: Camera, head: Floats, hair: Floats, distance: Floats) -> NDArray[np.uint8]:
+    largest = float(distance.max())
+    if largest < _STILL:
+        return np.zeros((MOTION_SIZE, MOTION_SIZE), np.uint8)
+    depth = empty_depth(2 * MOTION_SIZE)
+    values = np.repeat(np.clip(distance / largest, 0, 1)[:, None], 3, axis=1)
+    layer = draw(head, _visible(model, head), values, camera, depth)
+    base = model.overlay.base
+    over = np.where(base >= 0, values[base, 0], 0)
+    draw(hair, model.overlay.triangles, np.repeat(over[:, None], 3, axis=1), camera, depth, layer)
+    small = cv2.resize(layer[..., 0], (MOTION_SIZE, MOTION_SIZE), interpolation=cv2.INTER_AREA)
+    return np.round(small * 255).astype(np.uint8)
