@@ -129,6 +129,6 @@ def create_adapter(name: str) -> Adapter[Any]:
     """
     if name in _BUILT_IN:
         import_module(_BUILT_IN[name])
-    else:
-        list_adapters()
+    elif name not in ADAPTERS.names():
+        list_adapters()  # so that the message knows every name
     return ADAPTERS.get(name)()
