@@ -10,18 +10,24 @@ if TYPE_CHECKING:
     from fer_au.cues.codebook import Codebook as Codebook
     from fer_au.cues.codebook import list_codebooks as list_codebooks
     from fer_au.cues.codebook import load_codebook as load_codebook
+    from fer_au.cues.cue import create_cue as create_cue
+    from fer_au.cues.cue import list_cues as list_cues
     from fer_au.cues.geometries import create_geometry as create_geometry
     from fer_au.cues.geometries import list_geometries as list_geometries
+    from fer_au.cues.heatmaps import render_dataset as render_dataset
     from fer_au.cues.rendering import render_au_maps as render_au_maps
 
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
         "Codebook": ".codebook",
+        "create_cue": ".cue",
         "create_geometry": ".geometries",
         "list_codebooks": ".codebook",
+        "list_cues": ".cue",
         "list_geometries": ".geometries",
         "load_codebook": ".codebook",
         "render_au_maps": ".rendering",
+        "render_dataset": ".heatmaps",
     },
 )

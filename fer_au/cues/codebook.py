@@ -147,6 +147,8 @@ def _read(path: Path) -> dict[object, object]:
         raise ConfigError(f"{path}: can't read the codebook: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not a UTF-8 text") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: not valid YAML: nested too deeply") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if repeated is not None:
@@ -156,9 +158,12 @@ def _read(path: Path) -> dict[object, object]:
     return content
 
 
-def _repeated_key(node: yaml.Node | None, where: str = "") -> str | None:
-    """The dotted path of the first key that a mapping has twice; YAML loaders silently take the last."""
-    if not isinstance(node, yaml.MappingNode):
+def _repeated_key(node: yaml.Node | None, where: str = "", depth: int = 3) -> str | None:
+    """The dotted path of the first key that a mapping has twice; YAML loaders silently take the last.
+
+    A codebook's mappings are three deep; going no deeper also ends at aliases that contain themselves.
+    """
+    if not isinstance(node, yaml.MappingNode) or depth == 0:
         return None
     seen = set()
     for key, value in node.value:
@@ -166,7 +171,7 @@ def _repeated_key(node: yaml.Node | None, where: str = "") -> str | None:
         if path in seen:
             return path
         seen.add(path)
-        deeper = _repeated_key(value, f"{path}.")
+        deeper = _repeated_key(value, f"{path}.", depth - 1)
         if deeper is not None:
             return deeper
     return None

@@ -5,8 +5,8 @@ their distance is the unit of length. So maps turn with the head, grow with the 
 unit is one or more elliptic Gaussians (``anatomy.SPOTS``); a map is their maximum, each times its action unit's weight,
 divided by its own peak.
 
-A cell of the map is the mean of the Gaussian over the cell to second order: the cell's own variance, 1/12 per axis, is
-added to the spot's. Small faces and coarse grids keep their spots instead of missing them between two cell centres.
+A spot is drawn as wide as its mean over each cell would be: the cell's own variance, 1/12 per axis, is added to the
+spot's. So small faces and coarse grids keep their spots, instead of missing them between two cell centres.
 """
 
 from __future__ import annotations
@@ -83,6 +83,7 @@ class CorrectedGeometry:
         unit = xp.sqrt(ex * ex + ey * ey)  # (N,) inter-ocular distance
         upright = unit > _SHORTEST
         unit = xp.where(upright, unit, xp.ones_like(unit))
+        ex = xp.where(upright, ex, unit)  # an arbitrary direction, for faces that are not valid anyway
 
         anchors = (points[layout.points] * layout.shares).sum(1)  # (K, 2, N)
         x = anchors[:, 0] + layout.across * ex - layout.down * ey

@@ -1,0 +1,136 @@
+"""Codebooks: what the bundled ones say, and that every fault of a user's file is one clear line."""
+
+from __future__ import annotations
+
+import pytest
+
+from fer_au.cues import list_codebooks, load_codebook
+from fer_au.cues.action_units import ACTION_UNITS
+from fer_au.errors import ConfigError, UnknownNameError
+from fer_au.expressions import EXPRESSIONS
+
+BASIC = {"happiness", "surprise", "fear", "anger", "disgust", "sadness"}
+
+
+def write(tmp_path, text):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("name", list_codebooks())
+def test_bundled_codebooks_cover_the_six_expressions_and_give_sources(name):
+    book = load_codebook(name)
+    assert book.name == name
+    assert set(book.expressions) == BASIC
+    assert list(book.expressions) == [expression for expression in EXPRESSIONS if expression in BASIC]
+    assert book.action_units <= set(ACTION_UNITS)
+    assert book.sources
+    assert book.description
+
+
+def test_paper_keeps_the_published_disgust_and_the_others_have_the_upper_lip():
+    assert 5 in load_codebook("paper").expressions["disgust"]
+    assert 10 not in load_codebook("paper").expressions["disgust"]
+    for name in ("paper-figure", "corrected"):
+        assert 10 in load_codebook(name).expressions["disgust"]
+        assert 5 not in load_codebook(name).expressions["disgust"]
+
+
+def test_corrected_adds_what_the_facs_guide_lists():
+    paper, corrected = load_codebook("paper-figure").expressions, load_codebook("corrected").expressions
+    added = {name: set(corrected[name]) - set(paper[name]) for name in BASIC}
+    assert added == {
+        "happiness": set(),
+        "surprise": set(),
+        "fear": set(),
+        "anger": {22},
+        "disgust": {15},
+        "sadness": {11},
+    }
+    assert all(set(paper[name]) <= set(corrected[name]) for name in BASIC)
+
+
+def test_a_users_file_works_by_path(tmp_path):
+    text = "expressions:\n  sadness: {AU15: 0.5, 1: 1, 4: 0}\n  happiness: [au12, 6]\n"
+    book = load_codebook(write(tmp_path, text))
+    assert book.name == "mine"
+    assert book.expressions == {"happiness": {6: 1.0, 12: 1.0}, "sadness": {1: 1.0, 15: 0.5}}
+    assert load_codebook(str(write(tmp_path, text))) == book
+
+
+def test_hash_follows_the_entries_alone(tmp_path):
+    book = load_codebook(write(tmp_path, "expressions: {fear: [1, 2], anger: [4]}"))
+    same = load_codebook(
+        write(tmp_path, "description: other words\nexpressions: {anger: {AU4: 1.0}, fear: {2: 1, 1: 1}}")
+    )
+    other = load_codebook(write(tmp_path, "expressions: {fear: {1: 1, 2: 0.9}, anger: [4]}"))
+    assert len(book.sha256) == 64
+    assert book.sha256 == same.sha256
+    assert book.sha256 != other.sha256
+
+
+def test_an_unknown_name_lists_near_ones():
+    with pytest.raises(UnknownNameError, match=r"unknown codebook 'corected'; did you mean corrected\?"):
+        load_codebook("corected")
+
+
+BAD = {
+    "unknown AU": ("expressions: {fear: [1, 99]}", "expressions.fear: unknown action unit 99"),
+    "unknown AU as text": ("expressions: {fear: [AU3]}", "expressions.fear: unknown action unit 'AU3'"),
+    "AU as a float": ("expressions: {fear: [1.5]}", "expressions.fear: unknown action unit 1.5"),
+    "AU as a truth value": ("expressions: {fear: [true]}", "expressions.fear: unknown action unit True"),
+    "AU as a list": ("expressions: {fear: [[1, 2]]}", "expressions.fear: unknown action unit [1, 2]"),
+    "AU twice": ("expressions: {fear: [1, 2, AU1]}", "expressions.fear: AU1 is listed twice"),
+    "unknown expression": ("expressions: {fears: [1]}", "expressions.fears: unknown expression; did you mean fear?"),
+    "expression as a number": ("expressions: {3: [1]}", "expressions.3: unknown expression"),
+    "empty list": ("expressions: {fear: []}", "expressions.fear: no action unit"),
+    "empty mapping": ("expressions: {fear: {}}", "expressions.fear: no action unit"),
+    "only zero weights": ("expressions: {fear: {1: 0}}", "expressions.fear: no action unit"),
+    "no entry": ("expressions: {fear: }", "expressions.fear: expected a list of action units or a mapping"),
+    "entry as a number": ("expressions: {fear: 4}", "expressions.fear: expected a list of action units or a mapping"),
+    "entry as a text": ("expressions: {fear: 1+2}", "expressions.fear: expected a list of action units or a mapping"),
+    "weight above 1": ("expressions: {fear: {1: 1.5}}", "expressions.fear.1: weight 1.5 is not a number from 0 to 1"),
+    "negative weight": ("expressions: {fear: {1: -1}}", "expressions.fear.1: weight -1 is not a number from 0 to 1"),
+    "weight NaN": ("expressions: {fear: {1: .nan}}", "expressions.fear.1: weight nan is not a number from 0 to 1"),
+    "weight as a text": ("expressions: {fear: {1: x}}", "expressions.fear.1: weight 'x' is not a number from 0 to 1"),
+    "weight as a truth value": ("expressions: {fear: {1: yes}}", "expressions.fear.1: weight True is not a number"),
+    "expressions as a list": ("expressions: [fear]", "expressions: expected a mapping from expressions"),
+    "no expressions": ("description: none", "expressions: expected a mapping from expressions"),
+    "empty expressions": ("expressions: {}", "expressions: expected a mapping from expressions"),
+    "unknown key": ("expresions: {fear: [1]}", "expresions: unknown key; did you mean expressions?"),
+    "sources as a text": ("sources: me\nexpressions: {fear: [1]}", "sources: expected a list of texts"),
+    "description as a list": ("description: [a]\nexpressions: {fear: [1]}", "description: expected a text"),
+    "key twice": ("expressions:\n  fear: [1]\n  fear: [2]", "expressions.fear: key appears twice"),
+    "a list": ("- fear", "expected a mapping with the key 'expressions'"),
+    "an empty file": ("", "expected a mapping with the key 'expressions'"),
+    "broken YAML": ("expressions: {fear: [1", "not valid YAML"),
+    "an unhashable key": ("expressions: {[1]: {[2]: 3}}", "not valid YAML"),
+    "a python object": ("expressions: !!python/object/apply:os.getcwd []", "not valid YAML"),
+    "an endless alias": ("expressions: &a {fear: *a}", "expressions.fear: unknown action unit 'fear'"),
+    "deep nesting": ("[" * 5000, "not valid YAML"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_a_fault_is_one_line_that_names_file_and_key(tmp_path, fault):
+    text, message = BAD[fault]
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load_codebook(path)
+    assert str(caught.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: can't read the codebook: No such file"):
+        load_codebook(tmp_path / "nowhere.yaml")
+
+
+def test_a_folder_and_a_binary_file_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="can't read the codebook"):
+        load_codebook(tmp_path)
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\x00\x81")
+    with pytest.raises(ConfigError, match="not a UTF-8 text"):
+        load_codebook(binary)
