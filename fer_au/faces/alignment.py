@@ -77,7 +77,7 @@ class Aligner:
         return {"exhaustive": True} if self.detector == "dlib-hog" and self.choose == "central" else {}
 
     @property
-    def detector_fingerprint(self) -> dict[str, object]:
+    def detector_fingerprint(self) -> str:
         """See ``Detector.fingerprint``."""
         return self._finder.fingerprint
 

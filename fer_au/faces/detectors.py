@@ -40,8 +40,8 @@ class Detector(Protocol):
     """Finds faces. Instances are picklable and deterministic."""
 
     @property
-    def fingerprint(self) -> dict[str, object]:
-        """Everything that decides the result: version, options, sha256 of weights; JSON-serialisable."""
+    def fingerprint(self) -> str:
+        """sha256 of everything that decides the result: version, options, sha256 of weights."""
         ...
 
     def detect(self, image: NDArray[np.uint8], hint: ArrayLike | None = None) -> list[Detection]:

@@ -20,6 +20,9 @@ from fer_au.faces.detectors import DETECTORS, Detection
 from fer_au.faces.geometry import apply_matrix, compose, invert_matrix
 from fer_au.faces.warp import to_opencv
 from fer_au.landmarks.dlib_points import import_dlib
+from fer_au.stores.fingerprints import fingerprint
+
+VERSION = 1
 
 Gray = NDArray[np.uint8]
 
@@ -91,9 +94,9 @@ class DlibHog:
     exhaustive: bool = False
 
     @property
-    def fingerprint(self) -> dict[str, object]:
+    def fingerprint(self) -> str:
         """See ``Detector``; dlib's compiled-in model has not changed since 2014."""
-        return {"detector": "dlib-hog", "version": 1, "exhaustive": self.exhaustive}
+        return fingerprint("detector/dlib-hog", VERSION, {"exhaustive": self.exhaustive})
 
     def detect(self, image: NDArray[np.uint8], hint: ArrayLike | None = None) -> list[Detection]:
         """Find faces; see ``Detector``. The hint is not used."""

@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fer_au.faces.detectors import DETECTORS, Detection
+from fer_au.stores.fingerprints import fingerprint
+
+VERSION = 1
 
 WHOLE_IMAGE_INSET = 0.08
 """Part of a tight face crop that lies outside the HOG-like face box, on each side."""
@@ -27,9 +30,9 @@ class WholeImage:
     """Takes every picture as one tight face crop, as released sets of cropped faces are."""
 
     @property
-    def fingerprint(self) -> dict[str, object]:
+    def fingerprint(self) -> str:
         """See ``Detector``."""
-        return {"detector": "whole-image", "version": 1, "inset": WHOLE_IMAGE_INSET}
+        return fingerprint("detector/whole-image", VERSION, {"inset": WHOLE_IMAGE_INSET})
 
     def detect(self, image: NDArray[np.uint8], hint: ArrayLike | None = None) -> list[Detection]:
         """One face in the middle of the picture; see ``Detector``. The hint is not used."""
@@ -42,9 +45,9 @@ class Provided:
     """Takes the box of the manifest; a row without one has no face."""
 
     @property
-    def fingerprint(self) -> dict[str, object]:
+    def fingerprint(self) -> str:
         """See ``Detector``."""
-        return {"detector": "provided", "version": 1}
+        return fingerprint("detector/provided", VERSION)
 
     def detect(self, image: NDArray[np.uint8], hint: ArrayLike | None = None) -> list[Detection]:
         """The data set's box; see ``Detector``."""

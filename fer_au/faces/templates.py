@@ -22,7 +22,7 @@ from fer_au.registry import near_names
 
 FloatArray = NDArray[np.floating]
 
-_LOOSE_INTER_OCULAR = 0.38
+_LOOSE_INTER_OCULAR = 0.42
 _LOOSE_EYE_LINE = 0.32
 
 _ARCFACE_SIZE = 112.0
@@ -34,7 +34,7 @@ _ARCFACE_FIVE = (
     (70.7299, 92.2041),
 )
 
-HOG_BOX = (-0.725, -0.375, 0.725, 1.075)
+HOG_BOX = (-0.82, -0.475, 0.82, 1.165)
 """Box of dlib's HOG detector around ``MEAN_FACE``, in its units: the box that dlib's predictors expect."""
 
 
@@ -135,6 +135,23 @@ def keep_crop(box: FloatArray, size: int) -> Matrix:
 def picture_box(width: int, height: int) -> FloatArray:
     """The box of a whole picture."""
     return np.array([0, 0, width, height], np.float64)
+
+
+def crop_boxes(images: NDArray[np.uint8]) -> FloatArray:
+    """The face boxes of crops that were aligned to ``loose``.
+
+    Args:
+        images: (N, S, S, 3) uint8.
+
+    Returns:
+        (N, 4) xyxy.
+
+    Raises:
+        ValueError: The crops are not square, so they were not aligned by this project: their boxes must be given.
+    """
+    if images.ndim != 4 or images.shape[1] != images.shape[2]:
+        raise ValueError(f"expected square crops (N, S, S, 3), got {images.shape}; give the face boxes")
+    return np.tile(TEMPLATES["loose"].face_box(images.shape[1]), (len(images), 1))
 
 
 def mean_face_in(box: FloatArray) -> FloatArray:

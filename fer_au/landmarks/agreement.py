@@ -1,0 +1,62 @@
+"""Are these points on a face at all? Asked where no detector vouches for the box.
+
+A regression-tree or CNN extractor gives 68 points for a wall, too. On a face its answer hardly depends on where its
+start was put; on anything else the points follow the start. So an unsure face is looked at from several boxes,
+shifted and scaled, and the spread of the answers in inter-ocular units tells faces from the rest. This works for any
+extractor that takes boxes, and needs no model.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_au.landmarks.extractors import Extractor, FloatArray, Images
+from fer_au.landmarks.scheme import inter_ocular_distance
+
+VERSION = 1
+
+# Shift right, shift down (in box sides) and scale of each look.
+_LOOKS = ((0.0, 0.0, 1.0), (-0.08, 0.04, 0.92), (0.08, 0.04, 0.92), (0.0, -0.08, 1.0), (0.0, 0.02, 1.14))
+
+MAX_SPREAD = 0.06
+"""Largest accepted mean distance of the looks from their median, in inter-ocular units.
+
+Measured for dlib68: 99 % of detected faces stay below 0.058 in two sets of mixed photographs; blurred noise starts at
+0.113.
+"""
+
+
+def jittered_boxes(boxes: FloatArray) -> NDArray[np.float64]:
+    """The boxes of all looks, (looks, N, 4)."""
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    side = boxes[:, 2:] - boxes[:, :2]
+    looks = []
+    for right, down, scale in _LOOKS:
+        middle = centre + side * (right, down)
+        looks.append(np.concatenate([middle - side * scale / 2, middle + side * scale / 2], axis=1))
+    return np.stack(looks).astype(np.float64)
+
+
+def extract_if_agreed(
+    extractor: Extractor, images: Images, boxes: FloatArray
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Extract from several boxes and keep the faces on which they agree.
+
+    Args:
+        extractor: One that looks at pixels.
+        images: (N, H, W, 3) uint8 RGB.
+        boxes: (N, 4) assumed face boxes xyxy.
+
+    Returns:
+        Median points (N, 68, 2), NaN where the looks disagree; the extractor's scores for the given boxes (N,), NaN
+        there too; and the spreads (N,) in inter-ocular units.
+    """
+    answers = [extractor.extract(images, look) for look in jittered_boxes(boxes)]
+    looks = np.stack([points for points, _ in answers])
+    points = np.median(looks, axis=0).astype(np.float32)
+    distance = np.sqrt(((looks - points) ** 2).sum(-1)).mean(axis=(0, 2))
+    spread = (distance / np.maximum(inter_ocular_distance(points), 1e-6)).astype(np.float32)
+    agreed = spread <= MAX_SPREAD  # False for NaN, too
+    points[~agreed] = np.nan
+    return points, np.where(agreed, answers[0][1], np.float32(np.nan)), spread

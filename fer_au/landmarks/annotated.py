@@ -1,0 +1,77 @@
+"""Extractors that take the data set's own points: ``provided``, and ``truth`` of rendered faces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_au.errors import DataError
+from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Images
+from fer_au.landmarks.scheme import N_POINTS
+from fer_au.stores.fingerprints import fingerprint
+
+VERSION = 1
+
+PROVIDED_CARD = ExtractorCard(
+    name="provided",
+    summary="The 68 points that came with the data set, mapped into the aligned crop.",
+    origin="The data set.",
+    licence="The data set's.",
+    training_data="Hand-marked, or made by the data set's own software: see its description.",
+    limits="Only pictures that have points; their quality is the data set's.",
+)
+TRUTH_CARD = ExtractorCard(
+    name="truth",
+    summary="The exact points of rendered faces, mapped into the aligned crop.",
+    origin="The demo renderer of this project.",
+    licence="Apache-2.0; the head model is CC0.",
+    training_data="None.",
+    limits="Only rendered faces have it. The ceiling of every extractor there.",
+)
+
+
+class _Annotated:
+    """Gives back the annotated points."""
+
+    card: ClassVar[ExtractorCard]
+    needs_annotations: ClassVar[bool] = True
+
+    @property
+    def fingerprint(self) -> str:
+        """See ``Extractor``."""
+        return fingerprint(f"landmarks/{self.card.name}", VERSION)
+
+    def extract(
+        self, images: Images, boxes: FloatArray | None = None, annotated: FloatArray | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See ``Extractor``; boxes are not used, scores are NaN.
+
+        Raises:
+            DataError: There are no annotations.
+        """
+        if annotated is None:
+            raise DataError(f"landmark extractor {self.card.name!r} needs a data set with 68 points")
+        if annotated.shape != (len(images), N_POINTS, 2):
+            raise ValueError(f"expected annotated ({len(images)}, {N_POINTS}, 2), got {annotated.shape}")
+        whole = np.isfinite(annotated).all(axis=(1, 2), keepdims=True)
+        points = np.where(whole, annotated, np.nan).astype(np.float32)
+        return points, np.full(len(images), np.nan, np.float32)
+
+
+@EXTRACTORS.register("provided")
+@dataclass(frozen=True)
+class Provided(_Annotated):
+    """The data set's points."""
+
+    card: ClassVar[ExtractorCard] = PROVIDED_CARD
+
+
+@EXTRACTORS.register("truth")
+@dataclass(frozen=True)
+class Truth(_Annotated):
+    """The renderer's points."""
+
+    card: ClassVar[ExtractorCard] = TRUTH_CARD

@@ -1,0 +1,131 @@
+"""Landmark extractors: the registry, what an extractor promises, and its card."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_au.errors import ConfigError
+from fer_au.registry import Registry
+
+Images = NDArray[np.uint8]
+FloatArray = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class ExtractorCard:
+    """What a lab must know before it uses an extractor.
+
+    Attributes:
+        name: Name in ``params.yaml``.
+        summary: What it is, in one sentence.
+        origin: Who made it, and the publication.
+        licence: Of code and weights.
+        training_data: What it was trained on, and the terms of that.
+        limits: Where it fails or must not be used.
+        install: How to get its weights; empty if nothing is needed.
+    """
+
+    name: str
+    summary: str
+    origin: str
+    licence: str
+    training_data: str
+    limits: str
+    install: str = ""
+
+
+class Extractor(Protocol):
+    """Finds the 68 points of faces in crops. Instances are picklable and deterministic.
+
+    Attributes:
+        card: What a lab must know.
+        needs_annotations: Whether the points come from the data set. Such an extractor gets them, mapped into the
+            crops, as ``annotated``, and the stage gives it no pixels (``images`` is (N, 0, 0, 3)).
+    """
+
+    card: ClassVar[ExtractorCard]
+    needs_annotations: ClassVar[bool]
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of everything that decides the result: version, options, sha256 of weights."""
+        ...
+
+    def extract(
+        self, images: Images, boxes: FloatArray | None = None, annotated: FloatArray | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Find the landmarks.
+
+        Args:
+            images: (N, H, W, 3) uint8 RGB crops.
+            boxes: (N, 4) face boxes xyxy in the crops, as ``faces.templates.HOG_BOX`` lies around a face; None for
+                crops of the template ``loose``.
+            annotated: (N, 68, 2) the data set's points xy in the crops, NaN where it has none.
+
+        Returns:
+            Points (N, 68, 2) float32 xy of the crop in the project's frame, NaN for a face that was not found, and
+            scores (N,) float32, higher is surer, NaN where the extractor has none.
+
+        Raises:
+            DataError: The extractor needs annotations and there are none.
+        """
+        ...
+
+
+EXTRACTORS: Registry[type[Extractor]] = Registry("landmark extractor", "fer_au.extractors")
+
+# Modules by name, so that one extractor loads no other.
+_BUILT_IN = {
+    "dlib68": "fer_au.landmarks.dlib68",
+    "mean-shape": "fer_au.landmarks.mean_shape",
+    "provided": "fer_au.landmarks.annotated",
+    "truth": "fer_au.landmarks.annotated",
+}
+
+
+def list_extractors() -> list[str]:
+    """Names of the extractors, third parties' included, sorted."""
+    for module in _BUILT_IN.values():
+        import_module(module)
+    return EXTRACTORS.names()
+
+
+def _entry(name: str) -> type[Extractor]:
+    if name in _BUILT_IN:
+        import_module(_BUILT_IN[name])
+    else:
+        list_extractors()
+    return EXTRACTORS.get(name)
+
+
+def create_extractor(name: str, **options: object) -> Extractor:
+    """Make an extractor.
+
+    Args:
+        name: A name of ``list_extractors()``.
+        options: The extractor's own options.
+
+    Raises:
+        UnknownNameError: No such extractor; the message lists near names.
+        ConfigError: An option that the extractor doesn't have.
+        MissingDependencyError: Its weights are not installed; the message tells how to get them.
+    """
+    entry = _entry(name)
+    try:
+        return entry(**options)
+    except TypeError as error:
+        raise ConfigError(f"landmark extractor {name!r}: {error}") from None
+
+
+def extractor_card(name: str) -> ExtractorCard:
+    """The card of an extractor, without loading its weights.
+
+    Raises:
+        UnknownNameError: No such extractor.
+    """
+    return _entry(name).card

@@ -1,0 +1,52 @@
+"""Extractor ``mean-shape``: the average face where the alignment put it. The floor a real extractor must beat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_au.faces.templates import HOG_BOX, crop_boxes, mean_face_in
+from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Images
+from fer_au.landmarks.mean_face import MEAN_FACE
+from fer_au.landmarks.scheme import N_POINTS
+from fer_au.stores.fingerprints import fingerprint
+
+VERSION = 1
+
+CARD = ExtractorCard(
+    name="mean-shape",
+    summary="The project's average neutral face in the face's box; it looks at no pixel.",
+    origin="This project.",
+    licence="Apache-2.0.",
+    training_data="None.",
+    limits="A baseline: the same shape for every expression. A method that does as well on it does not need landmarks.",
+)
+
+
+@EXTRACTORS.register("mean-shape")
+@dataclass(frozen=True)
+class MeanShape:
+    """The average face in each box."""
+
+    card: ClassVar[ExtractorCard] = CARD
+    needs_annotations: ClassVar[bool] = False
+
+    @property
+    def fingerprint(self) -> str:
+        """See ``Extractor``."""
+        return fingerprint("landmarks/mean-shape", VERSION, {"box": HOG_BOX, "face": MEAN_FACE.round(6).tolist()})
+
+    def extract(
+        self, images: Images, boxes: FloatArray | None = None, annotated: FloatArray | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See ``Extractor``; annotations are not used, scores are NaN."""
+        if boxes is None:
+            boxes = crop_boxes(images)
+        points = np.full((len(images), N_POINTS, 2), np.nan, np.float32)
+        for row, box in enumerate(boxes):
+            if np.isfinite(box).all():
+                points[row] = mean_face_in(box)
+        return points, np.full(len(images), np.nan, np.float32)
