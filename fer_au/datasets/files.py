@@ -110,7 +110,9 @@ def resolve_below(root: Path, path: str) -> Path | Reject:
             return Reject(path, Reason.NOT_AN_IMAGE, "no regular file")
     except UnicodeEncodeError:
         return Reject(printable(path), Reason.UNREADABLE, "the file's name is not valid UTF-8")
-    except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a NUL, a name that is too long
+    except RuntimeError:
+        return Reject(path, Reason.MISSING_FILE, "a loop of links")
+    except (OSError, ValueError) as error:  # a NUL, a name that is too long
         return Reject(path, Reason.UNREADABLE, getattr(error, "strerror", None) or str(error))
     return file
 

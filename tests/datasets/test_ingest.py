@@ -66,6 +66,7 @@ def test_two_runs_give_the_same_bytes_with_any_number_of_workers(
     root, _, _ = nasty_folder
     ingest_dataset("nasty", folder_config(root), tmp_path / "a")
     monkeypatch.setenv("FER_AU_WORKERS", "2")
+    monkeypatch.setattr("fer_au.datasets.inspection._BATCH", 3)
     ingest_dataset("nasty", folder_config(root), tmp_path / "b")
     assert digests(tmp_path / "a") == digests(tmp_path / "b")
 
@@ -85,7 +86,7 @@ def test_the_place_of_the_root_and_the_order_of_files_do_not_matter(tmp_path: Pa
 
 def test_too_many_rejects_fail_with_counts_after_the_table_is_written(nasty_folder: Nasty, tmp_path: Path) -> None:
     root, rejects, _ = nasty_folder
-    with pytest.raises(DataError, match=r"3 not_an_image, 2 unsupported_format.*rejects/ingest.csv") as caught:
+    with pytest.raises(DataError, match=r"3 not_an_image, 2 missing_file, .*rejects/ingest.csv") as caught:
         ingest_dataset("nasty", folder_config(root, max_reject_fraction=0.05), tmp_path / "out")
     assert "\n" not in str(caught.value)
     assert len(read_rejects(tmp_path / "out/rejects/ingest.csv")) == len(rejects)
@@ -215,8 +216,10 @@ def test_records_that_contradict_each_other_are_rejected_and_equal_ones_merged(g
 
 def test_paths_that_leave_the_root_are_never_opened(given: Callable[[Scan], Path], tmp_path: Path) -> None:
     paths = ["../raw/b.jpg", str(tmp_path / "raw/b.jpg"), "x/../b.jpg"]
-    out = given(Scan((*records("a"), *(Record(path, "fear") for path in paths))))
-    table = read_rejects(out / "rejects/ingest.csv")
+    hostile = [Record(path, "fear") for path in (*paths, "nul\0.jpg", "x" * 5000)]
+    out = given(Scan((*records("abc"), *hostile)))
+    table = [reject for reject in read_rejects(out / "rejects/ingest.csv") if reject.reason is not Reason.UNREADABLE]
+    assert len(read_manifest(out / "manifest.csv")) == 3
     assert sorted(reject.id for reject in table) == sorted(paths)
     assert {reject.reason for reject in table} == {Reason.OUTSIDE_ROOT}
 
