@@ -33,7 +33,7 @@ def namespace(array: Array) -> Array:
 def constant(values: NDArray[Any], like: Array) -> Array:
     """Copy a constant to the library and device of ``like``; floats become float32."""
     if values.dtype.kind == "f":
-        values = values.astype(np.float32)
+        values = values.astype(np.float32, copy=False)
     if is_tensor(like):
         return sys.modules["torch"].as_tensor(values, device=like.device)
     return values

@@ -31,14 +31,14 @@ class _Layout(NamedTuple):
     """The K spots of some action units as columns (K, 1), each spot on at most P landmarks."""
 
     points: NDArray[np.int64]  # (K, P)
-    shares: NDArray[np.float64]  # (K, P, 1, 1), zero where a spot has fewer landmarks
-    across: NDArray[np.float64]  # shift along the eye axis, in inter-ocular distances
-    down: NDArray[np.float64]
-    first: NDArray[np.float64]  # standard deviations along the spot's two axes, in inter-ocular distances
-    second: NDArray[np.float64]
-    cosine: NDArray[np.float64]  # of the spot's first axis against the eye axis
-    sine: NDArray[np.float64]
-    log_weight: NDArray[np.float64]
+    shares: NDArray[np.float32]  # (K, P, 1, 1), zero where a spot has fewer landmarks
+    across: NDArray[np.float32]  # shift along the eye axis, in inter-ocular distances
+    down: NDArray[np.float32]
+    first: NDArray[np.float32]  # standard deviations along the spot's two axes, in inter-ocular distances
+    second: NDArray[np.float32]
+    cosine: NDArray[np.float32]  # of the spot's first axis against the eye axis
+    sine: NDArray[np.float32]
+    log_weight: NDArray[np.float32]
 
 
 @lru_cache(maxsize=64)
@@ -46,7 +46,7 @@ def _layout(weights: tuple[tuple[int, float], ...]) -> _Layout:
     spots = [(spot, weight) for unit, weight in weights for spot in SPOTS[unit]]
     width = max(len(spot.anchor) for spot, _ in spots)
     points = np.zeros((len(spots), width), dtype=np.int64)
-    shares = np.zeros((len(spots), width, 1, 1))
+    shares = np.zeros((len(spots), width, 1, 1), dtype=np.float32)
     for row, (spot, _) in enumerate(spots):
         points[row, : len(spot.anchor)] = list(spot.anchor)
         shares[row, : len(spot.anchor), 0, 0] = list(spot.anchor.values())
@@ -61,7 +61,7 @@ def _layout(weights: tuple[tuple[int, float], ...]) -> _Layout:
         )
         for spot, weight in spots
     ]
-    return _Layout(points, shares, *np.array(rows).T[:, :, None])
+    return _Layout(points, shares, *np.array(rows, dtype=np.float32).T[:, :, None])
 
 
 class CorrectedGeometry:

@@ -107,7 +107,7 @@ def _render(
     maps = zeros((len(points), map_size, map_size), points)
     valid = zeros((len(points),), points, "bool")
     # NaN compares false, so this finds missing, infinite and absurd coordinates alike.
-    usable = (xp.abs(points) <= _FARTHEST).all(-1).all(-1)
+    usable = (xp.abs(points) <= _FARTHEST).reshape(len(points), 2 * _POINTS).all(1)
     points = xp.where(usable[:, None, None], points, xp.zeros_like(points))
     for expression, units in book.expressions.items():
         rows = np.flatnonzero(labels == expression)

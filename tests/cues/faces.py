@@ -82,7 +82,7 @@ def _move(shape: Points, rng: np.random.Generator) -> Points:
 def on_template(shape: Points, size: float = 224.0) -> Points:
     """Put shapes (..., 68, 2) on the published five-point template scaled to a ``size`` px square."""
     eyes_y, scale, middle = 51.6, 51.0, 56.0  # at 112 px: eye line, inter-ocular distance, midline
-    return (shape * scale + np.array([middle, eyes_y])) * (size / 112.0)
+    return np.asarray((shape * scale + np.array([middle, eyes_y])) * (size / 112.0))
 
 
 def random_faces(count: int, seed: int = 0, size: float = 224.0, roll: float = 4.0, noise: float = 1.0) -> Points:
@@ -113,4 +113,5 @@ def mirrored(points: Points, size: float) -> Points:
 def cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
     """Cosine of flattened maps (N, h, w)."""
     x, y = (np.asarray(m, dtype=np.float64).reshape(len(m), -1) for m in (a, b))
-    return (x * y).sum(1) / np.maximum(np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1), 1e-12)
+    norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+    return np.asarray((x * y).sum(1) / np.maximum(norms, 1e-12))
