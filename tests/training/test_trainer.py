@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional
+
+from fer_au.config.experiments import GuidanceConfig, TrainConfig
+from fer_au.errors import ConfigError, UnknownNameError
+from fer_au.models import FerModel, create_model
+from fer_au.training.checkpoint import Checkpoint
+from fer_au.training.data import Batch, FaceDataset
+from fer_au.training.guidance import Guidance
+from fer_au.training.losses import cosine_loss
+from fer_au.training.preprocess import Preprocessing
+from fer_au.training.trainer import NotFiniteError, Trainer
+
+from .blobs import Blob, many
+
+SIZE = 32
+STILL = {
+    "flip": 0, "rotate": 0, "scale": (1, 1), "shift": 0,
+    "brightness": 0, "contrast": 0, "saturation": 0, "grayscale": 0, "erase": 0,
+}  # fmt: skip
+AU = {"cue": "au", "loss": "cosine", "layers": ["last"], "weight": 2.0}
+
+
+def settings(**changes: Any) -> TrainConfig:
+    base = {"epochs": 2, "batch_size": 8, "image_size": SIZE, "precision": "fp32", "augment": STILL}
+    return TrainConfig.model_validate({**base, **changes})
+
+
+def make_trainer(
+    folder: Path, config: TrainConfig, guidance: Sequence[dict[str, Any]] = (), weights: torch.Tensor | None = None
+) -> tuple[Trainer, FaceDataset]:
+    faces = FaceDataset(folder, "train", SIZE)
+    model = create_model({"backbone": "test_resnet", "output_stride": 8}, faces.classes, seed=0)
+    entries = [GuidanceConfig.model_validate(entry) for entry in guidance]
+    trainer = Trainer("toy", model, Guidance(entries, model, faces), config, 0, Preprocessing(SIZE), weights)
+    return trainer, faces
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def parameters(model: FerModel) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+
+
+def test_one_step_equals_the_maths_by_hand(dataset_dir: Path) -> None:
+    config = settings(optimizer={"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01})
+    trainer, faces = make_trainer(dataset_dir, config, [AU])
+    batch = faces.batch(range(10, 18))
+    twin = create_model(trainer.model.config, faces.classes, seed=0)
+    output = twin.train()(Preprocessing(SIZE)(batch.images))
+    target = functional.interpolate(batch.maps[:, None] / 255, (4, 4), mode="bilinear", antialias=True)[:, 0]
+    ce = functional.cross_entropy(output.logits, batch.labels)
+    guidance = cosine_loss(output.features[twin.layers[-1]].mean(1), target, batch.valid)
+    (ce + 2.0 * guidance).backward()
+    with torch.no_grad():
+        for parameter in twin.parameters():
+            gradient = parameter.grad + 0.01 * parameter
+            parameter -= 0.1 * (gradient + 0.9 * gradient)  # Nesterov, first step
+
+    trainer.optimizer.param_groups[0]["lr"] = 0.1
+    trainer.model.train()
+    result = trainer.step(batch, 0, generator())
+    assert result.losses["loss_ce"] == pytest.approx(ce.item(), abs=1e-5)
+    assert result.losses["loss_au"] == pytest.approx(guidance.item(), abs=1e-5)
+    assert result.losses["loss"] == pytest.approx(ce.item() + 2 * guidance.item(), abs=1e-5)
+    assert result.counts == {"loss": 8, "loss_ce": 8, "loss_au": int(batch.valid.sum())}
+    assert torch.allclose(parameters(trainer.model), parameters(twin), atol=2e-5)
+
+
+def test_clipping_bounds_the_gradient_of_a_step(dataset_dir: Path) -> None:
+    config = settings(clip_grad=0.01, optimizer={"lr": 1.0, "momentum": 0, "nesterov": False, "weight_decay": 0})
+    trainer, faces = make_trainer(dataset_dir, config)
+    before = parameters(trainer.model)
+    trainer.model.train()
+    trainer.step(faces.batch(range(8)), 0, generator())
+    assert (parameters(trainer.model) - before).norm() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_label_smoothing_and_class_weights_reach_the_loss(dataset_dir: Path) -> None:
+    weights = torch.tensor([0.5, 1.0, 2.0, 4.0])
+    trainer, faces = make_trainer(dataset_dir, settings(label_smoothing=0.2), weights=weights)
+    batch = faces.batch([0, 12, 22, 33])
+    trainer.model.train()
+    logits = trainer.model(Preprocessing(SIZE)(batch.images)).logits
+    expected = functional.cross_entropy(logits, batch.labels, weights, label_smoothing=0.2).item()
+    assert trainer.step(batch, 0, generator()).losses["loss_ce"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_batch_of_neutral_faces_trains_on_cross_entropy_alone(dataset_dir: Path) -> None:
+    trainer, faces = make_trainer(dataset_dir, settings(), [AU])
+    batch = faces.batch([i for i, label in enumerate(faces.labels) if faces.classes[label] == "neutral"])
+    result = trainer.step(batch, 0, generator())
+    assert result.losses["loss_au"] == 0.0
+    assert result.losses["loss"] == result.losses["loss_ce"]
+    assert result.counts["loss_au"] == 0
+
+
+def test_a_batch_without_any_landmarks_trains(make_dataset: Callable[[Sequence[Blob]], Path]) -> None:
+    trainer, faces = make_trainer(
+        make_dataset([Blob(x, landmarks=False) for x in ("anger", "neutral") * 4]), settings(), [AU]
+    )
+    assert math.isfinite(trainer.step(faces.batch(range(8)), 0, generator()).losses["loss"])
+
+
+def test_guidance_counts_only_between_its_start_and_end_epoch(dataset_dir: Path) -> None:
+    trainer, faces = make_trainer(dataset_dir, settings(), [{**AU, "start_epoch": 1, "end_epoch": 3}])
+    batch = faces.batch(range(10, 18))
+    active = ["loss_au" in trainer.step(batch, epoch, generator()).losses for epoch in range(5)]
+    assert active == [False, True, True, False, False]
+
+
+def test_terms_over_several_layers_are_averaged(dataset_dir: Path) -> None:
+    _, faces = make_trainer(dataset_dir, settings())
+    model = create_model({"backbone": "test_resnet", "output_stride": 8}, faces.classes, seed=0)
+    batch = faces.batch(range(10, 18))
+    output = model(Preprocessing(SIZE)(batch.images))
+    values = {}
+    for layers in (["3"], ["5"], ["3", "5"]):
+        guidance = Guidance([GuidanceConfig.model_validate({**AU, "layers": layers})], model, faces)
+        values[tuple(layers)] = guidance.losses(output, guidance.targets(batch), 0)["loss_au"].item()
+    assert values["3", "5"] == pytest.approx((values["3",] + values["5",]) / 2)
+
+
+def test_an_entry_with_its_own_codebook_renders_its_maps_from_the_landmarks(dataset_dir: Path) -> None:
+    trainer, faces = make_trainer(dataset_dir, settings(), [AU, {**AU, "codebook": "paper", "geometry": "paper"}])
+    batch = faces.batch(range(10, 18))
+    (stored, _), (rendered, valid) = trainer.guidance.targets(batch)
+    assert torch.equal(stored, batch.maps / 255)
+    assert rendered.shape == stored.shape
+    assert not torch.allclose(rendered, stored)
+    assert bool(valid.all())
+    assert [term.name for term in trainer.guidance.terms] == ["loss_au", "loss_au_2"]
+    assert set(trainer.step(batch, 0, generator()).losses) == {"loss", "loss_ce", "loss_au", "loss_au_2"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"cue": "ua"}, "unknown cue 'ua'"),
+        ({"loss": "cosin"}, "unknown guidance loss"),
+        ({"layers": ["9"]}, "layer '9'"),
+    ],
+)
+def test_unknown_names_in_guidance_are_clear_errors(dataset_dir: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises((ConfigError, UnknownNameError), match=message):
+        make_trainer(dataset_dir, settings(), [{**AU, **change}])
+
+
+def test_a_loss_that_is_not_finite_names_experiment_epoch_and_step(dataset_dir: Path) -> None:
+    trainer, faces = make_trainer(dataset_dir, settings(optimizer={"lr": 1e30}))
+    with pytest.raises(NotFiniteError, match=r"toy: epoch \d, step [1-9]\d* of 5: loss is (nan|inf)"):
+        trainer.fit(faces, faces, Checkpoint({}), Path("history.csv"))
+
+
+def test_a_step_with_a_loss_that_is_not_finite_leaves_the_model_alone(dataset_dir: Path) -> None:
+    trainer, faces = make_trainer(dataset_dir, settings(), [AU])
+    batch = faces.batch(range(10, 18))
+    broken: Batch = replace(batch, maps=torch.full_like(batch.maps, math.nan, dtype=torch.float32))
+    before = parameters(trainer.model)
+    with pytest.raises(NotFiniteError, match="loss_au is nan"):
+        trainer.step(broken, 0, generator())
+    assert torch.equal(parameters(trainer.model), before)
+
+
+@pytest.mark.parametrize("count", [9, 17])
+def test_a_last_batch_of_one_does_not_break_batch_normalisation(
+    make_dataset: Callable[[Sequence[Blob]], Path], count: int
+) -> None:
+    folder = make_dataset([*many("anger", count - 4), *many("neutral", 4)])
+    trainer, faces = make_trainer(folder, settings(epochs=1))
+    fitted = trainer.fit(faces, faces, Checkpoint({}), Path("history.csv"))
+    assert math.isfinite(fitted.history[0].loss)
+
+
+def test_it_learns_a_tiny_set_by_heart(dataset_dir: Path) -> None:
+    trainer, faces = make_trainer(dataset_dir, settings(epochs=8, optimizer={"lr": 0.03}))
+    fitted = trainer.fit(faces, faces, Checkpoint({}), Path("history.csv"))
+    assert fitted.history[fitted.epoch].valid_accuracy == 1.0
+    assert fitted.history[-1].loss_ce < 0.2 < fitted.history[0].loss_ce
+
+
+def attention_cosine(trainer: Trainer, faces: FaceDataset) -> float:
+    batch = faces.batch(range(len(faces)))
+    with torch.no_grad():
+        output = trainer.model.eval()(trainer.preprocessing(batch.images))
+        losses = trainer.guidance.terms[0].value(output, (batch.maps / 255, batch.valid))
+    return 1 - losses.item()
+
+
+def test_guidance_moves_attention_to_the_maps_of_unseen_faces_and_vanilla_does_not(dataset_dir: Path) -> None:
+    cosines, accuracies = {}, {}
+    for weight in (0.0, 4.0):
+        trainer, faces = make_trainer(
+            dataset_dir, settings(epochs=8, optimizer={"lr": 0.03}, augment={**STILL, "flip": 0.5, "shift": 0.1}),
+            [{**AU, "weight": weight}],
+        )  # fmt: skip
+        valid = FaceDataset(dataset_dir, "valid", SIZE, faces.classes)
+        fitted = trainer.fit(faces, valid, Checkpoint({"weight": weight}), Path("history.csv"))
+        cosines[weight] = attention_cosine(trainer, valid)
+        accuracies[weight] = fitted.history[fitted.epoch].valid_accuracy
+    assert cosines[4.0] > cosines[0.0] + 0.2
+    assert cosines[4.0] > 0.7
+    assert accuracies[4.0] >= accuracies[0.0] - 0.13
+
+
+@pytest.mark.parametrize("changes", [{}, {"ema": 0.9, "optimizer": {"name": "adamw", "lr": 0.003}}])
+def test_a_resumed_training_ends_in_the_same_bits(
+    dataset_dir: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    config = settings(epochs=3, augment={}, **changes)
+
+    def fit(identity: str) -> tuple[dict[str, torch.Tensor], list[float]]:
+        trainer, faces = make_trainer(dataset_dir, config, [AU])
+        valid = FaceDataset(dataset_dir, "valid", SIZE, faces.classes)
+        fitted = trainer.fit(faces, valid, Checkpoint({"run": identity}), Path(f"{identity}.csv"))
+        state = {f"model.{name}": value for name, value in trainer.model.state_dict().items()}
+        return {**state, **fitted.tensors}, [row.loss for row in fitted.history]
+
+    straight, losses = fit("straight")
+    original = Trainer._train_epoch
+    monkeypatch.setattr(
+        Trainer, "_train_epoch", lambda self, epoch, loader: original(self, epoch, loader) if epoch < 2 else 1 / 0
+    )
+    with pytest.raises(ZeroDivisionError):
+        fit("killed")
+    monkeypatch.setattr(Trainer, "_train_epoch", original)
+    torch.rand(17)  # another history of torch's global generator
+    resumed, resumed_losses = fit("killed")
+    assert resumed_losses == losses
+    assert straight.keys() == resumed.keys()
+    assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+
+
+def test_a_damaged_checkpoint_starts_the_training_anew_and_says_so(
+    dataset_dir: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = Checkpoint({"run": 1})
+    trainer, faces = make_trainer(dataset_dir, settings(epochs=1))
+    first = trainer.fit(faces, faces, checkpoint, Path("history.csv"))
+    checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:-100])
+    trainer, faces = make_trainer(dataset_dir, settings(epochs=1))
+    again = trainer.fit(faces, faces, checkpoint, Path("history.csv"))
+    assert "damaged checkpoint" in capfd.readouterr().err
+    assert all(torch.equal(first.tensors[name], again.tensors[name]) for name in first.tensors)
+
+
+def test_bf16_trains_and_measures_guidance_in_float32(dataset_dir: Path) -> None:
+    trainer, faces = make_trainer(dataset_dir, settings(precision="bf16"), [AU])
+    exact, _ = make_trainer(dataset_dir, settings(), [AU])
+    batch = faces.batch(range(10, 18))
+    rough = trainer.step(batch, 0, generator()).losses
+    precise = exact.step(batch, 0, generator()).losses
+    assert rough["loss_au"] == pytest.approx(precise["loss_au"], abs=0.01)
+    assert rough["loss_ce"] == pytest.approx(precise["loss_ce"], abs=0.1)
