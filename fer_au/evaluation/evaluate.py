@@ -95,7 +95,8 @@ def evaluate_experiment(
         log(f"evaluate: {dataset.skipped} faces left out, their labels are not among the classes of {model_dir}")
     training = FaceDataset(dataset_dir, "train", preprocess.image_size, model.classes, fold=fold)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    runner = SplitRunner(model.to(device), dataset, BatchLoader(dataset), preprocess, device, config.batch_size)
+    model = model.to(device).to(memory_format=torch.channels_last)
+    runner = SplitRunner(model, dataset, BatchLoader(dataset), preprocess, device, config.batch_size)
     report = _score(runner, read_truth(dataset, training), layers, config)
     context: dict[str, float | int | str] = {
         "seed": int(_of_training(meta, "seed", model_dir)),

@@ -43,7 +43,7 @@ def deletion_insertion(
         probabilities: (B, C, H, W) images -> (B, classes) probabilities.
         images: (N, C, H, W) normalised images.
         maps: (N, h, w) maps on any grid; brought to the image's size.
-        steps: Number of equal steps; the cost is about 2 * steps forward passes per image.
+        steps: Number of equal steps; the cost is 2 * steps forward passes per image.
         batch_size: Images per forward pass.
 
     Returns:
@@ -55,13 +55,18 @@ def deletion_insertion(
     if steps < 1:
         raise ValueError(f"steps must be at least 1: got {steps}")
     deletion, insertion = [], []
-    per_batch = max(1, batch_size // (steps + 1))
+    per_batch = max(1, batch_size // steps)
     for start in range(0, len(images), per_batch):
         part = images[start : start + per_batch].float()
         rank = _rank_of_pixels(resize_maps(maps[start : start + per_batch].float(), (part.shape[2], part.shape[3])))
-        target = probabilities(part).argmax(dim=1)
-        deletion.append(_area(probabilities, part, torch.zeros_like(part), rank, target, steps))
-        insertion.append(_area(probabilities, _blur(part), part, rank, target, steps))
+        whole = probabilities(part)
+        target = whole.argmax(dim=1)
+        blank, canvas = torch.zeros_like(part), _blur(part)
+        # All deleted is one and the same picture; all inserted is the picture itself.
+        ends = probabilities(blank[:1]).expand_as(whole), whole, probabilities(canvas)
+        nothing, everything, blurred = (_of_target(end, target) for end in ends)
+        deletion.append(_area([everything, *_curve(probabilities, part, blank, rank, target, steps), nothing]))
+        insertion.append(_area([blurred, *_curve(probabilities, canvas, part, rank, target, steps), everything]))
     if not deletion:
         return Faithfulness(to_numpy(torch.zeros(0)), to_numpy(torch.zeros(0)))
     return Faithfulness(to_numpy(torch.cat(deletion)), to_numpy(torch.cat(insertion)))
@@ -77,15 +82,23 @@ def _rank_of_pixels(maps: Tensor) -> Tensor:
     return rank.view_as(maps)[:, None]
 
 
-def _area(
+def _curve(
     probabilities: Callable[[Tensor], Tensor], start: Tensor, end: Tensor, rank: Tensor, target: Tensor, steps: int
-) -> Tensor:
-    """Area under the target's probability while the best-ranked pixels of ``start`` turn into those of ``end``."""
-    shares = torch.arange(steps + 1, device=start.device, dtype=rank.dtype) / steps
-    changed = torch.cat([torch.where(rank < share, end, start) for share in shares])
-    scores = probabilities(changed).float().view(steps + 1, len(start), -1)
-    curve = scores.gather(2, target.expand(steps + 1, -1)[..., None])[..., 0]
-    return torch.trapezoid(curve, dx=1 / steps, dim=0)
+) -> list[Tensor]:
+    """The target's probability at shares 1/steps .. (steps - 1)/steps of the best-ranked pixels turned to ``end``."""
+    shares = [step / steps for step in range(1, steps)]
+    if not shares:
+        return []
+    scores = probabilities(torch.cat([torch.where(rank < share, end, start) for share in shares]))
+    return [_of_target(part, target) for part in scores.view(len(shares), len(start), -1)]
+
+
+def _of_target(scores: Tensor, target: Tensor) -> Tensor:
+    return scores.float().gather(1, target[:, None])[:, 0]
+
+
+def _area(curve: list[Tensor]) -> Tensor:
+    return torch.trapezoid(torch.stack(curve), dx=1 / (len(curve) - 1), dim=0)
 
 
 def _blur(images: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fer_au.cam import compute_cam
 from fer_au.config.experiments import EvaluateConfig
 from fer_au.errors import ConfigError, DataError, FerAuError
 from fer_au.evaluation import (
@@ -16,8 +17,10 @@ from fer_au.evaluation import (
     read_metrics,
 )
 from fer_au.evaluation.scores import comparison_maps
-from fer_au.models import create_model, save_model
+from fer_au.models import create_model, load_model, save_model
 from fer_au.stores import Store
+from fer_au.training.data import FaceDataset
+from fer_au.training.preprocess import Preprocessing
 
 LABELS = ("neutral", "happiness", "anger")
 CONFIG = EvaluateConfig(cams=("native", "layercam"), faithfulness_images=5, batch_size=7)
@@ -120,7 +123,18 @@ def test_references_stand_where_they_must(evaluated):
         assert sum(shares) == pytest.approx(1.0, abs=1e-5)
 
 
-def test_cams_are_of_the_true_class_and_min_maxed(evaluated):
+def test_cams_are_those_of_compute_cam_for_the_true_class(evaluated, tiny_dataset, tiny_model):
+    store = evaluated[1]
+    model, meta = load_model(tiny_model)
+    dataset = FaceDataset(tiny_dataset, "test", 64, LABELS)
+    batch = dataset.batch(range(len(dataset)))
+    images = Preprocessing.from_meta(meta["preprocessing"])(batch.images)
+    for name in ("native", "layercam"):
+        expected = compute_cam(name, model, images, batch.labels).numpy()
+        np.testing.assert_allclose(store[f"cam/{name}"], expected, atol=2e-3)
+
+
+def test_cams_are_min_maxed(evaluated):
     store = evaluated[1]
     cams = store["cam/native"].astype(np.float32)
     np.testing.assert_allclose(cams.min(axis=(1, 2)), 0.0, atol=1e-3)
