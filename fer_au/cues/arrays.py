@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,9 @@ def full_precision(array: Array) -> Iterator[None]:
     """
     if is_tensor(array):
         torch = sys.modules["torch"]
-        with torch.no_grad(), torch.autocast(array.device.type, enabled=False):
+        device = array.device.type
+        has_autocast = torch.amp.is_autocast_available(device)
+        with torch.no_grad(), torch.autocast(device, enabled=False) if has_autocast else nullcontext():
             yield
     else:
         with np.errstate(over="ignore", under="ignore"):

@@ -61,5 +61,5 @@ def list_geometries() -> list[str]:
 
 
 def _load_built_in() -> None:
-    for module in ("corrected", "paper"):
-        import_module(f"fer_au.cues.{module}")
+    for module in ("fer_au.cues.corrected", "fer_au.cues.paper"):
+        import_module(module)

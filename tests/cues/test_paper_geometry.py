@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fer_au.cues import load_codebook, render_au_maps
 from fer_au.cues.paper import resize_matrix
@@ -121,3 +123,16 @@ def test_resize_matrix_is_torchs_antialiased_bilinear(source, target):
         torch.from_numpy(image)[None, None], size=(target, target), mode="bilinear", antialias=True
     )
     np.testing.assert_allclose(matrix @ image @ matrix.T, expected[0, 0].numpy(), atol=1e-7)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    steps=st.tuples(st.integers(-3, 3), st.integers(-3, 3)),
+    expression=st.sampled_from(EXPRESSIONS),
+    seed=st.integers(0, 1000),
+)
+def test_map_moves_with_a_face_that_stays_inside(steps, expression, seed):
+    face = np.trunc((random_faces(1, seed=seed) - 112) / 3 + 112)
+    maps, _ = render_au_maps(face, [expression], codebook="paper", geometry="paper")
+    moved, _ = render_au_maps(face + 8 * np.array(steps), [expression], codebook="paper", geometry="paper")
+    np.testing.assert_allclose(moved, np.roll(maps, steps[::-1], axis=(1, 2)), atol=1e-6)
