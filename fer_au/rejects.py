@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from fer_au.csv_files import write_csv
 from fer_au.errors import DataError
 
 HEADER = ("id", "reason", "detail")
@@ -47,13 +48,8 @@ class Reject:
 
 def write_rejects(path: Path, rejects: Iterable[Reject]) -> None:
     """Write a reject table, sorted, always with its header (an empty table says that nothing was lost)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(HEADER)
-        writer.writerows(
-            (reject.id, reject.reason.value, " ".join(reject.detail.split())) for reject in sorted(rejects)
-        )
+    rows = ((reject.id, reject.reason.value, " ".join(reject.detail.split())) for reject in sorted(rejects))
+    write_csv(path, HEADER, rows)
 
 
 def read_rejects(path: Path) -> list[Reject]:

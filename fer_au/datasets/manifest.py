@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+from fer_au.csv_files import write_csv
 from fer_au.errors import DataError
 from fer_au.expressions import EXPRESSIONS
-from fer_au.stores.writer import write_atomically
 
 Split = Literal["train", "valid", "test"]
 Box = tuple[float, float, float, float]
@@ -62,22 +61,7 @@ def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
     Raises:
         StoreError: The disk refuses.
     """
-    buffer = io.StringIO()
-    # A two-character line end makes the writer quote names that hold either character; lines still end in LF alone.
-    writer = csv.writer(_LineFeeds(buffer), lineterminator="\r\n")
-    writer.writerow(HEADER)
-    writer.writerows(row.cells() for row in sorted(rows, key=lambda row: row.id))
-    write_atomically(path, buffer.getvalue().encode())
-
-
-class _LineFeeds:
-    """Receives whole lines from a csv writer and ends them in LF."""
-
-    def __init__(self, target: io.StringIO) -> None:
-        self._target = target
-
-    def write(self, line: str) -> int:
-        return self._target.write(line.removesuffix("\r\n") + "\n")
+    write_csv(path, HEADER, (row.cells() for row in sorted(rows, key=lambda row: row.id)))
 
 
 def read_manifest(path: Path) -> list[ManifestRow]:

@@ -7,7 +7,7 @@ import pytest
 from fer_au.errors import DataError
 from fer_au.rejects import Reason, Reject, check_reject_fraction, read_rejects, write_rejects
 
-REJECTS = [Reject("b.jpg", Reason.TRUNCATED, "at byte 7,\nof 9"), Reject('a,"<i>.jpg', Reason.NOT_AN_IMAGE)]
+REJECTS = [Reject("b.jpg", Reason.TRUNCATED, "at byte 7,\nof 9"), Reject('a,"<i>\r\n.jpg', Reason.NOT_AN_IMAGE)]
 
 
 def test_a_table_reads_back_sorted_and_on_one_line_each(tmp_path: Path) -> None:

@@ -1,0 +1,34 @@
+"""CSV files as every table of the project is written: UTF-8, LF, whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from fer_au.stores.writer import write_atomically
+
+
+class _LineFeeds:
+    """Receives whole lines from a csv writer and ends them in LF."""
+
+    def __init__(self, target: io.StringIO) -> None:
+        self._target = target
+
+    def write(self, line: str) -> int:
+        return self._target.write(line.removesuffix("\r\n") + "\n")
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write a table.
+
+    Raises:
+        StoreError: The disk refuses.
+    """
+    buffer = io.StringIO()
+    # A two-character line end makes the writer quote cells that hold either character; lines still end in LF alone.
+    writer = csv.writer(_LineFeeds(buffer), lineterminator="\r\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_atomically(path, buffer.getvalue().encode())
