@@ -45,6 +45,12 @@ def chart_texels(points: Floats) -> Floats:
     return np.asarray(np.stack([column, row], axis=-1), np.float32)
 
 
+def texel_maps(drawn: Floats) -> tuple[Floats, Floats]:
+    """The maps that ``cv2.remap`` wants, from texel xy drawn in units of the atlas (S,S,>=2)."""
+    x, y = (drawn[..., k] * np.float32(ATLAS) - np.float32(0.5) for k in range(2))
+    return x, y
+
+
 @dataclass(frozen=True)
 class Chart:
     """What each texel of the chart shows.

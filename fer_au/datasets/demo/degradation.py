@@ -36,7 +36,7 @@ class Degradation:
 
 def sample_degradation(rng: np.random.Generator) -> Degradation:
     """Draw the faults of one picture: mostly mild."""
-    cast = 1 + rng.normal(0, 0.03, 3)
+    cast = 1 + rng.normal(0, 0.02, 3)
     return Degradation(
         blur=float(max(0.0, rng.normal(0.35, 0.35))),
         noise=float(rng.uniform(0.5, 6.0)),
@@ -51,11 +51,11 @@ def degrade(picture: Floats, faults: Degradation, rng: np.random.Generator) -> N
     """Apply everything but JPEG to a (S,S,3) sRGB picture 0..255."""
     if faults.blur > 0.2:
         picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), faults.blur), np.float32)
-    picture = (picture - 118) * faults.contrast + 118
+    picture = (picture - 118) * np.float32(faults.contrast) + 118
     picture = picture * np.asarray(faults.cast, np.float32)
     if faults.grey:
         luma = 0.299 * picture[..., 0] + 0.587 * picture[..., 1] + 0.114 * picture[..., 2]
-        picture = np.repeat(luma[..., None], 3, axis=2)
+        picture = np.repeat(luma[..., None], 3, axis=2).astype(np.float32)
     # Sensor noise is partly common to the channels.
     shared = rng.standard_normal((*picture.shape[:2], 1), dtype=np.float32)
     own = rng.standard_normal(picture.shape, dtype=np.float32)

@@ -1,8 +1,8 @@
 """How the expressions of the demo are made: which AUs each shows, how often and how strongly.
 
 The AUs are those of the codebook that the project calls ``corrected`` (EMFACS; for disgust AU10, not AU5). A core AU
-is always there, an optional one with its chance: people rarely show a whole prototype, and a classifier that needs every AU
-would learn nothing transferable.
+is always there, an optional one with its chance: people rarely show a whole prototype, and a classifier that needs
+every AU would learn nothing transferable.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fer_au.datasets.demo.action_units import AU_NAMES
 # expression -> {AU: (chance, lowest intensity, highest intensity)}
 RECIPES: dict[str, dict[str, tuple[float, float, float]]] = {
     "neutral": {},
-    "happiness": {"AU12": (1.0, 0.45, 1.0), "AU6": (0.9, 0.3, 1.0), "AU25": (0.75, 0.4, 1.0), "AU26": (0.2, 0.15, 0.4)},
+    "happiness": {"AU12": (1.0, 0.55, 1.0), "AU6": (0.9, 0.3, 1.0), "AU25": (0.75, 0.4, 1.0), "AU26": (0.2, 0.15, 0.4)},
     "surprise": {
         "AU1": (1.0, 0.5, 1.0),
         "AU2": (1.0, 0.5, 1.0),
@@ -63,6 +63,8 @@ RECIPES: dict[str, dict[str, tuple[float, float, float]]] = {
 # An AU that does not belong to the expression appears this often, weakly: faces move for other reasons too.
 _STRAY_CHANCE = 0.15
 _STRAY_RANGE = (0.05, 0.2)
+# The jaw is one bone.
+_MIDLINE = ("AU26", "AU27")
 _STRAY = ("AU1", "AU2", "AU4", "AU6", "AU7", "AU12", "AU14", "AU17", "AU25")
 
 
@@ -85,13 +87,15 @@ def sample_activation(expression: str, rng: np.random.Generator) -> Activation:
     so that its motion map is empty.
     """
     recipe = RECIPES[expression]
-    strength = rng.uniform(0.6, 1.0)
+    strength = rng.uniform(0.7, 1.1)
     lean = rng.normal(0, 0.12)
     left: dict[str, float] = {}
     right: dict[str, float] = {}
     for au, (chance, lowest, highest) in recipe.items():
         shown, amount = rng.random() < chance, rng.uniform(lowest, highest)
         asymmetry = float(np.clip(lean + rng.normal(0, 0.06), -0.33, 0.33))
+        if au in _MIDLINE:
+            asymmetry = 0.0
         if shown:
             left[au] = float(np.clip(strength * amount * (1 + asymmetry), 0, 1))
             right[au] = float(np.clip(strength * amount * (1 - asymmetry), 0, 1))

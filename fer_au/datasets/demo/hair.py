@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.datasets.demo.asset import Floats, HeadAsset, Ints
-from fer_au.datasets.demo.chart import ATLAS, AXIS_Z, CHART_ROWS, Chart, azimuth
+from fer_au.datasets.demo.chart import ATLAS, AXIS_Z, CHART_ROWS, TEXELS_PER_METRE, TOP, Chart
 from fer_au.datasets.demo.identity import Identity
 from fer_au.datasets.demo.raster import vertex_normals
 from fer_au.datasets.demo.skin import noise
@@ -61,10 +61,20 @@ def hairline(angle: Floats, recede: float) -> Floats:
     return np.asarray(line + recede * (0.020 * temple + 0.014 * np.clip(1 - degrees / 60, 0, 1)), np.float32)
 
 
+def inside_hair(chart: Chart, recede: float) -> Floats:
+    """Distance (CHART_ROWS, ATLAS) of each texel from the hairline, metres, positive where hair grows."""
+    grows = (chart.place[..., 1] > hairline(chart.angle, recede)) & (chart.masks["ears"] < 0.3) & chart.covered
+    grows[: int((TOP - 0.10) * TEXELS_PER_METRE)] = True  # the crown, where the chart has holes
+    inner = cv2.distanceTransform(grows.astype(np.uint8), cv2.DIST_L2, 5)
+    outer = cv2.distanceTransform((~grows).astype(np.uint8), cv2.DIST_L2, 5)
+    return np.asarray((inner - outer) / TEXELS_PER_METRE, np.float32)
+
+
 def build_overlay(asset: HeadAsset, shape: Floats, person: Identity, chart: Chart) -> Overlay:
     """Hair and lashes of one person; ``shape`` is the person's neutral head (V,3)."""
     rng = np.random.default_rng([person.seed, 2])
-    shell_base, shell_triangles, lift = _shell(asset, person, chart)
+    inside = inside_hair(chart, person.recede)
+    shell_base, shell_triangles, lift = _shell(asset, person, chart, inside)
     lash_base, lash_triangles, lash_texels = _lashes(asset)
     base = [shell_base, lash_base]
     triangles = [shell_triangles, lash_triangles + len(shell_base)]
@@ -84,17 +94,25 @@ def build_overlay(asset: HeadAsset, shape: Floats, person: Identity, chart: Char
         free=free,
         triangles=np.concatenate(triangles).astype(np.int32),
         texels=np.concatenate(texels).astype(np.float32),
-        texture=_paint_hair(person, chart, rng),
+        texture=_paint_hair(person, chart, inside, rng),
     )
 
 
-def _shell(asset: HeadAsset, person: Identity, chart: Chart) -> tuple[Ints, Ints, Floats]:
+def _shell(asset: HeadAsset, person: Identity, chart: Chart, distance: Floats) -> tuple[Ints, Ints, Floats]:
     """Scalp vertices, their triangles (renumbered) and the lift of every vertex of the head."""
     skin = asset.is_part("skin")
-    inside = asset.mean[:, 1] - hairline(np.abs(azimuth(asset.mean)), person.recede)
-    grown = np.clip(inside / 0.03, 0, 1)
-    lift = _THICKNESS[person.style] * grown * (2 - grown) * (1 + 0.25 * np.clip(inside / 0.06, 0, 1))
-    use = skin & (inside > -0.015) & (asset.masks["ears"] < 0.3) & (asset.mean[:, 1] > -0.09)
+    column, row = np.clip(np.round(chart.texels).astype(int), 0, [ATLAS - 1, CHART_ROWS - 1]).T
+    inside = distance[row, column]
+    # Flat at the hairline: a shell that stood off there would let the background show between hair and face.
+    grown = np.clip((inside - 0.003) / 0.035, 0, 1)
+    lift = (
+        _THICKNESS[person.style]
+        * grown
+        * grown
+        * (3 - 2 * grown)
+        * (0.5 + 0.75 * np.clip(asset.mean[:, 1] / 0.1, 0, 1))
+    )
+    use = skin & (inside > -0.012) & (asset.masks["ears"] < 0.3) & (asset.mean[:, 1] > -0.09)
     if person.style == "bald":
         use[:] = False
     triangles = asset.triangles[use[asset.triangles].all(axis=1)]
@@ -128,11 +146,12 @@ def _curtain(shape: Floats, rng: np.random.Generator) -> tuple[Floats, Ints, Flo
     t = np.linspace(0, 1, rows)[:, None]
     bottom = rng.uniform(-0.27, -0.13)
     wide = np.abs(shape[(np.abs(shape[:, 1]) < 0.02), 0]).max() + 0.010
-    bulge = 1 + 0.10 * np.sin(np.pi * np.clip(t * 1.2, 0, 1)) + rng.uniform(-0.05, 0.15) * t
+    y = 0.112 + (bottom - 0.112) * t + 0.01 * np.sin(theta * 3) * t
+    dome = np.sqrt(np.clip(1 - (np.maximum(y - 0.01, 0) / 0.112) ** 2, 0.02, 1))  # closes over the crown
+    bulge = dome * (1 + 0.06 * np.sin(np.pi * np.clip(t * 1.2, 0, 1)) + rng.uniform(-0.05, 0.15) * t)
     wave = 1 + 0.025 * np.sin(theta * rng.integers(9, 15) + 5 * t + rng.uniform(0, 6))
     x = wide * bulge * wave * np.sin(theta)
     z = AXIS_Z - 0.012 + (0.112 * bulge * wave) * np.cos(theta) * np.where(np.cos(theta) > 0, 0.75, 1.0)
-    y = 0.075 + (bottom - 0.075) * t + 0.01 * np.sin(theta * 3) * t + 0 * theta
     points = np.stack([x, y, z], axis=2).reshape(-1, 3)
     cell = np.arange(rows * columns).reshape(rows, columns)
     a, b, c, d = (part.ravel() for part in (cell[:-1, :-1], cell[:-1, 1:], cell[1:, 1:], cell[1:, :-1]))
@@ -147,19 +166,19 @@ def _curtain(shape: Floats, rng: np.random.Generator) -> tuple[Floats, Ints, Flo
     )
 
 
-def _paint_hair(person: Identity, chart: Chart, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _paint_hair(person: Identity, chart: Chart, inside: Floats, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Strands along the growth direction, roots and edges thinned out."""
     texture = np.zeros((ATLAS, ATLAS, 4), np.float32)
     curly = person.style == "voluminous" or (person.darkness > 0.6 and person.style in ("short", "medium"))
     strands = _strands(rng, (ATLAS, ATLAS), curly)
     texture[..., :3] = np.asarray(person.hair, np.float32) * (1 + 0.28 * strands)[..., None]
-    line = chart.place[..., 1] - hairline(chart.angle, person.recede)
-    ragged = 0.004 * noise(rng, 5) + 0.003 * noise(rng, 2) + 0.003 * noise(rng, 30)
-    cover = np.clip((line + ragged) / (0.008 if person.style == "shaved" else 0.005), 0, 1)
-    cover *= 1 - np.clip(chart.masks["ears"] * 3 - 0.5, 0, 1)
+    # Single hairs reach out of the edge along their growth; the edge itself wanders by a few millimetres.
+    ragged = 0.0022 * strands[:CHART_ROWS] + 0.0012 * noise(rng, 2) + 0.002 * noise(rng, 40)
+    cover = np.clip((inside + ragged + 0.003) / 0.007, 0, 1)
+    cover = cover * cover * (3 - 2 * cover)
     if person.style == "shaved":
         cover *= 0.55 + 0.15 * noise(rng, 1.6)
-    texture[:CHART_ROWS, :, 3] = 255 * np.clip(cover, 0, 1) * chart.covered
+    texture[:CHART_ROWS, :, 3] = 255 * np.clip(cover, 0, 1)
     _curtain_cover(texture, strands)
     _paint_lashes(texture, person, rng)
     return np.clip(texture, 0, 255).astype(np.uint8)
@@ -177,7 +196,7 @@ def _strands(rng: np.random.Generator, shape: tuple[int, int], curly: bool) -> F
 def _curtain_cover(texture: Floats, strands: Floats) -> None:
     left, top, width, height = _CURTAIN_SLOT
     across = np.minimum(np.arange(width), np.arange(width)[::-1])[None, :] / 14.0
-    down = np.arange(height)[::-1][:, None] / 40.0
+    down = np.arange(height)[::-1][:, None] / 30.0
     grain = strands[top : top + height, left : left + width]
     texture[top : top + height, left : left + width, 3] = 255 * np.clip(
         np.minimum(across, down) + 0.6 * grain - 0.3, 0, 1

@@ -12,12 +12,12 @@ Colour = tuple[float, float, float]
 
 # sRGB 0..255, lightest to darkest: a scale of ten that covers human skin evenly in lightness.
 SKIN_TONES: tuple[Colour, ...] = (
-    (243, 222, 206),
-    (235, 204, 181),
-    (225, 186, 157),
-    (210, 164, 131),
-    (189, 140, 106),
-    (163, 115, 83),
+    (240, 204, 184),
+    (235, 191, 167),
+    (227, 177, 149),
+    (214, 161, 130),
+    (192, 138, 106),
+    (165, 113, 83),
     (134, 91, 64),
     (106, 71, 51),
     (82, 55, 42),
@@ -106,7 +106,7 @@ def sample_identities(asset: HeadAsset, count: int, seed: int) -> list[Identity]
 
 
 def _closest_ancestry(asset: HeadAsset, candidates: list[int], darkness: float) -> int:
-    """Take the next candidate whose ancestry goes with the skin tone best among a few: faces and tones agree loosely."""
+    """Of the next few candidates take the one whose ancestry suits the skin tone best: face and tone agree loosely."""
     few = candidates[:4]
     expected = [
         asset.phenotypes[c, 3] * 0.75 + asset.phenotypes[c, 4] * 0.35 + asset.phenotypes[c, 5] * 0.2 for c in few

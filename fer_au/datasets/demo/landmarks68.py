@@ -1,8 +1,8 @@
 """Where the 68 iBUG points lie on the mesh: the table ``landmarks68.csv``.
 
 Each point is a weighted sum of vertices. The table was fitted by ``tools/fit_demo_landmarks.py``; it is symmetric. The
-jaw points (0-16) are fixed places on the skin, chosen on near-frontal heads: on a turned head the visible contour of the
-far cheek lies further out than they do.
+jaw points (0-16) are fixed places on the skin, chosen on near-frontal heads: on a turned head the visible contour of
+the far cheek lies further out than they do.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ which imitates light scattered below the skin; the sheen is a Blinn-Phong lobe. 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +33,10 @@ class Light:
     sheen: float
     exposure: float
 
+    def exposed_for(self, darkness: float) -> Light:
+        """The same light under a camera that opens up somewhat for darker skin (0 lightest, 1 darkest)."""
+        return replace(self, exposure=self.exposure * (0.9 + 0.7 * darkness), sheen=self.sheen * (1 - 0.5 * darkness))
+
 
 def sample_light(rng: np.random.Generator) -> Light:
     """Mostly soft front and side light from above, of changing warmth."""
@@ -43,7 +47,7 @@ def sample_light(rng: np.random.Generator) -> Light:
         float(np.sin(height)),
         float(np.cos(azimuth) * np.cos(height)),
     )
-    warmth = rng.normal(0, 0.06)
+    warmth = rng.normal(0.015, 0.045)
     share = rng.uniform(0.45, 0.8)
     key = share * 1.15
     ambient = (1 - share) * 1.25
@@ -52,8 +56,8 @@ def sample_light(rng: np.random.Generator) -> Light:
         key=(key * (1 + warmth), key, key * (1 - warmth)),
         ambient=(ambient * (1 - 0.5 * warmth), ambient, ambient * (1 + 0.5 * warmth)),
         wrap=float(rng.uniform(0.15, 0.4)),
-        sheen=float(rng.uniform(0.02, 0.14)),
-        exposure=float(rng.uniform(0.8, 1.2)),
+        sheen=float(rng.uniform(0.01, 0.08)),
+        exposure=float(rng.uniform(0.62, 0.95)),
     )
 
 

@@ -12,7 +12,7 @@ from fer_au.datasets.demo.action_units import add_unit, displace
 from fer_au.datasets.demo.asset import Floats, HeadAsset, Ints, load_asset
 from fer_au.datasets.demo.background import sample_background
 from fer_au.datasets.demo.camera import Camera, apply_pose
-from fer_au.datasets.demo.chart import ATLAS, load_chart
+from fer_au.datasets.demo.chart import ATLAS, EYE_SLOT, load_chart, texel_maps
 from fer_au.datasets.demo.degradation import degrade
 from fer_au.datasets.demo.hair import Overlay, build_overlay
 from fer_au.datasets.demo.identity import Identity
@@ -21,10 +21,13 @@ from fer_au.datasets.demo.lighting import Light, light_vertices
 from fer_au.datasets.demo.raster import draw, empty_depth, facing, vertex_normals
 from fer_au.datasets.demo.scene import Scene
 from fer_au.datasets.demo.skin import paint_atlas
+from fer_au.datasets.demo.wrinkles import crease_shade, crease_weights
 
 MOTION_SIZE = 64
 # Pictures are drawn this much larger and averaged down: edges and brow hairs would flicker otherwise.
 _SUPERSAMPLING = 1.75
+# Distance of the corneal reflection from the eye's centre, and its radius; metres.
+_CORNEA, _GLINT = 0.0105, 0.0010
 # Motions below this (metres) are no motion.
 _STILL = 2e-4
 
@@ -90,7 +93,7 @@ class PersonModel:
 def _openness(asset: HeadAsset) -> Floats:
     """Baked occlusion made into light: eyes and teeth were baked behind closed lids and lips."""
     openness = np.clip(asset.occlusion * 1.25, 0.04, 1).astype(np.float32)
-    openness[asset.is_part("eye_left", "eye_right")] = 0.62
+    openness[asset.is_part("eye_left", "eye_right")] = 0.5
     depth = asset.mean[:, 2]
     openness[asset.is_part("teeth_upper", "teeth_lower")] = 0.55
     openness[asset.is_part("tongue")] = 0.22
@@ -147,25 +150,59 @@ def _visible(model: PersonModel, head: Floats) -> Ints:
 
 
 def _draw_picture(model: PersonModel, scene: Scene, head: Floats, hair: Floats, behind: Floats) -> Floats:
-    size, camera, light = len(behind), scene.camera, scene.light
-    asset, overlay = model.asset, model.overlay
+    """Head and hair over the background ``behind`` (S,S,3), which is changed in place."""
+    size, camera = len(behind), scene.camera
+    light = scene.light.exposed_for(model.identity.darkness)
     visible = _visible(model, head)
     depth = empty_depth(size)
     texels = draw(head, visible, _atlas_attributes(load_chart().texels), camera, depth)
-    normals = vertex_normals(head, asset.triangles)
-    amounts = draw(head, visible, light_vertices(normals, head, model.openness, light), camera, empty_depth(size))
-    solid = shade(_sample(model.atlas, texels), amounts, light)
-    picture = np.where(texels[..., 2:] > 0.5, solid, behind)
+    lit = light_vertices(vertex_normals(head, model.asset.triangles), head, model.openness, light)
+    amounts = draw(head, visible, lit, camera, empty_depth(size))
+    at = np.flatnonzero(texels[..., 2] > 0.5)
+    creases = crease_shade(texels, crease_weights(scene.activation, model.identity.age))
+    albedo = _sample(model.atlas, texels)
+    pixels = behind.reshape(-1, 3)
+    pixels[at] = shade(albedo.reshape(-1, 3)[at], amounts.reshape(-1, 3)[at], light, creases.reshape(-1, 1)[at])
+    _add_eye_lights(behind, texels, model, scene, head)
+    _draw_overlay(pixels, model, scene, hair, light, depth)
+    return behind
 
-    hair_texels = draw(hair, overlay.triangles, _atlas_attributes(overlay.texels), camera, depth.copy())
-    hair_normals = vertex_normals(hair, overlay.triangles)
-    away = np.einsum("ij,ij->i", hair_normals, hair) > 0  # the inner side of the curtain
-    hair_normals[away] *= -1
+
+def _draw_overlay(pixels: Floats, model: PersonModel, scene: Scene, hair: Floats, light: Light, depth: Floats) -> None:
+    """Blend hair and lashes over the pixels (S*S,3) where they are in front of the head's ``depth``."""
+    overlay, camera = model.overlay, scene.camera
+    texels = draw(hair, overlay.triangles, _atlas_attributes(overlay.texels), camera, depth.copy())
+    normals = vertex_normals(hair, overlay.triangles)
+    away = np.einsum("ij,ij->i", normals, hair) > 0  # the inner side of the curtain
+    normals[away] *= -1
     openness = np.where(away, 0.3, model.overlay_openness).astype(np.float32)
-    hair_amounts = draw(hair, overlay.triangles, light_vertices(hair_normals, hair, openness, light), camera, depth)
-    sampled = _sample(overlay.texture, hair_texels)
-    cover = sampled[..., 3:] * (hair_texels[..., 2:] > 0.5) / np.float32(255)
-    return np.asarray(picture + cover * (shade(sampled[..., :3], hair_amounts, light) - picture), np.float32)
+    lit = light_vertices(normals, hair, openness, light) * np.array([1, 1, 0.4], np.float32)
+    amounts = draw(hair, overlay.triangles, lit, camera, depth)
+    at = np.flatnonzero(texels[..., 2] > 0.5)
+    sampled = _sample(overlay.texture, texels).reshape(-1, 4)[at]
+    cover = sampled[:, 3:] * np.float32(1 / 255)
+    pixels[at] += cover * (shade(sampled[:, :3], amounts.reshape(-1, 3)[at], light) - pixels[at])
+
+
+def _add_eye_lights(picture: Floats, texels: Floats, model: PersonModel, scene: Scene, head: Floats) -> None:
+    """The key light's reflection on each cornea, in place: a face without it looks lifeless."""
+    size = len(picture)
+    left, top, side = EYE_SLOT
+    x, y, z = scene.light.direction
+    half = np.array([x, y, z + 1])
+    half /= np.linalg.norm(half)
+    for name in ("eye_left", "eye_right"):
+        eye = head[model.asset.is_part(name)]
+        spot = (eye.min(axis=0) + eye.max(axis=0)) / 2 + _CORNEA * half
+        (x, y), radius = scene.camera.project(spot[None], size)[0], size * scene.camera.focal / -spot[2] * _GLINT
+        reach = int(2 * radius) + 2
+        rows = slice(max(int(y) - reach, 0), max(int(y) + reach, 0))
+        columns = slice(max(int(x) - reach, 0), max(int(x) + reach, 0))
+        window, shown = picture[rows, columns], texels[rows, columns]
+        yy, xx = np.mgrid[rows, columns][:, : len(window), : window.shape[1]]
+        in_eye = (shown[..., 1] * ATLAS > top) & (shown[..., 0] * ATLAS < left + side) & (shown[..., 2] > 0.5)
+        share = np.clip(1.4 - np.hypot(xx + 0.5 - x, yy + 0.5 - y) / radius, 0, 1) * in_eye * 0.6
+        window += share[..., None].astype(np.float32) * (np.float32(250) - window)
 
 
 def _atlas_attributes(texels: Floats) -> Floats:
@@ -174,20 +211,29 @@ def _atlas_attributes(texels: Floats) -> Floats:
 
 
 def _sample(texture: NDArray[np.uint8], texels: Floats) -> NDArray[np.uint8]:
-    x, y = (np.ascontiguousarray(texels[..., k]) * np.float32(ATLAS) - np.float32(0.5) for k in range(2))
+    x, y = texel_maps(texels)
     return np.asarray(cv2.remap(texture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
-def shade(albedo: NDArray[np.uint8], amounts: Floats, light: Light) -> Floats:
-    """Light on albedo, (S,S,3) sRGB 0..255; gamma is taken as 2, which is close and cheap."""
+def shade(albedo: NDArray[np.uint8], amounts: Floats, light: Light, dimming: Floats | None = None) -> Floats:
+    """Light on pixels (M,3) sRGB 0..255; gamma is taken as 2, which is close and cheap.
+
+    Highlights are rolled off like film, not clipped.
+    """
     linear = albedo.astype(np.float32) * np.float32(1 / 255)
     linear *= linear
-    ambient = amounts[..., :1] * np.asarray(light.ambient, np.float32)
-    incoming = ambient + amounts[..., 1:2] * np.asarray(light.key, np.float32)
+    key = amounts[:, 1:2]
+    incoming = amounts[:, :1] * np.asarray(light.ambient, np.float32)
+    incoming += key * np.asarray(light.key, np.float32)
+    # Light that comes back out of skin is red: it shows where the key light fades.
+    incoming += key * (1 - key) * np.array([0.22, 0.05, 0.0], np.float32)
+    if dimming is not None:
+        incoming *= dimming
     linear *= incoming
-    linear += amounts[..., 2:] * np.float32(light.sheen)
+    linear += amounts[:, 2:] * np.float32(light.sheen)
     linear *= np.float32(light.exposure)
-    return np.asarray(255 * np.sqrt(np.clip(linear, 0, 1)), np.float32)
+    linear *= np.float32(1.35) / (1 + np.float32(0.35) * linear)
+    return np.asarray(255 * np.sqrt(np.minimum(linear, 1)), np.float32)
 
 
 def _motion_map(model: PersonModel, camera: Camera, head: Floats, hair: Floats, distance: Floats) -> NDArray[np.uint8]:

@@ -23,7 +23,7 @@ class Scene:
     Attributes:
         expression: Canonical label.
         activation: AU intensities.
-        blink: How far the lids are closed at rest, 0..1; no part of the expression.
+        blink: How far the lids are closed at rest, negative for wide; no part of the expression.
         gaze: Eye direction, degrees to the right of the picture and up.
         pose: Head pose.
         camera: Where the camera is.
@@ -60,7 +60,7 @@ def sample_scene(expression: str, rng: np.random.Generator) -> Scene:
     return Scene(
         expression=expression,
         activation=activation,
-        blink=float(rng.uniform(0, 0.18)),
+        blink=float(rng.uniform(-0.12, 0.10)),
         gaze=(_bounded(rng, 7, 18), _bounded(rng, 4, 10)),
         pose=pose,
         camera=camera,

@@ -137,19 +137,19 @@ def _paint_shirt(skin: Floats, person: Identity, chart: Chart, rng: np.random.Ge
 # Centre line of the person's left brow on the mean face, inner to outer end: x, y, half-thickness in metres.
 _BROW = np.array(
     [
-        (0.0110, 0.0165, 0.0034),
-        (0.0200, 0.0200, 0.0040),
-        (0.0300, 0.0230, 0.0038),
-        (0.0400, 0.0240, 0.0030),
-        (0.0480, 0.0205, 0.0022),
-        (0.0550, 0.0150, 0.0012),
+        (0.0115, 0.0155, 0.0028),
+        (0.0200, 0.0185, 0.0032),
+        (0.0300, 0.0212, 0.0029),
+        (0.0400, 0.0222, 0.0022),
+        (0.0480, 0.0192, 0.0016),
+        (0.0545, 0.0142, 0.0009),
     ]
 )
 
 
 def _paint_brows(skin: Picture, person: Identity, chart: Chart, rng: np.random.Generator) -> None:
     """Some hundred hair strokes per brow, upwards at the inner end, sideways at the outer one."""
-    count = int(260 * person.brow_weight)
+    count = int(190 * person.brow_weight)
     scale = 8  # fractional bits of OpenCV's line coordinates
     for side in (1, -1):
         along = rng.beta(1.0, 1.15, count) * (len(_BROW) - 1)
@@ -169,7 +169,7 @@ def _paint_brows(skin: Picture, person: Identity, chart: Chart, rng: np.random.G
             cv2.line(layer, p, q, 255, 1, cv2.LINE_AA, 3)
         cover = cv2.GaussianBlur(layer, (0, 0), 0.8).astype(np.float32) / 255
         body = np.clip(cv2.GaussianBlur(layer, (0, 0), 4.0).astype(np.float32) / 255 * 1.2, 0, 1)
-        share_of_hair = np.clip(0.75 * cover + 0.55 * body, 0, 0.92)[..., None]
+        share_of_hair = np.clip(0.65 * cover + 0.40 * body, 0, 0.85)[..., None]
         mixed = skin + (np.asarray(person.brow, np.float32) - skin) * share_of_hair
         skin[:] = np.clip(mixed, 0, 255).astype(np.uint8)
 

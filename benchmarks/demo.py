@@ -1,0 +1,125 @@
+"""How fast the demo set is rendered, how many of its faces dlib finds, and how far dlib's points are from the truth.
+
+    python benchmarks/demo.py [--root data/demo/raw]     (without --root the default set is rendered first)
+
+Errors are mean point distances divided by the distance of the outer eye corners (36-45), the usual 300-W measure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import platform
+import tempfile
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fer_au.compute import batched, map_ordered, worker_count
+from fer_au.datasets.demo.generate import LABELS, TRUTH, DemoConfig, generate
+from fer_au.expressions import EXPRESSIONS
+from fer_au.landmarks.scheme import GROUPS
+from fer_au.landmarks.weights import DLIB68, find_weights
+from fer_au.stores.reader import Store
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One picture: boxes found without and with upsampling, and the error of each point (68,), NaN if not found."""
+
+    found: int
+    found_upsampled: int
+    errors: NDArray[np.float64]
+
+
+@lru_cache(maxsize=1)
+def tools() -> tuple[Any, Any]:
+    """dlib's detector and 68-point predictor, once per process."""
+    import dlib
+
+    return dlib.get_frontal_face_detector(), dlib.shape_predictor(str(find_weights(DLIB68)))
+
+
+def measure(pictures: list[tuple[Path, NDArray[np.float32]]]) -> list[Measured]:
+    """Detect and compare; pictures come with their true points."""
+    detector, predictor = tools()
+    results = []
+    for path, truth in pictures:
+        with Image.open(path) as file:
+            picture = np.asarray(file.convert("RGB"))
+        boxes = detector(picture, 0)
+        upsampled = len(boxes) or len(detector(picture, 1))
+        errors = np.full(68, np.nan)
+        if boxes:
+            centre = truth.mean(axis=0)
+            box = min(boxes, key=lambda b: (b.center().x - centre[0]) ** 2 + (b.center().y - centre[1]) ** 2)
+            shape = predictor(picture, box)
+            found = np.array([(shape.part(k).x + 0.5, shape.part(k).y + 0.5) for k in range(68)])
+            errors = np.linalg.norm(found - truth, axis=1) / np.linalg.norm(truth[45] - truth[36])
+        results.append(Measured(len(boxes), upsampled, errors))
+    return results
+
+
+def report(labels: list[str], subjects: list[str], measured: list[Measured]) -> None:
+    """Print the figures."""
+    found = np.array([m.found for m in measured])
+    errors = np.stack([m.errors for m in measured])
+    print(f"dlib HOG, upsample 0: {np.mean(found > 0):.2%} of {len(found)} found ({np.sum(found > 1)} with two boxes)")
+    print(f"dlib HOG, upsample 1: {np.mean([m.found_upsampled > 0 for m in measured]):.2%}")
+    print(
+        f"dlib68 error / inter-ocular distance: mean {np.nanmean(errors):.4f}, inner 51 {np.nanmean(errors[:, 17:]):.4f}"
+    )
+    whole = np.nanmean(errors[found > 0], axis=1)
+    print(
+        f"  per picture: median {np.median(whole):.4f}, 95 % below {np.quantile(whole, 0.95):.4f}, >0.10: {np.mean(whole > 0.1):.2%}"
+    )
+    for name, points in GROUPS.items():
+        print(f"  {name:12s} {np.nanmean(errors[:, list(points)]):.4f}")
+    for label in (name for name in EXPRESSIONS if name in labels):
+        rows = np.array([row == label for row in labels])
+        print(f"  {label:12s} found {np.mean(found[rows] > 0):.2%}, error {np.nanmean(errors[rows]):.4f}")
+    missed = [f"{subject}/{label}" for subject, label, count in zip(subjects, labels, found, strict=True) if count == 0]
+    print(f"missed: {', '.join(missed[:12]) or 'none'}")
+
+
+def main(root: Path | None) -> None:
+    """Render if need be, measure, print."""
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, ",
+        end="",
+    )
+    print(f"{worker_count()} workers; Python {platform.python_version()}, numpy {np.__version__}, ", end="")
+    print(f"OpenCV {cv2.__version__}, dlib {version('dlib-bin')}")
+    with tempfile.TemporaryDirectory() as folder:
+        if root is None:
+            root, config = Path(folder) / "raw", DemoConfig()
+            start, cpu = time.perf_counter(), os.times()
+            generate(config, root)
+            seconds, used = time.perf_counter() - start, os.times()
+            work = used.children_user + used.user - cpu.children_user - cpu.user
+            count = config.identities * config.images
+            print(
+                f"rendered {count} in {seconds:.1f} s: {count / seconds:.1f}/s; {work / count * 1000:.1f} ms CPU per picture"
+            )
+        with (root / LABELS).open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        truth = Store.open(root / TRUTH, "truth")["points"]
+        tasks = batched([(root / row["path"], points) for row, points in zip(rows, truth, strict=True)], 50)
+        sizes = [len(task) for task in tasks]
+        measured = [m for batch in map_ordered(measure, tasks, label="dlib", weights=sizes) for m in batch]
+    report([row["label"] for row in rows], [row["subject"] for row in rows], measured)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--root", type=Path, default=None, help="an already rendered set")
+    main(parser.parse_args().root)
