@@ -1,0 +1,175 @@
+"""A trained model ready to use on pictures: alignment, preprocessing, scores and attention in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fer_au.cam.maps import channel_mean, shift_non_negative
+from fer_au.errors import DataError
+from fer_au.faces import AlignedFace, Aligner
+from fer_au.models import FerModel, load_model
+from fer_au.stores.schemas import FaceStatus
+from fer_au.training.preprocess import Preprocessing
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says about N pictures.
+
+    Attributes:
+        classes: C canonical labels, the order of ``scores``.
+        scores: (N, C) float32 probabilities.
+        labels: N names of the most probable classes.
+        maps: (N, h, w) float32 attention of the model's last layer, >= 0, on its own grid, which spans the crop.
+        crops: N crops (H, W, 3) uint8 RGB that the model saw.
+        matrices: (N, 2, 3) float64 from a picture's xy to its crop's, pixel centres at +0.5; identity for given crops.
+        found: (N,) False where no face was found and the whole picture was taken.
+    """
+
+    classes: tuple[str, ...]
+    scores: NDArray[np.float32]
+    labels: tuple[str, ...]
+    maps: NDArray[np.float32]
+    crops: tuple[Image, ...]
+    matrices: NDArray[np.float64]
+    found: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class _Face:
+    crop: Image
+    matrix: NDArray[np.float64]
+    found: bool
+
+
+class Predictor:
+    """A model with its preprocessing.
+
+    Args:
+        model: The classifier; moved to ``device``.
+        preprocess: Its preprocessing.
+        aligner: How its crops were made; None if only aligned crops will be given.
+        device: Where it runs; default a GPU if there is one.
+    """
+
+    def __init__(
+        self,
+        model: FerModel,
+        preprocess: Preprocessing,
+        aligner: Aligner | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.model = model.to(self.device).eval()
+        self.preprocess = preprocess
+        self.aligner = aligner
+
+    @classmethod
+    def load(cls, folder: Path | str, device: torch.device | str | None = None) -> Predictor:
+        """Load ``models/<exp>``.
+
+        Args:
+            folder: With model.safetensors and config.json.
+            device: Where it runs; default a GPU if there is one.
+
+        Raises:
+            DataError: A missing, damaged or foreign file.
+        """
+        folder = Path(folder)
+        model, meta = load_model(folder)
+        recorded = meta.get("preprocessing")
+        if not isinstance(recorded, dict):
+            raise DataError(f"{folder / 'config.json'}: 'preprocessing' is missing; was it written by the train stage?")
+        return cls(model, Preprocessing.from_meta(recorded), _recorded_aligner(recorded.get("align") or {}), device)
+
+    def __call__(self, images: Sequence[Image] | Image, *, aligned: bool = False, batch_size: int = 64) -> Prediction:
+        """Classify pictures.
+
+        Args:
+            images: Pictures (H, W, 3) uint8 RGB of any sizes, or one array (N, H, W, 3).
+            aligned: They are crops already, made as the model's training crops were; else the face is found and
+                aligned first, as the model's config.json tells.
+            batch_size: Images per forward pass.
+
+        Returns:
+            One row per picture, in order. Nothing is dropped: without a face the whole picture is taken, see ``found``.
+
+        Raises:
+            DataError: An image is no (H, W, 3) uint8 array, or the config doesn't tell how to align.
+            MissingDependencyError: The aligner's detector or its weights are not installed.
+        """
+        for index, image in enumerate(images):
+            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+                raise DataError(f"image {index}: expected (H, W, 3) uint8 RGB, got {image.dtype} {image.shape}")
+        faces = [self._as_given(image) if aligned else self._align(image) for image in images]
+        scores = np.zeros((0, len(self.model.classes)), np.float32)
+        maps = np.zeros((0, 1, 1), np.float32)
+        if faces:
+            parts = list(self._forward([face.crop for face in faces], batch_size))
+            scores, maps = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return Prediction(
+            classes=self.model.classes,
+            scores=scores,
+            labels=tuple(self.model.classes[index] for index in scores.argmax(axis=1).tolist()),
+            maps=maps,
+            crops=tuple(face.crop for face in faces),
+            matrices=np.array([face.matrix for face in faces], np.float64).reshape(-1, 2, 3),
+            found=np.array([face.found for face in faces], np.bool_),
+        )
+
+    def _as_given(self, image: Image) -> _Face:
+        return _Face(image, np.eye(2, 3), True)
+
+    def _align(self, image: Image) -> _Face:
+        if self.aligner is None:
+            raise DataError("the model's config.json doesn't tell how its crops were made; give crops, aligned=True")
+        face: AlignedFace = self.aligner(image)
+        return _Face(face.crop, face.matrix, face.status == FaceStatus.OK)
+
+    def _forward(
+        self, crops: Sequence[Image], batch_size: int
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        last = self.model.layers[-1]
+        for start in range(0, len(crops), batch_size):
+            inputs = np.stack([self._resize(crop) for crop in crops[start : start + batch_size]])
+            with torch.inference_mode():
+                pixels = torch.from_numpy(inputs).permute(0, 3, 1, 2).to(self.device)
+                output = self.model(self.preprocess(pixels))
+                scores = output.logits.float().softmax(dim=1)
+                maps = shift_non_negative(channel_mean(output.features[last]))
+            yield scores.cpu().numpy(), maps.cpu().numpy()
+
+    def _resize(self, crop: Image) -> Image:
+        """To the model's input size as in training: pixel areas are averaged when shrinking."""
+        size = self.preprocess.image_size
+        if crop.shape[:2] == (size, size):
+            return crop
+        shrinks = min(crop.shape[:2]) > size
+        resized = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        return np.asarray(resized, np.uint8)
+
+
+def _recorded_aligner(options: Mapping[str, Any]) -> Aligner | None:
+    """The aligner that config.json records, None if it records none."""
+    if not {"detector", "keypoints", "template", "choose", "image_size"} <= options.keys():
+        return None
+    return Aligner(
+        detector=str(options["detector"]),
+        keypoints=options["keypoints"],
+        template=str(options["template"]),
+        size=int(options["image_size"]),
+        choose=options["choose"],
+    )

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fer_au import Predictor
+from fer_au.cam.maps import channel_mean
+from fer_au.config.experiments import EvaluateConfig
+from fer_au.errors import DataError
+from fer_au.evaluation import evaluate_experiment
+from fer_au.faces import AlignedFace, decode_crop
+from fer_au.models import create_model, load_model, save_model
+from fer_au.stores import FaceStatus, Store
+
+LABELS = ("neutral", "happiness", "anger")
+ALIGN = {"detector": "dlib-hog", "keypoints": "detector", "template": "loose", "choose": "largest", "image_size": 96}
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny_model) -> Predictor:
+    return Predictor.load(tiny_model, device="cpu")
+
+
+@pytest.fixture
+def pictures(rng) -> list[np.ndarray]:
+    return [rng.integers(0, 255, (size, size, 3), dtype=np.uint8) for size in (64, 128, 40, 64, 64)]
+
+
+@pytest.fixture
+def aligning_model(tiny_model, tmp_path) -> Path:
+    """The tiny model, with the alignment of its crops on record."""
+    model, meta = load_model(tiny_model)
+    own = {key: meta[key] for key in ("experiment", "seed")}
+    save_model(tmp_path / "m", model, {**own, "preprocessing": {**meta["preprocessing"], "align": ALIGN}})
+    return tmp_path / "m"
+
+
+def test_crops_get_scores_labels_and_maps(predictor, pictures):
+    found = predictor(pictures, aligned=True)
+    assert found.classes == LABELS
+    assert found.scores.shape == (5, 3)
+    np.testing.assert_allclose(found.scores.sum(axis=1), 1.0, rtol=1e-5)
+    assert found.labels == tuple(LABELS[i] for i in found.scores.argmax(axis=1))
+    assert found.maps.shape[0] == len(found) == 5
+    assert found.maps.min() >= 0
+    assert found.found.all()
+
+
+def test_scores_and_maps_are_the_models_own(predictor, tiny_model, pictures):
+    crop = pictures[0]
+    model, _ = load_model(tiny_model)
+    with torch.no_grad():
+        output = model(((torch.from_numpy(crop).permute(2, 0, 1) / 255 - 0.5) / 0.25)[None].float())
+    found = predictor([crop], aligned=True)
+    np.testing.assert_allclose(found.scores[0], output.logits.softmax(1)[0].numpy(), atol=1e-5)
+    attention = channel_mean(output.features["5"])[0].numpy()
+    np.testing.assert_allclose(found.maps[0], attention - min(attention.min(), 0), atol=1e-5)
+
+
+def test_batches_and_order_do_not_matter(predictor, pictures):
+    whole, pairs = predictor(pictures, aligned=True), predictor(pictures, aligned=True, batch_size=2)
+    np.testing.assert_allclose(whole.scores, pairs.scores, atol=1e-5)
+    turned = predictor(pictures[::-1], aligned=True)
+    np.testing.assert_allclose(whole.scores, turned.scores[::-1], atol=1e-5)
+
+
+def test_one_array_of_crops_is_as_good_as_a_list(predictor, pictures):
+    array = np.stack([pictures[0], pictures[3]])
+    np.testing.assert_array_equal(predictor(array, aligned=True).scores, predictor(list(array), aligned=True).scores)
+
+
+def test_crops_of_a_store_get_the_scores_of_the_evaluation(predictor, tiny_dataset, tiny_model, tmp_path):
+    evaluate_experiment(
+        EvaluateConfig(cams=(), moved=False, faithfulness_images=0),
+        dataset_dir=tiny_dataset,
+        model_dir=tiny_model,
+        metrics_path=tmp_path / "m.json",
+        store_path=tmp_path / "e.h5",
+    )
+    results, faces = Store.open(tmp_path / "e.h5", "evaluation"), Store.open(tiny_dataset / "faces.h5", "faces")
+    crops = [decode_crop(faces, faces.index[id_]) for id_ in results.ids]
+    np.testing.assert_allclose(predictor(crops, aligned=True).scores, results["probabilities"], atol=1e-4)
+
+
+def test_whole_pictures_are_aligned_as_the_config_records(aligning_model, pictures, monkeypatch):
+    predictor = Predictor.load(aligning_model, device="cpu")
+    assert predictor.aligner is not None
+    assert {key: getattr(predictor.aligner, key) for key in ALIGN if key != "image_size"} == {
+        key: value for key, value in ALIGN.items() if key != "image_size"
+    }
+    assert predictor.aligner.size == 96
+    matrix = np.array([[0.5, 0, 3], [0, 0.5, 4]])
+    given = iter([FaceStatus.OK, FaceStatus.WHOLE_IMAGE])
+
+    def align(image: np.ndarray) -> AlignedFace:
+        crop = np.ascontiguousarray(image[:32, :32])
+        return AlignedFace(crop, None, matrix, (0, 0, 1, 1), 1.0, "test", next(given), "")
+
+    monkeypatch.setattr(predictor, "aligner", align)
+    found = predictor(pictures[:2])
+    np.testing.assert_array_equal(found.found, [True, False])
+    np.testing.assert_array_equal(found.matrices, [matrix, matrix])
+    np.testing.assert_array_equal(found.crops[1], pictures[1][:32, :32])
+    expected = predictor([picture[:32, :32] for picture in pictures[:2]], aligned=True)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
+
+
+def test_a_picture_without_a_face_is_taken_whole_and_marked(aligning_model, pictures):
+    found = Predictor.load(aligning_model, device="cpu")([np.full((80, 100, 3), 90, np.uint8)])
+    assert not found.found.any()
+    assert found.crops[0].shape == (96, 96, 3)
+
+
+def test_no_pictures_give_an_empty_prediction(predictor):
+    found = predictor([])
+    assert len(found) == 0
+    assert found.scores.shape == (0, 3)
+    assert found.matrices.shape == (0, 2, 3)
+
+
+@pytest.mark.parametrize(
+    "bad", [np.zeros((64, 64), np.uint8), np.zeros((64, 64, 4), np.uint8), np.zeros((64, 64, 3), np.float32)]
+)
+def test_what_is_no_picture_is_named_by_its_position(predictor, pictures, bad):
+    with pytest.raises(DataError, match="image 1: expected"):
+        predictor([pictures[0], bad], aligned=True)
+
+
+def test_a_model_without_recorded_alignment_says_that_it_needs_crops(predictor, pictures):
+    with pytest.raises(DataError, match="aligned=True"):
+        predictor(pictures[:1])
+
+
+def test_a_folder_that_holds_no_trained_model_is_one_line(tmp_path, tiny_model):
+    with pytest.raises(DataError, match="nowhere"):
+        Predictor.load(tmp_path / "nowhere")
+    save_model(tmp_path / "m", create_model({"backbone": "test_resnet"}, LABELS, seed=0), {})
+    with pytest.raises(DataError, match="preprocessing"):
+        Predictor.load(tmp_path / "m")
+    (tmp_path / "m" / "config.json").write_text(json.dumps([]))
+    with pytest.raises(DataError, match=r"config\.json"):
+        Predictor.load(tmp_path / "m")
