@@ -73,10 +73,10 @@ class HeatmapsConfig(StrictModel):
 
     Attributes:
         codebook: Name of a codebook, or the path of one.
-        geometry: ``paper`` or ``corrected``.
+        geometry: ``corrected``, ``paper``, or a third party's.
         size: Side of the stored maps.
     """
 
     codebook: str = "corrected"
-    geometry: Literal["paper", "corrected"] = "corrected"
+    geometry: str = "corrected"
     size: Annotated[int, Field(ge=4, le=256)] = 28

@@ -53,7 +53,7 @@ class GuidanceConfig(StrictModel):
     layers: tuple[str, ...] = ("last",)
     weight: NonNegative = 1.0
     codebook: str | None = None
-    geometry: Literal["paper", "corrected"] | None = None
+    geometry: str | None = None
     start_epoch: Annotated[int, Field(ge=0)] = 0
     end_epoch: PositiveInt | None = None
 

@@ -1,0 +1,100 @@
+"""A real project in a folder of its own: sources copied, demo faces few and small, `dvc repro` for real."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ("fer_au", "stages", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", "pyproject.toml")
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+class Project:
+    """A copy of the project with small demo settings."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in SOURCES:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, folder / name)
+        (folder / "data/demo").mkdir(parents=True)
+        (folder / "models/none").mkdir(parents=True)
+        (folder / "models/none/.gitkeep").touch()
+        for name in ("dvc.yaml", "params.yaml"):
+            shutil.copy(ROOT / "data/demo" / name, folder / "data/demo" / name)
+        self.edit("data/demo/params.yaml", {"demo.identities": 8, "demo.images": 7, "demo.size": 160})
+        self.edit(
+            "params.yaml",
+            {
+                "align.size": 96,
+                "train.epochs": 1,
+                "train.batch_size": 16,
+                "train.image_size": 48,
+                "evaluate.faithfulness_images": 4,
+                "datasets.demo.valid_fraction": 0.2,
+            },
+        )
+        self.run("git", "init", "-q")
+        self.run("dvc", "init", "-q")
+        self.run("dvc", "config", "core.analytics", "false")
+
+    def edit(self, name: str, changes: dict[str, object]) -> None:
+        """Set dotted keys of a YAML file."""
+        path = self.folder / name
+        data = yaml.safe_load(path.read_text())
+        for key, value in changes.items():
+            *parents, last = key.split(".")
+            place = data
+            for parent in parents:
+                place = place[parent]
+            place[last] = value
+        path.write_text(yaml.safe_dump(data, sort_keys=False))
+
+    def run(self, *command: str, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of this environment in the project; nothing is inherited that would hide byte code."""
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        environment |= {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(self.folder),
+            "FER_AU_CACHE": str(self.folder / ".fer_au/cache"),
+            **env,
+        }
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
+        if check and done.returncode != 0:
+            pytest.fail(f"{' '.join(command)} exited {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+        return done
+
+    def ran(self, *command: str, **env: str) -> list[str]:
+        """The stages that a `dvc repro` really ran (not skipped, not taken from the run cache)."""
+        output = self.run("dvc", "repro", *command, **env).stdout
+        return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+    def bytes_of(self, *names: str) -> list[bytes]:
+        """Contents of files."""
+        return [(self.folder / name).read_bytes() for name in names]
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The small project after one whole `dvc repro`; tests that use it leave it as they found it."""
+    project = Project(tmp_path_factory.mktemp("reproduced"))
+    project.run("dvc", "repro")
+    return project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A fresh small project."""
+    return Project(tmp_path)
