@@ -107,7 +107,7 @@ def main() -> None:
         if name not in known:
             raise DataError(f"{arguments.root / 'params.yaml'}: no experiment {name!r} on the data set {DATASET!r}")
     chosen = [known[name] for name in arguments.experiments]
-    titles = ["face", "landmarks", "AU map", *(f"{name} looks" for name in arguments.experiments)]
+    titles = ["face", "landmarks", "AU map", *(f"{name} attention" for name in arguments.experiments)]
     save(compose(rows_of(project.datasets[DATASET], chosen), titles), arguments.out / "demo.jpg")
 
 

@@ -32,6 +32,7 @@ from fer_au.report.tables import GroupRow, Verdict, cross_table, group_rows, met
 
 COLOURS = 8
 _HERO_CLASSES = 7
+_TAIL = 16
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,8 @@ def hero(
 
 def training_charts(experiments: list[Experiment], colours: Mapping[str, int]) -> list[Chart]:
     """One panel per history column, with a line per experiment that has it."""
-    columns = list(dict.fromkeys(key for one in experiments for key in one.history if key != "epoch"))
+    found = dict.fromkeys(key for one in experiments for key in one.history if key != "epoch")
+    columns = sorted(found, key=_panel_rank)
     best = {
         one.name: float(one.model["selected_epoch"])
         for one in experiments
@@ -167,6 +169,12 @@ def training_charts(experiments: list[Experiment], colours: Mapping[str, int]) -
     return charts
 
 
+def _panel_rank(column: str) -> int:
+    """Losses first, then validation, then training, then the rest."""
+    starts = [place for place, prefix in enumerate(("loss", "valid_", "train_")) if column.startswith(prefix)]
+    return starts[0] if starts else 3
+
+
 def environment() -> Environment:
     """The template environment: everything is escaped, an undefined name is an error."""
     loaded = Environment(
@@ -178,14 +186,26 @@ def environment() -> Environment:
     )
     loaded.filters["number"] = format_number
     loaded.filters["metric"] = format_metric
+    loaded.filters["short"] = format_short
+    loaded.filters["tail"] = lambda text: text if len(text) <= _TAIL else "…" + text[1 - _TAIL :]
     loaded.filters["share"] = lambda value: format_number(value * 100, 1)
     loaded.filters["percent"] = css_percent
     return loaded
 
 
 def format_number(value: float, digits: int = 2) -> str:
-    """Fixed digits with a true minus sign; a dash for NaN."""
-    return f"{value:.{digits}f}".replace("-", "−") if math.isfinite(value) else "–"
+    """Fixed digits with a true minus sign and no negative zero; a dash for NaN."""
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−") if math.isfinite(value) else "–"
+
+
+def format_short(value: float) -> str:
+    """Two digits without the leading zero, for the cells of a matrix.
+
+    >>> [format_short(value) for value in (0.384, -0.04, -0.001, 1.0)]
+    ['.38', '−.04', '.00', '1']
+    """
+    text = format_number(value)
+    return "1" if text == "1.00" else text.replace("0.", ".", 1)
 
 
 def format_metric(value: object) -> str:

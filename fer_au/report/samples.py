@@ -17,6 +17,7 @@ MAX_SHOWN = 24
 _TILE_BUDGET = 900
 _SAMPLES = 3
 _MEAN_FACES = 48
+_GOLDEN = 0.618
 
 
 @dataclass(frozen=True)
@@ -105,11 +106,13 @@ def shown_cam(experiment: Experiment) -> str | None:
 def sample_ids(experiment: Experiment, painter: FacePainter, per_class: int) -> dict[str, list[str]]:
     """Some evaluated images of each class, evenly spread over the sorted ids, whatever the models made of them."""
     chosen: dict[str, list[str]] = {}
-    for label in ordered(set(experiment.labels)):
+    for place, label in enumerate(ordered(set(experiment.labels))):
+        # Sorted ids often hold the same person at the same place of each class: start elsewhere in each.
+        start = (0.5 + place * _GOLDEN) % 1
         rows = [id_ for id_, own in zip(experiment.results.ids, experiment.labels, strict=True) if own == label]
         usable = [id_ for id_ in rows if painter.has_face(id_)]
         count = min(per_class, len(usable))
-        chosen[label] = [usable[(2 * k + 1) * len(usable) // (2 * count)] for k in range(count)]
+        chosen[label] = [usable[int((k + start) * len(usable) / count)] for k in range(count)]
     return chosen
 
 

@@ -104,6 +104,15 @@ class MetricRow:
     values: list[Metric]
 
 
+@dataclass(frozen=True)
+class MetricFamily:
+    """Metrics that belong together, and what they have in common."""
+
+    title: str
+    note: str
+    rows: list[MetricRow]
+
+
 def verdict(dataset: str, experiments: Sequence[Experiment]) -> Verdict:
     """Compare the experiments on one data set with their baselines and with the first unguided one."""
     reference = reference_of(experiments)
@@ -188,13 +197,11 @@ def caveats(rows: Sequence[VerdictRow]) -> list[Sentence]:
         score = row.experiment.number
         texts = []
         if score("att_cos") < score("baseline.blank.att_cos"):
-            texts.append("below the cosine of a blank map: worse than looking nowhere in particular.")
+            texts.append("att_cos below that of a blank map: worse than looking nowhere in particular.")
         if score("att_ccos") < score("baseline.class_mean.att_ccos"):
-            texts.append(
-                "below the centred cosine of the class-mean map, which knows the label and never sees the image."
-            )
+            texts.append("att_ccos below that of the class-mean map, which knows the label and never sees the image.")
         if row.experiment.metrics.get("selected_on") == "test":
-            texts.append("best epoch chosen on the test split: these scores are flattered.")
+            texts.append("best epoch chosen on the test split, so the scores are flattered.")
         for text in texts:
             found.setdefault(text, []).append(row.experiment.name)
     return [Sentence(names, text) for text, names in found.items()]
@@ -214,14 +221,14 @@ def group_rows(experiments: Sequence[Experiment]) -> list[GroupRow]:
     ]
 
 
-def metric_table(experiments: Sequence[Experiment]) -> dict[str, list[MetricRow]]:
+def metric_table(experiments: Sequence[Experiment]) -> list[MetricFamily]:
     """Every metric of every experiment, by family; None where an experiment lacks it."""
     keys = sorted({key for one in experiments for key in one.metrics}, key=lambda key: (rank(key), key))
-    table: dict[str, list[MetricRow]] = {family: [] for family in FAMILIES}
+    table = {family: MetricFamily(family, note, []) for family, note in FAMILIES.items()}
     for key in keys:
         family, meaning = look_up(key)
-        table[family].append(MetricRow(key, meaning, [one.metrics.get(key) for one in experiments]))
-    return {family: rows for family, rows in table.items() if rows}
+        table[family].rows.append(MetricRow(key, meaning, [one.metrics.get(key) for one in experiments]))
+    return [family for family in table.values() if family.rows]
 
 
 def cross_table(project: Project) -> CrossTable | None:

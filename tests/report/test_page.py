@@ -81,11 +81,13 @@ def test_hostile_names_are_shown_and_never_become_markup(make_params: MakeParams
     page = Page(text)
     assert "script" not in page.tags
     assert "<script" not in text
-    assert any(HOSTILE in part for part in page.text)
+    assert any("bad<0>.jpg" in part for part in page.text)
+    assert any(HOSTILE[-12:] in part for part in page.text)
     assert any("<b>cut</b>" in part for part in page.text)
     assert any('<img src=x onerror="a">' in part for part in page.text)
     titles = [value for _, name, value in page.attributes if name == "title"]
     assert HOSTILE in titles
+    assert any(HOSTILE in value for _, name, value in page.attributes if name == "alt")
 
 
 def test_exactly_the_named_experiments_are_shown(make_params: MakeParams, writer: Writer) -> None:
