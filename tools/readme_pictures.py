@@ -38,18 +38,24 @@ def rows_of(dataset: Dataset, experiments: Sequence[Experiment]) -> dict[str, li
     """One test image per expression: face, landmarks, AU map, and each experiment's last attention.
 
     Raises:
-        DataError: An expression has no test image with landmarks and an AU map.
+        DataError: No test image has an AU map.
     """
     painter = FacePainter(dataset, SIDE)
-    chosen = sample_ids(experiments[0], painter, per_class=9)
+    first, more = (sample_ids(experiments[0], painter, per_class) for per_class in (1, 9))
     rows: dict[str, list[Picture]] = {}
-    for label, ids in chosen.items():
-        usable = [id_ for id_ in ids if bool(dataset.heatmaps["valid"][dataset.heatmaps.index[id_]])]
-        if usable:
-            rows[label] = one_row(usable[len(usable) // 2], painter, experiments)
+    for label in first:
+        usable = (id_ for id_ in first[label] + more[label] if has_maps(id_, dataset, experiments))
+        if (id_ := next(usable, None)) is not None:
+            rows[label] = one_row(id_, painter, experiments)
     if not rows:
         raise DataError(f"data/{dataset.name}/heatmaps.h5: no test image has an AU map")
     return rows
+
+
+def has_maps(id_: str, dataset: Dataset, experiments: Sequence[Experiment]) -> bool:
+    """Whether an image has an AU map, hence landmarks, and was evaluated by every experiment."""
+    valid = bool(dataset.heatmaps["valid"][dataset.heatmaps.index[id_]])
+    return valid and all(id_ in one.results.index for one in experiments)
 
 
 def one_row(id_: str, painter: FacePainter, experiments: Sequence[Experiment]) -> list[Picture]:

@@ -169,6 +169,6 @@ class Writer:
 
     def params(self, experiments: dict[str, Any]) -> Path:
         path = self.root / "params.yaml"
-        datasets = {name: {"adapter": "folder", "root": "x"} for name in ("faces", "other")}
+        datasets = {name: {"adapter": "folder", "root": "x"} for name in ("faces", "other", "demo")}
         path.write_text(yaml.safe_dump({"datasets": datasets, "experiments": experiments}, sort_keys=False))
         return path

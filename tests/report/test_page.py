@@ -195,3 +195,13 @@ def test_scores_on_other_data_sets_are_listed(make_params: MakeParams, writer: W
     text = build(params)
     assert "On other data sets" in text
     assert "0.123" in text
+
+
+def test_an_image_outside_an_experiments_fold_is_said_to_be_so(writer: Writer) -> None:
+    writer.dataset("faces")
+    writer.experiment("vanilla", good=False)
+    writer.rows = [row for row in writer.rows if row.label != "surprise"]
+    writer.experiment("fold", good=True)
+    text = build(writer.params({"vanilla": experiment(), "fold": experiment(fold=1)}))
+    assert "not in its test split" in text
+    Page(text)
