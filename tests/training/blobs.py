@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fer_au.datasets.base import Split
 from fer_au.datasets.manifest import ManifestRow, write_manifest
 from fer_au.stores.schemas import FaceStatus, LandmarkStatus
 from fer_au.stores.writer import encode_ids, pack_ragged, write_store
@@ -25,36 +26,36 @@ class Blob:
     """One made-up face: a coloured blob on noise; its AU map is a soft spot at the same place."""
 
     label: str
-    split: str = "train"
+    split: Split = "train"
     status: FaceStatus = FaceStatus.OK
     landmarks: bool = True
     fold: str | None = None
 
 
-def draw(label: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Crop (CROP, CROP, 3) uint8 RGB and map (MAP, MAP) uint8 of a class, the blob moved a little."""
+def draw(label: str, rng: np.random.Generator, crop: int) -> tuple[np.ndarray, np.ndarray]:
+    """Crop (crop, crop, 3) uint8 RGB and map (MAP, MAP) uint8 of a class, the blob moved a little."""
     centre = np.array(CENTRES[label]) + rng.uniform(-0.05, 0.05, 2)
-    image = rng.integers(60, 140, (CROP, CROP, 3), dtype=np.uint8)
-    cv2.circle(image, tuple(int(c) for c in centre * CROP), 8, COLOURS[label], -1)
+    image = rng.integers(60, 140, (crop, crop, 3), dtype=np.uint8)
+    cv2.circle(image, tuple(int(c) for c in centre * crop), crop // 8, COLOURS[label], -1)
     cells = (np.arange(MAP) + 0.5) / MAP
     distance = (cells[None, :] - centre[0]) ** 2 + (cells[:, None] - centre[1]) ** 2
     return image, np.round(255 * np.exp(-distance / (2 * 0.1**2))).astype(np.uint8)
 
 
-def write_dataset(folder: Path, blobs: Sequence[Blob], seed: int = 0) -> Path:
+def write_dataset(folder: Path, blobs: Sequence[Blob], seed: int = 0, crop: int = CROP, encoding: str = ".png") -> Path:
     """A data set's folder as the stages before training leave it."""
     rng = np.random.default_rng(seed)
-    drawn = [draw(blob.label, rng) for blob in blobs]
+    drawn = [draw(blob.label, rng, crop) for blob in blobs]
     ids = [f"{i:04d}.png" for i in range(len(blobs))]
     rows = [
-        ManifestRow(id_, id_, "0" * 64, blob.split, blob.fold, blob.label, None, CROP, CROP, None)
+        ManifestRow(id_, id_, "0" * 64, blob.split, blob.fold, blob.label, None, crop, crop, None)
         for id_, blob in zip(ids, blobs, strict=True)
     ]
     write_manifest(folder / "manifest.csv", rows)
     lost = np.array([blob.status == FaceStatus.REJECTED for blob in blobs])
     found = np.array([blob.landmarks for blob in blobs]) & ~lost
     data = [
-        b"" if gone else cv2.imencode(".png", image[:, :, ::-1])[1].tobytes()
+        b"" if gone else cv2.imencode(encoding, image[:, :, ::-1])[1].tobytes()
         for gone, (image, _) in zip(lost, drawn, strict=True)
     ]
     n = len(blobs)
@@ -62,13 +63,13 @@ def write_dataset(folder: Path, blobs: Sequence[Blob], seed: int = 0) -> Path:
         "id": encode_ids(ids),
         **pack_ragged(data),
         "matrix": np.tile(np.eye(2, 3), (n, 1, 1)),
-        "box": np.tile(np.array([0, 0, CROP, CROP], np.float32), (n, 1)),
+        "box": np.tile(np.array([0, 0, crop, crop], np.float32), (n, 1)),
         "score": np.ones(n, np.float32),
         "detector": np.full(n, b"test", "S16"),
         "status": np.array([blob.status for blob in blobs], np.uint8),
     }
     write_store(folder / "faces.h5", "faces", faces, fingerprint="f" * 64, attributes={"template": "loose"})
-    points = rng.uniform(10, CROP - 10, (n, 68, 2)).astype(np.float32)
+    points = rng.uniform(0.1 * crop, 0.9 * crop, (n, 68, 2)).astype(np.float32)
     points[~found] = np.nan
     landmarks = {
         "id": encode_ids(ids),
@@ -76,7 +77,7 @@ def write_dataset(folder: Path, blobs: Sequence[Blob], seed: int = 0) -> Path:
         "score": np.ones(n, np.float32),
         "status": np.where(found, LandmarkStatus.OK, LandmarkStatus.NOT_FOUND).astype(np.uint8),
     }
-    write_store(folder / "landmarks.h5", "landmarks", landmarks, fingerprint="l" * 64, attributes={"image_size": CROP})
+    write_store(folder / "landmarks.h5", "landmarks", landmarks, fingerprint="l" * 64, attributes={"image_size": crop})
     valid = found & np.array([blob.label != "neutral" for blob in blobs])
     maps = np.where(valid[:, None, None], np.stack([spot for _, spot in drawn]), 0).astype(np.uint8)
     write_store(
@@ -89,5 +90,5 @@ def write_dataset(folder: Path, blobs: Sequence[Blob], seed: int = 0) -> Path:
     return folder
 
 
-def many(label: str, count: int, split: str = "train") -> list[Blob]:
+def many(label: str, count: int, split: Split = "train") -> list[Blob]:
     return [Blob(label, split)] * count
