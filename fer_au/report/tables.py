@@ -204,7 +204,12 @@ def caveats(rows: Sequence[VerdictRow]) -> list[Sentence]:
             texts.append("best epoch chosen on the test split, so the scores are flattered.")
         for text in texts:
             found.setdefault(text, []).append(row.experiment.name)
-    return [Sentence(names, text) for text, names in found.items()]
+    return [
+        Sentence(names, text)
+        if len(names) <= MAX_WORDED
+        else Sentence([], f"{len(names)} of {len(rows)} experiments: {text}")
+        for text, names in found.items()
+    ]
 
 
 def group_rows(experiments: Sequence[Experiment]) -> list[GroupRow]:

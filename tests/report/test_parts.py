@@ -117,6 +117,8 @@ def test_caveats_name_those_who_fail_a_baseline() -> None:
     fine = {"att_cos": 0.9, "baseline.blank.att_cos": 0.5, "att_ccos": 0.9, "baseline.class_mean.att_ccos": 0.8}
     found = caveats([row("a", **blind), row("b", **fine), row("c", **blind, selected_on="test")])
     assert [sentence.experiments for sentence in found] == [["a", "c"], ["a", "c"], ["c"]]
+    (many,) = caveats([row(str(k), att_cos=0.3, **{"baseline.blank.att_cos": 0.5}) for k in range(30)])
+    assert many.text.startswith("30 of 30 experiments: att_cos below")
 
 
 def test_class_averages_weigh_images_alike_and_skip_maps_that_are_not_finite() -> None:
