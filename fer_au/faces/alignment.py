@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fer_au.faces.detectors import Choice, Detection, Detector, choose_detection, create_detector
-from fer_au.faces.geometry import Matrix
+from fer_au.faces.geometry import Matrix, box_iou
 from fer_au.faces.given_boxes import inset_box
 from fer_au.faces.keypoints import Keypoints, align_matrix
 from fer_au.faces.templates import Template, get_template, keep_crop, picture_box
 from fer_au.faces.warp import warp_crop
 from fer_au.stores.schemas import FaceStatus
+
+_MIN_IOU = 0.1
+"""A face that overlaps a data set's box less is another one."""
 
 _HINT_MARGIN = 0.5
 """The surroundings searched around a data set's box, per side, in its own width and height."""
@@ -125,7 +128,8 @@ class Aligner:
         x1, y1 = np.clip(np.ceil(box[2:] + margin), (x0 + 1, y0 + 1), (width, height)).astype(int).tolist()
         part = np.ascontiguousarray(image[y0:y1, x0:x1])
         detections = [_shifted(one, x0, y0) for one in self._finder.detect(part, box - (x0, y0, x0, y0))]
-        return choose_detection(detections, "best-iou", width, height, hint) if detections else None
+        best = choose_detection(detections, "best-iou", width, height, hint) if detections else None
+        return best if best is not None and box_iou(best.box, box) >= _MIN_IOU else None
 
 
 def _shifted(detection: Detection, x: float, y: float) -> Detection:

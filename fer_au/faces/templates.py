@@ -22,8 +22,8 @@ from fer_au.registry import near_names
 
 FloatArray = NDArray[np.floating]
 
-_LOOSE_INTER_OCULAR = 0.42
-_LOOSE_EYE_LINE = 0.32
+_LOOSE_INTER_OCULAR = 0.40
+_LOOSE_EYE_LINE = 0.30
 
 _ARCFACE_SIZE = 112.0
 _ARCFACE_FIVE = (

@@ -86,17 +86,3 @@ def _shrink(image: Image, matrix: Matrix) -> tuple[Image, Matrix]:
     small = cv2.resize(image, (new_width, new_height), interpolation=cv2.INTER_AREA)
     # Rounding the new size makes the shrinking slightly unequal in x and y; the remaining warp takes that back exactly.
     return np.asarray(small, np.uint8), compose(matrix, [[width / new_width, 0, 0], [0, height / new_height, 0]])
-
-
-def shrink_to(image: Image, longest: int) -> tuple[Image, float]:
-    """Shrink a picture by area averaging until its longer side is at most ``longest``.
-
-    Returns:
-        The picture (the same object if it is small enough) and the pixels of the result per source pixel.
-    """
-    height, width = image.shape[:2]
-    scale = longest / max(height, width)
-    if scale >= 1:
-        return image, 1.0
-    size = max(round(width * scale), 1), max(round(height * scale), 1)
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8), scale

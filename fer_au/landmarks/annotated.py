@@ -37,7 +37,7 @@ class _Annotated:
     """Gives back the annotated points."""
 
     card: ClassVar[ExtractorCard]
-    needs_annotations: ClassVar[bool] = True
+    needs: ClassVar[tuple[str, ...]] = ("points",)
 
     @property
     def fingerprint(self) -> str:
@@ -75,3 +75,5 @@ class Truth(_Annotated):
     """The renderer's points."""
 
     card: ClassVar[ExtractorCard] = TRUTH_CARD
+    # True motion maps exist only where the pictures were rendered: points alone may be anyone's.
+    needs: ClassVar[tuple[str, ...]] = ("points", "motion")

@@ -37,7 +37,7 @@ class Dlib68:
     """dlib's 68 points in each crop, from the face's box there."""
 
     card: ClassVar[ExtractorCard] = CARD
-    needs_annotations: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         # Missing weights are one line now, not a fault in every worker.

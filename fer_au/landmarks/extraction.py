@@ -45,7 +45,7 @@ def extract_dataset(config: LandmarksConfig, dataset_dir: Path) -> None:
     extractor = create_extractor(config.extractor)
     faces = Store.open(dataset_dir / "faces.h5", "faces")
     identity = {"extractor": extractor.fingerprint, "faces": faces.content_sha256}
-    if extractor.needs_annotations:
+    if extractor.needs:
         annotations = Store.open(dataset_dir / "annotations.h5", "annotations")
         identity["annotations"] = annotations.content_sha256
         columns = _annotated_columns(config.extractor, extractor, faces, annotations)
@@ -132,8 +132,10 @@ def _annotated_columns(name: str, extractor: Extractor, faces: Store, annotation
     """Points of the data set, mapped into the crops: a matrix product, not worth a cache."""
     if annotations.ids != faces.ids:
         raise DataError(f"{annotations.path}: its ids differ from those of {faces.path}; run ingest and align again")
-    if "points" not in annotations:
-        raise DataError(f"{annotations.path}: landmark extractor {name!r} needs 68 points and the data set has none")
+    if missing := [column for column in extractor.needs if column not in annotations]:
+        raise DataError(
+            f"{annotations.path}: landmark extractor {name!r} needs {' and '.join(missing)} of the data set"
+        )
     columns = _empty_columns(len(faces))
     kept = faces["status"] != FaceStatus.REJECTED
     source = np.asarray(annotations["points"][kept], np.float64)

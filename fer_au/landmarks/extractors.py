@@ -44,12 +44,12 @@ class Extractor(Protocol):
 
     Attributes:
         card: What a lab must know.
-        needs_annotations: Whether the points come from the data set. Such an extractor gets them, mapped into the
-            crops, as ``annotated``, and the stage gives it no pixels (``images`` is (N, 0, 0, 3)).
+        needs: Columns of ``annotations.h5`` without which it can't work; usually none. An extractor that needs
+            ``points`` gets them, mapped into the crops, as ``annotated``, and no pixels (``images`` is (N, 0, 0, 3)).
     """
 
     card: ClassVar[ExtractorCard]
-    needs_annotations: ClassVar[bool]
+    needs: ClassVar[tuple[str, ...]]
 
     @property
     def fingerprint(self) -> str:

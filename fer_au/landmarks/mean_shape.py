@@ -32,7 +32,7 @@ class MeanShape:
     """The average face in each box."""
 
     card: ClassVar[ExtractorCard] = CARD
-    needs_annotations: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = ()
 
     @property
     def fingerprint(self) -> str:

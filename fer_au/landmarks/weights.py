@@ -75,7 +75,7 @@ def find_weights(weights: Weights) -> Path:
         if is_verified(path, weights):
             return path
         refused.append(path)
-    also = f" ({len(refused)} file of that name has another sha256: {refused[0]})" if refused else ""
+    also = f" ({refused[0]} has another sha256)" if refused else ""
     raise MissingDependencyError(
         f"{weights.file_name} (sha256 {weights.sha256[:8]}...) is not installed{also}; "
         f"run `{weights.install}`, or set {ENVIRONMENT} to a folder that has it"

@@ -8,7 +8,7 @@ from fer_au.landmarks import scheme
 
 def test_mirror_is_an_involution_that_moves_every_side_point():
     assert np.array_equal(scheme.MIRROR[scheme.MIRROR], np.arange(68))
-    fixed = set(np.flatnonzero(scheme.MIRROR == np.arange(68)).tolist())
+    fixed = set(np.flatnonzero(np.arange(68) == scheme.MIRROR).tolist())
     assert fixed == {8, 27, 28, 29, 30, 33, 51, 57, 62, 66}  # the midline of the face
 
 
@@ -54,7 +54,7 @@ def test_inter_ocular_distance_uses_the_outer_corners():
 def test_normalised_error_is_in_inter_ocular_units():
     truth = np.zeros((68, 2))
     truth[45] = (50, 0)
-    found = truth + (0, 5)
+    found = truth + np.array([0, 5])
     np.testing.assert_allclose(scheme.normalised_error(found, truth), 0.1)
 
 

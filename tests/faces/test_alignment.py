@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import pickle
+
+import cv2
+import numpy as np
+import pytest
+
+from fer_au.faces.alignment import Aligner
+from fer_au.faces.decoding import decode_image
+from fer_au.faces.geometry import apply_matrix, compose, invert_matrix
+from fer_au.faces.templates import five_points, get_template, hog_box_of
+from fer_au.landmarks.scheme import inter_ocular_distance
+from fer_au.stores import FaceStatus, Store
+
+
+@pytest.fixture(scope="module")
+def faces(rendered):
+    store = Store.open(rendered / "annotations.h5", "annotations")
+    return [
+        (decode_image((rendered / "raw" / id_).read_bytes()), points.astype(np.float64))
+        for id_, points in zip(store.ids, store["points"], strict=True)
+    ]
+
+
+def turn(image, points, degrees):
+    """The picture turned clockwise, and its points."""
+    matrix = cv2.getRotationMatrix2D((127.5, 127.5), -degrees, 1.0)
+    turned = cv2.warpAffine(image, matrix, (256, 256), borderMode=cv2.BORDER_REPLICATE)
+    return turned, points @ matrix[:, :2].T + matrix[:, 2] + 0.5 - 0.5 * matrix[:, :2].sum(1)
+
+
+@pytest.mark.parametrize("template", ["loose", "arcface"])
+@pytest.mark.parametrize(("keypoints", "limit"), [("dlib68", 0.09), ("dlib5", 0.12), ("detector", 0.3)])
+def test_true_points_land_on_the_template(faces, template, keypoints, limit):
+    aligner = Aligner(keypoints=keypoints, template=template, size=160)
+    target = get_template(template).five(160)
+    for image, points in faces[::3]:
+        face = aligner(image)
+        assert face.status == FaceStatus.OK
+        placed = apply_matrix(face.matrix, points)
+        error = np.abs(five_points(placed) - target).mean() / inter_ocular_distance(placed)
+        assert error < limit
+
+
+@pytest.mark.parametrize("degrees", [-40, -20, 20, 40])
+def test_tilted_heads_are_set_upright(faces, degrees):
+    aligner = Aligner()
+    image, points = faces[0]
+    plain = aligner(image)
+    turned, turned_points = turn(image, points, degrees)
+    face = aligner(turned)
+    upright, again = apply_matrix(plain.matrix, points), apply_matrix(face.matrix, turned_points)
+    assert np.abs(upright - again).mean() < 0.04 * inter_ocular_distance(upright)
+
+
+def test_a_large_picture_gives_the_same_crop_as_a_small_one(faces):
+    aligner = Aligner()
+    image, _ = faces[1]
+    large = cv2.resize(image, (2048, 2048), interpolation=cv2.INTER_CUBIC)
+    small_to_crop = aligner(image).matrix
+    large_to_crop = compose(aligner(large).matrix, [[8, 0, 0], [0, 8, 0]])
+    points = np.array([[100.0, 100], [150, 100], [125, 160]])
+    difference = apply_matrix(small_to_crop, points) - apply_matrix(large_to_crop, points)
+    assert np.abs(difference).max() < 3
+
+
+def test_the_crop_shows_what_the_matrix_says(faces):
+    image, _ = faces[2]
+    face = Aligner(size=256)(image)
+    back = cv2.warpAffine(
+        image,
+        _indices(face.matrix),
+        (256, 256),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    assert np.abs(back.astype(int) - face.crop).mean() < 3
+
+
+def _indices(matrix):
+    shift = np.array([[1, 0, 0.5], [0, 1, 0.5]])
+    return compose(invert_matrix(shift), compose(matrix, shift))
+
+
+def test_template_none_keeps_the_whole_picture_and_knows_the_face(faces):
+    image, points = faces[0]
+    face = Aligner(template="none", size=128)(image)
+    np.testing.assert_allclose(face.matrix, [[0.5, 0, 0], [0, 0.5, 0]])
+    assert face.status == FaceStatus.OK
+    assert face.box[0] < points[30, 0] < face.box[2]
+
+
+def test_template_none_keeps_the_data_sets_own_crop(faces):
+    face = Aligner(template="none", size=100, detector="provided")(faces[0][0], (20, 30, 220, 230))
+    np.testing.assert_allclose(apply_matrix(face.matrix, [[20, 30], [220, 230]]), [[0, 0], [100, 100]], atol=1e-9)
+
+
+def test_without_a_face_the_whole_picture_is_taken():
+    image = np.zeros((100, 200, 3), np.uint8)
+    face = Aligner(size=64)(image)
+    assert face.status == FaceStatus.WHOLE_IMAGE
+    assert face.detector == "none"
+    np.testing.assert_allclose(apply_matrix(face.matrix, [[0, 50], [200, 50]]), [[0, 32], [64, 32]], atol=1e-9)
+
+
+def test_without_a_face_the_data_sets_box_is_taken():
+    face = Aligner(size=64)(np.zeros((100, 200, 3), np.uint8), (10, 10, 60, 60))
+    assert face.status == FaceStatus.WHOLE_IMAGE
+    np.testing.assert_allclose(apply_matrix(face.matrix, [[10, 10], [60, 60]]), [[0, 0], [64, 64]], atol=1e-9)
+
+
+def test_the_face_of_a_box_is_found_among_larger_ones(faces):
+    (image, _), (_, points) = faces[0], faces[-1]
+    canvas = np.full((620, 900, 3), 128, np.uint8)
+    canvas[:600, :600] = cv2.resize(image, (600, 600))
+    canvas[400:600, 650:850] = cv2.resize(faces[-1][0], (200, 200), interpolation=cv2.INTER_AREA)
+    small = points * 200 / 256 + (650, 400)
+    hint = hog_box_of(small)
+    for face in (Aligner(choose="best-iou")(canvas, hint), Aligner()(canvas, hint, shared=True)):
+        assert face.status == FaceStatus.OK
+        assert face.box[0] > 600
+    assert Aligner()(canvas, hint).box[0] < 300  # largest, as asked
+    elsewhere = Aligner(choose="best-iou")(canvas, (620, 10, 660, 50))
+    assert elsewhere.status == FaceStatus.WHOLE_IMAGE
+
+
+def test_context_is_the_whole_picture(faces):
+    image, _ = faces[0]
+    face = Aligner(context=64)(image)
+    expected = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA)
+    assert face.context is not None
+    assert np.abs(face.context.astype(int) - expected).max() <= 2
+    assert Aligner()(image).context is None
+
+
+def test_an_aligner_is_picklable_and_deterministic(faces):
+    aligner = Aligner()
+    again = pickle.loads(pickle.dumps(aligner))
+    one, two = aligner(faces[0][0]), again(faces[0][0])
+    assert np.array_equal(one.crop, two.crop)
+    assert np.array_equal(one.matrix, two.matrix)

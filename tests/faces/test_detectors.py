@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import math
+import pickle
+
+import cv2
+import numpy as np
+import pytest
+
+from fer_au.errors import ConfigError, UnknownNameError
+from fer_au.faces import create_detector, list_detectors
+from fer_au.faces.decoding import decode_image
+from fer_au.faces.detectors import Detection, choose_detection
+from fer_au.faces.geometry import box_iou
+from fer_au.faces.templates import hog_box_of
+from fer_au.stores import Store
+
+BOX = (20.0, 30.0, 90.0, 100.0)
+
+
+@pytest.fixture(scope="module")
+def faces(rendered):
+    """Rendered pictures with their true points."""
+    store = Store.open(rendered / "annotations.h5", "annotations")
+    return [
+        (decode_image((rendered / "raw" / id_).read_bytes()), points)
+        for id_, points in zip(store.ids, store["points"], strict=True)
+    ]
+
+
+def noise(height, width):
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("name", list_detectors())
+@pytest.mark.parametrize("shape", [(1, 1), (40, 300), (300, 40)])
+def test_contract_of_every_detector(name, shape):
+    detector = create_detector(name)
+    again = pickle.loads(pickle.dumps(detector))
+    image = noise(*shape)
+    found = detector.detect(image, BOX)
+    assert [repr(one) for one in found] == [repr(one) for one in again.detect(image, BOX)]
+    assert len(detector.fingerprint) == 64
+    assert detector.fingerprint == again.fingerprint
+    for one in found:
+        assert len(one.box) == 4
+        assert one.box[0] < one.box[2]
+        assert one.box[1] < one.box[3]
+        assert one.why
+        assert len(one.why) <= 24  # fits the column of faces.h5
+    assert len(name) <= 16
+
+
+def test_all_promised_detectors_are_listed():
+    assert {"dlib-hog", "whole-image", "provided"} <= set(list_detectors())
+
+
+def test_fingerprints_tell_detectors_and_options_apart():
+    marks = {create_detector(name).fingerprint for name in list_detectors()}
+    marks.add(create_detector("dlib-hog", exhaustive=True).fingerprint)
+    assert len(marks) == len(list_detectors()) + 1
+
+
+def test_unknown_names_and_options_are_one_clear_line():
+    with pytest.raises(UnknownNameError, match="dlib-hog"):
+        create_detector("dlib-hgo")
+    with pytest.raises(ConfigError, match="dlib-hog"):
+        create_detector("dlib-hog", upsample=2)
+
+
+def test_hog_finds_rendered_faces_where_they_are(faces):
+    detector = create_detector("dlib-hog")
+    for image, points in faces:
+        found = detector.detect(image)
+        assert len(found) == 1
+        assert box_iou(found[0].box, hog_box_of(points)) > 0.55
+
+
+def test_hog_finds_tight_small_large_and_tilted_faces(faces):
+    detector = create_detector("dlib-hog")
+    image, points = faces[0]
+    x0, y0, x1, y1 = np.round(hog_box_of(points)).astype(int).tolist()
+    tight = image[max(y0, 0) : y1, max(x0, 0) : x1]
+    assert detector.detect(np.ascontiguousarray(tight))
+    assert detector.detect(cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA))
+    assert detector.detect(cv2.resize(image, (1500, 1500)))
+    turn = cv2.getRotationMatrix2D((128, 128), -35, 1.0)  # clockwise
+    tilted = detector.detect(cv2.warpAffine(image, turn, (256, 256), borderMode=cv2.BORDER_REPLICATE))
+    assert tilted
+    assert tilted[0].roll in (0, 30)
+
+
+def test_hog_finds_a_small_face_in_a_large_picture_and_its_box_is_in_source_pixels(faces):
+    image, points = faces[0]
+    canvas = np.full((1000, 1400, 3), 128, np.uint8)
+    canvas[600:856, 900:1156] = image
+    found = create_detector("dlib-hog").detect(canvas)
+    assert len(found) == 1
+    assert box_iou(found[0].box, hog_box_of(points + np.array([900, 600]))) > 0.5
+
+
+def test_exhaustive_finds_the_small_face_beside_the_large_one(faces):
+    image = faces[0][0]
+    canvas = np.full((620, 900, 3), 128, np.uint8)
+    canvas[:600, :600] = cv2.resize(image, (600, 600))
+    canvas[400:600, 650:850] = cv2.resize(faces[-1][0], (200, 200), interpolation=cv2.INTER_AREA)
+    assert len(create_detector("dlib-hog").detect(canvas)) == 1
+    assert len(create_detector("dlib-hog", exhaustive=True).detect(canvas)) == 2
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((200, 200, 3), np.uint8),
+        noise(300, 200),
+        cv2.GaussianBlur(noise(300, 300), (0, 0), 9),
+        np.repeat(np.linspace(0, 255, 256).astype(np.uint8)[None, :, None], 256, 0).repeat(3, 2),
+    ],
+    ids=["black", "noise", "clouds", "gradient"],
+)
+def test_hog_finds_no_face_where_there_is_none(image):
+    assert create_detector("dlib-hog").detect(image) == []
+
+
+def test_whole_image_is_the_middle_square():
+    (found,) = create_detector("whole-image").detect(noise(100, 200))
+    x0, y0, x1, y1 = found.box
+    assert (x0 + x1) / 2 == 100
+    assert (y0 + y1) / 2 == 50
+    assert x1 - x0 == pytest.approx(y1 - y0)
+    assert math.isnan(found.score)
+
+
+def test_provided_takes_the_manifest_box_and_nothing_else():
+    detector = create_detector("provided")
+    (found,) = detector.detect(noise(50, 50), BOX)
+    assert found.box == BOX
+    assert detector.detect(noise(50, 50)) == []
+
+
+def test_choose_rules():
+    large = Detection((0, 0, 50, 50), 0.1, "")
+    central = Detection((90, 90, 110, 110), 0.2, "")
+    other = Detection((150, 150, 180, 180), 3.0, "")
+    found = [other, large, central]
+    assert choose_detection(found, "largest", 200, 200) is large
+    assert choose_detection(found, "central", 200, 200) is central
+    assert choose_detection(found, "best-iou", 200, 200, (148, 150, 180, 182)) is other
+    assert choose_detection(found, "best-iou", 200, 200) is other  # no box: the best score
+    with pytest.raises(ValueError, match="no detections"):
+        choose_detection([], "largest", 10, 10)
