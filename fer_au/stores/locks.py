@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,17 +15,26 @@ from fer_au.errors import StoreError
 _WAIT_SECONDS = 600.0
 
 
+def lock_folder(path: Path) -> Path:
+    """Where the locks of a workspace live: ``.fer_au/locks`` beside ``.dvc``; outside a workspace, the system's.
+
+    DVC deletes outputs before a run and lists what lies beside them, so a lock can't be a neighbour of its file.
+    """
+    for folder in path.resolve().parents:
+        if (folder / ".dvc").is_dir():
+            return folder / ".fer_au/locks"
+    return Path(tempfile.gettempdir()) / "fer_au-locks"
+
+
 @contextmanager
 def output_lock(path: Path, wait: float = _WAIT_SECONDS) -> Iterator[None]:
-    """Hold the lock of an output until the block ends; the lock file lives in the workspace's ``.fer_au/locks``.
-
-    DVC deletes outputs before a run and lists what lies beside them, so the lock can't be a neighbour of the file.
+    """Hold the lock of an output until the block ends.
 
     Raises:
         StoreError: Another process holds it for longer than ``wait`` seconds.
     """
     name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:24]
-    folder = Path(".fer_au/locks")
+    folder = lock_folder(path)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / f"{name}.lock", timeout=wait):
