@@ -23,7 +23,7 @@ AU_TO_UNITS: dict[str, dict[str, float]] = {
     "AU7": {"eyeSquint*": 1.1},
     "AU9": {"noseSneer*": 1.6, "browDown*": 0.35, "eyeSquint*": 0.2},
     "AU10": {"mouthUpperUp*": 0.85},
-    "AU12": {"mouthSmile*": 1.15},
+    "AU12": {"mouthSmile*": 1.25},
     "AU14": {"mouthDimple*": 1.0},
     "AU15": {"mouthFrown*": 1.15},
     "AU16": {"mouthLowerDown*": 0.8},

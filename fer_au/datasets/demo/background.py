@@ -30,5 +30,4 @@ def sample_background(rng: np.random.Generator, size: int) -> Floats:
             cv2.circle(small, (x, y), int(rng.integers(2, 8)), colour, -1)
     blurred = cv2.GaussianBlur(small, (0, 0), float(rng.uniform(1.2, 4.0)))
     picture = cv2.resize(blurred, (size, size), interpolation=cv2.INTER_CUBIC)
-    grain = cv2.resize(rng.normal(0, 4, (size // 4, size // 4, 1)).astype(np.float32), (size, size))
-    return np.asarray(np.clip(picture + grain[..., None], 0, 255), np.float32)
+    return np.asarray(np.clip(picture, 0, 255), np.float32)

@@ -58,8 +58,10 @@ def degrade(picture: Floats, faults: Degradation, rng: np.random.Generator) -> N
         picture = np.repeat(luma[..., None], 3, axis=2).astype(np.float32)
     # Sensor noise is partly common to the channels.
     shared = rng.standard_normal((*picture.shape[:2], 1), dtype=np.float32)
-    own = rng.standard_normal(picture.shape, dtype=np.float32)
-    picture = picture + faults.noise * (0.8 * shared + 0.5 * own)
+    height, width = picture.shape[:2]
+    colour = rng.standard_normal((height // 2, width // 2, 3), dtype=np.float32)  # coarser, as after demosaicing
+    picture = picture + np.float32(0.8 * faults.noise) * shared
+    picture += np.float32(0.7 * faults.noise) * cv2.resize(colour, (width, height))
     return np.clip(np.round(picture), 0, 255).astype(np.uint8)
 
 

@@ -16,7 +16,7 @@ from fer_au.datasets.demo.action_units import AU_NAMES
 # expression -> {AU: (chance, lowest intensity, highest intensity)}
 RECIPES: dict[str, dict[str, tuple[float, float, float]]] = {
     "neutral": {},
-    "happiness": {"AU12": (1.0, 0.55, 1.0), "AU6": (0.9, 0.3, 1.0), "AU25": (0.75, 0.4, 1.0), "AU26": (0.2, 0.15, 0.4)},
+    "happiness": {"AU12": (1.0, 0.6, 1.0), "AU6": (0.9, 0.35, 1.0), "AU25": (0.75, 0.5, 1.0), "AU26": (0.2, 0.15, 0.4)},
     "surprise": {
         "AU1": (1.0, 0.5, 1.0),
         "AU2": (1.0, 0.5, 1.0),

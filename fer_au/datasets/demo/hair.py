@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fer_au.datasets.demo.asset import Floats, HeadAsset, Ints
 from fer_au.datasets.demo.chart import ATLAS, AXIS_Z, CHART_ROWS, TEXELS_PER_METRE, TOP, Chart
 from fer_au.datasets.demo.identity import Identity
-from fer_au.datasets.demo.raster import vertex_normals
+from fer_au.datasets.demo.raster import Surface
 from fer_au.datasets.demo.skin import noise
 
 # Height of the hairline (metres above the eyes) by azimuth in degrees: forehead, temple, sideburn, ear, nape.
@@ -35,7 +35,8 @@ class Overlay:
         base: (H,) vertex of the head mesh that each overlay vertex rides on (shell, lashes), or -1.
         lift: (H,) metres along that vertex's normal.
         free: (H,3) head-frame place of vertices that ride on nothing (the curtain).
-        triangles: (M,3).
+        surface: Its triangles.
+        rest: (H,3) places on the mean head, which say how the neck's turn takes them along.
         texels: (H,2) in the hair texture.
         texture: (ATLAS, ATLAS, 4) uint8: sRGB albedo and coverage.
     """
@@ -43,14 +44,15 @@ class Overlay:
     base: Ints
     lift: Floats
     free: Floats
-    triangles: Ints
+    surface: Surface
+    rest: Floats
     texels: Floats
     texture: NDArray[np.uint8]
 
-    def place(self, head: Floats, normals: Floats) -> Floats:
-        """Vertices (H,3) for the given (unposed) head."""
+    def place(self, head: Floats, normals: Floats, free: Floats) -> Floats:
+        """Vertices (H,3) on the given head, all posed alike: head (V,3), its normals, and ``free``."""
         riding = head[self.base] + self.lift[:, None] * normals[self.base]
-        return np.asarray(np.where(self.base[:, None] >= 0, riding, self.free), np.float32)
+        return np.asarray(np.where(self.base[:, None] >= 0, riding, free), np.float32)
 
 
 def hairline(angle: Floats, recede: float) -> Floats:
@@ -88,11 +90,13 @@ def build_overlay(asset: HeadAsset, shape: Floats, person: Identity, chart: Char
         base.append(np.full(len(points), -1, np.int32))
         lifts.append(np.zeros(len(points), np.float32))
         texels.append(curtain_texels)
+    every = np.concatenate(base).astype(np.int32)
     return Overlay(
-        base=np.concatenate(base).astype(np.int32),
+        base=every,
         lift=np.concatenate(lifts).astype(np.float32),
         free=free,
-        triangles=np.concatenate(triangles).astype(np.int32),
+        surface=Surface.of(np.concatenate(triangles).astype(np.int32), len(free)),
+        rest=np.where(every[:, None] >= 0, asset.mean[every], free).astype(np.float32),
         texels=np.concatenate(texels).astype(np.float32),
         texture=_paint_hair(person, chart, inside, rng),
     )
@@ -215,8 +219,3 @@ def _paint_lashes(texture: Floats, person: Identity, rng: np.random.Generator) -
     upper = np.clip(1.0 - down / 0.38, 0, 1) * (0.35 + 0.65 * hairs)
     lower = np.clip(1.0 - (down - 0.55) / 0.22, 0, 1) * 0.35 * hairs
     slot[..., 3] = 255 * strength * np.where(down < 0.5, upper, lower)
-
-
-def overlay_normals(points: Floats, overlay: Overlay) -> Floats:
-    """Normals (H,3) of the placed overlay."""
-    return vertex_normals(points, overlay.triangles)

@@ -35,7 +35,7 @@ class Light:
 
     def exposed_for(self, darkness: float) -> Light:
         """The same light under a camera that opens up somewhat for darker skin (0 lightest, 1 darkest)."""
-        return replace(self, exposure=self.exposure * (0.9 + 0.7 * darkness), sheen=self.sheen * (1 - 0.5 * darkness))
+        return replace(self, exposure=self.exposure * (0.9 + 0.7 * darkness), sheen=self.sheen * (1 - 0.65 * darkness))
 
 
 def sample_light(rng: np.random.Generator) -> Light:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from fer_au.datasets.demo.asset import Floats, Ints
 from fer_au.datasets.demo.camera import Camera
@@ -65,19 +68,39 @@ def draw(
     return picture
 
 
-def facing(points: Floats, triangles: Ints) -> NDArray[np.bool_]:
-    """Which triangles (M,) turn their front to the camera; culling the others halves the drawing time."""
-    a, b, c = (points[triangles[:, k]] for k in range(3))
-    return np.asarray(np.einsum("ij,ij->i", np.cross(b - a, c - a), a) < 0)
+@dataclass(frozen=True)
+class Surface:
+    """Triangles and who their corners are, prepared for normals.
 
+    Attributes:
+        triangles: (M,3) vertex indices.
+        incidence: Sparse (vertices, M): which triangles meet at a vertex.
+    """
 
-def vertex_normals(points: Floats, triangles: Ints) -> Floats:
-    """Area-weighted unit normals (N,3)."""
-    a, b, c = (points[triangles[:, k]] for k in range(3))
-    faces = np.cross(b - a, c - a)
-    normals = np.zeros((len(points), 3))
-    for axis in range(3):
-        for corner in range(3):
-            normals[:, axis] += np.bincount(triangles[:, corner], faces[:, axis], len(points))
-    length = np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-    return np.asarray(normals / length, np.float32)
+    triangles: Ints
+    incidence: csr_array
+
+    @classmethod
+    def of(cls, triangles: Ints, vertices: int) -> Surface:
+        """Prepare triangles over that many vertices."""
+        face = np.repeat(np.arange(len(triangles)), 3)
+        ones = np.ones(triangles.size, np.float32)
+        return cls(triangles, csr_array((ones, (triangles.ravel(), face)), shape=(vertices, len(triangles))))
+
+    def face_normals(self, points: Floats) -> Floats:
+        """Normals (M,3) whose length is twice the triangle's area."""
+        a, b, c = (points[self.triangles[:, k]] for k in range(3))
+        p, q = b - a, c - a
+        x = p[:, 1] * q[:, 2] - p[:, 2] * q[:, 1]
+        y = p[:, 2] * q[:, 0] - p[:, 0] * q[:, 2]
+        return np.stack([x, y, p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]], axis=1)
+
+    def normals(self, faces: Floats) -> Floats:
+        """Unit vertex normals (N,3), area-weighted, from ``face_normals``."""
+        summed = self.incidence @ faces
+        length = np.sqrt(np.einsum("ij,ij->i", summed, summed))
+        return np.asarray(summed / np.maximum(length, 1e-12)[:, None], np.float32)
+
+    def facing(self, points: Floats, faces: Floats) -> NDArray[np.bool_]:
+        """Which triangles (M,) turn their front to the camera; leaving out the others halves the drawing time."""
+        return np.asarray(np.einsum("ij,ij->i", faces, points[self.triangles[:, 0]]) < 0)

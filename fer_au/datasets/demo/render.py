@@ -18,7 +18,7 @@ from fer_au.datasets.demo.hair import Overlay, build_overlay
 from fer_au.datasets.demo.identity import Identity
 from fer_au.datasets.demo.landmarks68 import landmark_points, load_landmarks
 from fer_au.datasets.demo.lighting import Light, light_vertices
-from fer_au.datasets.demo.raster import draw, empty_depth, facing, vertex_normals
+from fer_au.datasets.demo.raster import Surface, draw, empty_depth
 from fer_au.datasets.demo.scene import Scene
 from fer_au.datasets.demo.skin import paint_atlas
 from fer_au.datasets.demo.wrinkles import crease_shade, crease_weights
@@ -55,6 +55,8 @@ class PersonModel:
     asset: HeadAsset
     shape: Floats
     atlas: NDArray[np.uint8]
+    surface: Surface
+    solid: NDArray[np.bool_]
     overlay: Overlay
     openness: Floats
     overlay_openness: Floats
@@ -72,6 +74,8 @@ class PersonModel:
             asset=asset,
             shape=shape,
             atlas=paint_atlas(identity, chart),
+            surface=Surface.of(asset.triangles, len(asset.mean)),
+            solid=~asset.is_part("lashes")[asset.triangles[:, 0]],  # lashes belong to the overlay
             overlay=overlay,
             openness=openness,
             overlay_openness=riding.astype(np.float32),
@@ -122,41 +126,49 @@ def render(model: PersonModel, scene: Scene, size: int, rng: np.random.Generator
     """
     rest = model.vertices(scene, expressive=False)
     moved = model.vertices(scene)
-    head = model.posed(moved, scene)
-    hair = _pose_overlay(model, moved, scene)
-    large = round(size * _SUPERSAMPLING)
-    picture = _draw_picture(model, scene, head, hair, sample_background(rng, large))
-    picture = np.asarray(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA), np.float32)
-    points = landmark_points(load_landmarks(), head)
+    posed = _pose(model, moved, scene)
+    behind = sample_background(rng, round(size * _SUPERSAMPLING))
+    picture = cv2.resize(_draw_picture(model, scene, posed, behind), (size, size), interpolation=cv2.INTER_AREA)
+    points = landmark_points(load_landmarks(), posed.head)
     return Rendering(
-        picture=degrade(picture, scene.degradation, rng),
+        picture=degrade(np.asarray(picture, np.float32), scene.degradation, rng),
         points=scene.camera.project(points, size).astype(np.float32),
-        motion=_motion_map(model, scene.camera, head, hair, np.linalg.norm(moved - rest, axis=1)),
+        motion=_motion_map(model, scene.camera, posed, np.linalg.norm(moved - rest, axis=1)),
     )
 
 
-def _pose_overlay(model: PersonModel, moved: Floats, scene: Scene) -> Floats:
-    overlay = model.overlay
-    placed = overlay.place(moved, vertex_normals(moved, model.asset.triangles))
-    rest = np.where(overlay.base[:, None] >= 0, model.asset.mean[overlay.base], overlay.free)
-    return scene.camera.place(apply_pose(placed, rest.astype(np.float32), scene.pose))
+@dataclass(frozen=True)
+class Posed:
+    """A head and its overlay in camera space: vertices, normals, and the head's triangles that face the camera."""
+
+    head: Floats
+    normals: Floats
+    visible: Ints
+    overlay: Floats
 
 
-def _visible(model: PersonModel, head: Floats) -> Ints:
-    """Triangles of the solid head that face the camera; lashes belong to the overlay."""
-    triangles = model.asset.triangles
-    lashes = model.asset.is_part("lashes")[triangles[:, 0]]
-    return np.asarray(triangles[facing(head, triangles) & ~lashes], np.int32)
+def _pose(model: PersonModel, moved: Floats, scene: Scene) -> Posed:
+    surface, overlay = model.surface, model.overlay
+    head = model.posed(moved, scene)
+    faces = surface.face_normals(head)
+    normals = surface.normals(faces)
+    free = scene.camera.place(apply_pose(overlay.free, overlay.rest, scene.pose))
+    return Posed(
+        head=head,
+        normals=normals,
+        visible=surface.triangles[surface.facing(head, faces) & model.solid],
+        overlay=overlay.place(head, normals, free),
+    )
 
 
-def _draw_picture(model: PersonModel, scene: Scene, head: Floats, hair: Floats, behind: Floats) -> Floats:
+def _draw_picture(model: PersonModel, scene: Scene, posed: Posed, behind: Floats) -> Floats:
     """Head and hair over the background ``behind`` (S,S,3), which is changed in place."""
     size, camera = len(behind), scene.camera
     light = scene.light.exposed_for(model.identity.darkness)
-    visible = _visible(model, head)
+    head, visible = posed.head, posed.visible
     depth = empty_depth(size)
     texels = draw(head, visible, _atlas_attributes(load_chart().texels), camera, depth)
-    lit = light_vertices(vertex_normals(head, model.asset.triangles), head, model.openness, light)
+    lit = light_vertices(posed.normals, head, model.openness, light)
     amounts = draw(head, visible, lit, camera, empty_depth(size))
     at = np.flatnonzero(texels[..., 2] > 0.5)
     creases = crease_shade(texels, crease_weights(scene.activation, model.identity.age))
@@ -164,20 +176,21 @@ def _draw_picture(model: PersonModel, scene: Scene, head: Floats, hair: Floats, 
     pixels = behind.reshape(-1, 3)
     pixels[at] = shade(albedo.reshape(-1, 3)[at], amounts.reshape(-1, 3)[at], light, creases.reshape(-1, 1)[at])
     _add_eye_lights(behind, texels, model, scene, head)
-    _draw_overlay(pixels, model, scene, hair, light, depth)
+    _draw_overlay(pixels, model, scene, posed.overlay, light, depth)
     return behind
 
 
 def _draw_overlay(pixels: Floats, model: PersonModel, scene: Scene, hair: Floats, light: Light, depth: Floats) -> None:
     """Blend hair and lashes over the pixels (S*S,3) where they are in front of the head's ``depth``."""
     overlay, camera = model.overlay, scene.camera
-    texels = draw(hair, overlay.triangles, _atlas_attributes(overlay.texels), camera, depth.copy())
-    normals = vertex_normals(hair, overlay.triangles)
+    triangles = overlay.surface.triangles
+    texels = draw(hair, triangles, _atlas_attributes(overlay.texels), camera, depth.copy())
+    normals = overlay.surface.normals(overlay.surface.face_normals(hair))
     away = np.einsum("ij,ij->i", normals, hair) > 0  # the inner side of the curtain
     normals[away] *= -1
     openness = np.where(away, 0.3, model.overlay_openness).astype(np.float32)
     lit = light_vertices(normals, hair, openness, light) * np.array([1, 1, 0.4], np.float32)
-    amounts = draw(hair, overlay.triangles, lit, camera, depth)
+    amounts = draw(hair, triangles, lit, camera, depth)
     at = np.flatnonzero(texels[..., 2] > 0.5)
     sampled = _sample(overlay.texture, texels).reshape(-1, 4)[at]
     cover = sampled[:, 3:] * np.float32(1 / 255)
@@ -236,15 +249,15 @@ def shade(albedo: NDArray[np.uint8], amounts: Floats, light: Light, dimming: Flo
     return np.asarray(255 * np.sqrt(np.minimum(linear, 1)), np.float32)
 
 
-def _motion_map(model: PersonModel, camera: Camera, head: Floats, hair: Floats, distance: Floats) -> NDArray[np.uint8]:
+def _motion_map(model: PersonModel, camera: Camera, posed: Posed, distance: Floats) -> NDArray[np.uint8]:
     largest = float(distance.max())
     if largest < _STILL:
         return np.zeros((MOTION_SIZE, MOTION_SIZE), np.uint8)
     depth = empty_depth(2 * MOTION_SIZE)
     values = np.repeat(np.clip(distance / largest, 0, 1)[:, None], 3, axis=1)
-    layer = draw(head, _visible(model, head), values, camera, depth)
+    layer = draw(posed.head, posed.visible, values, camera, depth)
     base = model.overlay.base
     over = np.where(base >= 0, values[base, 0], 0)
-    draw(hair, model.overlay.triangles, np.repeat(over[:, None], 3, axis=1), camera, depth, layer)
+    draw(posed.overlay, model.overlay.surface.triangles, np.repeat(over[:, None], 3, axis=1), camera, depth, layer)
     small = cv2.resize(layer[..., 0], (MOTION_SIZE, MOTION_SIZE), interpolation=cv2.INTER_AREA)
     return np.round(small * 255).astype(np.uint8)
