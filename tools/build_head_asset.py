@@ -6,10 +6,10 @@ opencv-python 5. The renderer needs only the resulting file.
     python tools/build_head_asset.py fer_au/datasets/demo/head.npz
 
 What goes in, all of it CC0 (MakeHuman base mesh and targets; the 52 ARKit face units by Mika Suominen): the skin of
-head, neck and shoulders, eyeballs, teeth, tongue, lashes; 52 face units; the principal components of a random population
-of adults and teenagers, and that population's coefficients with sex, age and ancestry; baked ambient occlusion; lip,
-eyelid, ear and mouth-cavity masks. Head frame: x to the person's left (right in a frontal picture), y up, z out of the
-face, metres, origin between the eyeballs.
+head, neck and shoulders, eyeballs, teeth, tongue, lashes; 52 face units; the principal components of a random
+population of adults and teenagers, and that population's coefficients with sex, age and ancestry; baked ambient
+occlusion; lip, eyelid, ear and mouth-cavity masks. Head frame: x to the person's left (right in a frontal picture),
+y up, z out of the face, metres, origin between the eyeballs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 import anny.utils.obj_utils
 import cv2
 import numpy as np
-import roma
+import roma  # type: ignore[import-not-found]
 import torch
 from anny.models.full_model import load_all_blendshapes
 from anny.models.model_data import PHENOTYPE_LABELS

@@ -5,7 +5,7 @@ import pytest
 
 from fer_au.datasets.demo.action_units import AU_NAMES, AU_TO_UNITS, displace
 from fer_au.datasets.demo.asset import HeadAsset
-from fer_au.datasets.demo.expressions import RECIPES, name_expression, sample_activation
+from fer_au.datasets.demo.expressions import RECIPES, sample_activation
 from fer_au.expressions import EXPRESSIONS
 
 
@@ -45,6 +45,20 @@ def test_intensities_are_bounded_varied_and_differ_between_the_sides() -> None:
     assert smiles.std() > 0.1
     assert np.abs(smiles[:, 0] - smiles[:, 1]).mean() > 0.02
     assert 0.05 < np.mean(["AU25" not in a.left for a in drawn]) < 0.6
+
+
+def name_expression(intensities: dict[str, float]) -> str:
+    """The expression whose expected AU vector is most like the given one; weak ones are neutral."""
+    values = np.array([intensities[au] for au in AU_NAMES])
+    if values.max() < 0.2:
+        return "neutral"
+    scores = {}
+    for expression, recipe in RECIPES.items():
+        chances = np.array([recipe.get(au, (0.0, 0.0, 0.0)) for au in AU_NAMES])
+        expected = chances[:, 0] * chances[:, 1:].mean(axis=1)
+        if expected.any():
+            scores[expression] = float(expected @ values / np.linalg.norm(expected))
+    return max(scores, key=scores.__getitem__)
 
 
 def test_the_label_can_be_told_from_the_au_vector() -> None:

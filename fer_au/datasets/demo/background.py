@@ -11,8 +11,8 @@ from fer_au.datasets.demo.asset import Floats
 def sample_background(rng: np.random.Generator, size: int) -> Floats:
     """A (size, size, 3) float32 sRGB picture, 0..255."""
     kind = rng.choice(["plain", "gradient", "room", "bokeh"], p=[0.2, 0.3, 0.3, 0.2])
-    base = rng.uniform(25, 230) + rng.normal(0, 22, 3)
-    other = rng.uniform(25, 230) + rng.normal(0, 30, 3)
+    base = rng.uniform(25, 230) + rng.normal(0, 12, 3)
+    other = rng.uniform(25, 230) + rng.normal(0, 16, 3)
     small = np.empty((48, 48, 3), np.float32)
     small[:] = base
     if kind != "plain":
@@ -21,7 +21,7 @@ def sample_background(rng: np.random.Generator, size: int) -> Floats:
         ramp = 0.5 + 0.5 * (np.cos(angle) * across[None, :] + np.sin(angle) * across[:, None]) / 1.42
         small += ramp[..., None].astype(np.float32) * (other - base).astype(np.float32)
     for _ in range({"room": 7, "bokeh": 14}.get(str(kind), 0)):
-        colour = (rng.uniform(0, 255) + rng.normal(0, 30, 3)).tolist()
+        colour = (rng.uniform(0, 255) + rng.normal(0, 22, 3)).tolist()
         x, y = rng.integers(-8, 56, 2).tolist()
         if kind == "room":
             w, h = rng.integers(4, 30, 2).tolist()

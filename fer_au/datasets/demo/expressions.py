@@ -104,24 +104,3 @@ def sample_activation(expression: str, rng: np.random.Generator) -> Activation:
         if au not in left:
             left[au] = right[au] = float(rng.uniform(*_STRAY_RANGE))
     return Activation(left, right)
-
-
-def name_expression(intensities: dict[str, float]) -> str:
-    """The expression whose core AUs explain an AU vector best: the rule that shows labels to be recoverable.
-
-    Each recipe's AUs count for it by their expected intensity, all other active AUs count against it.
-    """
-    values = np.array([intensities.get(au, 0.0) for au in AU_NAMES])
-    if values.max() < _STRAY_RANGE[1]:
-        return "neutral"
-    best, best_score = "neutral", -np.inf
-    for expression, recipe in RECIPES.items():
-        if not recipe:
-            continue
-        expected = np.array(
-            [recipe[au][0] * (recipe[au][1] + recipe[au][2]) / 2 if au in recipe else 0.0 for au in AU_NAMES]
-        )
-        score = float(expected @ values / (np.linalg.norm(expected) * np.linalg.norm(values)))
-        if score > best_score:
-            best, best_score = expression, score
-    return best

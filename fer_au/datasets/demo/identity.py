@@ -129,7 +129,8 @@ def _sample_one(
     hair_name = _hair_name(darkness, age, rng)
     hair = _vary(_HAIR[hair_name], 0.12, rng)
     greyed = hair_name in ("grey", "white")
-    brow = _vary(_HAIR["dark brown"], 0.2, rng) if greyed else tuple(0.8 * c for c in hair)
+    # Brows grey later than hair, and are a little darker than it.
+    brow = _mixed(_HAIR["dark brown"], hair, rng.uniform(0.15, 0.6)) if greyed else _mixed((0, 0, 0), hair, 0.8)
     iris_names = list(_IRIS) if darkness < 0.4 else list(_IRIS)[: 3 if darkness < 0.6 else 2]
     beard = 0.0 if female or age < 0.1 else float(rng.choice([0.0, 0.25, 0.5, 0.95], p=[0.4, 0.3, 0.15, 0.15]))
     return Identity(
@@ -143,15 +144,21 @@ def _sample_one(
         style=_style(female, age, darkness, rng),
         recede=0.0 if female else float(np.clip(rng.normal(0.8 * age - 0.2, 0.25), 0, 1)),
         beard=beard,
-        brow=(brow[0], brow[1], brow[2]),
+        brow=brow,
         brow_weight=float(rng.uniform(0.75, 1.05) if female else rng.uniform(0.95, 1.35)),
         brow_height=float(rng.normal(0, 0.0008)),
         iris=_vary(_IRIS[str(rng.choice(iris_names))], 0.15, rng),
         lips=float(rng.uniform(0.5, 1.0) if female else rng.uniform(0.3, 0.6)),
         freckles=float(rng.random() < 0.2) * float(rng.uniform(0.3, 1.0)) * (1 - darkness),
-        shirt=tuple(rng.uniform(20, 235, 3)),
+        shirt=_shirt(rng),
         seed=int(rng.integers(2**31)),
     )
+
+
+def _shirt(rng: np.random.Generator) -> Colour:
+    grey, colour = rng.uniform(20, 235), rng.uniform(20, 235, 3)
+    red, green, blue = (0.55 * grey + 0.45 * colour).tolist()
+    return red, green, blue
 
 
 def _hair_name(darkness: float, age: float, rng: np.random.Generator) -> str:
@@ -176,6 +183,11 @@ def _style(female: bool, age: float, darkness: float, rng: np.random.Generator) 
         0.1 - 0.1 * (darkness > 0.6),
     ]
     return str(rng.choice(list(HAIR_STYLES), p=np.array(chances) / np.sum(chances)))
+
+
+def _mixed(one: Colour, other: Colour, share: float) -> Colour:
+    red, green, blue = ((1 - share) * a + share * b for a, b in zip(one, other, strict=True))
+    return red, green, blue
 
 
 def _vary(colour: Colour, amount: float, rng: np.random.Generator) -> Colour:

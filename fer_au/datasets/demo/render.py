@@ -25,7 +25,7 @@ from fer_au.datasets.demo.wrinkles import crease_shade, crease_weights
 
 MOTION_SIZE = 64
 # Pictures are drawn this much larger and averaged down: edges and brow hairs would flicker otherwise.
-_SUPERSAMPLING = 1.75
+_SUPERSAMPLING = 1.5
 # Distance of the corneal reflection from the eye's centre, and its radius; metres.
 _CORNEA, _GLINT = 0.0105, 0.0010
 # Motions below this (metres) are no motion.
@@ -99,7 +99,7 @@ def _openness(asset: HeadAsset) -> Floats:
     openness = np.clip(asset.occlusion * 1.25, 0.04, 1).astype(np.float32)
     openness[asset.is_part("eye_left", "eye_right")] = 0.5
     depth = asset.mean[:, 2]
-    openness[asset.is_part("teeth_upper", "teeth_lower")] = 0.55
+    openness[asset.is_part("teeth_upper", "teeth_lower")] = 0.72
     openness[asset.is_part("tongue")] = 0.22
     cavity = asset.masks["inside_mouth"] * np.clip((0.024 - depth) / 0.012, 0, 1)
     return np.asarray(openness * (1 - 0.97 * cavity), np.float32)
