@@ -20,13 +20,13 @@ from fer_au.faces.templates import HOG_BOX, Template, five_points
 from fer_au.faces.warp import warp_crop
 from fer_au.landmarks.dlib_points import predict_points
 from fer_au.landmarks.mean_face import MEAN_FACE
+from fer_au.landmarks.scheme import LEFT_EYE_INNER, LEFT_EYE_OUTER, RIGHT_EYE_INNER, RIGHT_EYE_OUTER, SUBNASALE
 from fer_au.landmarks.weights import DLIB5, DLIB68
 
 Keypoints = Literal["detector", "dlib5", "dlib68"]
 
-# dlib's five points, as indices of the 68: the person's left eye (outer, inner corner), right eye (outer, inner),
-# base of the nose.
-_DLIB5_AS_68 = (45, 42, 36, 39, 33)
+# dlib's five points as indices of the 68, in dlib's order.
+_DLIB5_AS_68 = (LEFT_EYE_OUTER, LEFT_EYE_INNER, RIGHT_EYE_OUTER, RIGHT_EYE_INNER, SUBNASALE)
 
 _PATCH_SIZE = 192
 _PATCH_BOX = (44.0, 44.0, 148.0, 148.0)

@@ -157,11 +157,3 @@ def crop_boxes(images: NDArray[np.uint8]) -> FloatArray:
 def mean_face_in(box: FloatArray) -> FloatArray:
     """The average face as it stands in a HOG-like face box, (68, 2)."""
     return apply_matrix(box_to_box(HOG_BOX, box), MEAN_FACE)
-
-
-def hog_box_of(points: FloatArray) -> FloatArray:
-    """The HOG-like box of a face whose 68 points are known: the average face is fitted to them."""
-    fitted = fit_similarity(MEAN_FACE, points)
-    centre = apply_matrix(fitted, np.reshape(HOG_BOX, (2, 2)).mean(0))
-    half = float(np.hypot(fitted[0, 0], fitted[1, 0])) * (HOG_BOX[2] - HOG_BOX[0]) / 2
-    return np.concatenate([centre - half, centre + half])

@@ -32,13 +32,6 @@ def to_opencv(matrix: ArrayLike) -> Matrix:
     return m
 
 
-def from_opencv(matrix: ArrayLike) -> Matrix:
-    """A matrix of OpenCV's pixel-centre numbers in our frame."""
-    m = np.asarray(matrix, np.float64).copy()
-    m[:, 2] += 0.5 - 0.5 * m[:, :2].sum(axis=1)
-    return m
-
-
 def warp_crop(image: Image, matrix: ArrayLike, size: int) -> Image:
     """Cut an aligned square crop.
 

@@ -8,6 +8,9 @@ import pytest
 from fer_au.datasets import ingest_dataset
 from fer_au.datasets.demo.adapter import DemoAdapterConfig
 from fer_au.datasets.demo.generate import DemoConfig, generate
+from fer_au.faces.geometry import fit_similarity, map_box
+from fer_au.faces.templates import HOG_BOX
+from fer_au.landmarks.mean_face import MEAN_FACE
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +30,13 @@ def dataset(rendered, tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("FER_AU_WORKERS", "1")
     monkeypatch.setenv("FER_AU_CACHE", str(tmp_path / "cache"))
     return Path(shutil.copytree(rendered, tmp_path / "data"))
+
+
+@pytest.fixture(scope="session")
+def hog_box_of():
+    """The HOG-like box of a face whose 68 points are known: the average face is fitted to them."""
+
+    def box(points):
+        return map_box(fit_similarity(MEAN_FACE, points), HOG_BOX)
+
+    return box

@@ -9,7 +9,7 @@ import pytest
 from fer_au.faces.alignment import Aligner
 from fer_au.faces.decoding import decode_image
 from fer_au.faces.geometry import apply_matrix, compose, invert_matrix
-from fer_au.faces.templates import five_points, get_template, hog_box_of
+from fer_au.faces.templates import five_points, get_template
 from fer_au.landmarks.scheme import inter_ocular_distance
 from fer_au.stores import FaceStatus, Store
 
@@ -110,7 +110,7 @@ def test_without_a_face_the_data_sets_box_is_taken():
     np.testing.assert_allclose(apply_matrix(face.matrix, [[10, 10], [60, 60]]), [[0, 0], [64, 64]], atol=1e-9)
 
 
-def test_the_face_of_a_box_is_found_among_larger_ones(faces):
+def test_the_face_of_a_box_is_found_among_larger_ones(faces, hog_box_of):
     (image, _), (_, points) = faces[0], faces[-1]
     canvas = np.full((620, 900, 3), 128, np.uint8)
     canvas[:600, :600] = cv2.resize(image, (600, 600))

@@ -12,7 +12,6 @@ from fer_au.faces import create_detector, list_detectors
 from fer_au.faces.decoding import decode_image
 from fer_au.faces.detectors import Detection, choose_detection
 from fer_au.faces.geometry import box_iou
-from fer_au.faces.templates import hog_box_of
 from fer_au.stores import Store
 
 BOX = (20.0, 30.0, 90.0, 100.0)
@@ -68,7 +67,7 @@ def test_unknown_names_and_options_are_one_clear_line():
         create_detector("dlib-hog", upsample=2)
 
 
-def test_hog_finds_rendered_faces_where_they_are(faces):
+def test_hog_finds_rendered_faces_where_they_are(faces, hog_box_of):
     detector = create_detector("dlib-hog")
     for image, points in faces:
         found = detector.detect(image)
@@ -76,7 +75,7 @@ def test_hog_finds_rendered_faces_where_they_are(faces):
         assert box_iou(found[0].box, hog_box_of(points)) > 0.55
 
 
-def test_hog_finds_tight_small_large_and_tilted_faces(faces):
+def test_hog_finds_tight_small_large_and_tilted_faces(faces, hog_box_of):
     detector = create_detector("dlib-hog")
     image, points = faces[0]
     x0, y0, x1, y1 = np.round(hog_box_of(points)).astype(int).tolist()
@@ -90,7 +89,7 @@ def test_hog_finds_tight_small_large_and_tilted_faces(faces):
     assert tilted[0].roll in (0, 30)
 
 
-def test_hog_finds_a_small_face_in_a_large_picture_and_its_box_is_in_source_pixels(faces):
+def test_hog_finds_a_small_face_in_a_large_picture_and_its_box_is_in_source_pixels(faces, hog_box_of):
     image, points = faces[0]
     canvas = np.full((1000, 1400, 3), 128, np.uint8)
     canvas[600:856, 900:1156] = image

@@ -79,10 +79,10 @@ def test_targets_scale_with_the_crop(template):
     np.testing.assert_allclose(large, 2 * small, atol=0.6)
 
 
-def test_a_face_box_and_its_points_imply_each_other():
+def test_a_face_box_and_its_points_imply_each_other(hog_box_of):
     box = np.array([30.0, 40, 130, 140])
-    np.testing.assert_allclose(templates.hog_box_of(templates.mean_face_in(box)), box, atol=1e-9)
-    np.testing.assert_allclose(templates.hog_box_of(LOOSE.mean_face(256)), LOOSE.face_box(256), atol=1e-9)
+    np.testing.assert_allclose(hog_box_of(templates.mean_face_in(box)), box, atol=1e-9)
+    np.testing.assert_allclose(hog_box_of(LOOSE.mean_face(256)), LOOSE.face_box(256), atol=1e-9)
 
 
 def test_keeping_a_crop_fills_the_frame_with_the_square_around_it():
