@@ -89,7 +89,9 @@ def plan(config: DemoConfig) -> list[PersonTask]:
 
 def split_of(number: int, test_fraction: float) -> str:
     """The split of a person: test people are spread evenly over the list, so both sexes and all tones occur."""
-    return "test" if int((number + 1) * test_fraction) > int(number * test_fraction) else "train"
+    # Rounded to the nearest, so that a small set has test people too.
+    before, after = (int(people * test_fraction + 0.5) for people in (number, number + 1))
+    return "test" if after > before else "train"
 
 
 def render_person(task: PersonTask) -> PersonResult:
