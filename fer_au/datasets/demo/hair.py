@@ -199,12 +199,12 @@ def _strands(rng: np.random.Generator, shape: tuple[int, int], curly: bool) -> F
 
 def _curtain_cover(texture: Floats, strands: Floats) -> None:
     left, top, width, height = _CURTAIN_SLOT
-    across = np.minimum(np.arange(width), np.arange(width)[::-1])[None, :] / 14.0
+    across = np.minimum(np.arange(width), np.arange(width)[::-1])[None, :] / 8.0
     down = np.arange(height)[::-1][:, None] / 30.0
     grain = strands[top : top + height, left : left + width]
-    texture[top : top + height, left : left + width, 3] = 255 * np.clip(
-        np.minimum(across, down) + 0.6 * grain - 0.3, 0, 1
-    )
+    # Strands end at different places, but none leaves a hole behind its end.
+    cover = np.minimum(across, down * np.clip(1 + 0.7 * grain, 0.3, 2))
+    texture[top : top + height, left : left + width, 3] = 255 * np.clip(cover, 0, 1)
 
 
 def _paint_lashes(texture: Floats, person: Identity, rng: np.random.Generator) -> None:
