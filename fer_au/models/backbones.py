@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fer_au.config.experiments import ModelConfig
 from fer_au.errors import ConfigError, UnknownNameError
-from fer_au.models.strides import LARGE_MAPS_STRIDE, remove_dilation
+from fer_au.models.strides import LARGE_MAPS_STRIDE, avoid_strided_pointwise, remove_dilation
 
 _NEAR = 5
 
@@ -54,6 +54,7 @@ class Backbone(nn.Module):
         self.layers = tuple(str(number + 1) for number in range(len(info) + self._ends_in_convolution))
         _check_stride(config, int(info[-1]["reduction"]))
         _drop_classifier_parts(network)
+        avoid_strided_pointwise(network)
         self.network: Any = network  # timm has no types
 
     def forward(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

@@ -1,8 +1,10 @@
-"""Larger maps from the last stages of a backbone: the AU-cue paper's stride 1 without dilation."""
+"""Changes to the strides of a built backbone: the AU-cue paper's larger maps, and a way around a faulty kernel."""
 
 from __future__ import annotations
 
-from torch import nn
+from functools import partial
+
+from torch import Tensor, nn
 
 from fer_au.errors import ConfigError
 
@@ -31,6 +33,24 @@ def remove_dilation(backbone: nn.Module, name: str) -> None:
         if not isinstance(conv.padding, str) and max(conv.padding) > 0:  # timm's "same" layers pad by themselves
             conv.padding = ((conv.kernel_size[0] - 1) // 2, (conv.kernel_size[1] - 1) // 2)
     _drop_unstrided_pools(backbone)
+
+
+def avoid_strided_pointwise(backbone: nn.Module) -> None:
+    """Let strided 1x1 convolutions of the image read a subsampled image at stride 1, in place; the result is the same.
+
+    RepVGG and MobileOne have one. Its weight gradient writes outside its memory on CPUs with AVX-512 if the model is
+    channels_last (torch 2.15, fewer than 16 input channels), which ends in a crash at some later time.
+    """
+    for module in backbone.modules():
+        if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) and module.in_channels < 16:
+            rows, columns = module.stride
+            if (rows, columns) != (1, 1):
+                module.stride = (1, 1)
+                module.register_forward_pre_hook(partial(_subsample, rows=rows, columns=columns))
+
+
+def _subsample(_: nn.Module, inputs: tuple[Tensor, ...], *, rows: int, columns: int) -> Tensor:
+    return inputs[0][:, :, ::rows, ::columns]
 
 
 def _drop_unstrided_pools(module: nn.Module) -> None:
