@@ -155,6 +155,9 @@ class Predictor:
     def _resize(self, crop: Image) -> Image:
         """To the model's input size as in training: pixel areas are averaged when shrinking."""
         size = self.preprocess.image_size
+        if 2 * size <= min(crop.shape[:2]):
+            # Training decodes large crops at half their size; other pixels would shift the scores.
+            crop = np.asarray(cv2.resize(crop, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
         if crop.shape[:2] == (size, size):
             return crop
         shrinks = min(crop.shape[:2]) > size

@@ -15,6 +15,8 @@ from fer_au.evaluation import evaluate_experiment
 from fer_au.faces import AlignedFace, decode_crop
 from fer_au.models import create_model, load_model, save_model
 from fer_au.stores import FaceStatus, Store
+from fer_au.training.data import FaceDataset
+from fer_au.training.preprocess import Preprocessing
 
 LABELS = ("neutral", "happiness", "anger")
 ALIGN = {"detector": "dlib-hog", "keypoints": "detector", "template": "loose", "choose": "largest", "image_size": 96}
@@ -84,6 +86,18 @@ def test_crops_of_a_store_get_the_scores_of_the_evaluation(predictor, tiny_datas
     results, faces = Store.open(tmp_path / "e.h5", "evaluation"), Store.open(tiny_dataset / "faces.h5", "faces")
     crops = [decode_crop(faces, faces.index[id_]) for id_ in results.ids]
     np.testing.assert_allclose(predictor(crops, aligned=True).scores, results["probabilities"], atol=1e-4)
+
+
+def test_large_crops_are_shrunk_as_in_training(tiny_dataset):
+    dataset = FaceDataset(tiny_dataset, "test", 28, LABELS)
+    faces = Store.open(tiny_dataset / "faces.h5", "faces")
+    crops = [decode_crop(faces, faces.index[id_]) for id_ in dataset.ids]
+    model = create_model({"backbone": "test_resnet"}, LABELS, seed=0).eval()
+    preprocess = Preprocessing(28)
+    with torch.no_grad():
+        expected = model(preprocess(dataset.batch(range(len(dataset))).images)).logits.softmax(1).numpy()
+    found = Predictor(model, preprocess, device="cpu")(crops, aligned=True).scores
+    assert np.abs(found - expected).max() < 0.1 * np.ptp(expected, axis=0).max()
 
 
 def test_whole_pictures_are_aligned_as_the_config_records(aligning_model, pictures, monkeypatch):
