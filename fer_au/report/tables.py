@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -196,6 +197,8 @@ def caveats(rows: Sequence[VerdictRow]) -> list[Sentence]:
     for row in rows:
         score = row.experiment.number
         texts = []
+        if score("accuracy") <= majority_share(row.experiment.labels):
+            texts.append("accuracy no better than always answering the most common expression.")
         if score("att_cos") < score("baseline.blank.att_cos"):
             texts.append("att_cos below that of a blank map: worse than looking nowhere in particular.")
         if score("att_ccos") < score("baseline.class_mean.att_ccos"):
@@ -210,6 +213,11 @@ def caveats(rows: Sequence[VerdictRow]) -> list[Sentence]:
         else Sentence([], f"{len(names)} of {len(rows)} experiments: {text}")
         for text, names in found.items()
     ]
+
+
+def majority_share(labels: Sequence[str]) -> float:
+    """Share of the most common label: the accuracy of a constant answer."""
+    return max(Counter(labels).values(), default=0) / max(1, len(labels))
 
 
 def group_rows(experiments: Sequence[Experiment]) -> list[GroupRow]:

@@ -110,7 +110,9 @@ def test_a_gauge_of_a_cam_takes_the_references_of_its_grid(pair: tuple[Any, Any]
 
 def test_caveats_name_those_who_fail_a_baseline() -> None:
     def row(name: str, **scores: Any) -> Any:
-        one = SimpleNamespace(name=name, metrics=scores, number=lambda key: scores.get(key, math.nan))
+        one = SimpleNamespace(
+            name=name, metrics=scores, number=lambda key: scores.get(key, math.nan), labels=["fear", "fear", "anger"]
+        )
         return SimpleNamespace(experiment=one)
 
     blind = {"att_cos": 0.3, "baseline.blank.att_cos": 0.5, "att_ccos": 0.1, "baseline.class_mean.att_ccos": 0.8}
@@ -118,6 +120,8 @@ def test_caveats_name_those_who_fail_a_baseline() -> None:
     found = caveats([row("a", **blind), row("b", **fine), row("c", **blind, selected_on="test")])
     assert [sentence.experiments for sentence in found] == [["a", "c"], ["a", "c"], ["c"]]
     (many,) = caveats([row(str(k), att_cos=0.3, **{"baseline.blank.att_cos": 0.5}) for k in range(30)])
+    (constant,) = caveats([row("a", accuracy=0.66), row("b", accuracy=0.67)])
+    assert constant.experiments == ["a"]
     assert many.text.startswith("30 of 30 experiments: att_cos below")
 
 
