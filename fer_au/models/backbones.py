@@ -15,6 +15,12 @@ from fer_au.models.strides import LARGE_MAPS_STRIDE, avoid_strided_pointwise, re
 
 _NEAR = 5
 
+# Asked of every architecture, and left out where it refuses: option -> (value, part of the refusal).
+_WISHES: dict[str, tuple[object, str]] = {
+    "dynamic_img_size": (True, "dynamic_img_size"),  # vision transformers: any image size
+    "global_pool": ("", "Cannot disable pooling"),  # vision transformers: norm all tokens; the pooling is the head's
+}
+
 
 def list_backbones(pattern: str = "*") -> list[str]:
     """Names of the available backbones: timm's architectures.
@@ -72,7 +78,9 @@ class Backbone(nn.Module):
             stages = [*stages, final]
         return final, dict(zip(self.layers, stages, strict=True))
 
-    def _as_map(self, last: Tensor, grid: torch.Size) -> Tensor:
+    def _as_map(self, last: object, grid: torch.Size) -> Tensor:
+        if not isinstance(last, Tensor):
+            raise ConfigError(f"backbone {self.name!r} doesn't end in one feature map; choose another one")
         if last.ndim == 3:  # tokens (N, prefix + h*w, c): drop the class token and the like
             patches = last[:, last.shape[1] - grid.numel() :]
             return patches.transpose(1, 2).reshape(len(last), -1, *grid)
@@ -89,7 +97,7 @@ def _build(config: ModelConfig) -> nn.Module:
         raise UnknownNameError(f"unknown backbone {name!r}; {hint}")
     if config.large_maps and config.output_stride is not None:
         raise ConfigError("model: large_maps and output_stride exclude each other (large_maps is stride 8, undilated)")
-    options: dict[str, Any] = {"num_classes": 0, "global_pool": "", "in_chans": config.in_chans}
+    options: dict[str, Any] = {"num_classes": 0, "in_chans": config.in_chans}
     stride = LARGE_MAPS_STRIDE if config.large_maps else config.output_stride
     if stride is not None:
         options["output_stride"] = stride
@@ -105,14 +113,17 @@ def _build(config: ModelConfig) -> nn.Module:
 
 
 def _create(name: str, options: dict[str, Any]) -> nn.Module:
-    network: nn.Module
-    try:
-        network = timm.create_model(name, dynamic_img_size=True, **options)  # vision transformers: any image size
-    except TypeError as error:
-        if "dynamic_img_size" not in str(error):
-            raise
-        network = timm.create_model(name, **options)
-    return network
+    wishes = {option: value for option, (value, _) in _WISHES.items()}
+    while True:
+        try:
+            network: nn.Module = timm.create_model(name, **wishes, **options)
+        except (TypeError, AssertionError) as error:
+            refused = [option for option in wishes if _WISHES[option][1] in str(error)]
+            if not refused:
+                raise
+            del wishes[refused[0]]
+        else:
+            return network
 
 
 def _stages(network: nn.Module, name: str) -> list[dict[str, Any]]:
@@ -133,5 +144,7 @@ def _drop_classifier_parts(network: nn.Module) -> None:
     # parameters without gradients, and they would be saved for nothing.
     names = [name for name, _ in network.named_children()]
     behind = names[names.index("global_pool") :] if "global_pool" in names else []
-    for name in {*behind, *({"head"} & set(names))}:
+    if hasattr(getattr(network, "head", None), "global_pool"):
+        behind.append("head")
+    for name in behind:
         setattr(network, name, nn.Identity())
