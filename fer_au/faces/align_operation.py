@@ -111,10 +111,16 @@ class AlignOperation:
 
     @property
     def attributes(self) -> dict[str, Attribute]:
-        """Attributes of ``faces.h5``: crop size, template and where an average face lies in its crops."""
+        """Attributes of ``faces.h5``: how the crops were made, and where an average face lies in them.
+
+        They suffice to align a further picture alike, as ``Predictor`` does.
+        """
         aligner = self.aligner
         box = aligner.target.face_box(aligner.size).round(3).tolist()
         return {
+            "detector": aligner.detector,
+            "choose": aligner.choose,
+            "keypoints": aligner.keypoints,
             "image_size": aligner.size,
             "context_size": aligner.context,
             "template": aligner.template,
