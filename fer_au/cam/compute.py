@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-import fer_au.cam.methods  # noqa: F401 - registers the built-in methods
 from fer_au.cam.maps import min_max
-from fer_au.cam.registry import CAMS, CamInput
+from fer_au.cam.registry import CamInput, cam_method
 from fer_au.models.network import FerModel, evaluating
 
 
@@ -32,7 +31,7 @@ def compute_cam(name: str, model: FerModel, x: Tensor, target: Tensor, *, normal
         UnknownNameError: There is no such method.
         ValueError: ``target`` is not one valid class index per image.
     """
-    method = CAMS.get(name)
+    method = cam_method(name)
     _check_target(target, len(x), len(model.classes))
     # Tensors made in inference mode can't take part in autograd, so it is left for the whole computation.
     with torch.inference_mode(False), torch.no_grad(), evaluating(model):

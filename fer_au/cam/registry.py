@@ -46,6 +46,19 @@ CAMS: Registry[CamMethod] = Registry("CAM method", "fer_au.cams")
 
 def list_cams() -> list[str]:
     """Names of the available CAM methods."""
-    import fer_au.cam.methods  # noqa: F401 - registers the built-in ones
-
+    _register_built_in()
     return CAMS.names()
+
+
+def cam_method(name: str) -> CamMethod:
+    """The CAM method of that name.
+
+    Raises:
+        UnknownNameError: There is none; the message lists near names.
+    """
+    _register_built_in()
+    return CAMS.get(name)
+
+
+def _register_built_in() -> None:
+    import fer_au.cam.methods  # noqa: F401 - it imports this module
