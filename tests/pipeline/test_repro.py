@@ -22,7 +22,7 @@ def test_one_command_makes_models_metrics_and_a_page(reproduced: Project) -> Non
         assert {"att_cos", "att_ccos", "baseline.blank.att_cos", "baseline.class_mean.att_cos"} <= metrics.keys()
     page = (folder / "report/index.html").read_text()
     assert "vanilla" in page
-    assert "src=\"http" not in page
+    assert 'src="http' not in page
     for stage in ("ingest", "align", "landmarks"):
         assert (folder / f"data/demo/rejects/{stage}.csv").is_file()
 
