@@ -29,7 +29,8 @@ class Project:
                 shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(source, folder / name)
-        (folder / "data/demo").mkdir(parents=True)
+        shutil.copytree(ROOT / "data/codebooks", folder / "data/codebooks")
+        (folder / "data/demo").mkdir()
         (folder / "models/none").mkdir(parents=True)
         (folder / "models/none/.gitkeep").touch()
         for name in ("dvc.yaml", "params.yaml"):

@@ -9,8 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fer_au.datasets.manifest import Split
-from fer_au.datasets.manifest import ManifestRow, write_manifest
+from fer_au.datasets.manifest import ManifestRow, Split, write_manifest
 from fer_au.stores.schemas import FaceStatus, LandmarkStatus
 from fer_au.stores.writer import encode_ids, pack_ragged, write_store
 
