@@ -49,6 +49,21 @@ def test_the_same_inputs_elsewhere_give_the_same_bytes(reproduced: Project, proj
     assert project.bytes_of(*names) == reproduced.bytes_of(*names)
 
 
+def test_an_experiment_is_scored_on_another_data_set(reproduced: Project) -> None:
+    saved = (reproduced.folder / "params.yaml").read_text()
+    reproduced.edit("params.yaml", {"cross": {"au-again": {"experiment": "au", "dataset": "demo"}}})
+    try:
+        assert reproduced.ran("cross@au-again") == ["cross@au-again"]
+        own, again = (
+            json.loads((reproduced.folder / f"metrics/{name}.json").read_text()) for name in ("au", "cross/au-again")
+        )
+        assert again["att_cos"] == pytest.approx(own["att_cos"], abs=1e-6)
+        assert again["accuracy"] == own["accuracy"]
+    finally:
+        (reproduced.folder / "params.yaml").write_text(saved)
+        (reproduced.folder / "metrics/cross/au-again.json").unlink(missing_ok=True)
+
+
 def test_stages_run_without_dvc(reproduced: Project) -> None:
     before = reproduced.bytes_of("data/demo/heatmaps.h5")
     reproduced.run("python", "stages/heatmaps.py", "demo")
