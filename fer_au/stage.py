@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from collections.abc import Callable
 
@@ -11,6 +12,8 @@ from fer_au.errors import ConfigError, run_main
 
 def stage_main(main: Callable[..., None], usage: str | None, arguments: list[str] | None = None) -> int:
     """Run a stage's ``main`` with the names given on the command line.
+
+    A ``main`` imports what loads torch itself, after the settings made here.
 
     Args:
         main: Takes one positional string per command line argument.
@@ -21,6 +24,9 @@ def stage_main(main: Callable[..., None], usage: str | None, arguments: list[str
         The exit code.
     """
     names = sys.argv[1:] if arguments is None else arguments
+    # OpenMP reads this when torch loads it. Its threads spin while they wait, which costs a training most of its speed
+    # as soon as another process wants the same processors; sleeping costs an idle machine nothing.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
     def call() -> None:
         if len(names) != len(inspect.signature(main).parameters):

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from fer_au.config.experiments import CrossConfig, EvaluateConfig
 from fer_au.config.loading import load_entry, load_section
-from fer_au.evaluation import evaluate_experiment
 from fer_au.stage import stage_main
 
 
 def main(name: str) -> None:
     """Evaluate as entry ``name`` of ``cross`` says."""
+    from fer_au.evaluation import evaluate_experiment
+
     cross = load_entry("cross", name, CrossConfig)
     evaluate_experiment(
         load_section("evaluate", EvaluateConfig),

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from fer_au.config.experiments import EvaluateConfig, load_experiment
 from fer_au.config.loading import load_section
-from fer_au.evaluation import evaluate_experiment
 from fer_au.stage import stage_main
 
 
 def main(name: str) -> None:
     """Evaluate experiment ``name`` on its own data set."""
+    from fer_au.evaluation import evaluate_experiment
+
     experiment, _ = load_experiment(name)
     evaluate_experiment(
         load_section("evaluate", EvaluateConfig),

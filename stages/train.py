@@ -7,11 +7,12 @@ from pathlib import Path
 
 from fer_au.config.experiments import load_experiment
 from fer_au.stage import stage_main
-from fer_au.training import train_experiment
 
 
 def main(name: str) -> None:
     """Train experiment ``name``."""
+    from fer_au.training import train_experiment
+
     experiment, train = load_experiment(name)
     models = Path("models")
     train_experiment(
