@@ -17,7 +17,7 @@ from fer_au.errors import DataError
 from fer_au.faces import AlignedFace, Aligner
 from fer_au.models import FerModel, load_model
 from fer_au.stores.schemas import FaceStatus
-from fer_au.training.preprocess import Preprocessing
+from fer_au.training.preprocess import Preprocessing, resize_picture
 
 Image = NDArray[np.uint8]
 
@@ -158,11 +158,7 @@ class Predictor:
         if 2 * size <= min(crop.shape[:2]):
             # Training decodes large crops at half their size; other pixels would shift the scores.
             crop = np.asarray(cv2.resize(crop, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
-        if crop.shape[:2] == (size, size):
-            return crop
-        shrinks = min(crop.shape[:2]) > size
-        resized = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        return np.asarray(resized, np.uint8)
+        return resize_picture(crop, size)
 
 
 def _recorded_aligner(options: Mapping[str, Any]) -> Aligner | None:

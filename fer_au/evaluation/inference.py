@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_au.cam.maps import channel_mean, min_max, resize_maps, shift_non_negative
-from fer_au.cam.registry import CAMS, CamInput
+from fer_au.cam.registry import CamInput, cam_method
 from fer_au.evaluation.arrays import FloatArray
 from fer_au.evaluation.faithfulness import Faithfulness, deletion_insertion
 from fer_au.evaluation.moved import draw_moves, move_images, move_maps
@@ -75,7 +75,7 @@ class SplitRunner:
                 # What compute_cam does, without running the backbone again for every method.
                 features = CamInput(self.model.head, output.final.float(), batch.labels.to(self.device))
                 for cam in cams:
-                    maps[cam].append(min_max(CAMS.get(cam)(features)).cpu())
+                    maps[cam].append(min_max(cam_method(cam)(features)).cpu())
         return Outputs(_joined(probabilities), _joined_maps(attention), _joined_maps(maps))
 
     def moved(self, layer: str, rows: Sequence[int], targets: FloatMaps) -> tuple[FloatMaps, FloatMaps]:

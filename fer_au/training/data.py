@@ -21,6 +21,7 @@ from fer_au.errors import DataError
 from fer_au.expressions import ordered
 from fer_au.stores.reader import Store
 from fer_au.stores.schemas import FaceStatus
+from fer_au.training.preprocess import resize_picture
 
 _STORES = ("faces", "landmarks", "heatmaps")
 
@@ -174,11 +175,8 @@ class FaceDataset(Dataset[Sample]):
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_COLOR_2 if half else cv2.IMREAD_COLOR)
         if picture is None:
             raise DataError(f"{self._stores['faces'].path}: the crop of {self.ids[index]!r} can't be decoded")
-        size = (self.image_size, self.image_size)
-        if picture.shape[:2] != size:
-            shrinks = picture.shape[0] > self.image_size  # pixel areas are averaged: antialiased, and nothing shifts
-            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        return np.ascontiguousarray(picture[:, :, ::-1].transpose(2, 0, 1), np.uint8)
+        resized = resize_picture(np.asarray(picture, np.uint8), self.image_size)
+        return np.ascontiguousarray(resized[:, :, ::-1].transpose(2, 0, 1))
 
     @property
     def crop_size(self) -> float:

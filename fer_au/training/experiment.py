@@ -43,12 +43,14 @@ def train_experiment(
         out_dir: ``models/<name>``: gets model.safetensors, config.json, history.csv.
 
     Raises:
-        ConfigError: An unknown cue, loss, layer, backbone or head, or a precision this machine doesn't have.
+        ConfigError: An unknown cue, loss, layer, backbone or head, an image size that the backbone can't take, or a
+            precision this machine doesn't have.
         DataError: Artefacts that are missing, damaged or don't fit together, or splits that can't train or select.
         FerAuError: A loss became NaN or infinite, or another process trains the same experiment.
     """
     faces, selection = _splits(experiment, train, dataset_dir)
     model = create_model(experiment.model, faces.classes, seed=experiment.seed)
+    model.grid_sizes(train.image_size)  # an image size that the backbone can't take is one clear line, here
     base = load_base_weights(model, base_dir) if experiment.base != "none" else None
     guidance = Guidance(experiment.guidance, model, faces)
     preprocessing = Preprocessing(train.image_size, experiment.model.in_chans)

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_au.errors import DataError
@@ -15,6 +18,20 @@ from fer_au.errors import DataError
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def resize_picture(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Bring a decoded crop to a model's input size; pixel areas are averaged when it shrinks, and nothing shifts.
+
+    Args:
+        picture: (H, H, 3) uint8, any channel order.
+        size: Side of the result, pixels.
+    """
+    if picture.shape[:2] == (size, size):
+        return picture
+    shrinks = picture.shape[0] > size
+    resized = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(resized, np.uint8)
 
 
 @dataclass(frozen=True)
