@@ -163,6 +163,13 @@ def test_what_cannot_train_is_one_clear_line(
         train_experiment("au", experiment(), settings(**changes), make_dataset(blobs), NONE, Path("models/au"))
 
 
+def test_an_image_size_that_the_backbone_cannot_take_is_refused_before_training(dataset_dir: Path) -> None:
+    fixed = experiment(model={"backbone": "vit_tiny_patch16_224"})
+    with pytest.raises(ConfigError, match="'vit_tiny_patch16_224' can't take images of 40 pixels"):
+        train_experiment("au", fixed, settings(image_size=40), dataset_dir, NONE, Path("models/au"))
+    assert not Path("models/au").exists()
+
+
 def test_faces_of_classes_that_train_lacks_are_reported(make_dataset: Make, capfd: pytest.CaptureFixture[str]) -> None:
     folder = make_dataset([*many("anger", 4), *many("neutral", 4), Blob("anger", "valid"), Blob("surprise", "valid")])
     train_experiment("au", experiment(), settings(epochs=1), folder, NONE, Path("models/au"))
