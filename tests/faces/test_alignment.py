@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import pickle
+from multiprocessing.reduction import ForkingPickler
 
 import cv2
 import numpy as np
@@ -136,7 +136,7 @@ def test_context_is_the_whole_picture(faces):
 
 def test_an_aligner_is_picklable_and_deterministic(faces):
     aligner = Aligner()
-    again = pickle.loads(pickle.dumps(aligner))
+    again = ForkingPickler.loads(ForkingPickler.dumps(aligner))
     one, two = aligner(faces[0][0]), again(faces[0][0])
     assert np.array_equal(one.crop, two.crop)
     assert np.array_equal(one.matrix, two.matrix)

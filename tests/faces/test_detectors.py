@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-import pickle
+from multiprocessing.reduction import ForkingPickler
 
 import cv2
 import numpy as np
@@ -35,7 +35,7 @@ def noise(height, width):
 @pytest.mark.parametrize("shape", [(1, 1), (40, 300), (300, 40)])
 def test_contract_of_every_detector(name, shape):
     detector = create_detector(name)
-    again = pickle.loads(pickle.dumps(detector))
+    again = ForkingPickler.loads(ForkingPickler.dumps(detector))
     image = noise(*shape)
     found = detector.detect(image, BOX)
     assert [repr(one) for one in found] == [repr(one) for one in again.detect(image, BOX)]

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import dataclasses
-import pickle
 import subprocess
 import sys
+from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def crops(aligned):
 def test_contract_of_every_extractor(name, crops):
     images, truth = crops[0][:3], crops[1][:3]
     extractor = create_extractor(name)
-    again = pickle.loads(pickle.dumps(extractor))
+    again = ForkingPickler.loads(ForkingPickler.dumps(extractor))
     points, score = extractor.extract(images, None, truth)
     assert points.shape == (3, 68, 2)
     assert points.dtype == np.float32

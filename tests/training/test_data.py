@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Sequence
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import cv2
@@ -98,7 +98,7 @@ def test_shrinking_averages_noise_away(make_dataset: Make) -> None:
 
 def test_a_dataset_survives_pickling(dataset_dir: Path) -> None:
     faces = FaceDataset(dataset_dir, "train", 32)
-    copy = pickle.loads(pickle.dumps(faces))  # what a worker process receives
+    copy = ForkingPickler.loads(ForkingPickler.dumps(faces))  # what a worker process receives
     assert torch.equal(copy[3]["image"], faces[3]["image"])
     assert len(pickle.dumps(faces)) < 20_000  # no pixels travel
 
