@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
@@ -28,11 +29,14 @@ class Registry(Generic[T]):
     Args:
         kind: What the parts are, for messages: ``"landmark extractor"``.
         group: Entry-point group through which other packages add parts: ``"fer_au.extractors"``.
+        built_in: Name -> module that registers it when imported. Modules are named and not imported, so that using one
+            part loads no other, and a stage depends on the code it runs.
     """
 
-    def __init__(self, kind: str, group: str) -> None:
+    def __init__(self, kind: str, group: str, built_in: Mapping[str, str] | None = None) -> None:
         self.kind = kind
         self.group = group
+        self._built_in = dict(built_in or {})
         self._entries: dict[str, T] = {}
         self._entry_points_loaded = False
 
@@ -49,6 +53,8 @@ class Registry(Generic[T]):
 
     def names(self) -> list[str]:
         """All names, sorted."""
+        for module in self._built_in.values():
+            import_module(module)
         self._load_entry_points()
         return sorted(self._entries)
 
@@ -58,9 +64,9 @@ class Registry(Generic[T]):
         Raises:
             UnknownNameError: There is none; the message lists near names.
         """
-        if name not in self._entries:
-            self._load_entry_points()
-        if name not in self._entries:
+        if name in self._built_in:
+            import_module(self._built_in[name])
+        if name not in self._entries and name not in self.names():
             raise UnknownNameError(f"unknown {self.kind} {name!r}; {near_names(name, self._entries)}")
         return self._entries[name]
 
@@ -69,5 +75,5 @@ class Registry(Generic[T]):
             return
         self._entry_points_loaded = True
         for point in entry_points(group=self.group):
-            if point.name not in self._entries:
+            if point.name not in self._entries and point.name not in self._built_in:
                 self._entries[point.name] = point.load()

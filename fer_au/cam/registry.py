@@ -41,12 +41,15 @@ class CamInput:
 CamMethod = Callable[[CamInput], Tensor]
 """Raw maps (N, h, w) of the target classes, signed or rectified as the method defines it."""
 
-CAMS: Registry[CamMethod] = Registry("CAM method", "fer_au.cams")
+CAMS: Registry[CamMethod] = Registry(
+    "CAM method",
+    "fer_au.cams",
+    built_in=dict.fromkeys(("gradcam", "gradcampp", "layercam", "native"), "fer_au.cam.methods"),
+)
 
 
 def list_cams() -> list[str]:
     """Names of the available CAM methods."""
-    _register_built_in()
     return CAMS.names()
 
 
@@ -56,9 +59,4 @@ def cam_method(name: str) -> CamMethod:
     Raises:
         UnknownNameError: There is none; the message lists near names.
     """
-    _register_built_in()
     return CAMS.get(name)
-
-
-def _register_built_in() -> None:
-    import fer_au.cam.methods  # noqa: F401 - it imports this module

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Protocol
 
 from fer_au.cues.arrays import Array
@@ -41,7 +40,11 @@ class Geometry(Protocol):
         ...
 
 
-GEOMETRIES: Registry[Geometry] = Registry("AU-map geometry", "fer_au.geometries")
+GEOMETRIES: Registry[Geometry] = Registry(
+    "AU-map geometry",
+    "fer_au.geometries",
+    built_in={"corrected": "fer_au.cues.corrected", "paper": "fer_au.cues.paper"},
+)
 
 
 def create_geometry(name: str) -> Geometry:
@@ -50,16 +53,9 @@ def create_geometry(name: str) -> Geometry:
     Raises:
         UnknownNameError: There is none; the message lists near names.
     """
-    _load_built_in()
     return GEOMETRIES.get(name)
 
 
 def list_geometries() -> list[str]:
     """Names of all geometries."""
-    _load_built_in()
     return GEOMETRIES.names()
-
-
-def _load_built_in() -> None:
-    for module in ("fer_au.cues.corrected", "fer_au.cues.paper"):
-        import_module(module)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -103,21 +102,20 @@ class Adapter(ABC, Generic[ConfigT]):
         """
 
 
-ADAPTERS: Registry[type[Adapter[Any]]] = Registry("data set adapter", "fer_au.adapters")
-
-# Modules by name, so that reading one layout loads no other: a stage depends on the code it runs.
-_BUILT_IN = {
-    "csv": "fer_au.datasets.csv_labels",
-    "demo": "fer_au.datasets.demo.adapter",
-    "folder": "fer_au.datasets.folder",
-    "sep": "fer_au.datasets.sep",
-}
+ADAPTERS: Registry[type[Adapter[Any]]] = Registry(
+    "data set adapter",
+    "fer_au.adapters",
+    built_in={
+        "csv": "fer_au.datasets.csv_labels",
+        "demo": "fer_au.datasets.demo.adapter",
+        "folder": "fer_au.datasets.folder",
+        "sep": "fer_au.datasets.sep",
+    },
+)
 
 
 def list_adapters() -> list[str]:
     """Names of all adapters, third parties' included."""
-    for module in _BUILT_IN.values():
-        import_module(module)
     return ADAPTERS.names()
 
 
@@ -127,8 +125,4 @@ def create_adapter(name: str) -> Adapter[Any]:
     Raises:
         UnknownNameError: There is none; the message lists near names.
     """
-    if name in _BUILT_IN:
-        import_module(_BUILT_IN[name])
-    elif name not in ADAPTERS.names():
-        list_adapters()  # so that the message knows every name
     return ADAPTERS.get(name)()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Literal, Protocol
 
 import numpy as np
@@ -57,19 +56,19 @@ class Detector(Protocol):
         ...
 
 
-DETECTORS: Registry[type[Detector]] = Registry("face detector", "fer_au.detectors")
-
-_BUILT_IN = ("fer_au.faces.dlib_hog", "fer_au.faces.given_boxes")
-
-
-def _load_built_in() -> None:
-    for module in _BUILT_IN:
-        import_module(module)
+DETECTORS: Registry[type[Detector]] = Registry(
+    "face detector",
+    "fer_au.detectors",
+    built_in={
+        "dlib-hog": "fer_au.faces.dlib_hog",
+        "provided": "fer_au.faces.given_boxes",
+        "whole-image": "fer_au.faces.given_boxes",
+    },
+)
 
 
 def list_detectors() -> list[str]:
     """Names of the detectors, sorted."""
-    _load_built_in()
     return DETECTORS.names()
 
 
@@ -84,7 +83,6 @@ def create_detector(name: str, **options: object) -> Detector:
         UnknownNameError: No such detector.
         ConfigError: An option that the detector doesn't have.
     """
-    _load_built_in()
     entry = DETECTORS.get(name)
     try:
         return entry(**options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -77,30 +76,21 @@ class Extractor(Protocol):
         ...
 
 
-EXTRACTORS: Registry[type[Extractor]] = Registry("landmark extractor", "fer_au.extractors")
-
-# Modules by name, so that one extractor loads no other.
-_BUILT_IN = {
-    "dlib68": "fer_au.landmarks.dlib68",
-    "mean-shape": "fer_au.landmarks.mean_shape",
-    "provided": "fer_au.landmarks.annotated",
-    "truth": "fer_au.landmarks.annotated",
-}
+EXTRACTORS: Registry[type[Extractor]] = Registry(
+    "landmark extractor",
+    "fer_au.extractors",
+    built_in={
+        "dlib68": "fer_au.landmarks.dlib68",
+        "mean-shape": "fer_au.landmarks.mean_shape",
+        "provided": "fer_au.landmarks.annotated",
+        "truth": "fer_au.landmarks.annotated",
+    },
+)
 
 
 def list_extractors() -> list[str]:
     """Names of the extractors, third parties' included, sorted."""
-    for module in _BUILT_IN.values():
-        import_module(module)
     return EXTRACTORS.names()
-
-
-def _entry(name: str) -> type[Extractor]:
-    if name in _BUILT_IN:
-        import_module(_BUILT_IN[name])
-    else:
-        list_extractors()
-    return EXTRACTORS.get(name)
 
 
 def create_extractor(name: str, **options: object) -> Extractor:
@@ -115,7 +105,7 @@ def create_extractor(name: str, **options: object) -> Extractor:
         ConfigError: An option that the extractor doesn't have.
         MissingDependencyError: Its weights are not installed; the message tells how to get them.
     """
-    entry = _entry(name)
+    entry = EXTRACTORS.get(name)
     try:
         return entry(**options)
     except TypeError as error:
@@ -128,4 +118,4 @@ def extractor_card(name: str) -> ExtractorCard:
     Raises:
         UnknownNameError: No such extractor.
     """
-    return _entry(name).card
+    return EXTRACTORS.get(name).card

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from fer_au.errors import UnknownNameError
@@ -46,6 +49,20 @@ def test_third_parties_add_parts_by_entry_point(colours: Registry[int], monkeypa
     monkeypatch.setattr("fer_au.registry.entry_points", found)
     assert colours.get("green") == 7
     assert "green" in colours.names()
+
+
+def test_using_a_built_in_part_loads_its_module_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    registry: Registry[int] = Registry("shade", "none", built_in={"pale": "shade_pale", "deep": "shade_deep"})
+    monkeypatch.setattr("fer_au.registry.test_registry", registry, raising=False)
+    for number, name in enumerate(("pale", "deep")):
+        text = f"import fer_au.registry\nfer_au.registry.test_registry.register('{name}')({number})\n"
+        (tmp_path / f"shade_{name}.py").write_text(text)
+    assert registry.get("deep") == 1
+    assert "shade_pale" not in sys.modules
+    with pytest.raises(UnknownNameError, match="did you mean pale"):
+        registry.get("palee")
+    assert registry.names() == ["deep", "pale"]
 
 
 @pytest.mark.parametrize(
