@@ -23,7 +23,8 @@ from fer_au.stores.format import file_digest
 from fer_au.stores.writer import write_atomically
 
 ENVIRONMENT = "FER_AU_WEIGHTS"
-_SYSTEM_FOLDERS = (Path("/usr/share/dlib"),)
+_BUNDLED = Path(__file__).parents[1] / "bundled"
+_SYSTEM_FOLDERS = (_BUNDLED, Path("/usr/share/dlib"))
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,35 @@ DLIB5 = Weights(
     "shape_predictor_5_face_landmarks.dat",
     "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
     9_150_489,
+    _PIP,
+)
+_BUNDLED_FILES = "pip install --force-reinstall fer-au"
+
+FACE_MESH = Weights(
+    "face_landmark.tflite", "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814", 1_242_398, _BUNDLED_FILES
+)
+BLAZE_FACE = Weights(
+    "face_detection_short_range.tflite",
+    "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
+    229_714,
+    _BUNDLED_FILES,
+)
+FACE_API_68 = Weights(
+    "face_landmark_68_model.bin",
+    "4611ef65c87d836d03d684b30eec4d195d8b219fa1dd58fc58945831c6b9299b",
+    356_840,
+    _BUNDLED_FILES,
+)
+FACE_API_68_TABLE = Weights(
+    "face_landmark_68_model.json",
+    "ca4886639f86e99b39fed0c155f81b63317225773bd9616716e887b0153389c9",
+    8_485,
+    _BUNDLED_FILES,
+)
+MMOD = Weights(
+    "mmod_human_face_detector.dat",
+    "4cb19393e2fbaf2b1609a9319ad5386618c886a6234ec1b971f3e87c85d87fe6",
+    729_940,
     _PIP,
 )
 
