@@ -61,7 +61,10 @@ DLIB5 = Weights(
 _BUNDLED_FILES = "pip install --force-reinstall fer-au"
 
 FACE_MESH = Weights(
-    "face_landmark.tflite", "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814", 1_242_398, _BUNDLED_FILES
+    "face_landmark.tflite",
+    "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
+    1_242_398,
+    _BUNDLED_FILES,
 )
 BLAZE_FACE = Weights(
     "face_detection_short_range.tflite",
