@@ -62,15 +62,16 @@ def verify(files: Annotated[list[Path], typer.Argument(help="HDF5 stores.")]) ->
 @store_app.command("info")
 def store_info(file: Annotated[Path, typer.Argument(help="An HDF5 store.")]) -> None:
     """Show what a store holds and what decided it."""
-    from fer_au.stores.verify import open_any
+    from fer_au.stores.reader import Store
 
-    store = open_any(file)
+    store = Store.open_any(file)
     typer.echo(f"{file}: {store.schema}, {len(store)} rows")
     typer.echo(f"fingerprint {store.fingerprint}\ncontent_sha256 {store.content_sha256}")
     for name, value in sorted(store.attributes.items()):
         typer.echo(f"attribute {name} = {value}")
     for name in store.columns:
-        typer.echo(f"column {name} {store[name].dtype} {store[name].shape}")
+        spec = store.specs[name]
+        typer.echo(f"column {name} {spec.dtype} {spec.shape}")
 
 
 @cache_app.command("info")

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fer_au.compute import log
 from fer_au.config.data import HeatmapsConfig
-from fer_au.cues.arrays import Array
 from fer_au.cues.cue import AUCue
 from fer_au.datasets.manifest import read_manifest
 from fer_au.errors import DataError
 from fer_au.stores.fingerprints import fingerprint
+from fer_au.stores.format import ColumnSpec
+from fer_au.stores.layout import Attribute
+from fer_au.stores.locks import output_lock
 from fer_au.stores.reader import Store
-from fer_au.stores.writer import encode_ids, write_store
+from fer_au.stores.writer import open_writer
 
-_LOG = logging.getLogger(__name__)
-_ROWS = 4096  # rendered at a time: bounds the memory of the float maps
+_ROWS = 1024  # rendered at a time: bounds the memory of the float maps
 
 
 def render_dataset(config: HeatmapsConfig, dataset_dir: Path) -> None:
@@ -35,37 +35,46 @@ def render_dataset(config: HeatmapsConfig, dataset_dir: Path) -> None:
         ConfigError: The codebook or geometry is unknown or wrong.
         DataError: An input is missing or damaged, or manifest and landmarks list different faces.
     """
-    cue = AUCue(codebook=config.codebook, geometry=config.geometry)
-    manifest = read_manifest(dataset_dir / "manifest.csv")
-    landmarks = Store.open(dataset_dir / "landmarks.h5", "landmarks")
-    ids = [row.id for row in manifest]
-    if landmarks.ids != ids:
-        raise DataError(f"{landmarks.path}: its faces are not those of manifest.csv; run the stage landmarks again")
-    image_size = _image_size(landmarks)
-    maps, valid = _render(cue, landmarks["points"], [row.label for row in manifest], image_size, config.size)
-    _LOG.info("heatmaps: %d of %d faces have a map", valid.sum(), len(valid))
-    write_store(
-        dataset_dir / "heatmaps.h5",
-        "heatmaps",
-        {"id": encode_ids(ids), "map": maps, "valid": valid},
-        fingerprint=fingerprint(
-            "heatmaps",
-            1,
-            {
-                "cue": cue.fingerprint,
-                "size": config.size,
-                "image_size": image_size,
-                "labels": [row.label for row in manifest],
-                "landmarks": landmarks.content_sha256,
-            },
-        ),
-        attributes={
+    output = dataset_dir / "heatmaps.h5"
+    with output_lock(output):
+        cue = AUCue(codebook=config.codebook, geometry=config.geometry)
+        manifest = read_manifest(dataset_dir / "manifest.csv")
+        landmarks = Store.open(dataset_dir / "landmarks.h5", "landmarks")
+        if landmarks["id"].tolist() != [row.id.encode() for row in manifest]:
+            raise DataError(f"{landmarks.path}: its faces are not those of manifest.csv; run the stage landmarks again")
+        labels = [row.label for row in manifest]
+        image_size = _image_size(landmarks)
+        rows, size = len(landmarks), config.size
+        identity = {
+            "cue": cue.fingerprint,
+            "size": size,
+            "image_size": image_size,
+            "labels": labels,
+            "landmarks": landmarks.content_sha256,
+        }
+        specs = {
+            "id": ColumnSpec.of(landmarks["id"]),
+            "map": ColumnSpec(np.dtype(np.uint8), (rows, size, size)),
+            "valid": ColumnSpec(np.dtype(np.bool_), (rows,)),
+        }
+        attributes: dict[str, Attribute] = {
             "codebook": cue.codebook.name,
             "codebook_sha256": cue.codebook.sha256,
             "geometry": cue.geometry.name,
             "geometry_version": cue.geometry.version,
-        },
-    )
+        }
+        total = fingerprint("heatmaps", 1, identity)
+        with open_writer(output, "heatmaps", specs, fingerprint=total, attributes=attributes) as writer:
+            writer.write("id", 0, landmarks["id"])
+            drawn = 0
+            for start in range(0, rows, _ROWS):
+                stop = min(start + _ROWS, rows)
+                points = landmarks.rows("points", start, stop)
+                maps, valid = cue.render(points, labels[start:stop], image_size, size)
+                writer.write("map", start, np.rint(maps * 255).astype(np.uint8))
+                writer.write("valid", start, np.asarray(valid, np.bool_))
+                drawn += int(valid.sum())
+        log(f"heatmaps: {drawn} of {rows} faces have a map")
 
 
 def _image_size(landmarks: Store) -> float:
@@ -73,15 +82,3 @@ def _image_size(landmarks: Store) -> float:
     if not isinstance(size, int | float) or not size > 0:
         raise DataError(f"{landmarks.path}: attribute 'image_size' is missing; run the stage landmarks again")
     return size
-
-
-def _render(
-    cue: AUCue, points: Array, labels: list[str], image_size: float, size: int
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    maps = np.zeros((len(points), size, size), dtype=np.uint8)
-    valid = np.zeros(len(points), dtype=np.bool_)
-    for start in range(0, len(points), _ROWS):
-        rows = slice(start, start + _ROWS)
-        drawn, valid[rows] = cue.render(points[rows], labels[rows], image_size, size)
-        maps[rows] = np.rint(drawn * 255).astype(np.uint8)
-    return maps, valid

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from fer_au.datasets.base import Annotations
 from fer_au.errors import DataError
+from fer_au.stores.columns import encode_ids
 from fer_au.stores.fingerprints import fingerprint
-from fer_au.stores.writer import encode_ids, write_store
+from fer_au.stores.writer import write_store
 
 
 def write_annotations(path: Path, ids: Sequence[str], annotations: Annotations, manifest: Path) -> None:

@@ -35,7 +35,7 @@ from fer_au.evaluation.truth import Truth, read_truth
 from fer_au.models import load_model
 from fer_au.registry import near_names
 from fer_au.stores import fingerprint, write_store
-from fer_au.stores.writer import encode_ids
+from fer_au.stores.columns import encode_ids
 from fer_au.training.data import FaceDataset
 from fer_au.training.loading import BatchLoader
 from fer_au.training.preprocess import Preprocessing

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -20,13 +21,25 @@ from fer_au.faces.geometry import box_area
 from fer_au.landmarks.dlib_points import import_dlib
 from fer_au.landmarks.weights import DLIB5, DLIB68, find_weights
 from fer_au.rejects import Reason
+from fer_au.stores.columns import pack_ragged
 from fer_au.stores.fingerprints import fingerprint
 from fer_au.stores.format import Array
+from fer_au.stores.layout import Attribute
+from fer_au.stores.rows import Field
 from fer_au.stores.schemas import FaceStatus
-from fer_au.stores.writer import Attribute, pack_ragged
 
 VERSION = 1
 """Raised whenever this code changes the pixels or boxes it gives: cached rows of older code are then not taken."""
+
+FIELDS = {
+    "matrix": Field("<f8", (2, 3), math.nan),
+    "box": Field("<f4", (4,), math.nan),
+    "score": Field("<f4", (), math.nan),
+    "detector": Field("S32", (), b"none"),
+    "status": Field("u1", (), int(FaceStatus.REJECTED)),
+    "why": Field("S32", (), b""),
+}
+"""Columns of ``faces.h5`` that the operation computes; a row without a crop has the blanks."""
 
 _WEIGHTS = {"dlib5": DLIB5, "dlib68": DLIB68}
 
@@ -58,6 +71,7 @@ class AlignOperation:
 
     aligner: Aligner
     name: str = "align"
+    shard_rows: ClassVar[int] = 64
 
     @classmethod
     def of(cls, config: AlignConfig) -> AlignOperation:
@@ -135,9 +149,9 @@ class AlignOperation:
             "matrix": np.array([face.matrix if face else np.full((2, 3), np.nan) for face in faces], np.float64),
             "box": np.array([face.box if face else (math.nan,) * 4 for face in faces], np.float32),
             "score": np.array([face.score if face else math.nan for face in faces], np.float32),
-            "detector": np.array([face.detector.encode() if face else b"none" for face in faces], "S16"),
+            "detector": np.array([face.detector.encode() if face else b"none" for face in faces], "S32"),
             "status": np.array([face.status if face else FaceStatus.REJECTED for face in faces], np.uint8),
-            "why": np.array([face.why.encode() if face else b"" for face in faces], "S24"),
+            "why": np.array([face.why.encode() if face else b"" for face in faces], "S32"),
             "reason": np.array([row.reason.encode() for row in rows], "S24"),
             "detail": np.array([row.detail.encode()[:200] for row in rows], "S200"),
         }
@@ -147,8 +161,16 @@ class AlignOperation:
             columns |= pack_ragged([b"" if one is None else encode_crop(one) for one in contexts], "context")
         return columns
 
+    def faults(self, columns: Mapping[str, Array]) -> int:
+        """Pictures that can't be used."""
+        return int((columns["status"] == FaceStatus.REJECTED).sum())
+
     def _row(self, payload: FacePayload) -> _Row:
-        data = Path(payload.path).read_bytes()
+        try:
+            data = Path(payload.path).read_bytes()
+        except OSError as error:
+            # Checked moments ago: it went away, or a worker on another machine does not see the folder.
+            raise DataError(f"{payload.path}: {error.strerror or error}; does every worker see it?") from None
         if hashlib.sha256(data).hexdigest() != payload.sha256:
             # Checked moments ago; a row of other bytes must not enter the cache under this hash.
             raise DataError(f"{payload.path}: changed while align ran; run it again")

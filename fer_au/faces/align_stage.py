@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fer_au.compute import batched, log, map_ordered
 from fer_au.config.data import AlignConfig
 from fer_au.datasets.files import check_root, resolve_below
 from fer_au.datasets.manifest import ManifestRow, read_manifest
 from fer_au.errors import DataError
-from fer_au.faces.align_operation import AlignOperation, FacePayload
+from fer_au.faces.align_operation import FIELDS, AlignOperation, FacePayload
 from fer_au.rejects import Reason, Reject, check_reject_fraction, write_rejects
-from fer_au.stores.build import Item, compute_rows
-from fer_au.stores.format import Array
+from fer_au.stores.build import compute_rows
+from fer_au.stores.cache import KEY_BYTES
+from fer_au.stores.columns import encode_ids
+from fer_au.stores.locks import output_lock
+from fer_au.stores.rows import CachedRows, assemble_store
 from fer_au.stores.schemas import FaceStatus
-from fer_au.stores.writer import encode_ids, pack_ragged, write_store
 
 _CHECK_BATCH = 256
 
@@ -42,143 +45,107 @@ def align_dataset(config: AlignConfig, dataset_dir: Path, root: Path) -> None:
         ConfigError: An unknown name in the configuration.
         MissingDependencyError: dlib or its weights are not installed.
     """
-    rows = read_manifest(dataset_dir / "manifest.csv")
-    if not rows:
-        raise DataError(f"{dataset_dir / 'manifest.csv'}: no rows")
-    check_root(root)
-    operation = AlignOperation.of(config)
-    operation.check()
-    files = _check_files(rows, root)
-    lost = {id_: fault for id_, fault in files.items() if isinstance(fault, Reject)}
-    kept = [row for row in rows if row.id not in lost]
-    items = [_item(row, files[row.id], shared) for row, shared in zip(kept, _shared(kept), strict=True)]
-    computed = compute_rows(items, operation)
-    columns = _spread(computed, np.flatnonzero([row.id not in lost for row in rows]), len(rows), config)
-    rejects = [*lost.values(), *_faults(kept, computed)]
-    if config.on_missing == "reject":
-        rejects += _reject_missing(rows, columns)
-    path = dataset_dir / "rejects" / "align.csv"
-    write_rejects(path, rejects)
-    _log_counts(columns)
-    check_reject_fraction("align", rejects, len(rows), config.max_reject_fraction, path)
-    columns["id"] = encode_ids([row.id for row in rows])
-    write_store(
-        dataset_dir / "faces.h5",
-        "faces",
-        columns,
-        fingerprint=operation.fingerprint,
-        attributes=operation.attributes,
-    )
+    output = dataset_dir / "faces.h5"
+    with output_lock(output):
+        rows = read_manifest(dataset_dir / "manifest.csv")
+        if not rows:
+            raise DataError(f"{dataset_dir / 'manifest.csv'}: no rows")
+        check_root(root)
+        operation = AlignOperation.of(config)
+        operation.check()
+        lost = _check_files(rows, root)
+        at = np.flatnonzero([row.id not in lost for row in rows]).astype(np.int64)
+        computed = _compute([rows[index] for index in at.tolist()], root, operation)
+        kept, faults = _judge(rows, at, computed, config)
+        rejects = [*lost.values(), *faults]
+        path = dataset_dir / "rejects" / "align.csv"
+        write_rejects(path, rejects)
+        check_reject_fraction("align", rejects, len(rows), config.max_reject_fraction, path)
+        assemble_store(
+            output,
+            "faces",
+            rows=len(rows),
+            source=computed.select(kept),
+            at=at[kept],
+            fields=FIELDS,
+            ragged=("data", "context") if config.context else ("data",),
+            columns={"id": encode_ids([row.id for row in rows])},
+            fingerprint=operation.fingerprint,
+            attributes=operation.attributes,
+        )
 
 
 @dataclass(frozen=True)
 class _FileCheck:
     """Hashes files in a worker: a changed picture must not be taken for the one that was ingested and split."""
 
-    def __call__(self, batch: Sequence[tuple[str, str, str]]) -> list[Reject | None]:
-        return [self._one(id_, Path(path), sha256) for id_, path, sha256 in batch]
+    base: Path
 
-    def _one(self, id_: str, path: Path, sha256: str) -> Reject | None:
+    def __call__(self, batch: Sequence[tuple[str, str, str]]) -> list[Reject | None]:
+        return [self._one(id_, path, sha256) for id_, path, sha256 in batch]
+
+    def _one(self, id_: str, path: str, sha256: str) -> Reject | None:
+        file = resolve_below(self.base, path)
+        if isinstance(file, Reject):
+            return Reject(id_, file.reason, file.detail)
         try:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        except FileNotFoundError:
-            return Reject(id_, Reason.MISSING_FILE, "the manifest names it")
+            digest = hashlib.sha256(file.read_bytes()).hexdigest()
         except OSError as error:
             return Reject(id_, Reason.UNREADABLE, error.strerror or str(error))
         return None if digest == sha256 else Reject(id_, Reason.CHANGED, "another sha256 than in the manifest")
 
 
-def _check_files(rows: Sequence[ManifestRow], root: Path) -> dict[str, Path | Reject]:
-    """The picture of every row, or why it can't be used.
+def _check_files(rows: Sequence[ManifestRow], root: Path) -> dict[str, Reject]:
+    """The rows whose picture can't be used, and why.
 
     This comes before the cached work: cached rows are found by the manifest's hash, whatever lies on the disk now.
     """
-    base = root.resolve()
-    files: dict[str, Path | Reject] = {}
-    for row in rows:
-        file = resolve_below(base, row.path)
-        files[row.id] = Reject(row.id, file.reason, file.detail) if isinstance(file, Reject) else file
-    tasks = [(row.id, str(files[row.id]), row.sha256) for row in rows if not isinstance(files[row.id], Reject)]
-    batches = batched(tasks, _CHECK_BATCH)
+    batches = batched([(row.id, row.path, row.sha256) for row in rows], _CHECK_BATCH)
     sizes = [len(batch) for batch in batches]
-    for faults in map_ordered(_FileCheck(), batches, label="align: checking files", weights=sizes):
-        files.update({fault.id: fault for fault in faults if fault is not None})
-    return files
+    results = map_ordered(_FileCheck(root.resolve()), batches, label="align: checking files", weights=sizes)
+    return {fault.id: fault for faults in results for fault in faults if fault is not None}
 
 
-def _shared(rows: Sequence[ManifestRow]) -> list[bool]:
-    """Whether the picture of each row shows faces of other rows too."""
+def _compute(rows: Sequence[ManifestRow], root: Path, operation: AlignOperation) -> CachedRows:
+    base = root.resolve()
+    # A picture that shows faces of other rows too is searched around this row's box only.
     counts = Counter(row.path for row in rows)
-    return [counts[row.path] > 1 for row in rows]
+
+    def payloads(positions: Sequence[int]) -> list[FacePayload]:
+        chosen = [rows[index] for index in positions]
+        return [FacePayload(str(base / row.path), row.sha256, row.box, counts[row.path] > 1) for row in chosen]
+
+    keys = b"".join(_key(row, counts[row.path] > 1) for row in rows)
+    return compute_rows(np.frombuffer(keys, np.uint8).reshape(-1, KEY_BYTES), payloads, operation)
 
 
-def _item(row: ManifestRow, file: Path | Reject, shared: bool) -> Item:
+def _key(row: ManifestRow, shared: bool) -> bytes:
     box = " ".join(map(repr, row.box)) if row.box else ""
-    key = hashlib.sha256(f"{row.sha256}|{box}|{int(shared)}".encode()).hexdigest()
-    return Item(row.id, key, FacePayload(str(file), row.sha256, row.box, shared))
+    return hashlib.sha256(f"{row.sha256}|{box}|{int(shared)}".encode()).digest()
 
 
-def _spread(computed: Mapping[str, Array], positions: Array, rows: int, config: AlignConfig) -> dict[str, Array]:
-    """Columns of all rows of the manifest: computed ones in their places, REJECTED ones without content elsewhere."""
-    columns: dict[str, Array] = {
-        "matrix": np.full((rows, 2, 3), np.nan),
-        "box": np.full((rows, 4), np.nan, np.float32),
-        "score": np.full(rows, np.nan, np.float32),
-        "detector": np.full(rows, b"none", "S16"),
-        "status": np.full(rows, FaceStatus.REJECTED, np.uint8),
-        "why": np.full(rows, b"", "S24"),
-    }
-    if computed:
-        for name, column in columns.items():
-            column[positions] = computed[name]
-    for name, wanted in (("data", True), ("context", config.context > 0)):
-        if wanted:
-            columns |= _spread_ragged(computed, name, positions, rows)
-    return columns
-
-
-def _spread_ragged(computed: Mapping[str, Array], name: str, positions: Array, rows: int) -> dict[str, Array]:
-    bounds = "offset" if name == "data" else f"{name}_offset"
-    if not computed:
-        return pack_ragged([b""] * rows, name)
-    lengths = np.zeros(rows, np.int64)
-    lengths[positions] = np.diff(np.asarray(computed[bounds], np.int64))
-    return {name: computed[name], bounds: np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])}
-
-
-def _faults(rows: Sequence[ManifestRow], computed: Mapping[str, Array]) -> list[Reject]:
-    if not computed:
-        return []
-    pairs = zip(computed["reason"].tolist(), computed["detail"].tolist(), strict=True)
-    return [
-        Reject(row.id, Reason(reason.decode()), detail.decode("utf-8", "replace"))
-        for row, (reason, detail) in zip(rows, pairs, strict=True)
-        if reason
-    ]
-
-
-def _reject_missing(rows: Sequence[ManifestRow], columns: dict[str, Array]) -> list[Reject]:
-    """Turn rows without a face into rejects and take their crops away, in place."""
-    missing = columns["status"] == FaceStatus.WHOLE_IMAGE
-    columns["status"] = np.where(missing, np.uint8(FaceStatus.REJECTED), columns["status"])
-    for name in ("matrix", "box"):
-        columns[name][missing] = np.nan
-    for name, bounds in (("data", "offset"), ("context", "context_offset")):
-        if name in columns:
-            lengths = np.diff(columns[bounds].astype(np.int64)).astype(np.int64)
-            columns[name] = columns[name][~np.repeat(missing, lengths)]
-            columns[bounds] = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.where(missing, 0, lengths))])
-    return [
-        Reject(rows[index].id, Reason.NO_FACE, "no face was found and align.on_missing is reject")
-        for index in np.flatnonzero(missing).tolist()
-    ]
-
-
-def _log_counts(columns: Mapping[str, Array]) -> None:
-    counts = Counter(columns["status"].tolist())
-    why = Counter(text.decode() for text in columns["why"].tolist() if text)
-    passes = ", ".join(f"{count} {name}" for name, count in sorted(why.items(), key=lambda pair: (-pair[1], pair[0])))
-    log(
-        f"align: {counts[FaceStatus.OK]} faces, {counts[FaceStatus.WHOLE_IMAGE]} whole pictures, "
-        f"{counts[FaceStatus.REJECTED]} rejected ({passes})"
-    )
+def _judge(
+    rows: Sequence[ManifestRow], at: NDArray[np.int64], computed: CachedRows, config: AlignConfig
+) -> tuple[NDArray[np.bool_], list[Reject]]:
+    """Which computed rows are kept, and why the others are not; counts and passes are logged."""
+    kept = np.ones(len(computed), np.bool_)
+    rejects: list[Reject] = []
+    statuses: Counter[int] = Counter()
+    passes: Counter[str] = Counter()
+    for items, columns in computed.pieces("status", "reason", "detail", "why"):
+        values = (columns[name].tolist() for name in ("status", "reason", "detail", "why"))
+        for item, status, reason, detail, why in zip(items.tolist(), *values, strict=True):
+            id_ = rows[int(at[item])].id
+            if reason:
+                rejects.append(Reject(id_, Reason(reason.decode()), detail.decode("utf-8", "replace")))
+            elif status == FaceStatus.WHOLE_IMAGE and config.on_missing == "reject":
+                rejects.append(Reject(id_, Reason.NO_FACE, "no face was found and align.on_missing is reject"))
+            else:
+                statuses[status] += 1
+                passes[why.decode()] += 1
+                continue
+            kept[item] = False
+    found, whole = statuses[FaceStatus.OK], statuses[FaceStatus.WHOLE_IMAGE]
+    text = ", ".join(f"{count} {name}" for name, count in sorted(passes.items(), key=lambda pair: (-pair[1], pair[0])))
+    log(f"align: {found} faces, {whole} whole pictures, {len(rows) - found - whole} rejected ({text})")
+    return kept, rejects

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fer_au.faces.crops import decode_crop_bytes
 from fer_au.landmarks import agreement
@@ -16,6 +17,7 @@ from fer_au.landmarks.extractors import Extractor, FloatArray, Images
 from fer_au.landmarks.scheme import N_POINTS
 from fer_au.stores.fingerprints import fingerprint
 from fer_au.stores.format import Array
+from fer_au.stores.rows import Field
 from fer_au.stores.schemas import LandmarkStatus
 
 VERSION = 1
@@ -26,21 +28,29 @@ class CropPayload:
     """What a worker needs for one crop.
 
     Attributes:
-        data: The encoded crop, uint8.
+        data: The encoded crop.
         box: The face in the crop, xyxy.
         sure: Whether a detector found that face; else the points must prove themselves.
     """
 
-    data: NDArray[np.uint8]
+    data: bytes
     box: tuple[float, float, float, float]
     sure: bool
 
-    @property
-    def key(self) -> str:
-        """sha256 hex of everything above."""
-        digest = hashlib.sha256(self.data.tobytes())
-        digest.update(f"|{' '.join(map(repr, self.box))}|{int(self.sure)}".encode())
-        return digest.hexdigest()
+
+def crop_key(data: memoryview | bytes, box: Sequence[float], sure: bool) -> bytes:
+    """sha256 of everything that a payload holds: the address of its row."""
+    digest = hashlib.sha256(data)
+    digest.update(f"|{' '.join(map(repr, box))}|{int(sure)}".encode())
+    return digest.digest()
+
+
+FIELDS = {
+    "points": Field("<f4", (N_POINTS, 2), math.nan),
+    "score": Field("<f4", (), math.nan),
+    "status": Field("u1", (), int(LandmarkStatus.NO_FACE)),
+}
+"""Columns of ``landmarks.h5`` beside the id; a row without a crop has the blanks."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,7 @@ class ExtractOperation:
 
     extractor: Extractor
     name: str = "landmarks"
+    shard_rows: ClassVar[int] = 256
 
     @cached_property
     def fingerprint(self) -> str:
@@ -62,7 +73,7 @@ class ExtractOperation:
     def __call__(self, payloads: Sequence[CropPayload]) -> dict[str, Array]:
         """Columns of some rows; a face without points has status NOT_FOUND and a detail."""
         rows = len(payloads)
-        images = np.stack([decode_crop_bytes(payload.data.tobytes()) for payload in payloads])
+        images = np.stack([decode_crop_bytes(payload.data) for payload in payloads])
         boxes = np.array([payload.box for payload in payloads], np.float64)
         sure = np.array([payload.sure for payload in payloads])
         points = np.full((rows, N_POINTS, 2), np.nan, np.float32)
@@ -78,6 +89,10 @@ class ExtractOperation:
         detail[found] = b""
         status = np.where(found, np.uint8(LandmarkStatus.OK), np.uint8(LandmarkStatus.NOT_FOUND))
         return {"points": points, "score": score, "status": status, "detail": detail}
+
+    def faults(self, columns: Mapping[str, Array]) -> int:
+        """Crops without points."""
+        return int((columns["status"] == LandmarkStatus.NOT_FOUND).sum())
 
     def _unsure(self, images: Images, boxes: FloatArray) -> tuple[FloatArray, FloatArray, Array]:
         points, score, spread = agreement.extract_if_agreed(self.extractor, images, boxes)

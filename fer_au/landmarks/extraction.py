@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,23 @@ from fer_au.compute import log
 from fer_au.config.data import LandmarksConfig
 from fer_au.errors import DataError
 from fer_au.faces.geometry import apply_matrix, map_box
-from fer_au.landmarks.extract_operation import CropPayload, ExtractOperation
+from fer_au.landmarks.extract_operation import FIELDS, CropPayload, ExtractOperation, crop_key
 from fer_au.landmarks.extractors import Extractor, create_extractor
-from fer_au.landmarks.scheme import N_POINTS
 from fer_au.rejects import Reason, Reject, check_reject_fraction, write_rejects
-from fer_au.stores.build import Item, compute_rows
+from fer_au.stores.build import compute_rows
+from fer_au.stores.cache import KEY_BYTES, Keys
 from fer_au.stores.fingerprints import fingerprint
-from fer_au.stores.format import Array
+from fer_au.stores.format import Array, ColumnSpec
+from fer_au.stores.layout import Attribute
+from fer_au.stores.locks import output_lock
 from fer_au.stores.reader import Store
+from fer_au.stores.rows import assemble_store
 from fer_au.stores.schemas import FaceStatus, LandmarkStatus
-from fer_au.stores.writer import write_store
+from fer_au.stores.writer import open_writer
+
+_ANNOTATED_ROWS = 4096
+_KEY_ROWS = 128
+_KEY_THREADS = 4  # hashing lets other threads run
 
 
 def extract_dataset(config: LandmarksConfig, dataset_dir: Path) -> None:
@@ -42,32 +50,142 @@ def extract_dataset(config: LandmarksConfig, dataset_dir: Path) -> None:
         ConfigError: An unknown extractor.
         MissingDependencyError: Its weights are not installed.
     """
-    extractor = create_extractor(config.extractor)
-    faces = Store.open(dataset_dir / "faces.h5", "faces")
-    identity = {"extractor": extractor.fingerprint, "faces": faces.content_sha256}
-    if extractor.needs:
-        annotations = Store.open(dataset_dir / "annotations.h5", "annotations")
-        identity["annotations"] = annotations.content_sha256
-        columns = _annotated_columns(config.extractor, extractor, faces, annotations)
-    else:
-        columns = _extracted_columns(extractor, faces)
-    rejects = _rejects(faces, columns)
-    path = dataset_dir / "rejects" / "landmarks.csv"
-    write_rejects(path, rejects)
-    _log_counts(config.extractor, columns)
-    crops = int((columns["status"] != LandmarkStatus.NO_FACE).sum())
-    check_reject_fraction("landmarks", rejects, crops, config.max_reject_fraction, path)
-    write_store(
-        dataset_dir / "landmarks.h5",
-        "landmarks",
-        {"id": faces["id"], **{name: columns[name] for name in ("points", "score", "status")}},
-        fingerprint=fingerprint("landmarks", 1, identity),
-        attributes={
-            "image_size": int(faces.attributes["image_size"]),
-            "template": str(faces.attributes["template"]),
-            "extractor": config.extractor,
-        },
-    )
+    output = dataset_dir / "landmarks.h5"
+    with output_lock(output):
+        extractor = create_extractor(config.extractor)
+        faces = Store.open(dataset_dir / "faces.h5", "faces")
+        stage = _Stage(config, extractor, faces, dataset_dir)
+        if extractor.needs:
+            stage.take_annotated(output, Store.open(dataset_dir / "annotations.h5", "annotations"))
+        else:
+            stage.extract(output)
+
+
+@dataclass
+class _Stage:
+    """One run of the stage, after its inputs were opened."""
+
+    config: LandmarksConfig
+    extractor: Extractor
+    faces: Store
+    dataset_dir: Path
+
+    def extract(self, output: Path) -> None:
+        """Look at the crops, through the shard cache."""
+        at = np.flatnonzero(self.faces["status"] != FaceStatus.REJECTED).astype(np.int64)
+        crops = _Crops(self.faces, at)
+        computed = compute_rows(crops.keys(), crops.payloads, ExtractOperation(self.extractor))
+        missed: list[tuple[int, bytes]] = []
+        for items, columns in computed.pieces("status", "detail"):
+            lost = columns["status"] == LandmarkStatus.NOT_FOUND
+            missed += zip(at[items[lost]].tolist(), columns["detail"][lost].tolist(), strict=True)
+        self._write_rejects(missed, len(at))
+        assemble_store(
+            output,
+            "landmarks",
+            rows=len(self.faces),
+            source=computed,
+            at=at,
+            fields=FIELDS,
+            columns={"id": self.faces["id"]},
+            fingerprint=self._fingerprint(),
+            attributes=self._attributes,
+        )
+
+    def take_annotated(self, output: Path, annotations: Store) -> None:
+        """Map the points of the data set into the crops: a matrix product, not worth a cache."""
+        name, faces, rows = self.config.extractor, self.faces, len(self.faces)
+        if annotations["id"].tolist() != faces["id"].tolist():
+            raise DataError(
+                f"{annotations.path}: its ids differ from those of {faces.path}; run ingest and align again"
+            )
+        if lacking := [column for column in self.extractor.needs if column not in annotations]:
+            raise DataError(
+                f"{annotations.path}: landmark extractor {name!r} needs {' and '.join(lacking)} of the data set"
+            )
+        kept = faces["status"] != FaceStatus.REJECTED
+        specs = {name: ColumnSpec(np.dtype(field.dtype), (rows, *field.shape)) for name, field in FIELDS.items()}
+        specs["id"] = ColumnSpec.of(faces["id"])
+        identity = self._fingerprint(annotations=annotations.content_sha256)
+        missed: list[tuple[int, bytes]] = []
+        with open_writer(output, "landmarks", specs, fingerprint=identity, attributes=self._attributes) as writer:
+            writer.write("id", 0, faces["id"])
+            for start in range(0, rows, _ANNOTATED_ROWS):
+                columns = self._annotated(annotations, start, kept[start : start + _ANNOTATED_ROWS])
+                for column, values in columns.items():
+                    writer.write(column, start, values)
+                lost = np.flatnonzero(columns["status"] == LandmarkStatus.NOT_FOUND) + start
+                missed += [(row, b"the data set has no points of it") for row in lost.tolist()]
+            self._write_rejects(missed, int(kept.sum()))
+
+    def _annotated(self, annotations: Store, start: int, kept: NDArray[np.bool_]) -> dict[str, Array]:
+        stop = start + len(kept)
+        columns = {name: np.full((len(kept), *f.shape), f.blank, f.dtype) for name, f in FIELDS.items()}
+        source = annotations.rows("points", start, stop)[kept].astype(np.float64)
+        mapped = apply_matrix(self.faces["matrix"][start:stop][kept].astype(np.float64), source)
+        points, score = self.extractor.extract(np.zeros((len(mapped), 0, 0, 3), np.uint8), None, mapped)
+        found = np.isfinite(points).all(axis=(1, 2))
+        columns["points"][kept] = points
+        columns["score"][kept] = score
+        columns["status"][kept] = np.where(found, LandmarkStatus.OK, LandmarkStatus.NOT_FOUND)
+        return columns
+
+    def _write_rejects(self, missed: Sequence[tuple[int, bytes]], crops: int) -> None:
+        """Write the table of crops without points, and fail if they are too many."""
+        ids = self.faces["id"]
+        rejects = [Reject(ids[row].decode(), Reason.NO_LANDMARKS, detail.decode()) for row, detail in missed]
+        path = self.dataset_dir / "rejects" / "landmarks.csv"
+        write_rejects(path, rejects)
+        found, absent = crops - len(missed), len(self.faces) - crops
+        name = self.config.extractor
+        log(f"landmarks: {name}: {found} faces, {len(missed)} crops without points, {absent} rows without a crop")
+        check_reject_fraction("landmarks", rejects, crops, self.config.max_reject_fraction, path)
+
+    def _fingerprint(self, **more: str) -> str:
+        identity = {"extractor": self.extractor.fingerprint, "faces": self.faces.content_sha256, **more}
+        return fingerprint("landmarks", 1, identity)
+
+    @property
+    def _attributes(self) -> dict[str, Attribute]:
+        return {
+            "image_size": int(self.faces.attributes["image_size"]),
+            "template": str(self.faces.attributes["template"]),
+            "extractor": self.config.extractor,
+        }
+
+
+class _Crops:
+    """The crops of some rows of ``faces.h5``, read as they are needed.
+
+    Args:
+        faces: The store.
+        at: (N,) its rows that have a crop.
+    """
+
+    def __init__(self, faces: Store, at: NDArray[np.int64]) -> None:
+        self._faces = faces
+        self._at = at
+        self._boxes = crop_face_boxes(faces)[at]
+        self._sure = vouched_rows(faces)[at]
+
+    def payloads(self, positions: Sequence[int]) -> list[CropPayload]:
+        """What a worker needs for the crops of some positions in ``at``."""
+        return [CropPayload(self._faces.ragged(int(self._at[p])), *self._circumstances(p)) for p in positions]
+
+    def keys(self) -> Keys:
+        """The addresses of all crops' rows, (N, 32)."""
+        starts = range(0, len(self._at), _KEY_ROWS)
+        with ThreadPoolExecutor(_KEY_THREADS) as pool:
+            keys = b"".join(pool.map(self._some_keys, starts))
+        return np.frombuffer(keys, np.uint8).reshape(-1, KEY_BYTES)
+
+    def _some_keys(self, start: int) -> bytes:
+        positions = range(start, min(start + _KEY_ROWS, len(self._at)))
+        return b"".join(crop_key(self._faces.ragged(int(self._at[p])), *self._circumstances(p)) for p in positions)
+
+    def _circumstances(self, position: int) -> tuple[tuple[float, float, float, float], bool]:
+        x0, y0, x1, y1 = self._boxes[position].tolist()
+        return (x0, y0, x1, y1), bool(self._sure[position])
 
 
 def crop_face_boxes(faces: Store) -> NDArray[np.float64]:
@@ -99,64 +217,3 @@ def vouched_rows(faces: Store) -> NDArray[np.bool_]:
     """
     doubtful = (faces["detector"] == b"whole-image") | (faces["score"].astype(np.float64) < 0)
     return np.asarray((faces["status"] == FaceStatus.OK) & ~doubtful, np.bool_)
-
-
-def _empty_columns(rows: int) -> dict[str, Array]:
-    return {
-        "points": np.full((rows, N_POINTS, 2), np.nan, np.float32),
-        "score": np.full(rows, np.nan, np.float32),
-        "status": np.full(rows, LandmarkStatus.NO_FACE, np.uint8),
-        "detail": np.full(rows, b"", "S80"),
-    }
-
-
-def _extracted_columns(extractor: Extractor, faces: Store) -> dict[str, Array]:
-    columns = _empty_columns(len(faces))
-    kept = np.flatnonzero(faces["status"] != FaceStatus.REJECTED)
-    boxes, data, offset = crop_face_boxes(faces), faces["data"], faces["offset"].astype(np.int64)
-    sure = vouched_rows(faces)
-    items = []
-    for row in kept.tolist():
-        x0, y0, x1, y1 = boxes[row].tolist()
-        crop = data[offset[row] : offset[row + 1]].astype(np.uint8, copy=False)
-        payload = CropPayload(crop, (x0, y0, x1, y1), bool(sure[row]))
-        items.append(Item(faces.ids[row], payload.key, payload))
-    if items:
-        computed = compute_rows(items, ExtractOperation(extractor))
-        for name, column in columns.items():
-            column[kept] = computed[name]
-    return columns
-
-
-def _annotated_columns(name: str, extractor: Extractor, faces: Store, annotations: Store) -> dict[str, Array]:
-    """Points of the data set, mapped into the crops: a matrix product, not worth a cache."""
-    if annotations.ids != faces.ids:
-        raise DataError(f"{annotations.path}: its ids differ from those of {faces.path}; run ingest and align again")
-    if missing := [column for column in extractor.needs if column not in annotations]:
-        raise DataError(
-            f"{annotations.path}: landmark extractor {name!r} needs {' and '.join(missing)} of the data set"
-        )
-    columns = _empty_columns(len(faces))
-    kept = faces["status"] != FaceStatus.REJECTED
-    source = np.asarray(annotations["points"][kept], np.float64)
-    mapped = apply_matrix(np.asarray(faces["matrix"][kept], np.float64), source)
-    points, score = extractor.extract(np.zeros((len(mapped), 0, 0, 3), np.uint8), None, mapped)
-    found = np.isfinite(points).all(axis=(1, 2))
-    columns["points"][kept] = points
-    columns["score"][kept] = score
-    columns["status"][kept] = np.where(found, LandmarkStatus.OK, LandmarkStatus.NOT_FOUND)
-    columns["detail"][kept] = np.where(found, b"", b"the data set has no points of it")
-    return columns
-
-
-def _rejects(faces: Store, columns: Mapping[str, Array]) -> list[Reject]:
-    return [
-        Reject(faces.ids[row], Reason.NO_LANDMARKS, columns["detail"][row].decode())
-        for row in np.flatnonzero(columns["status"] == LandmarkStatus.NOT_FOUND).tolist()
-    ]
-
-
-def _log_counts(extractor: str, columns: Mapping[str, Array]) -> None:
-    counts = Counter(columns["status"].tolist())
-    found, absent, missed = (counts[status] for status in LandmarkStatus)
-    log(f"landmarks: {extractor}: {found} faces, {missed} crops without points, {absent} rows without a crop")

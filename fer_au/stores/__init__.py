@@ -7,29 +7,27 @@ from typing import TYPE_CHECKING
 from fer_au._lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from fer_au.stores.build import Item as Item
     from fer_au.stores.build import Operation as Operation
     from fer_au.stores.build import compute_rows as compute_rows
+    from fer_au.stores.columns import encode_ids as encode_ids
+    from fer_au.stores.columns import pack_ragged as pack_ragged
     from fer_au.stores.fingerprints import fingerprint as fingerprint
     from fer_au.stores.reader import Store as Store
     from fer_au.stores.schemas import FaceStatus as FaceStatus
     from fer_au.stores.schemas import LandmarkStatus as LandmarkStatus
-    from fer_au.stores.writer import encode_ids as encode_ids
-    from fer_au.stores.writer import pack_ragged as pack_ragged
     from fer_au.stores.writer import write_store as write_store
 
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
         "FaceStatus": ".schemas",
-        "Item": ".build",
         "LandmarkStatus": ".schemas",
         "Operation": ".build",
         "Store": ".reader",
         "compute_rows": ".build",
-        "encode_ids": ".writer",
+        "encode_ids": ".columns",
         "fingerprint": ".fingerprints",
-        "pack_ragged": ".writer",
+        "pack_ragged": ".columns",
         "write_store": ".writer",
     },
 )

@@ -9,62 +9,123 @@ independent of the HDF5 version; ``_blocks`` holds one sha256 per ``BLOCK_ROWS``
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.errors import StoreError
+from fer_au.stores.atomic import read_at
 
 Array = NDArray[np.generic]
+Buffer = bytes | bytearray | memoryview
 
 USER_BLOCK = 512
 BLOCK_ROWS = 1024
 BLOCKS = "_blocks"
 _SEAL = b"fer_au store sha256="
+_USER_BLOCK_TEXT = re.compile(_SEAL + rb"([0-9a-f]{64})\n(?:index=([1-9][0-9]{0,8})\n)?\0*")
+_PIECE = 1 << 20
+_HASHERS = 4
+"""Threads that hash blocks of rows; hashing lets other threads run."""
 
 
-def seal(digest: str) -> bytes:
-    """The user block for a sha256 hex digest of the bytes after it."""
-    return (_SEAL + digest.encode() + b"\n").ljust(USER_BLOCK, b"\0")
+@dataclass(frozen=True)
+class ColumnSpec:
+    """The type and the whole shape of a column; the first axis counts rows (bytes, for a ragged column)."""
+
+    dtype: np.dtype[np.generic]
+    shape: tuple[int, ...]
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one step along the first axis."""
+        return self.dtype.itemsize * prod(self.shape[1:])
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole column."""
+        return self.row_bytes * self.shape[0]
+
+    @classmethod
+    def of(cls, array: Array) -> ColumnSpec:
+        """The spec of an array."""
+        return cls(array.dtype, array.shape)
 
 
-def file_digest(path: Path, skip: int = 0) -> str:
-    """The sha256 of a file's bytes after the first ``skip``, read in pieces."""
+ReadRows = Callable[[str, int, int], Buffer]
+"""Gives the bytes of a column between two positions along its first axis."""
+
+
+def seal(digest: str, index_length: int = 0) -> bytes:
+    """The user block for a sha256 hex digest of the bytes after it, and for so many bytes of index right after it."""
+    index = f"index={index_length}\n".encode() if index_length else b""
+    return (_SEAL + digest.encode() + b"\n" + index).ljust(USER_BLOCK, b"\0")
+
+
+def read_seal(block: bytes) -> tuple[str, int] | None:
+    """The hex digest and the length of the index that a user block names; None if these bytes are no user block."""
+    match = _USER_BLOCK_TEXT.fullmatch(block)
+    return (match[1].decode(), int(match[2] or 0)) if match and len(block) == USER_BLOCK else None
+
+
+def descriptor_digest(descriptor: int, skip: int = 0) -> str:
+    """The sha256 of an open file's bytes after the first ``skip``, read in pieces."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        file.seek(skip)
-        while piece := file.read(1 << 20):
-            digest.update(piece)
+    position = skip
+    while piece := read_at(descriptor, position, _PIECE):
+        digest.update(piece)
+        position += len(piece)
     return digest.hexdigest()
 
 
-def check_seal(path: Path) -> str:
+def file_digest(path: Path, skip: int = 0) -> str:
+    """The sha256 of a file's bytes after the first ``skip``."""
+    with path.open("rb") as file:
+        return descriptor_digest(file.fileno(), skip)
+
+
+def check_seal(descriptor: int, path: Path) -> str:
     """Check a store's user block against its bytes, before HDF5 opens it.
+
+    Args:
+        descriptor: The open file.
+        path: Its name, for messages.
 
     Returns:
         The sha256 of the bytes after the user block.
 
     Raises:
-        StoreError: Missing file, no user block, or other bytes than were sealed.
+        StoreError: No user block, or other bytes than were sealed.
     """
     try:
-        with path.open("rb") as file:
-            block = file.read(USER_BLOCK)
+        sealed = read_seal(read_at(descriptor, 0, USER_BLOCK))
+        if sealed is None:
+            raise StoreError(f"{path}: not a fer_au store, or its user block is damaged")
+        found = descriptor_digest(descriptor, USER_BLOCK)
     except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}") from None
-    if not block.startswith(_SEAL) or len(block) < USER_BLOCK:
-        raise StoreError(f"{path}: not a fer_au store (no user block)")
-    expected = block[len(_SEAL) :].split(b"\n", 1)[0].decode("ascii", "replace")
-    if (found := file_digest(path, USER_BLOCK)) != expected:
+        raise StoreError(f"{path}: {error.strerror or error}") from None
+    if found != sealed[0]:
         raise StoreError(f"{path}: damaged, its sha256 differs from its user block; run `fer-au verify {path}`")
     return found
 
 
-def column_header(name: str, column: Array) -> bytes:
-    """The part of the logical hash that names a column, its type and its shape."""
-    return f"{name}:{column.dtype.str}:{','.join(map(str, column.shape))};".encode()
+def open_descriptor(path: Path) -> int:
+    """Open a file for reading.
+
+    Raises:
+        StoreError: It can't be opened.
+    """
+    try:
+        return os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from None
 
 
 def offset_name(name: str) -> str:
@@ -72,35 +133,54 @@ def offset_name(name: str) -> str:
     return "offset" if name == "data" else f"{name}_offset"
 
 
-def row_bounds(columns: Mapping[str, Array], name: str, start: int, stop: int) -> tuple[int, int]:
-    """Where rows ``start:stop`` of a column begin and end along its first axis."""
-    if name == "offset" or name.endswith("_offset"):
-        return start, stop + 1
-    if offset_name(name) in columns:
-        offset = columns[offset_name(name)].astype(np.int64)
-        return int(offset[start]), int(offset[stop])
-    return start, stop
+def is_offset(name: str) -> bool:
+    """Whether a column bounds the rows of a ragged one."""
+    return name == "offset" or name.endswith("_offset")
 
 
-def row_digest(columns: Mapping[str, Array], start: int, stop: int) -> bytes:
+def row_digest(
+    read: ReadRows, specs: Mapping[str, ColumnSpec], offsets: Mapping[str, Array], start: int, stop: int
+) -> bytes:
     """The sha256 over rows ``start:stop`` of every column, in name order."""
     digest = hashlib.sha256()
-    for name in sorted(columns):
-        first, last = row_bounds(columns, name, start, stop)
-        digest.update(np.ascontiguousarray(columns[name][first:last]).tobytes())
+    for name in sorted(specs):
+        first, last = start, stop
+        if is_offset(name):
+            last += 1
+        elif offset_name(name) in offsets:
+            bounds = offsets[offset_name(name)]
+            first, last = int(bounds[start]), int(bounds[stop])
+        step = max(_PIECE // max(specs[name].row_bytes, 1), 1)
+        for piece in range(first, last, step):
+            digest.update(read(name, piece, min(piece + step, last)))
     return digest.digest()
 
 
-def block_digests(columns: Mapping[str, Array], rows: int) -> NDArray[np.uint8]:
+def block_digests(read: ReadRows, specs: Mapping[str, ColumnSpec], rows: int) -> NDArray[np.uint8]:
     """One sha256 per ``BLOCK_ROWS`` rows, (blocks, 32) uint8."""
-    digests = [row_digest(columns, start, min(start + BLOCK_ROWS, rows)) for start in range(0, rows, BLOCK_ROWS)]
+    offsets = {
+        name: np.frombuffer(read(name, 0, spec.shape[0]), spec.dtype).astype(np.int64)
+        for name, spec in specs.items()
+        if is_offset(name)
+    }
+
+    def block(start: int) -> bytes:
+        return row_digest(read, specs, offsets, start, min(start + BLOCK_ROWS, rows))
+
+    starts = range(0, rows, BLOCK_ROWS)
+    if len(starts) < 2:
+        digests = [block(start) for start in starts]
+    else:
+        with ThreadPoolExecutor(_HASHERS) as pool:
+            digests = list(pool.map(block, starts))
     return np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
 
 
-def content_digest(columns: Mapping[str, Array], blocks: NDArray[np.uint8]) -> str:
+def content_digest(specs: Mapping[str, ColumnSpec], blocks: NDArray[np.uint8]) -> str:
     """The logical hash of a store: its columns' names, types and shapes, and its rows."""
     digest = hashlib.sha256()
-    for name in sorted(columns):
-        digest.update(column_header(name, columns[name]))
+    for name in sorted(specs):
+        spec = specs[name]
+        digest.update(f"{name}:{spec.dtype.str}:{','.join(map(str, spec.shape))};".encode())
     digest.update(blocks.tobytes())
     return digest.hexdigest()

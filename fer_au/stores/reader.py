@@ -1,26 +1,53 @@
-"""Reading stores: verified first, then lazily, column by column, in whichever process asks."""
+"""Reading stores: verified first, then lazily, column by column or row by row, in whichever process asks.
+
+HDF5 is asked once, when a store is opened, where its columns lie. They are contiguous, so that everything else is a
+plain read at a position: nothing of HDF5 stays open, and threads, forked and spawned processes may read at once.
+"""
 
 from __future__ import annotations
 
 import os
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from fer_au.errors import StoreError
-from fer_au.stores.format import BLOCK_ROWS, BLOCKS, Array, block_digests, check_seal, content_digest, offset_name
+from fer_au.stores.atomic import read_at
+from fer_au.stores.columns import check_bounds, check_specs
+from fer_au.stores.format import (
+    BLOCK_ROWS,
+    BLOCKS,
+    USER_BLOCK,
+    Array,
+    ColumnSpec,
+    block_digests,
+    check_seal,
+    content_digest,
+    is_offset,
+    offset_name,
+    open_descriptor,
+    read_seal,
+)
+from fer_au.stores.layout import Attribute
 from fer_au.stores.schemas import SCHEMAS
-from fer_au.stores.writer import Attribute, check_columns
 
+_TRIES = 20
 _RESERVED = ("schema", "fingerprint", "content_sha256", "fer_au_version", "rows")
+
+
+class _ReplacedError(Exception):
+    """Another version of the file took its name between two looks at it."""
 
 
 class Store:
     """One verified store.
 
-    Columns are read whole on first use and kept; nothing is shared across a fork, since no HDF5 handle stays open.
+    It keeps reading the file that was verified, also after another version has taken its name. Columns are read on
+    first use and kept; ``rows`` and ``ragged`` read a part and keep nothing. An instance may be pickled: the other
+    process opens the file anew and refuses another version of it.
 
     Attributes:
         path: The file.
@@ -28,17 +55,22 @@ class Store:
         fingerprint: What decided the content.
         content_sha256: The logical hash of the columns.
         attributes: The further attributes.
+        specs: Column -> its type and shape.
     """
 
-    def __init__(self, path: Path, schema: str, attributes: dict[str, Attribute], names: tuple[str, ...]) -> None:
+    def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
-        self.schema = schema
-        self.fingerprint = str(attributes["fingerprint"])
-        self.content_sha256 = str(attributes["content_sha256"])
-        self.rows = int(attributes["rows"])
-        self.attributes = {key: value for key, value in attributes.items() if key not in _RESERVED}
-        self._names = names
+        self._descriptor = descriptor
         self._columns: dict[str, Array] = {}
+        self._seal = read_seal(read_at(descriptor, 0, USER_BLOCK))
+        attributes, placed = _parse(path, descriptor)
+        self.schema = str(attributes.get("schema", ""))
+        self.fingerprint = str(attributes.get("fingerprint", ""))
+        self.content_sha256 = str(attributes.get("content_sha256", ""))
+        self.attributes = {key: value for key, value in attributes.items() if key not in _RESERVED}
+        self.specs = {name: spec for name, (spec, _) in placed.items() if name != BLOCKS}
+        self._placed = placed
+        self._rows = int(attributes.get("rows", 0))
 
     @classmethod
     def open(cls, path: Path | str, schema: str) -> Store:
@@ -51,58 +83,93 @@ class Store:
         Raises:
             StoreError: Missing, damaged, of another schema or version, or not a plain store.
         """
-        path = Path(path)
-        check_seal(path)
-        return cls.open_unsealed(path, schema)
+        return cls._open(Path(path), schema, sealed=True)
+
+    @classmethod
+    def open_any(cls, path: Path | str) -> Store:
+        """Open a store of any kind that this release reads; raises as ``open``."""
+        return cls._open(Path(path), None, sealed=True)
 
     @classmethod
     def open_unsealed(cls, path: Path, schema: str | None = None) -> Store:
-        """Open without checking the seal: for verification, which locates the damage, and after ``check_seal``.
+        """Open without checking the seal: for whoever has just checked it, or locates damage; raises as ``open``."""
+        return cls._open(path, schema, sealed=False)
 
-        Args:
-            path: The file.
-            schema: The kind expected; None for any that this release reads.
+    @classmethod
+    def _open(cls, path: Path, schema: str | None, *, sealed: bool) -> Store:
+        for _ in range(_TRIES):
+            descriptor = open_descriptor(path)
+            if sealed:
+                try:
+                    check_seal(descriptor, path)
+                except BaseException:
+                    os.close(descriptor)
+                    raise
+            try:
+                store = cls(path, descriptor)
+            except _ReplacedError:
+                continue
+            store._check(schema)
+            return store
+        raise StoreError(f"{path}: is replaced again and again while it is opened")
 
-        Raises:
-            StoreError: As ``open``.
-        """
+    def _check(self, schema: str | None) -> None:
         expected = [SCHEMAS[schema].name] if schema else [known.name for known in SCHEMAS.values()]
-        with _open_hdf5(path) as file:
-            found = str(file.attrs.get("schema", ""))
-            if found not in expected:
-                reads = " or ".join(map(repr, expected))
-                raise StoreError(f"{path}: schema is {found or 'missing'!r}, this version reads {reads}")
-            if not file.attrs.get("fingerprint"):
-                raise StoreError(f"{path}: attribute 'fingerprint' is missing")
-            names = tuple(_dataset_names(file, path))
-            attributes = {key: _plain(value) for key, value in file.attrs.items()}
-        return cls(path, found, attributes, tuple(name for name in names if name != BLOCKS))
+        if self.schema not in expected:
+            reads = " or ".join(map(repr, expected))
+            raise StoreError(f"{self.path}: schema is {self.schema or 'missing'!r}, this version reads {reads}")
+        if not self.fingerprint:
+            raise StoreError(f"{self.path}: attribute 'fingerprint' is missing")
+        kind = SCHEMAS[self.schema.removeprefix("fer_au.").split("/")[0]]
+        if check_specs(kind, self.specs, str(self.path)) != self._rows:
+            raise StoreError(f"{self.path}: its columns do not have the {self._rows} rows that it names")
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {key: value for key, value in self.__dict__.items() if key not in ("ids", "index")}
+        return state | {"_descriptor": -1, "_columns": {}}
+
+    def __del__(self) -> None:
+        if getattr(self, "_descriptor", -1) >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns."""
-        return self._names
+        return tuple(self.specs)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._names
+        return name in self.specs
 
     def __len__(self) -> int:
-        return self.rows
+        return self._rows
 
     def __getitem__(self, name: str) -> Array:
         """A whole column, kept in memory from then on.
 
         Raises:
-            StoreError: There is no such column.
+            StoreError: There is no such column, or the file was replaced.
         """
         if name not in self._columns:
-            if name not in self._names:
-                raise StoreError(f"{self.path}: no column {name!r} (it has {', '.join(self._names)})")
-            with _open_hdf5(self.path) as file:
-                column: Array = np.asarray(file[name][()])
-            column.flags.writeable = False
-            self._columns[name] = column
+            self._columns[name] = self.rows(name, 0, self._spec(name).shape[0])
         return self._columns[name]
+
+    def rows(self, name: str, start: int, stop: int) -> Array:
+        """A part of a column, read and not kept: positions ``start:stop`` along its first axis.
+
+        Raises:
+            StoreError: There is no such column, or the file was replaced.
+        """
+        spec = self._spec(name)
+        start, stop, _ = slice(start, stop).indices(spec.shape[0])
+        stop = max(stop, start)
+        return np.frombuffer(self._read(name, start, stop), spec.dtype).reshape(stop - start, *spec.shape[1:])
+
+    def ragged(self, row: int, column: str = "data") -> bytes:
+        """The bytes of one row of a ragged column (``data`` with ``offset``, ``context`` with ``context_offset``)."""
+        self._spec(column)
+        bounds = self[offset_name(column)]
+        return self._read(column, int(bounds[row]), int(bounds[row + 1]))
 
     @cached_property
     def ids(self) -> list[str]:
@@ -114,56 +181,93 @@ class Store:
         """Id -> row."""
         return {id_: row for row, id_ in enumerate(self.ids)}
 
-    def ragged(self, row: int, column: str = "data") -> bytes:
-        """The bytes of one row of a ragged column (``data`` with ``offset``, ``context`` with ``context_offset``)."""
-        bounds = self[offset_name(column)]
-        return self[column][int(bounds[row]) : int(bounds[row + 1])].tobytes()
-
     def verify(self) -> list[str]:
         """Recompute every checksum inside the store.
 
         Returns:
             One line per fault, naming the damaged rows; empty if all is well.
         """
-        columns = {name: self[name] for name in self._names}
-        check_columns(SCHEMAS[self.schema.removeprefix("fer_au.").split("/")[0]], columns, str(self.path))
-        with _open_hdf5(self.path) as file:
-            stored = np.asarray(file[BLOCKS][()])
-        blocks = block_digests(columns, self.rows)
+        blocks = block_digests(self._read, self.specs, self._rows)
+        spec = self._placed[BLOCKS][0]
+        stored = np.frombuffer(self._read(BLOCKS, 0, spec.shape[0]), np.uint8).reshape(spec.shape)
         faults = [
-            f"{self.path}: rows {block * BLOCK_ROWS}..{min((block + 1) * BLOCK_ROWS, self.rows) - 1} are damaged"
+            f"{self.path}: rows {block * BLOCK_ROWS}..{min((block + 1) * BLOCK_ROWS, self._rows) - 1} are damaged"
             for block in np.flatnonzero((blocks != stored).any(axis=1)).tolist()
         ]
-        if not faults and content_digest(columns, blocks) != self.content_sha256:
+        if not faults and content_digest(self.specs, blocks) != self.content_sha256:
             faults.append(f"{self.path}: content_sha256 does not match the columns")
+        for name, spec in self.specs.items():
+            if not is_offset(name) and offset_name(name) in self.specs:
+                check_bounds(name, self[offset_name(name)], spec.shape[0], str(self.path))
         return faults
 
+    def _spec(self, name: str) -> ColumnSpec:
+        if name not in self.specs:
+            raise StoreError(f"{self.path}: no column {name!r} (it has {', '.join(self.specs)})")
+        return self.specs[name]
 
-def _open_hdf5(path: Path) -> h5py.File:
+    def _read(self, name: str, first: int, last: int) -> bytes:
+        spec, place = self._placed[name]
+        length = (last - first) * spec.row_bytes
+        try:
+            data = read_at(self._opened(), place + first * spec.row_bytes, length)
+        except OSError as error:
+            raise StoreError(f"{self.path}: column {name!r} can't be read: {error.strerror or error}") from None
+        if len(data) != length:
+            raise StoreError(f"{self.path}: column {name!r} ends too early")
+        return data
+
+    def _opened(self) -> int:
+        """The descriptor of the file that was verified; opened anew after a pickle."""
+        if self._descriptor < 0:
+            descriptor = open_descriptor(self.path)
+            if read_seal(read_at(descriptor, 0, USER_BLOCK)) != self._seal:
+                os.close(descriptor)
+                raise StoreError(f"{self.path}: was replaced by another version while it was in use; run again")
+            self._descriptor = descriptor
+        return self._descriptor
+
+
+Placed = dict[str, tuple[ColumnSpec, int]]
+
+
+def _parse(path: Path, descriptor: int) -> tuple[dict[str, Attribute], Placed]:
+    """What HDF5 says of a file: its attributes, and type, shape and place of every column."""
     try:
-        return h5py.File(os.fspath(path), "r")
+        with h5py.File(os.fspath(path), "r") as file:
+            attributes = {key: _plain(value) for key, value in file.attrs.items()}
+            placed = _columns(file, path)
+        same = os.path.samestat(os.fstat(descriptor), path.stat())
     except OSError as error:
         raise StoreError(f"{path}: HDF5 can't open it: {error}") from None
+    if not same:
+        raise _ReplacedError
+    return attributes, placed
 
 
-def _dataset_names(file: h5py.File, path: Path) -> list[str]:
-    """Names of plain datasets, groups entered; soft, external and virtual ones are refused, never followed."""
-    names: list[str] = []
+def _columns(file: h5py.File, path: Path) -> Placed:
+    """Plain contiguous datasets, groups entered; soft, external and virtual ones are refused, never followed."""
+    placed: Placed = {}
 
     def enter(group: h5py.Group, prefix: str) -> None:
         for key in group:
+            name = f"{prefix}{key}"
             if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-                raise StoreError(f"{path}: {prefix}{key} is a link to elsewhere; refused")
+                raise StoreError(f"{path}: {name} is a link to elsewhere; refused")
             member = group[key]
             if isinstance(member, h5py.Group):
-                enter(member, f"{prefix}{key}/")
-            elif member.is_virtual or member.external:
-                raise StoreError(f"{path}: {prefix}{key} keeps its values in another file; refused")
-            else:
-                names.append(f"{prefix}{key}")
+                enter(member, f"{name}/")
+                continue
+            if member.is_virtual or member.external:
+                raise StoreError(f"{path}: {name} keeps its values in another file; refused")
+            spec = ColumnSpec(member.dtype, member.shape)
+            place = member.id.get_offset()
+            if place is None and spec.size:
+                raise StoreError(f"{path}: {name} is not stored in one piece; refused")
+            placed[name] = spec, place or 0
 
     enter(file, "")
-    return names
+    return placed
 
 
 def _plain(value: object) -> Attribute:

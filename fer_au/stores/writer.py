@@ -1,125 +1,157 @@
-"""Writing stores: checked against their schema, built in memory, sealed, re-read and renamed into place."""
+"""Writing stores: laid out first, filled in any order, hashed as they lie on the disk, renamed into place."""
 
 from __future__ import annotations
 
 import hashlib
-import io
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from fer_au import __version__
 from fer_au.errors import StoreError
-from fer_au.stores.format import BLOCKS, USER_BLOCK, Array, block_digests, check_seal, content_digest, offset_name, seal
+from fer_au.stores.atomic import AtomicFile, remove_leftovers
+from fer_au.stores.columns import check_bounds, check_specs
+from fer_au.stores.format import (
+    BLOCK_ROWS,
+    BLOCKS,
+    USER_BLOCK,
+    Array,
+    Buffer,
+    ColumnSpec,
+    block_digests,
+    content_digest,
+    is_offset,
+    offset_name,
+    seal,
+)
+from fer_au.stores.layout import Attribute, Layout, plan_layout
 from fer_au.stores.locks import output_lock
 from fer_au.stores.schemas import SCHEMAS, Schema
 
-Attribute = str | int | float
+_PIECE = 1 << 20
+_UNKNOWN = "0" * 64
 
 
-def pack_ragged(rows: Sequence[bytes], name: str = "data") -> dict[str, Array]:
-    """Rows of bytes as two columns: the flat uint8 values and their bounds (rows + 1, int64)."""
-    offset = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum([len(row) for row in rows], out=offset[1:])
-    return {name: np.frombuffer(b"".join(rows), np.uint8), offset_name(name): offset}
+class _Skeleton:
+    """The layout of a store of known columns, before and after its content hash is known."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        columns: Mapping[str, ColumnSpec],
+        fingerprint: str,
+        attributes: Mapping[str, Attribute],
+        index: bytes = b"",
+    ) -> None:
+        self.columns = {name: columns[name] for name in sorted(columns)}
+        self.rows = check_specs(schema, self.columns, f"{schema.name} store")
+        self.index = index
+        blocks = ColumnSpec(np.dtype(np.uint8), (-(-self.rows // BLOCK_ROWS), 32))
+        self._placed = {**self.columns, BLOCKS: blocks}
+        # What lies between the seal and HDF5's own bytes: HDF5 begins at 512 times a power of two.
+        self._user_block = USER_BLOCK
+        while self._user_block < USER_BLOCK + len(index):
+            self._user_block *= 2
+        self._before = {"schema": schema.name, "fingerprint": fingerprint}
+        self._after: dict[str, Attribute] = {"fer_au_version": __version__, "rows": self.rows}
+        self._after |= {key: attributes[key] for key in sorted(attributes)}
+        self.layout = self._plan(_UNKNOWN)
+
+    def _plan(self, content: str) -> Layout:
+        attributes = {**self._before, "content_sha256": content, **self._after}
+        return plan_layout(self._placed, attributes, self._user_block)
+
+    def pieces(self, blocks: Array) -> Iterator[tuple[int, bytes]]:
+        """Everything besides the columns and the seal: positions and bytes."""
+        if self.index:
+            yield USER_BLOCK, self.index
+        yield self.layout.offsets[BLOCKS], blocks.tobytes()
+        yield from self._plan(content_digest(self.columns, blocks.view(np.uint8))).metadata.items()
 
 
-def encode_ids(ids: Sequence[str]) -> Array:
-    """Ids as fixed-length UTF-8 bytes, the form of every ``id`` column."""
-    encoded = [id_.encode() for id_ in ids]
-    width = max((len(text) for text in encoded), default=1)
-    return np.array(encoded, dtype=f"S{max(width, 1)}")
+class StoreWriter:
+    """A store whose columns are filled piece by piece; every row of every column must be written once.
 
-
-def check_columns(schema: Schema, columns: Mapping[str, Array], where: str) -> int:
-    """Check columns against a schema and return the number of rows.
-
-    Raises:
-        StoreError: A column is missing, unknown, or of another type or shape.
+    Memory does not grow with the store. Made by ``open_writer``.
     """
-    first = next(iter(schema.columns))
-    if first not in columns:
-        raise StoreError(f"{where}: column {first!r} is missing")
-    rows = len(columns[first])
-    for name, (kinds, shape) in schema.columns.items():
-        if name not in columns:
-            raise StoreError(f"{where}: column {name!r} is missing")
-        column = columns[name]
-        fits = len(column.shape) == 1 + len(shape) and all(
-            want in (-1, have) for want, have in zip(shape, column.shape[1:], strict=True)
-        )
-        if column.dtype.kind not in kinds or not fits:
+
+    def __init__(self, file: AtomicFile, skeleton: _Skeleton) -> None:
+        self._file = file
+        self._skeleton = skeleton
+        # A file of the full length: what is not written yet reads as zeros.
+        file.write(skeleton.layout.size - 1, b"\0")
+
+    def write(self, name: str, start: int, values: Array) -> None:
+        """Write rows of a column (bytes of a ragged one) from position ``start`` along its first axis.
+
+        Raises:
+            StoreError: Values of another type or row shape, or beyond the end; the disk refuses.
+        """
+        spec = self._skeleton.columns[name]
+        if values.dtype != spec.dtype or values.shape[1:] != spec.shape[1:] or start + len(values) > spec.shape[0]:
             raise StoreError(
-                f"{where}: column {name!r} is {column.dtype} {column.shape}, expected rows of {kinds}{shape}"
+                f"{self._file.path}: column {name!r} takes {spec.dtype} {spec.shape}, not {values.dtype} "
+                f"{values.shape} at {start}"
             )
-    for name in columns:
-        if not schema.open_columns and name not in schema.columns:
-            raise StoreError(f"{where}: unknown column {name!r} in a {schema.name} store")
-        _check_length(columns, name, rows, where)
-    if schema.ragged and not {"data", "offset"} <= columns.keys():
-        raise StoreError(f"{where}: columns 'data' and 'offset' are missing")
-    return rows
+        place = self._skeleton.layout.offsets[name] + start * spec.row_bytes
+        self._file.write(place, np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
+
+    def _read(self, name: str, first: int, last: int) -> bytes:
+        size = self._skeleton.columns[name].row_bytes
+        length = (last - first) * size
+        data = self._file.read(self._skeleton.layout.offsets[name] + first * size, length)
+        if len(data) != length:
+            raise StoreError(f"{self._file.path}: column {name!r} can't be read back")
+        return data
+
+    def finish(self) -> None:
+        """Read the columns back, write their hashes and the metadata, and seal the file."""
+        for name, spec in self._skeleton.columns.items():
+            if is_offset(name):
+                continue
+            if (bounds := self._skeleton.columns.get(offset_name(name))) is not None:
+                raw = self._read(offset_name(name), 0, bounds.shape[0])
+                check_bounds(name, np.frombuffer(raw, bounds.dtype), spec.shape[0], str(self._file.path))
+        blocks = block_digests(self._read, self._skeleton.columns, self._skeleton.rows)
+        for position, data in self._skeleton.pieces(blocks):
+            self._file.write(position, data)
+        digest = hashlib.sha256()
+        size = self._skeleton.layout.size
+        for position in range(USER_BLOCK, size, _PIECE):
+            digest.update(self._file.read(position, min(_PIECE, size - position)))
+        self._file.write(0, seal(digest.hexdigest()))
 
 
-def _check_length(columns: Mapping[str, Array], name: str, rows: int, where: str) -> None:
-    bounds = columns.get(offset_name(name))
-    if bounds is not None and (len(bounds) == 0 or int(bounds[-1]) != len(columns[name])):
-        raise StoreError(f"{where}: column {name!r} does not end where {offset_name(name)!r} says")
-    expected = rows + 1 if name == "offset" or name.endswith("_offset") else rows
-    if bounds is None and len(columns[name]) != expected:
-        raise StoreError(f"{where}: column {name!r} has {len(columns[name])} rows, expected {expected}")
+@contextmanager
+def open_writer(
+    path: Path,
+    schema: str,
+    columns: Mapping[str, ColumnSpec],
+    *,
+    fingerprint: str,
+    attributes: Mapping[str, Attribute] | None = None,
+) -> Iterator[StoreWriter]:
+    """Write one artefact as a sealed store, piece by piece.
 
-
-def store_bytes(
-    schema: Schema, columns: Mapping[str, Array], fingerprint: str, attributes: Mapping[str, Attribute]
-) -> bytes:
-    """The sealed bytes of a store; equal inputs give equal bytes."""
-    arrays = {name: np.ascontiguousarray(columns[name]) for name in sorted(columns)}
-    rows = check_columns(schema, arrays, f"{schema.name} store")
-    blocks = block_digests(arrays, rows)
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w", libver=("earliest", "v110"), userblock_size=USER_BLOCK) as file:
-        file.attrs["schema"] = schema.name
-        file.attrs["fingerprint"] = fingerprint
-        file.attrs["content_sha256"] = content_digest(arrays, blocks)
-        file.attrs["fer_au_version"] = __version__
-        file.attrs["rows"] = rows
-        for key in sorted(attributes):
-            file.attrs[key] = attributes[key]
-        for name, array in arrays.items():
-            file.create_dataset(name, data=array, dtype=array.dtype, track_times=False)
-        file.create_dataset(BLOCKS, data=blocks, dtype=np.uint8, track_times=False)
-    view = buffer.getbuffer()
-    view[:USER_BLOCK] = seal(hashlib.sha256(view[USER_BLOCK:]).hexdigest())
-    view.release()
-    return buffer.getvalue()
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write bytes to a temporary neighbour, flush them to disk, and rename: a reader sees all or nothing.
+    Args:
+        path: The output; replaced as a whole when the block ends without an error, under a lock of its own.
+        schema: Kind of store: ``"faces"``, ``"landmarks"``, ...
+        columns: Name -> type and whole shape.
+        fingerprint: What decided the content, see ``stores.fingerprints``.
+        attributes: Further attributes. No times, host names or absolute paths: they would change the bytes.
 
     Raises:
-        StoreError: The disk refuses (full, read-only, ...).
+        StoreError: Columns do not fit the schema, or the disk refuses.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StoreError(f"{path}: cannot write: {error.strerror or error}") from None
+    skeleton = _Skeleton(SCHEMAS[schema], columns, fingerprint, attributes or {})
+    with output_lock(path):
+        remove_leftovers(path)
+        with AtomicFile(path) as file:
+            writer = StoreWriter(file, skeleton)
+            yield writer
+            writer.finish()
 
 
 def write_store(
@@ -130,7 +162,7 @@ def write_store(
     fingerprint: str,
     attributes: Mapping[str, Attribute] | None = None,
 ) -> None:
-    """Write one artefact as a sealed store.
+    """Write one artefact as a sealed store, from columns in memory.
 
     Args:
         path: The output; replaced as a whole, under a lock of its own.
@@ -140,9 +172,45 @@ def write_store(
         attributes: Further attributes. No times, host names or absolute paths: they would change the bytes.
 
     Raises:
-        StoreError: Columns do not fit the schema, the disk refuses, or the file reads back differently.
+        StoreError: Columns do not fit the schema, or the disk refuses.
     """
-    data = store_bytes(SCHEMAS[schema], columns, fingerprint, attributes or {})
-    with output_lock(path):
-        write_atomically(path, data)
-        check_seal(path)
+    specs = {name: ColumnSpec.of(array) for name, array in columns.items()}
+    with open_writer(path, schema, specs, fingerprint=fingerprint, attributes=attributes) as writer:
+        for name, array in columns.items():
+            writer.write(name, 0, array)
+
+
+def store_bytes(
+    schema: Schema,
+    columns: Mapping[str, Array],
+    fingerprint: str,
+    attributes: Mapping[str, Attribute],
+    index: bytes = b"",
+) -> bytearray:
+    """The sealed bytes of a small store, built in memory; equal inputs give equal bytes.
+
+    Args:
+        schema: The kind of store.
+        columns: Name -> array with one entry per row.
+        fingerprint: What decided the content.
+        attributes: Further attributes.
+        index: Bytes that lie right after the seal, where they can be read without HDF5.
+
+    Raises:
+        StoreError: Columns do not fit the schema.
+    """
+    flat = {name: np.ascontiguousarray(array).reshape(-1).view(np.uint8) for name, array in columns.items()}
+    skeleton = _Skeleton(schema, {n: ColumnSpec.of(a) for n, a in columns.items()}, fingerprint, attributes, index)
+
+    def read(name: str, first: int, last: int) -> Buffer:
+        size = skeleton.columns[name].row_bytes
+        return flat[name][first * size : last * size].data
+
+    image = bytearray(skeleton.layout.size)
+    for name, values in flat.items():
+        place = skeleton.layout.offsets[name]
+        image[place : place + len(values)] = values.data
+    for position, data in skeleton.pieces(block_digests(read, skeleton.columns, skeleton.rows)):
+        image[position : position + len(data)] = data
+    image[:USER_BLOCK] = seal(hashlib.sha256(memoryview(image)[USER_BLOCK:]).hexdigest(), len(index))
+    return image

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_au.stores.writer import write_atomically
+from fer_au.stores.atomic import write_atomically
 
 
 @dataclass(frozen=True)

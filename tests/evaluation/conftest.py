@@ -14,7 +14,7 @@ from fer_au.faces.crops import encode_crop
 from fer_au.landmarks.mean_face import MEAN_FACE
 from fer_au.models import create_model, save_model
 from fer_au.stores import write_store
-from fer_au.stores.writer import encode_ids, pack_ragged
+from fer_au.stores.columns import encode_ids, pack_ragged
 
 SIZE = 112
 CROP = 64

@@ -14,7 +14,7 @@ from fer_au.errors import DataError, MissingDependencyError
 from fer_au.faces import align_dataset, decode_crop
 from fer_au.faces.align_operation import AlignOperation
 from fer_au.rejects import Reason, read_rejects
-from fer_au.stores import FaceStatus, Store, compute_rows
+from fer_au.stores import FaceStatus, Store
 
 CONFIG = AlignConfig(size=96, max_reject_fraction=0.5)
 
@@ -56,7 +56,7 @@ def test_bytes_are_equal_in_another_folder_with_two_workers_and_from_the_cache(d
     (other / "faces.h5").unlink()
     monkeypatch.setenv("FER_AU_WORKERS", "2")
     monkeypatch.setenv("FER_AU_CACHE", str(tmp_path / "another cache"))
-    monkeypatch.setitem(compute_rows.__kwdefaults__, "shard_rows", 4)
+    monkeypatch.setattr(AlignOperation, "shard_rows", 4)
     align(other)
     assert (other / "faces.h5").read_bytes() == first
 

@@ -11,9 +11,10 @@ from fer_au.faces import align_dataset
 from fer_au.faces.geometry import apply_matrix
 from fer_au.faces.templates import get_template
 from fer_au.landmarks import extract_dataset, normalised_error
+from fer_au.landmarks.extract_operation import ExtractOperation
 from fer_au.landmarks.extraction import crop_face_boxes, vouched_rows
 from fer_au.rejects import Reason, read_rejects
-from fer_au.stores import LandmarkStatus, Store, compute_rows, write_store
+from fer_au.stores import LandmarkStatus, Store, write_store
 
 
 def extract(dataset, name="dlib68", **change):
@@ -55,7 +56,7 @@ def test_bytes_are_equal_in_another_folder_with_two_workers_and_from_the_cache(d
     (other / "landmarks.h5").unlink()
     monkeypatch.setenv("FER_AU_WORKERS", "2")
     monkeypatch.setenv("FER_AU_CACHE", str(tmp_path / "another cache"))
-    monkeypatch.setitem(compute_rows.__kwdefaults__, "shard_rows", 4)
+    monkeypatch.setattr(ExtractOperation, "shard_rows", 4)
     extract(other)
     assert (other / "landmarks.h5").read_bytes() == first
 

@@ -16,7 +16,7 @@ from fer_au.evaluation import write_metrics
 from fer_au.landmarks.mean_face import MEAN_FACE
 from fer_au.rejects import Reason, Reject, write_rejects
 from fer_au.stores import write_store
-from fer_au.stores.writer import encode_ids, pack_ragged
+from fer_au.stores.columns import encode_ids, pack_ragged
 
 CLASSES = ("neutral", "happiness", "surprise", "anger")
 CENTRES = {"happiness": [(-0.31, 0.79), (0.31, 0.79)], "surprise": [(0, -0.3), (0, 0.9)], "anger": [(0, -0.2)]}

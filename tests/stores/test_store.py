@@ -10,8 +10,9 @@ import pytest
 
 from fer_au.errors import StoreError
 from fer_au.stores import Store, encode_ids, fingerprint, pack_ragged, write_store
+from fer_au.stores.atomic import write_atomically
 from fer_au.stores.format import USER_BLOCK, Array, seal
-from fer_au.stores.writer import store_bytes, write_atomically
+from fer_au.stores.writer import store_bytes
 
 ROWS = 2500
 
@@ -89,9 +90,6 @@ def test_a_flipped_byte_anywhere_is_refused(position: int) -> None:
     data = bytearray(path.read_bytes())
     data[position] ^= 0x40
     path.write_bytes(data)
-    if position == 400:  # padding of the user block holds nothing
-        Store.open(path, "landmarks")
-        return
     with pytest.raises(StoreError, match=r"landmarks\.h5: (damaged|not a fer_au store)"):
         Store.open(path, "landmarks")
 

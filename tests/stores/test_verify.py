@@ -7,7 +7,8 @@ import pytest
 
 from fer_au.errors import StoreError
 from fer_au.stores import encode_ids, write_store
-from fer_au.stores.verify import open_any, verify_store
+from fer_au.stores.reader import Store
+from fer_au.stores.verify import verify_store
 
 
 @pytest.fixture
@@ -25,12 +26,12 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_sound_store_has_no_fault(path: Path) -> None:
     assert verify_store(path) == []
-    assert open_any(path).schema == "fer_au.heatmaps/1"
+    assert Store.open_any(path).schema == "fer_au.heatmaps/1"
 
 
 def test_a_flipped_byte_in_a_column_is_located(path: Path) -> None:
     data = bytearray(path.read_bytes())
-    block = open_any(path)["map"][2100:2110].tobytes()
+    block = Store.open_any(path)["map"][2100:2110].tobytes()
     data[data.index(block)] ^= 1
     path.write_bytes(data)
     faults = verify_store(path)
@@ -52,4 +53,4 @@ def test_no_store_is_a_fault_not_a_trace(path: Path) -> None:
     path.write_bytes(b"x" * 5000)
     assert len(verify_store(path)) == 2
     with pytest.raises(StoreError, match="not a fer_au store"):
-        open_any(path)
+        Store.open_any(path)
