@@ -1,0 +1,93 @@
+"""Parallel maps with bounded memory and progress: results in the tasks' order, or as they come."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from fer_au.compute.progress import Progress
+from fer_au.compute.workers import Workers, open_workers
+from fer_au.errors import FerAuError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def batched(items: Sequence[Task], size: int) -> list[Sequence[Task]]:
+    """Cut a sequence into consecutive pieces of at most ``size``."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def map_ordered(
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    *,
+    label: str,
+    weights: Sequence[int] | None = None,
+    workers: int | None = None,
+) -> Iterator[Result]:
+    """Apply a picklable function to tasks in parallel; results come in the tasks' order.
+
+    At most a few tasks per worker are in flight, so memory stays bounded however many tasks there are. With one worker
+    or one task everything runs inline.
+
+    Args:
+        function: Runs in another process: a module-level function or a picklable object.
+        tasks: What it is applied to.
+        label: For the progress line.
+        weights: Items per task, for the progress count; default 1 each.
+        workers: Overrides ``worker_count()``, and a cluster.
+
+    Raises:
+        FerAuError: A worker died (killed, out of memory), or ``function`` raised one.
+    """
+    sizes = weights or [1] * len(tasks)
+    with Progress(label, sum(sizes)) as progress, open_workers(len(tasks), workers) as pool:
+        for size, result in zip(sizes, _in_order(pool, function, tasks), strict=True):
+            progress.advance(size)
+            yield result
+
+
+def map_unordered(workers: Workers, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+    """Apply a picklable function to tasks in parallel; results come as they are ready.
+
+    Tasks are drawn as workers get free, so that only a few exist at a time.
+
+    Raises:
+        FerAuError: A worker died (killed, out of memory), or ``function`` raised one.
+    """
+    pending: set[Future[Result]] = set()
+    for task in tasks:
+        pending.add(workers.executor.submit(function, task))
+        if len(pending) >= workers.in_flight:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            yield from map(_result, done)
+    while pending:
+        done, pending = wait(pending, return_when=FIRST_COMPLETED)
+        yield from map(_result, done)
+
+
+def _in_order(workers: Workers, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+    waiting: deque[Future[Result]] = deque()
+    for task in tasks:
+        waiting.append(workers.executor.submit(function, task))
+        if len(waiting) >= workers.in_flight:
+            yield _result(waiting.popleft())
+    while waiting:
+        yield _result(waiting.popleft())
+
+
+def _result(future: Future[Result]) -> Result:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        raise FerAuError("a worker process died (killed, or out of memory); finished work is kept") from None
+    except Exception as error:
+        from fer_au.compute.cluster import explain_lost
+
+        if (lost := explain_lost(error)) is not None:
+            raise lost from None
+        raise

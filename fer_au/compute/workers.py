@@ -1,0 +1,138 @@
+"""Where work runs: in this process, in local worker processes, or on the lab's Dask cluster.
+
+Both settings are environment, never parameters, since they must not change a result or invalidate a stage:
+``FER_AU_WORKERS`` is the number of local processes (default: the processors this process may use), and
+``FER_AU_SCHEDULER`` the address of a Dask scheduler, such as ``tcp://host:8786``.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import connection
+from typing import Any, ParamSpec, TypeVar
+
+from fer_au.errors import ConfigError
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Something that runs tasks.
+
+    Attributes:
+        executor: Takes the tasks, as ``concurrent.futures`` defines it.
+        slots: How many run at once.
+        local: Whether they run on this machine, and so can use its files and folders.
+    """
+
+    executor: Executor
+    slots: int
+    local: bool = True
+
+    @property
+    def in_flight(self) -> int:
+        """How many tasks to have submitted at a time: enough that no worker waits, few enough to bound memory."""
+        return 2 * self.slots if self.slots > 1 or not self.local else 1
+
+
+def worker_count() -> int:
+    """Local workers to use: ``FER_AU_WORKERS``, else the processors this process may run on.
+
+    Raises:
+        ConfigError: The variable is not a positive integer.
+    """
+    text = os.environ.get("FER_AU_WORKERS", "").strip()
+    if not text:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not text.isdigit() or int(text) < 1:
+        raise ConfigError(f"FER_AU_WORKERS must be a positive integer, not {text!r}")
+    return int(text)
+
+
+@contextmanager
+def open_workers(tasks: int, workers: int | None = None) -> Iterator[Workers]:
+    """Start what the environment names; when the block ends, tasks under way are finished and others dropped.
+
+    Args:
+        tasks: How many there will be; no more local workers than that are started, and one task runs in this process.
+        workers: Local processes instead of ``worker_count()``.
+
+    Raises:
+        ConfigError: A bad setting, or a scheduler that can't be reached.
+        MissingDependencyError: Dask is asked for and not installed.
+    """
+    address = os.environ.get("FER_AU_SCHEDULER", "").strip()
+    count = min(workers or worker_count(), tasks)
+    if address and tasks and workers is None:
+        from fer_au.compute.cluster import open_cluster
+
+        with open_cluster(address) as cluster:
+            yield cluster
+    elif count <= 1:
+        yield Workers(_InlineExecutor(), 1)
+    else:
+        with _open_processes(count) as pool:
+            yield Workers(pool, count)
+
+
+@contextmanager
+def _open_processes(workers: int) -> Iterator[Executor]:
+    # forkserver: fork is unsafe once threads run (torch, OpenCV); spawn would import everything anew per worker.
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    saved = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    try:
+        context = multiprocessing.get_context(method)
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
+            try:
+                yield pool
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+    finally:
+        for name, value in saved.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _start_worker() -> None:
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    use_one_thread()
+
+
+def _end_with_parent() -> None:
+    """End this worker when the process that it works for was killed: nobody would ever take its results."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def use_one_thread() -> None:
+    """Keep OpenCV to one thread: workers share the processors among themselves."""
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+class _InlineExecutor(Executor):
+    """Runs a task where it is submitted. What a task raises, Ctrl-C included, is raised there."""
+
+    def submit(self, fn: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs) -> Future[Result]:
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
