@@ -41,7 +41,7 @@ GUIDANCE = GuidanceConfig(weight=4.0)
 def make_trainer(faces: FaceDataset, config: TrainConfig, guidance: Sequence[GuidanceConfig]) -> Trainer:
     """A fresh trainer, with guidance or without."""
     model = create_model(MODEL, faces.classes, seed=0)
-    return Trainer("benchmark", model, Guidance(guidance, model, faces), config, 0, Preprocessing(config.image_size))
+    return Trainer("benchmark", model, Guidance(guidance, model, faces, 0), config, 0, Preprocessing(config.image_size))
 
 
 def ready_batch(trainer: Trainer, faces: FaceDataset) -> Callable[[], None]:

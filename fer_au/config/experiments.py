@@ -44,6 +44,8 @@ class GuidanceConfig(StrictModel):
         weight: The paper's lambda.
         codebook: Overrides ``heatmaps.codebook``; maps are then rendered from the landmarks.
         geometry: Overrides ``heatmaps.geometry``, likewise.
+        landmark_noise: Standard deviation, per coordinate and in inter-ocular distances, of Gaussian noise on the
+            landmarks before the cue is rendered from them: a stand-in for a worse extractor, fixed per image.
         start_epoch: First epoch (0-based) in which the term counts.
         end_epoch: First epoch in which it no longer does.
     """
@@ -54,6 +56,7 @@ class GuidanceConfig(StrictModel):
     weight: NonNegative = 1.0
     codebook: str | None = None
     geometry: str | None = None
+    landmark_noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     start_epoch: Annotated[int, Field(ge=0)] = 0
     end_epoch: PositiveInt | None = None
 

@@ -167,6 +167,7 @@ def method_text(experiment: Experiment) -> str:
     """An experiment's guidance in a few words."""
     terms = [
         f"{term.cue} · {term.loss} · layer {', '.join(term.layers)} · weight {term.weight:g}"
+        + (f" · landmark noise {term.landmark_noise:g}" if term.landmark_noise else "")
         for term in experiment.config.guidance
     ]
     return " + ".join(terms) or "no guidance"

@@ -52,7 +52,7 @@ def train_experiment(
     model = create_model(experiment.model, faces.classes, seed=experiment.seed)
     model.grid_sizes(train.image_size)  # an image size that the backbone can't take is one clear line, here
     base = load_base_weights(model, base_dir) if experiment.base != "none" else None
-    guidance = Guidance(experiment.guidance, model, faces)
+    guidance = Guidance(experiment.guidance, model, faces, experiment.seed)
     preprocessing = Preprocessing(train.image_size, experiment.model.in_chans)
     weights = balanced_weights(faces) if train.class_weights == "balanced" else None
     trainer = Trainer(name, model, guidance, train, experiment.seed, preprocessing, weights)

@@ -13,6 +13,7 @@ from fer_au.config.experiments import GuidanceConfig
 from fer_au.cues.cue import Cue, create_cue
 from fer_au.models.network import FerModel, ModelOutput
 from fer_au.training.data import Batch, FaceDataset
+from fer_au.training.landmark_noise import LandmarkNoise
 from fer_au.training.losses import GuidanceLoss, create_loss
 
 Targets = tuple[Tensor, Tensor]  # maps (N, s, s) float32 in [0, 1], valid (N,) bool
@@ -26,11 +27,12 @@ class Rendering:
     cue: Cue
     crop_size: float
     map_size: int
+    noise: LandmarkNoise
 
     def __call__(self, batch: Batch, classes: Sequence[str]) -> Targets:
         """Render a batch's maps on its device."""
         labels = [classes[label] for label in batch.labels.tolist()]
-        maps, valid = self.cue.render(batch.points, labels, self.crop_size, self.map_size)
+        maps, valid = self.cue.render(self.noise(batch.points, batch.ids), labels, self.crop_size, self.map_size)
         return torch.as_tensor(maps), torch.as_tensor(valid)
 
 
@@ -76,6 +78,7 @@ class Guidance:
         model: Whose layers they name.
         faces: What it trains on: the size of crops and maps, and the codebook and geometry of heatmaps.h5, of which
             an entry that overrides one keeps the other.
+        seed: The experiment's; decides the noise of entries with ``landmark_noise``.
 
     Attributes:
         terms: One per entry, in order.
@@ -84,7 +87,7 @@ class Guidance:
         ConfigError: An unknown cue, loss, layer or codebook.
     """
 
-    def __init__(self, entries: Sequence[GuidanceConfig], model: FerModel, faces: FaceDataset) -> None:
+    def __init__(self, entries: Sequence[GuidanceConfig], model: FerModel, faces: FaceDataset, seed: int) -> None:
         self.classes = model.classes
         names = _distinct([f"loss_{entry.cue}" for entry in entries])
         self.terms = tuple(
@@ -93,7 +96,7 @@ class Guidance:
                 config=entry,
                 layers=model.resolve_layers(entry.layers),
                 loss=create_loss(entry.loss),
-                rendering=_rendering(entry, faces),
+                rendering=_rendering(entry, faces, seed),
             )
             for name, entry in zip(names, entries, strict=True)
         )
@@ -113,13 +116,14 @@ class Guidance:
         return sum((term.config.weight * losses[term.name] for term in self.terms if term.name in losses), 0.0)
 
 
-def _rendering(entry: GuidanceConfig, faces: FaceDataset) -> Rendering | None:
+def _rendering(entry: GuidanceConfig, faces: FaceDataset, seed: int) -> Rendering | None:
     """What renders an entry's cue; None for the very maps of heatmaps.h5."""
-    if entry.cue == STORED_CUE and entry.codebook is None and entry.geometry is None:
+    if entry.cue == STORED_CUE and entry.codebook is None and entry.geometry is None and not entry.landmark_noise:
         return None
     codebook = entry.codebook or str(faces.heatmap_options["codebook"])
     geometry = entry.geometry or str(faces.heatmap_options["geometry"])
-    return Rendering(create_cue(entry.cue, codebook=codebook, geometry=geometry), faces.crop_size, faces.map_size)
+    cue = create_cue(entry.cue, codebook=codebook, geometry=geometry)
+    return Rendering(cue, faces.crop_size, faces.map_size, LandmarkNoise(entry.landmark_noise, seed))
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -41,7 +41,7 @@ def make_trainer(
     faces = FaceDataset(folder, "train", SIZE)
     model = create_model({"backbone": "test_resnet", "output_stride": 8}, faces.classes, seed=0)
     entries = [GuidanceConfig.model_validate(entry) for entry in guidance]
-    trainer = Trainer("toy", model, Guidance(entries, model, faces), config, 0, Preprocessing(SIZE), weights)
+    trainer = Trainer("toy", model, Guidance(entries, model, faces, 0), config, 0, Preprocessing(SIZE), weights)
     return trainer, faces
 
 
@@ -127,7 +127,7 @@ def test_terms_over_several_layers_are_averaged(dataset_dir: Path) -> None:
     output = model(Preprocessing(SIZE)(batch.images))
     values = {}
     for layers in (["3"], ["5"], ["3", "5"]):
-        guidance = Guidance([GuidanceConfig.model_validate({**AU, "layers": layers})], model, faces)
+        guidance = Guidance([GuidanceConfig.model_validate({**AU, "layers": layers})], model, faces, 0)
         values[tuple(layers)] = guidance.losses(output, guidance.targets(batch), 0)["loss_au"].item()
     assert values["3", "5"] == pytest.approx((values["3",] + values["5",]) / 2)
 
