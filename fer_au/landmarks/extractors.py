@@ -82,6 +82,7 @@ EXTRACTORS: Registry[type[Extractor]] = Registry(
     built_in={
         "dlib68": "fer_au.landmarks.dlib68",
         "mean-shape": "fer_au.landmarks.mean_shape",
+        "mediapipe": "fer_au.landmarks.mediapipe",
         "provided": "fer_au.landmarks.annotated",
         "truth": "fer_au.landmarks.annotated",
     },

@@ -1,0 +1,125 @@
+"""Extractor ``mediapipe``: Google's face mesh, its 468 points brought to the 68 of iBUG.
+
+The map from 468 to 68 is the table ``mediapipe68.csv``: each point is a convex combination of at most four mesh points
+near it (on the midline: four and their mirror partners), fitted on rendered faces by ``tools/fit_mediapipe_map.py`` and
+exactly mirror-symmetric.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_au.faces.geometry import Matrix, apply_matrix, compose, invert_matrix
+from fer_au.faces.templates import crop_boxes
+from fer_au.faces.warp import Image
+from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Images
+from fer_au.landmarks.mediapipe_mesh import N_MESH, SIZE, Mesh, find_mesh, region_of_mesh, square_region
+from fer_au.landmarks.scheme import N_POINTS
+from fer_au.landmarks.weights import FACE_MESH, find_weights
+from fer_au.stores.fingerprints import fingerprint
+from fer_au.stores.format import file_digest
+
+VERSION = 1
+TABLE = Path(__file__).with_name("mediapipe68.csv")
+
+MIN_PRESENCE = 0.5
+"""A face that the network itself calls less likely than this has no points."""
+
+# The first region in sides of the HOG box: where the mesh's own region lies on average.
+_BOX_SCALE = 1.75
+# The second look is worth its time where a corner of the region moves further than this share of its side.
+_REFINE_ABOVE = 0.1
+
+CARD = ExtractorCard(
+    name="mediapipe",
+    summary="MediaPipe Face Mesh: 468 points by a small CNN, brought to the 68 of iBUG; about 5 ms per face.",
+    origin="Google; Kartynnik et al. 2019, Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs. The "
+    "map to 68 points is this project's, fitted on its rendered faces.",
+    licence="Apache-2.0, code and weights.",
+    training_data="Not published. The paper tells of about 30,000 photographs from mobile cameras, first labelled by "
+    "fitting a 3D model, then by hand.",
+    limits="Made for faces that look at a camera from arm's length. The jaw is a place on the surface, not the visible "
+    "outline: on turned heads it lies inside the cheek. Closed or covered eyes and strong expressions are pulled "
+    "towards the average.",
+    install=FACE_MESH.install,
+)
+
+
+@EXTRACTORS.register("mediapipe")
+@dataclass(frozen=True)
+class MediaPipe:
+    """The mesh of each face, from the face's box, as 68 points; the score is the network's face presence."""
+
+    card: ClassVar[ExtractorCard] = CARD
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        # Missing weights are one line now, not a fault in every worker.
+        find_weights(FACE_MESH)
+
+    @property
+    def fingerprint(self) -> str:
+        """See ``Extractor``."""
+        options = {
+            "weights": FACE_MESH.sha256,
+            "map": file_digest(TABLE),
+            "constants": [MIN_PRESENCE, _BOX_SCALE, _REFINE_ABOVE],
+        }
+        return fingerprint("landmarks/mediapipe", VERSION, options)
+
+    def extract(
+        self, images: Images, boxes: FloatArray | None = None, annotated: FloatArray | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See ``Extractor``; annotations are not used, scores are in [0, 1]."""
+        if boxes is None:
+            boxes = crop_boxes(images)
+        points = np.full((len(images), N_POINTS, 2), np.nan, np.float32)
+        score = np.full(len(images), np.nan, np.float32)
+        for row, (image, box) in enumerate(zip(images, boxes, strict=True)):
+            if np.isfinite(box).all():
+                mesh = settle(image, first_region(box))
+                score[row] = mesh.presence
+                if mesh.presence >= MIN_PRESENCE:
+                    points[row] = load_map() @ mesh.points
+        return points, score
+
+
+def first_region(box: FloatArray) -> Matrix:
+    """The network's region for a HOG-like face box xyxy."""
+    side = float((box[2:] - box[:2]).mean())
+    return square_region((box[:2] + box[2:]) / 2, _BOX_SCALE * side)
+
+
+def settle(image: Image, region: Matrix) -> Mesh:
+    """The mesh of a face; looks again from the mesh's own region where the given one was off."""
+    mesh = find_mesh(image, region)
+    better = region_of_mesh(mesh.points)
+    if mesh.presence >= MIN_PRESENCE and _corner_shift(region, better) > _REFINE_ABOVE:
+        return find_mesh(image, better)
+    return mesh
+
+
+def _corner_shift(old: Matrix, new: Matrix) -> float:
+    """How far a region's corners move at most, in sides of the new one."""
+    corners = np.array([[0, 0], [SIZE, 0], [0, SIZE], [SIZE, SIZE]], np.float64)
+    moved = apply_matrix(compose(new, invert_matrix(old)), corners)
+    return float(np.linalg.norm(moved - corners, axis=1).max()) / SIZE
+
+
+@lru_cache(maxsize=1)
+def load_map() -> NDArray[np.float64]:
+    """The (68, 468) matrix from mesh points to iBUG points; its rows sum to 1."""
+    matrix = np.zeros((N_POINTS, N_MESH))
+    with TABLE.open(encoding="ascii", newline="") as file:
+        for row in csv.DictReader(file):
+            matrix[int(row["point"]), int(row["mesh_point"])] = float(row["weight"])
+    matrix /= matrix.sum(axis=1, keepdims=True)
+    matrix.flags.writeable = False
+    return matrix

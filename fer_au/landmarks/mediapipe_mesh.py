@@ -1,0 +1,94 @@
+"""MediaPipe's face mesh network on pictures: 468 points and whether there is a face.
+
+Kartynnik et al. 2019, "Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs". The network sees a
+square region of 192 px with level eyes, in [0, 1]. MediaPipe takes it from its own face detector, or, in a video, from
+the mesh of the frame before; here it comes from any face box, and from the first mesh if that shows that the region was
+off.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fer_au.faces.geometry import Matrix, apply_matrix, invert_matrix
+from fer_au.faces.warp import Image, warp_crop
+from fer_au.landmarks.weights import FACE_MESH, find_weights
+
+SIZE = 192
+N_MESH = 468
+# Outer eye corners, the person's right and left: they level the region.
+EYE_CORNERS = (33, 263)
+# MediaPipe's own margin around the mesh.
+_MESH_MARGIN = 1.5
+_POINTS, _PRESENCE = "conv2d_21", "conv2d_31"
+_LOCAL = threading.local()
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """What the network found.
+
+    Attributes:
+        points: (468, 2) float64 xy of the picture.
+        presence: Probability in [0, 1] that the region shows a face.
+    """
+
+    points: NDArray[np.float64]
+    presence: float
+
+
+def find_mesh(image: Image, region: Matrix) -> Mesh:
+    """Run the network on one region of a picture.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        region: Matrix from the picture to the network's 192 px square.
+    """
+    square = warp_crop(image, region, SIZE)
+    net = _network()
+    net.setInput(np.ascontiguousarray(square.transpose(2, 0, 1)[None], np.float32) / np.float32(255))
+    points, logit = net.forward([_POINTS, _PRESENCE])
+    flat = np.asarray(points, np.float64).reshape(N_MESH, 3)[:, :2]
+    presence = 1 / (1 + np.exp(-float(np.asarray(logit).reshape(()))))
+    return Mesh(apply_matrix(invert_matrix(region), flat), float(presence))
+
+
+def _network() -> cv2.dnn.Net:
+    """The network of this thread: OpenCV's networks hold their buffers, so threads can't share one."""
+    net: cv2.dnn.Net | None = getattr(_LOCAL, "net", None)
+    if net is None:
+        # OpenCV's newer engine knows only one of the two outputs, and would run twice for both.
+        net = cv2.dnn.readNetFromTFLite(str(find_weights(FACE_MESH)), cv2.dnn.ENGINE_CLASSIC)
+        _LOCAL.net = net
+    return net
+
+
+def square_region(centre: ArrayLike, side: float, angle: float = 0.0) -> Matrix:
+    """The matrix that brings a square of the picture to the network's input.
+
+    Args:
+        centre: (2,) xy.
+        side: Pixels of the picture.
+        angle: Of the eye line in the picture, radians, clockwise from right as seen; it becomes level.
+    """
+    scale = SIZE / side
+    turn = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    shift = SIZE / 2 - turn @ np.asarray(centre, np.float64)
+    return np.concatenate([turn, shift[:, None]], axis=1)
+
+
+def region_of_mesh(points: NDArray[np.float64]) -> Matrix:
+    """The region that MediaPipe would look at next: around the mesh, with level eyes.
+
+    Args:
+        points: (468, 2) xy of the picture.
+    """
+    low, high = points.min(0), points.max(0)
+    across = points[EYE_CORNERS[1]] - points[EYE_CORNERS[0]]
+    side = _MESH_MARGIN * float((high - low).max())
+    return square_region((low + high) / 2, side, float(np.arctan2(across[1], across[0])))
