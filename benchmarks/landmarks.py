@@ -1,0 +1,225 @@
+"""Accuracy and speed of each detector with each landmark extractor, on faces whose 68 points are known.
+
+    python -m benchmarks.landmarks                                      (renders 210 faces of 70 people first)
+    python -m benchmarks.landmarks --data data/mine --root PICTURES     (a data set with annotated points)
+
+from the repository's root. Each pair runs as the pipeline does: find the face in the picture, align the crop, extract,
+map the points back; they are compared with the truth in the picture, in inter-ocular units. Prints the tables and
+writes ``benchmarks/results/landmarks.json``, which the report shows after the next ``dvc repro``.
+
+Speeds are of one core, in processor time: a warm-up, then the median of three rounds through all pairs in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from benchmarks.landmark_accuracy import FAILURE_LIMIT, WRONG_FACE_IOU, Accuracy, measure
+from benchmarks.landmark_faces import FaceSet, evenly, rendered_faces, stored_faces
+from benchmarks.landmark_pairs import align_faces, find_points
+from benchmarks.landmark_speed import REPEATS, PairSeconds, Searched, one_thread, pair_seconds
+from benchmarks.landmark_tables import print_results
+from fer_au.compute import log
+from fer_au.errors import ConfigError, MissingDependencyError, run_main
+from fer_au.evaluation.environment import cpu_name
+from fer_au.faces.alignment import Aligner
+from fer_au.faces.detectors import list_detectors
+from fer_au.faces.keypoints import Keypoints
+from fer_au.landmarks.extractors import EXTRACTORS, Extractor, create_extractor, extractor_card, list_extractors
+from fer_au.report.landmark_results import RESULTS, ExtractorNote, LandmarkResults, PairResult, write_results
+
+BASELINE = ("dlib-hog", "dlib68")
+TEMPLATE, SIZE = "loose", 256
+_PACKAGES = ("fer-au", "numpy", "opencv-python", "dlib-bin", "dlib", "torch")
+_PROBE = 5  # pictures from which a detector's time is foreseen
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to measure.
+
+    Attributes:
+        detectors: Names; empty for all.
+        extractors: Names; empty for all that look at pixels, and the floor.
+        keypoints: As ``align.keypoints``.
+        budget: Seconds that one detector may search; a slower one gets fewer faces, at even steps.
+        timed: Pictures per timing.
+    """
+
+    detectors: tuple[str, ...] = ()
+    extractors: tuple[str, ...] = ()
+    keypoints: Keypoints = "dlib68"
+    budget: float = 240.0
+    timed: int = 40
+
+
+def run(faces: FaceSet, options: Options) -> LandmarkResults:
+    """Measure all pairs.
+
+    Raises:
+        ConfigError: A name that no registry has.
+        MissingDependencyError: A part that was asked for by name lacks its package or weights.
+    """
+    load = os.getloadavg()[0]
+    skipped: dict[str, str] = {}
+    with one_thread():
+        extractors = make_extractors(options, skipped)
+        searched = search_faces(faces, options, skipped)
+        accuracy: dict[tuple[str, str], Accuracy] = {}
+        for detector, part in searched.items():
+            for name, extractor in extractors.items():
+                log(f"landmarks: {detector} + {name}")
+                accuracy[detector, name] = measure(*find_points(extractor, part.crops), part.faces.truth)
+        log("landmarks: timing")
+        seconds = pair_seconds(searched, extractors, options.timed)
+    return LandmarkResults(
+        source=faces.source,
+        images=len(faces),
+        people=faces.people,
+        keypoints=options.keypoints,
+        template=TEMPLATE,
+        size=SIZE,
+        limit=FAILURE_LIMIT,
+        wrong_face_iou=WRONG_FACE_IOU,
+        baseline=BASELINE,
+        timed=min(options.timed, len(faces)),
+        repeats=REPEATS,
+        processor=cpu_name(),
+        cores=os.cpu_count() or 1,
+        load=round(load, 2),
+        versions=_versions(),
+        pairs=tuple(_pair(*key, figures, seconds) for key, figures in accuracy.items()),
+        skipped=skipped,
+        extractors={name: _note(name) for name in extractors},
+    )
+
+
+def make_extractors(options: Options, skipped: dict[str, str]) -> dict[str, Extractor]:
+    """The extractors to measure; one that lacks its weights is noted, or an error if it was asked for."""
+    names = options.extractors or [name for name in list_extractors() if not EXTRACTORS.get(name).needs]
+    made: dict[str, Extractor] = {}
+    for name in names:
+        if EXTRACTORS.get(name).needs:
+            raise ConfigError(f"landmark extractor {name!r} gives a data set's own points: there is nothing to measure")
+        try:
+            extractor = create_extractor(name)
+            extractor.extract(np.zeros((1, SIZE, SIZE, 3), np.uint8))  # loads what it needs
+        except MissingDependencyError as error:
+            if options.extractors:
+                raise
+            skipped[name] = str(error)
+        else:
+            made[name] = extractor
+    return made
+
+
+def search_faces(faces: FaceSet, options: Options, skipped: dict[str, str]) -> dict[str, Searched]:
+    """What each detector finds; a slow one gets as many faces as its budget allows."""
+    searched: dict[str, Searched] = {}
+    for name in options.detectors or list_detectors():
+        log(f"landmarks: {name} searches")
+        aligner = Aligner(detector=name, keypoints=options.keypoints, template=TEMPLATE, size=SIZE)
+        try:
+            align_faces(aligner, faces.take([0]))  # loads what it needs
+            start = perf_counter()
+            align_faces(aligner, faces.take(evenly(len(faces), _PROBE)))
+        except MissingDependencyError as error:
+            if options.detectors:
+                raise
+            skipped[name] = str(error)
+            continue
+        seconds = (perf_counter() - start) / min(_PROBE, len(faces))
+        part = faces.take(evenly(len(faces), max(_PROBE, int(options.budget / seconds))))
+        searched[name] = Searched(aligner, part, align_faces(aligner, part), seconds)
+    return searched
+
+
+def _pair(
+    detector: str, extractor: str, accuracy: Accuracy, seconds: Mapping[tuple[str, str], PairSeconds]
+) -> PairResult:
+    own, base = seconds[detector, extractor], seconds.get(BASELINE)
+    return PairResult(
+        detector=detector,
+        extractor=extractor,
+        **vars(accuracy),
+        detector_rate=_rate(own.detect),
+        extractor_rate=_rate(own.extract),
+        pair_rate=_rate(own.whole),
+        relative=base.whole / own.whole if base and own.whole else None,
+    )
+
+
+def _rate(seconds: float) -> float:
+    """Items per second; 0 where nothing was timed (no face found)."""
+    return 1 / seconds if seconds > 0 else 0.0
+
+
+def _note(name: str) -> ExtractorNote:
+    card = extractor_card(name)
+    return ExtractorNote(
+        summary=card.summary, licence=card.licence, training_data=card.training_data, limits=card.limits
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {"Python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.landmarks", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--people", type=int, default=70, help="people to render (default 70: those of the demo set)")
+    parser.add_argument("--pictures", type=int, default=3, help="pictures of each (default 3)")
+    parser.add_argument("--seed", type=int, default=0, help="of the rendered faces (default 0)")
+    parser.add_argument("--data", type=Path, help="instead: a folder data/KEY whose annotations.h5 has 68 points")
+    parser.add_argument("--root", type=Path, help="the pictures of --data")
+    parser.add_argument("--detectors", type=_names, default=(), help="names, comma-separated (default: all)")
+    parser.add_argument("--extractors", type=_names, default=(), help="names, comma-separated (default: all)")
+    parser.add_argument("--keypoints", choices=["detector", "dlib5", "dlib68"], default="dlib68", help="for alignment")
+    parser.add_argument("--budget", type=float, default=240.0, help="seconds one detector may search (default 240)")
+    parser.add_argument("--output", type=Path, default=RESULTS, help=f"default {RESULTS}")
+    parsed = parser.parse_args(arguments)
+    if (parsed.data is None) != (parsed.root is None):
+        parser.error("--data and --root go together")
+    return parsed
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure, print, write."""
+    parsed = parse(arguments)
+    options = Options(parsed.detectors, parsed.extractors, parsed.keypoints, parsed.budget)
+    source: AbstractContextManager[FaceSet]
+    if parsed.data is not None:
+        source = nullcontext(stored_faces(parsed.data, parsed.root))
+    else:
+        source = rendered_faces(parsed.people, parsed.pictures, parsed.seed)
+    with source as faces:
+        results = run(faces, options)
+    print_results(results)
+    write_results(parsed.output, results)
+    print(f"\nwritten to {parsed.output}")
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(lambda: main(sys.argv[1:])))

@@ -1,0 +1,170 @@
+"""The result file of ``benchmarks/landmarks.py``: what it holds, and how it is written and read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from fer_au.config.loading import StrictModel
+from fer_au.errors import DataError
+
+RESULTS = Path("benchmarks/results/landmarks.json")
+"""Where the benchmark writes and the report looks, below the project's root."""
+
+COMMAND = "python -m benchmarks.landmarks"
+
+FLOOR = "mean-shape"
+"""The extractor that looks at no pixel: what a real one must beat."""
+
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Size = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Cell(StrictModel):
+    """Mean error of some faces or points.
+
+    Attributes:
+        n: How many faces it is a mean over.
+        error: In inter-ocular distances; None without faces.
+    """
+
+    n: Count
+    error: Size | None
+
+
+class PairResult(StrictModel):
+    """One detector with one extractor. Errors are in inter-ocular distances, over the faces whose points were found.
+
+    Attributes:
+        detector: Its name.
+        extractor: Its name.
+        n: Faces in all.
+        no_face: Where the detector found nothing.
+        wrong_face: Where it took something else for the face.
+        no_points: Where the extractor gave none.
+        mean: Mean over the faces of a face's mean error over the 68 points.
+        median: Of the faces' mean errors.
+        p95: 95th percentile of them.
+        failed: Share of all faces whose mean error is above the limit, faces without points included.
+        auc: Area below the cumulative distribution of the mean errors from 0 to the limit, as a share of the whole;
+            faces without points count as infinitely wrong.
+        scatter: Mean error after the mean offset of each point, as seen on all other people, is taken off: what remains
+            if a mere difference of convention is forgiven.
+        by_region: Mean error of the points of each part of the face.
+        by_expression: Mean error of the faces of each expression.
+        by_yaw: Mean error of the faces in each range of |yaw|; empty where the data set knows no pose.
+        detector_rate: Pictures that the detector searches per second of one core.
+        extractor_rate: Crops per second of one core, looks from shifted boxes included where no detector vouches.
+        pair_rate: Pictures per second of one core from pixels to points: detector, fit of the template, warp,
+            extractor.
+        relative: ``pair_rate`` as a multiple of the baseline pair's.
+    """
+
+    detector: str
+    extractor: str
+    n: Count
+    no_face: Count
+    wrong_face: Count
+    no_points: Count
+    mean: Size | None
+    median: Size | None
+    p95: Size | None
+    failed: Share
+    auc: Share
+    scatter: Size | None
+    by_region: dict[str, Cell]
+    by_expression: dict[str, Cell]
+    by_yaw: dict[str, Cell]
+    detector_rate: Size
+    extractor_rate: Size
+    pair_rate: Size
+    relative: Size | None
+
+
+class ExtractorNote(StrictModel):
+    """What a lab must know before it takes an extractor: from its card."""
+
+    summary: str
+    licence: str
+    training_data: str
+    limits: str
+
+
+class LandmarkResults(StrictModel):
+    """A run of the benchmark.
+
+    Attributes:
+        format: Kind and version of the file.
+        source: Which faces, in words.
+        images: How many.
+        people: Of how many persons; 0 if unknown.
+        keypoints: ``align.keypoints`` of the run; likewise ``template`` and ``size``.
+        limit: Mean error above which a face has failed.
+        wrong_face_iou: A found box that overlaps the true one less is another face.
+        baseline: Detector and extractor that speeds are compared with.
+        timed: Pictures per timing; fewer for a slow detector.
+        repeats: Timings of which the median is given.
+        processor: Its marketing name; likewise ``cores`` and the ``load`` at the start.
+        versions: Package -> version.
+        pairs: One entry per pair.
+        skipped: Detector or extractor that could not run -> why.
+        extractors: Name -> what to know of it.
+    """
+
+    format: Literal["fer_au.landmark_benchmark/1"] = "fer_au.landmark_benchmark/1"
+    source: str
+    images: Count
+    people: Count
+    keypoints: str
+    template: str
+    size: Count
+    limit: Size
+    wrong_face_iou: Share
+    baseline: tuple[str, str]
+    timed: Count
+    repeats: Count
+    processor: str
+    cores: Count
+    load: Size
+    versions: dict[str, str]
+    pairs: tuple[PairResult, ...]
+    skipped: dict[str, str]
+    extractors: dict[str, ExtractorNote]
+
+
+def write_results(path: Path, results: LandmarkResults) -> None:
+    """Write a run in one step: a killed one leaves the old file.
+
+    Raises:
+        DataError: The file can't be written.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(results.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot write: {error.strerror or error}") from None
+
+
+def read_results(path: Path) -> LandmarkResults | None:
+    """Read a run; None if there is none yet.
+
+    Raises:
+        DataError: The file is damaged or of another version; the message names it.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from None
+    try:
+        return LandmarkResults.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise DataError(f"{path}: {where}: {first['msg']}; run {COMMAND} again") from None
