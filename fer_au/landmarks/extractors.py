@@ -81,6 +81,7 @@ EXTRACTORS: Registry[type[Extractor]] = Registry(
     "fer_au.extractors",
     built_in={
         "dlib68": "fer_au.landmarks.dlib68",
+        "faceapi68": "fer_au.landmarks.faceapi68",
         "mean-shape": "fer_au.landmarks.mean_shape",
         "mediapipe": "fer_au.landmarks.mediapipe",
         "provided": "fer_au.landmarks.annotated",

@@ -1,0 +1,148 @@
+"""The 68-point network of face-api in torch: four densely connected blocks of depthwise-separable convolutions.
+
+The weights are bytes; the table beside them gives each tensor's name, shape, and the line (scale, minimum) that turns
+bytes into numbers. The architecture follows face-api's published model (0.09 M parameters, 112 px input).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from fer_au.errors import ConfigError
+from fer_au.landmarks.scheme import N_POINTS
+from fer_au.landmarks.weights import FACE_API_68, FACE_API_68_TABLE, find_weights
+
+SIZE = 112
+# What the network subtracts, RGB 0..255, before it divides by 255.
+_MEAN_RGB = (122.782, 117.001, 104.298)
+_BLOCKS = ("dense0", "dense1", "dense2", "dense3")
+
+Parameters = Mapping[str, Tensor]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread inside the block.
+
+    With more, sums are split by the number of threads, and the last bits of a result would depend on the machine's
+    processors. For a network of this size one is also the fastest.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def predict_square(square: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The 68 points of one face.
+
+    One picture at a time, within ``one_thread``: the result must not depend on the batch, not even in its last bit.
+
+    Args:
+        square: (112, 112, 3) uint8 RGB, the face filling most of it.
+
+    Returns:
+        (68, 2) xy in pixels of the square.
+    """
+    centred = (square.astype(np.float32) - np.array(_MEAN_RGB, np.float32)) / np.float32(255)
+    with torch.inference_mode():
+        out = forward(load_parameters(), torch.from_numpy(centred.transpose(2, 0, 1)[None].copy()))
+    return out.numpy().astype(np.float64).reshape(N_POINTS, 2) * SIZE
+
+
+def forward(parameters: Parameters, x: Tensor) -> Tensor:
+    """The network.
+
+    Args:
+        parameters: From ``load_parameters``.
+        x: (N, 3, 112, 112) float32, mean-free and divided by 255.
+
+    Returns:
+        (N, 136): x and y of the 68 points in sides of the square.
+    """
+    for block in _BLOCKS:
+        x = _dense_block(parameters, block, x)
+    x = functional.avg_pool2d(x, 7, 2).flatten(1)
+    return x @ parameters["fc/weights"] + parameters["fc/bias"]
+
+
+def _dense_block(parameters: Parameters, block: str, x: Tensor) -> Tensor:
+    """Four convolutions; each sees the rectified sum of all before it."""
+    total = functional.relu(_convolve(parameters, f"{block}/conv0", x, stride=2))
+    x = total
+    for number in (1, 2, 3):
+        total = total + _convolve(parameters, f"{block}/conv{number}", x, stride=1)
+        x = functional.relu(total)
+    return x
+
+
+def _convolve(parameters: Parameters, name: str, x: Tensor, stride: int) -> Tensor:
+    """A plain 3x3 convolution, or a depthwise one and a 1x1 across channels, whichever has weights under that name."""
+    # TensorFlow's "same" padding: with stride 2 and an even size the extra row and column lie below and right.
+    x = functional.pad(x, (1, 1, 1, 1) if stride == 1 else (0, 1, 0, 1))
+    bias = parameters[f"{name}/bias"]
+    if (filters := parameters.get(f"{name}/filters")) is not None:
+        return functional.conv2d(x, filters, bias, stride)
+    x = functional.conv2d(x, parameters[f"{name}/depthwise_filter"], None, stride, groups=x.shape[1])
+    return functional.conv2d(x, parameters[f"{name}/pointwise_filter"], bias)
+
+
+@lru_cache(maxsize=1)
+def load_parameters() -> Parameters:
+    """The network's tensors, read once per process.
+
+    Raises:
+        MissingDependencyError: The files are not there.
+        ConfigError: Bytes and table don't fit.
+    """
+    return read_parameters(find_weights(FACE_API_68), find_weights(FACE_API_68_TABLE))
+
+
+def read_parameters(weights: Path, table: Path) -> Parameters:
+    """Tensors by name, from bytes and their table.
+
+    Args:
+        weights: The quantised bytes, one tensor after the other.
+        table: JSON list of groups, whose ``weights`` tell name, shape and quantisation in the order of the bytes.
+
+    Raises:
+        ConfigError: The number of bytes is another than the table's.
+    """
+    data = weights.read_bytes()
+    tensors: dict[str, Tensor] = {}
+    at = 0
+    for group in json.loads(table.read_text(encoding="utf-8")):
+        for entry in group["weights"]:
+            count = math.prod(entry["shape"])
+            line = entry["quantization"]
+            values = np.frombuffer(data[at : at + count], np.uint8).astype(np.float32)
+            values = values * np.float32(line["scale"]) + np.float32(line["min"])
+            if len(values) != count:
+                raise ConfigError(f"{weights}: ends within {entry['name']}")
+            tensors[entry["name"]] = _to_torch(entry["name"], values.reshape(entry["shape"]))
+            at += count
+    if at != len(data):
+        raise ConfigError(f"{weights}: {len(data)} bytes, the table describes {at}")
+    return tensors
+
+
+def _to_torch(name: str, values: NDArray[np.float32]) -> Tensor:
+    """TensorFlow's axes (height, width, in, out) to torch's; a depthwise filter has its channels where "in" stands."""
+    if name.endswith("depthwise_filter"):
+        values = values.transpose(2, 3, 0, 1)
+    elif values.ndim == 4:
+        values = values.transpose(3, 2, 0, 1)
+    return torch.from_numpy(np.ascontiguousarray(values))
