@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import math
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, cast
 
@@ -14,12 +15,14 @@ from fer_au.datasets.base import ADAPTERS, Adapter, Record, Scan
 from fer_au.datasets.files import check_root
 from fer_au.datasets.labels import Fault, LabelledConfig, parse_label, parse_split, parse_subject
 from fer_au.datasets.manifest import Box
+from fer_au.datasets.points import PointsCollector, PointsSource, parse_points, read_points_file
 from fer_au.datasets.rows import LabelRow, scan_rows
 from fer_au.datasets.tables import Column, Table, read_table
 from fer_au.errors import DataError
 from fer_au.rejects import Reason, Reject
 
 _BOX_KEYS = ("box0", "box1", "box2", "box3")
+_POINTS_KEY = "points"
 Position = Annotated[int, Field(ge=0)]
 ColumnName = str | Position
 
@@ -45,9 +48,14 @@ class Columns(StrictModel):
     face: ColumnName | None = None
     box: tuple[ColumnName, ColumnName, ColumnName, ColumnName] | None = None
 
-    def wanted(self) -> dict[str, Column]:
-        """Meaning -> column, for those that are named."""
+    def wanted(self, points: ColumnName | None = None) -> dict[str, Column]:
+        """Meaning -> column, for those that are named.
+
+        Args:
+            points: The column of the face's points.
+        """
         single = {key: getattr(self, key) for key in ("image", "label", "subject", "split", "fold", "face")}
+        single[_POINTS_KEY] = points
         boxes = dict(zip(_BOX_KEYS, self.box, strict=True)) if self.box else {}
         return {key: column for key, column in (single | boxes).items() if column is not None}
 
@@ -63,6 +71,7 @@ class CsvConfig(LabelledConfig):
         delimiter: None finds it.
         encoding: Of the label file.
         box_format: ``xyxy`` left, top, right, bottom; ``xywh`` left, top, width, height.
+        points: The set's own 68 points, for extractor ``provided``.
     """
 
     labels: str
@@ -72,6 +81,7 @@ class CsvConfig(LabelledConfig):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     encoding: str = "utf-8"
     box_format: Literal["xyxy", "xywh"] = "xyxy"
+    points: PointsSource | None = None
 
     @field_validator("labels", "images")
     @classmethod
@@ -107,7 +117,7 @@ class CsvAdapter(Adapter[CsvConfig]):
             raise DataError(f"{config.root / config.images}: no such folder (key images)")
         table = read_table(
             config.root / config.labels,
-            config.columns.wanted(),
+            config.columns.wanted(config.points.column if config.points else None),
             header=config.header,
             delimiter=config.delimiter,
             encoding=config.encoding,
@@ -117,10 +127,39 @@ class CsvAdapter(Adapter[CsvConfig]):
         for line, cells in table.rows:
             name = table.cell(cells, "image")
             if name:
-                rows.append(_read_row(table, cells, PurePosixPath(config.images, name).as_posix(), config))
+                rows.append(_read_row(table, cells, _picture_path(name, config), config))
             else:
                 rejects.append(Reject(f"{config.labels}:{line}", Reason.BAD_ROW, "names no picture"))
-        return scan_rows(config.root, [config.images], rows, rejects)
+        scan = scan_rows(config.root, [config.images], rows, rejects)
+        return _with_points(scan, table, config) if config.points else scan
+
+
+def _with_points(scan: Scan, table: Table, config: CsvConfig) -> Scan:
+    """Add the points that ``config.points`` names."""
+    source = config.points
+    if source is None:
+        return scan
+    accepted = {record.id for record in scan.records}
+    names: dict[str, str] = {}
+    column = None
+    if source.column is not None:
+        column = PointsCollector(source, f"{config.labels}, column {source.column}")
+    for _, cells in table.rows:
+        name, face = (table.cell(cells, key) for key in ("image", "face"))
+        face_id = _picture_path(name, config) + (f"#{face}" if face else "")
+        if face_id not in accepted:
+            continue
+        names[f"{name}#{face}" if face else name] = face_id
+        if column is not None and (text := table.cell(cells, _POINTS_KEY)):
+            column.add(face_id, parse_points(text))
+    # An id of the manifest means that face even where another picture's name reads the same.
+    names |= {face_id: face_id for face_id in accepted}
+    found = column if column is not None else read_points_file(config.root, source, names)
+    return replace(scan, annotations=found.annotations(), notes=(*scan.notes, *found.notes(len(accepted))))
+
+
+def _picture_path(name: str, config: CsvConfig) -> str:
+    return PurePosixPath(config.images, name).as_posix()
 
 
 def _read_row(table: Table, cells: list[str], path: str, config: CsvConfig) -> LabelRow:
