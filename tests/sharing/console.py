@@ -1,0 +1,225 @@
+"""The commands of a Markdown guide, and a lab of people with homes of their own who type them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_FENCE = re.compile(r"^```(\w*)\s*$")
+_STEP = re.compile(r"^<!-- step: ([a-z0-9-]+)(?:, exit: (\d+))? -->$")
+_PROMPT = re.compile(r"^([a-z]+)\$ (.+)$")
+
+
+class GuideError(Exception):
+    """The guide is not written as it should be, or a command of it doesn't do what the guide says."""
+
+
+@dataclass
+class Command:
+    """One command line.
+
+    Attributes:
+        person: Who types it: the word before ``$``.
+        text: The command, continuation lines included.
+        shown: The lines of output that the guide shows below it.
+    """
+
+    person: str
+    text: str
+    shown: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One console block; the comment above it names it, and the exit code of its last command where that isn't 0."""
+
+    name: str
+    exit_code: int
+    commands: list[Command]
+
+
+def read_steps(text: str) -> list[Step]:
+    """All console blocks of a guide, in order.
+
+    Raises:
+        GuideError: A block without a name, or a line that belongs to no command.
+    """
+    steps: list[Step] = []
+    for language, comment, lines in _blocks(text):
+        if language != "console":
+            continue
+        match = _STEP.match(comment)
+        if match is None:
+            raise GuideError(f"a console block has no line '<!-- step: NAME -->' above it: {lines[:1]}")
+        steps.append(Step(match[1], int(match[2] or 0), _commands(lines)))
+    return steps
+
+
+def read_block(text: str, language: str) -> str:
+    """The first fenced block in a language."""
+    for found, _, lines in _blocks(text):
+        if found == language:
+            return "\n".join(lines)
+    raise GuideError(f"no block of {language}")
+
+
+def _blocks(text: str) -> Iterator[tuple[str, str, list[str]]]:
+    """Language, the line above, and lines of every fenced block."""
+    lines = text.splitlines()
+    number = 0
+    while number < len(lines):
+        if match := _FENCE.match(lines[number]):
+            end = lines.index("```", number + 1)
+            yield match[1], lines[number - 1], lines[number + 1 : end]
+            number = end
+        number += 1
+
+
+def _commands(lines: list[str]) -> list[Command]:
+    commands: list[Command] = []
+    for line in lines:
+        if match := _PROMPT.match(line):
+            commands.append(Command(match[1], match[2]))
+        elif not commands:
+            raise GuideError(f"output without a command: {line}")
+        elif commands[-1].text.endswith("\\") and not commands[-1].shown:
+            commands[-1].text += "\n" + line.removeprefix("> ")
+        else:
+            commands[-1].shown.append(line)
+    return commands
+
+
+def missing_output(shown: list[str], output: str) -> str | None:
+    """The first shown line that the output lacks (in this order), None if it has all; ``...`` stands for anything."""
+    printed = iter(output.splitlines())
+    for line in shown:
+        pattern = re.compile(".*".join(re.escape(part) for part in line.strip().split("...")))
+        if not any(pattern.fullmatch(text.strip()) for text in printed):
+            return line
+    return None
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that ran.
+
+    Attributes:
+        command: As the guide has it.
+        output: stdout and stderr, as they came.
+    """
+
+    command: Command
+    output: str
+
+    @property
+    def stages(self) -> list[str]:
+        """The stages that DVC really ran: neither unchanged nor taken from its run cache."""
+        return re.findall(r"^Running stage '([^']+)'", self.output, re.MULTILINE)
+
+
+class Lab:
+    """A folder that plays the lab's disk; people whose shells remember folder, variables and umask.
+
+    Args:
+        folder: Holds ``lab``, what the guide calls ``/lab``, and ``home``.
+        words: Further words of the guide -> what stands for them here.
+        sources: The project whose ``fer_au`` runs.
+    """
+
+    def __init__(self, folder: Path, words: Mapping[str, str], sources: Path) -> None:
+        self.folder = folder
+        self.disk = folder / "lab"
+        self.words = {r"(?<![\w.])/(lab|home)(?=/)": rf"{folder}/\1", **words}
+        self.sources = sources
+        self.done: dict[str, list[Done]] = {}
+        self._groups: list[int] = []
+        self.disk.mkdir()
+
+    def home(self, person: str) -> Path:
+        """A person's home folder."""
+        return self.folder / "home" / person
+
+    def read(self, person: str, name: str) -> bytes:
+        """A file of a person's clone ``fer``."""
+        return (self.home(person) / "fer" / name).read_bytes()
+
+    def run(self, step: Step) -> list[Done]:
+        """Type a step's commands.
+
+        Raises:
+            GuideError: An exit code or an output differs from the guide's.
+        """
+        results = []
+        for command in step.commands:
+            output, code = self.type(command.person, command.text)
+            expected = step.exit_code if command is step.commands[-1] else 0
+            if code != expected:
+                raise GuideError(f"{step.name}: {command.text}\nexited {code}, not {expected}:\n{output[-4000:]}")
+            if (line := missing_output([self._here(line) for line in command.shown], output)) is not None:
+                raise GuideError(f"{step.name}: {command.text}\ndid not print {line!r}:\n{output[-4000:]}")
+            results.append(Done(command, output))
+        self.done[step.name] = results
+        return results
+
+    def type(self, person: str, text: str) -> tuple[str, int]:
+        """Run one command line in a person's shell; what it starts with ``&`` goes on running.
+
+        Returns:
+            Its output and its exit code.
+        """
+        home = self.home(person)
+        if not home.is_dir():
+            self._move_in(person)
+        state, log = home / ".shell", home / ".output"
+        script = (
+            f'. {shlex.quote(str(state))}\n{self._here(text)}\ncode=$?\n{{ echo "cd $(printf %q "$PWD")"; '
+            f'echo "umask $(umask)"; export -p; }} > {shlex.quote(str(state))}\nexit $code\n'
+        )
+        # Into a file: a pipe would stay open, and be waited for, as long as a background process lives.
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                ["bash", "-c", script], stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+            )
+            self._groups.append(process.pid)
+            code = process.wait(timeout=300)
+        return log.read_text(errors="replace"), code
+
+    def stop_background(self) -> None:
+        """End whatever commands have left running."""
+        for group in self._groups:
+            try:
+                os.killpg(group, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self._groups.clear()
+
+    def _here(self, text: str) -> str:
+        for word, place in self.words.items():
+            text = re.sub(word, place, text)
+        return text
+
+    def _move_in(self, person: str) -> None:
+        home = self.home(person)
+        home.mkdir(parents=True)
+        (home / ".gitconfig").write_text(
+            f"[user]\n\tname = {person}\n\temail = {person}@lab\n[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n"
+        )
+        kept = {name: os.environ[name] for name in ("LANG", "TMPDIR") if name in os.environ}
+        variables = {
+            **kept,
+            "HOME": str(home),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(self.sources),
+            "DVC_SITE_CACHE_DIR": str(home / ".site"),
+            "DVC_NO_ANALYTICS": "1",
+        }
+        lines = ["unset $(compgen -e | grep -E '^(FER_AU|DVC|GIT|PYTHON|DASK|SLURM)')"]
+        lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+        (home / ".shell").write_text("\n".join([*lines, f"cd {shlex.quote(str(home))}"]) + "\n")
