@@ -19,6 +19,7 @@ from fer_au.datasets import ManifestRow, read_manifest
 from fer_au.errors import DataError
 from fer_au.evaluation import read_metrics
 from fer_au.rejects import Reject, read_rejects
+from fer_au.report.landmark_results import RESULTS, LandmarkResults, read_results
 from fer_au.stores import Store
 
 REJECT_STAGES = ("ingest", "align", "landmarks")
@@ -103,12 +104,21 @@ class CrossResult:
 
 @dataclass(frozen=True)
 class Project:
-    """All that the page is made of; data sets are those that the experiments use."""
+    """All that the page is made of.
+
+    Attributes:
+        params: ``params.yaml``.
+        experiments: Those that it names.
+        cross: Their scores on other data sets.
+        datasets: Those that the experiments use.
+        landmark_results: The landmark benchmark's; None if it was not run.
+    """
 
     params: dict[str, Any]
     experiments: list[Experiment]
     cross: list[CrossResult]
     datasets: dict[str, Dataset]
+    landmark_results: LandmarkResults | None
 
     def of_dataset(self, name: str) -> list[Experiment]:
         """The experiments on one data set, in the order of ``params.yaml``."""
@@ -132,7 +142,8 @@ def read_project(params_path: Path, root: Path) -> Project:
     }
     for experiment in experiments:
         _check_rows(experiment, datasets[experiment.config.dataset])
-    return Project(params, experiments, read_cross(params, params_path, root), datasets)
+    cross = read_cross(params, params_path, root)
+    return Project(params, experiments, cross, datasets, read_results(root / RESULTS))
 
 
 def read_cross(params: dict[str, Any], params_path: Path, root: Path) -> list[CrossResult]:

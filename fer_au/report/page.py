@@ -13,6 +13,8 @@ from fer_au.errors import DataError
 from fer_au.report.collect import Experiment, Project, read_project
 from fer_au.report.curves import HEIGHT, LEFT, WIDTH, Chart, line_chart
 from fer_au.report.heat import palette_stops
+from fer_au.report.landmark_results import COMMAND
+from fer_au.report.landmark_section import PLOT_FRAME, detector_label, landmark_section, rate_text
 from fer_au.report.painter import FacePainter
 from fer_au.report.provenance import provenance
 from fer_au.report.samples import (
@@ -100,6 +102,9 @@ def render_page(project: Project) -> str:
         provenance=provenance(project),
         palette=palette_stops(),
         chart={"width": WIDTH, "height": HEIGHT, "left": LEFT},
+        landmarks=landmark_section(project.landmark_results),
+        landmarks_command=COMMAND,
+        scatter=PLOT_FRAME,
     )
 
 
@@ -188,6 +193,9 @@ def environment() -> Environment:
     loaded.filters["metric"] = format_metric
     loaded.filters["short"] = format_short
     loaded.filters["tail"] = lambda text: text if len(text) <= _TAIL else "…" + text[1 - _TAIL :]
+    loaded.filters["detector"] = detector_label
+    loaded.filters["rate"] = rate_text
+    loaded.filters["hundredths"] = lambda value, factor=100: "–" if value is None else format_number(value * factor)
     loaded.filters["share"] = lambda value: format_number(value * 100, 1)
     loaded.filters["percent"] = css_percent
     return loaded

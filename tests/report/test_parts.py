@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import statistics as plain
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -82,8 +83,8 @@ def test_the_cosine_matrix_has_expressions_by_layers_and_cams_without_neutral(pa
 
 
 def test_layers_are_in_network_order(pair: tuple[Any, Any]) -> None:
-    pair[0].results._names = tuple(f"attention/{name}" for name in ("1", "10", "2", "attn"))
-    assert pair[0].layers == ["1", "2", "10", "attn"]
+    stored = SimpleNamespace(columns=[f"attention/{name}" for name in ("1", "10", "2", "attn")])
+    assert replace(pair[0], results=stored).layers == ["1", "2", "10", "attn"]
 
 
 def test_a_comparison_finds_the_better_attention_and_says_so(pair: tuple[Any, Any]) -> None:
