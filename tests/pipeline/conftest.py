@@ -30,6 +30,8 @@ class Project:
             else:
                 shutil.copy(source, folder / name)
         shutil.copytree(ROOT / "data/codebooks", folder / "data/codebooks")
+        (folder / "benchmarks/results").mkdir(parents=True)
+        shutil.copy(ROOT / "benchmarks/results/README.md", folder / "benchmarks/results")
         (folder / "data/demo").mkdir()
         (folder / "models/none").mkdir(parents=True)
         (folder / "models/none/.gitkeep").touch()
