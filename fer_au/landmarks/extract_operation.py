@@ -34,11 +34,11 @@ class CropPayload:
     """
 
     data: bytes
-    box: tuple[float, float, float, float]
+    box: tuple[float, ...]
     sure: bool
 
 
-def crop_key(data: memoryview | bytes, box: Sequence[float], sure: bool) -> bytes:
+def crop_key(data: bytes | memoryview, box: Sequence[float], sure: bool) -> bytes:
     """sha256 of everything that a payload holds: the address of its row."""
     digest = hashlib.sha256(data)
     digest.update(f"|{' '.join(map(repr, box))}|{int(sure)}".encode())

@@ -155,40 +155,49 @@ class _Stage:
 
 
 class _Crops:
-    """The crops of some rows of ``faces.h5``, read as they are needed.
+    """The crops of some rows of ``faces.h5``, read as they are needed: nothing of them stays in memory.
 
     Args:
         faces: The store.
-        at: (N,) its rows that have a crop.
+        at: (N,) its rows that have a crop, ascending.
     """
 
     def __init__(self, faces: Store, at: NDArray[np.int64]) -> None:
         self._faces = faces
         self._at = at
-        self._boxes = crop_face_boxes(faces)[at]
-        self._sure = vouched_rows(faces)[at]
 
     def payloads(self, positions: Sequence[int]) -> list[CropPayload]:
         """What a worker needs for the crops of some positions in ``at``."""
-        return [CropPayload(self._faces.ragged(int(self._at[p])), *self._circumstances(p)) for p in positions]
+        found = [crop for position in positions for crop in self._read(position, position + 1)]
+        return [CropPayload(bytes(data), box, sure) for data, box, sure in found]
 
     def keys(self) -> Keys:
         """The addresses of all crops' rows, (N, 32)."""
-        starts = range(0, len(self._at), _KEY_ROWS)
+        keys = np.empty((len(self._at), KEY_BYTES), np.uint8)
+
+        def fill(start: int) -> None:
+            stop = min(start + _KEY_ROWS, len(keys))
+            some = b"".join(crop_key(*crop) for crop in self._read(start, stop))
+            keys[start:stop] = np.frombuffer(some, np.uint8).reshape(-1, KEY_BYTES)
+
         with ThreadPoolExecutor(_KEY_THREADS) as pool:
-            keys = b"".join(pool.map(self._some_keys, starts))
-        return np.frombuffer(keys, np.uint8).reshape(-1, KEY_BYTES)
+            for _ in pool.map(fill, range(0, len(keys), _KEY_ROWS)):
+                pass
+        return keys
 
-    def _some_keys(self, start: int) -> bytes:
-        positions = range(start, min(start + _KEY_ROWS, len(self._at)))
-        return b"".join(crop_key(self._faces.ragged(int(self._at[p])), *self._circumstances(p)) for p in positions)
+    def _read(self, start: int, stop: int) -> list[tuple[memoryview, tuple[float, ...], bool]]:
+        """Crop, face box and whether it is sure, of neighbouring positions in ``at``: one read per column."""
+        rows = self._at[start:stop]
+        first, last = int(rows[0]), int(rows[-1]) + 1
+        bounds = self._faces["offset"][first : last + 1].astype(np.int64)
+        data = memoryview(self._faces.rows("data", int(bounds[0]), int(bounds[-1])))
+        ends = (bounds - bounds[0]).tolist()
+        boxes = crop_face_boxes(self._faces, first, last).tolist()
+        sure = vouched_rows(self._faces, first, last).tolist()
+        return [(data[ends[row] : ends[row + 1]], tuple(boxes[row]), sure[row]) for row in (rows - first).tolist()]
 
-    def _circumstances(self, position: int) -> tuple[tuple[float, float, float, float], bool]:
-        x0, y0, x1, y1 = self._boxes[position].tolist()
-        return (x0, y0, x1, y1), bool(self._sure[position])
 
-
-def crop_face_boxes(faces: Store) -> NDArray[np.float64]:
+def crop_face_boxes(faces: Store, start: int, stop: int) -> NDArray[np.float64]:
     """Where the face lies in each crop, as the HOG detector would draw its box.
 
     A found face that was aligned to a template lies where the template says; elsewhere the box in the picture is
@@ -196,24 +205,32 @@ def crop_face_boxes(faces: Store) -> NDArray[np.float64]:
 
     Args:
         faces: An open ``faces`` store.
+        start: First row.
+        stop: Row after the last one.
 
     Returns:
-        (N, 4) xyxy of the crops; NaN for rejected rows.
+        (stop - start, 4) xyxy of the crops; NaN for rejected rows.
     """
-    boxes = np.full((len(faces), 4), np.nan)
     fixed = [float(text) for text in str(faces.attributes["face_box"]).split()]
-    status = faces["status"]
-    for row in np.flatnonzero(status != FaceStatus.REJECTED).tolist():
-        aligned = bool(fixed) and status[row] == FaceStatus.OK
-        boxes[row] = fixed if aligned else map_box(faces["matrix"][row], faces["box"][row])
+    status = faces["status"][start:stop]
+    boxes = np.full((len(status), 4), np.nan)
+    aligned = (status == FaceStatus.OK) & bool(fixed)
+    if aligned.any():
+        boxes[aligned] = fixed
+    mapped = np.flatnonzero((status != FaceStatus.REJECTED) & ~aligned)
+    if len(mapped):
+        matrices, found = faces.rows("matrix", start, stop), faces.rows("box", start, stop)
+        for row in mapped.tolist():
+            boxes[row] = map_box(matrices[row], found[row])
     return boxes.round(3)
 
 
-def vouched_rows(faces: Store) -> NDArray[np.bool_]:
-    """Rows whose face a detector or a data set vouches for, (N,) bool.
+def vouched_rows(faces: Store, start: int, stop: int) -> NDArray[np.bool_]:
+    """Rows whose face a detector or a data set vouches for, (stop - start,) bool.
 
     Not those where nothing was found, where the picture was taken for a face unseen, or where the score lies on the
     wrong side of the detector's own boundary. There the points must prove themselves (see ``agreement``).
     """
-    doubtful = (faces["detector"] == b"whole-image") | (faces["score"].astype(np.float64) < 0)
-    return np.asarray((faces["status"] == FaceStatus.OK) & ~doubtful, np.bool_)
+    detector, score = faces.rows("detector", start, stop), faces.rows("score", start, stop)
+    doubtful = (detector == b"whole-image") | (score.astype(np.float64) < 0)
+    return np.asarray((faces["status"][start:stop] == FaceStatus.OK) & ~doubtful, np.bool_)

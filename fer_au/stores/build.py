@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fer_au.compute import Progress, log, map_unordered, open_workers
 from fer_au.errors import StoreError
-from fer_au.stores.cache import Keys, Shard, ShardCache, ShardIndex
+from fer_au.stores.cache import Keys, Shard, ShardCache, ShardIndex, as_names
 from fer_au.stores.format import Array, check_seal, open_descriptor
 from fer_au.stores.rows import CachedRows
 
@@ -108,16 +108,16 @@ def compute_rows(keys: Keys, payloads: Callable[[Sequence[int]], Sequence[Any]],
     """
     cache = ShardCache(operation.fingerprint)
     known = _sound_shards(cache, keys)
-    shard, _ = ShardIndex(known).locate(keys)
-    missing = np.flatnonzero(shard < 0)
+    missing = np.flatnonzero(ShardIndex(known).locate(keys)[0] < 0)
     if len(missing):
-        _, first = np.unique(keys[missing], axis=0, return_index=True)
+        _, first = np.unique(as_names(keys[missing]), return_index=True)
         missing = missing[np.sort(first)]
         for path, new in _compute(cache, keys, missing, payloads, operation):
             known[path] = new
     elif len(keys):
         log(f"{operation.name}: all {len(keys)} rows were cached")
     index = ShardIndex(known)
+    del known
     return CachedRows(cache, index.paths, *index.locate(keys))
 
 

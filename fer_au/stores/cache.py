@@ -145,17 +145,16 @@ class ShardIndex:
     def __init__(self, keys: Mapping[Path, Keys]) -> None:
         self.paths = list(keys)
         counts = [len(rows) for rows in keys.values()]
-        table = np.concatenate([np.zeros((0, KEY_BYTES), np.uint8), *keys.values()])
-        names = _as_names(table)
-        order = np.argsort(names, kind="stable")
+        names = as_names(np.concatenate([np.zeros((0, KEY_BYTES), np.uint8), *keys.values()]))
+        order = np.argsort(names, kind="stable").astype(np.int32)
         self._names = names[order]
+        del names
         self._shard = np.repeat(np.arange(len(counts), dtype=np.int32), counts)[order]
-        starts = np.repeat(np.cumsum([0, *counts[:-1]]), counts) if counts else np.zeros(0, np.int64)
-        self._row = (np.arange(len(table)) - starts).astype(np.int32)[order]
+        self._row = np.concatenate([np.zeros(0, np.int32), *(np.arange(n, dtype=np.int32) for n in counts)])[order]
 
     def locate(self, keys: Keys) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """The shard (position in ``paths``) and the row of every key, both -1 for a key that no shard has."""
-        wanted = _as_names(keys)
+        wanted = as_names(keys)
         if len(self._names) == 0:
             absent = np.full(len(wanted), -1, np.int32)
             return absent, absent.copy()
@@ -165,7 +164,7 @@ class ShardIndex:
         return np.where(known, self._shard[place], none), np.where(known, self._row[place], none)
 
 
-def _as_names(keys: Keys) -> NDArray[np.bytes_]:
+def as_names(keys: Keys) -> NDArray[np.bytes_]:
     """Keys as fixed-length strings, which numpy sorts and compares byte by byte."""
     return np.ascontiguousarray(keys).view(f"S{KEY_BYTES}").reshape(-1)
 

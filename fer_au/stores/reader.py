@@ -59,9 +59,9 @@ class Store:
     """
 
     def __init__(self, path: Path, descriptor: int) -> None:
-        self.path = path
-        self._descriptor = descriptor
         self._columns: dict[str, Array] = {}
+        self._descriptor = descriptor
+        self.path = path
         self._seal = read_seal(read_at(descriptor, 0, USER_BLOCK))
         attributes, placed = _parse(path, descriptor)
         self.schema = str(attributes.get("schema", ""))
@@ -128,10 +128,16 @@ class Store:
         state = {key: value for key, value in self.__dict__.items() if key not in ("ids", "index")}
         return state | {"_descriptor": -1, "_columns": {}}
 
-    def __del__(self) -> None:
-        if getattr(self, "_descriptor", -1) >= 0:
+    def release(self) -> None:
+        """Give back the open file and the columns kept; they are read anew when they are asked for."""
+        self._columns.clear()
+        if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def __del__(self) -> None:
+        if hasattr(self, "_columns"):
+            self.release()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -246,27 +252,31 @@ def _parse(path: Path, descriptor: int) -> tuple[dict[str, Attribute], Placed]:
 
 
 def _columns(file: h5py.File, path: Path) -> Placed:
-    """Plain contiguous datasets, groups entered; soft, external and virtual ones are refused, never followed."""
+    """Plain contiguous datasets, groups entered; soft, external and virtual ones are refused, never followed.
+
+    Asked through h5py's low-level calls: shards are opened by the thousand.
+    """
     placed: Placed = {}
 
-    def enter(group: h5py.Group, prefix: str) -> None:
+    def enter(group: h5py.h5g.GroupID, prefix: bytes) -> None:
         for key in group:
-            name = f"{prefix}{key}"
-            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+            name = (prefix + key).decode()
+            if group.links.get_info(key).type != h5py.h5l.TYPE_HARD:
                 raise StoreError(f"{path}: {name} is a link to elsewhere; refused")
-            member = group[key]
-            if isinstance(member, h5py.Group):
-                enter(member, f"{name}/")
+            member = h5py.h5o.open(group, key)
+            if isinstance(member, h5py.h5g.GroupID):
+                enter(member, prefix + key + b"/")
                 continue
-            if member.is_virtual or member.external:
+            create = member.get_create_plist()
+            if create.get_layout() == h5py.h5d.VIRTUAL or create.get_external_count():
                 raise StoreError(f"{path}: {name} keeps its values in another file; refused")
             spec = ColumnSpec(member.dtype, member.shape)
-            place = member.id.get_offset()
+            place = member.get_offset()
             if place is None and spec.size:
                 raise StoreError(f"{path}: {name} is not stored in one piece; refused")
             placed[name] = spec, place or 0
 
-    enter(file, "")
+    enter(file.id, b"")
     return placed
 
 

@@ -52,13 +52,16 @@ class CachedRows:
         self._paths = paths
         self._shard = shard
         self._row = row
+        self._stores: dict[int, Store] = {}
 
     def __len__(self) -> int:
         return len(self._row)
 
     def select(self, items: NDArray[np.bool_] | NDArray[np.int64]) -> CachedRows:
         """The rows of some items."""
-        return CachedRows(self._cache, self._paths, self._shard[items], self._row[items])
+        chosen = CachedRows(self._cache, self._paths, self._shard[items], self._row[items])
+        chosen._stores = self._stores
+        return chosen
 
     def shards(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], Store]]:
         """Each shard once: the items it holds, their rows in it, and the open shard."""
@@ -66,9 +69,15 @@ class CachedRows:
         numbers = self._shard[order]
         cuts = np.flatnonzero(np.diff(numbers)) + 1
         for items in np.split(order, cuts) if len(order) else []:
-            # Its seal was checked when the run began, or it was written in this run.
-            store = self._cache.open(self._paths[int(self._shard[items[0]])], sealed=False)
+            store = self._open(int(self._shard[items[0]]))
             yield items, self._row[items].astype(np.int64), store
+            store.release()
+
+    def _open(self, number: int) -> Store:
+        # Its seal was checked when the run began, or it was written in this run. What HDF5 said of it is kept.
+        if number not in self._stores:
+            self._stores[number] = self._cache.open(self._paths[number], sealed=False)
+        return self._stores[number]
 
     def pieces(self, *names: str) -> Iterator[tuple[NDArray[np.int64], dict[str, Array]]]:
         """Columns shard by shard: the items, and the values of their rows."""

@@ -116,7 +116,7 @@ def test_rejected_faces_have_no_landmarks_and_are_not_counted_again(dataset):
 def test_crops_without_a_detected_face_must_prove_their_points(dataset):
     align_dataset(AlignConfig(detector="whole-image", keypoints="detector"), dataset, dataset / "raw")
     faces = Store.open(dataset / "faces.h5", "faces")
-    assert not vouched_rows(faces).any()
+    assert not vouched_rows(faces, 0, len(faces)).any()
     extract_dataset(LandmarksConfig(max_reject_fraction=0.9), dataset)
     store = Store.open(dataset / "landmarks.h5", "landmarks")
     found = store["status"] == LandmarkStatus.OK
@@ -127,7 +127,7 @@ def test_crops_without_a_detected_face_must_prove_their_points(dataset):
 def test_boxes_of_unaligned_crops_come_from_the_detection(dataset):
     align_dataset(AlignConfig(template="none", size=200), dataset, dataset / "raw")
     faces = Store.open(dataset / "faces.h5", "faces")
-    np.testing.assert_allclose(crop_face_boxes(faces), faces["box"] * 200 / 256, atol=0.01)
+    np.testing.assert_allclose(crop_face_boxes(faces, 0, len(faces)), faces["box"] * 200 / 256, atol=0.01)
     store = extract(dataset)
     assert normalised_error(store["points"], true_points(dataset)).mean() < 0.06
 
@@ -135,7 +135,7 @@ def test_boxes_of_unaligned_crops_come_from_the_detection(dataset):
 def test_boxes_of_aligned_crops_are_the_templates(dataset):
     faces = Store.open(dataset / "faces.h5", "faces")
     expected = np.tile(get_template("loose").face_box(256), (len(faces), 1))
-    np.testing.assert_allclose(crop_face_boxes(faces), expected, atol=0.01)
+    np.testing.assert_allclose(crop_face_boxes(faces, 0, len(faces)), expected, atol=0.01)
 
 
 def test_too_many_crops_without_points_fail_the_stage(dataset):
