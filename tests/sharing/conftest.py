@@ -60,6 +60,8 @@ def _start_repository(lab: Lab) -> None:
         else:
             shutil.copy(ROOT / name, work / name)
     shutil.copytree(ROOT / "data/codebooks", work / "data/codebooks")
+    (work / "benchmarks/results").mkdir(parents=True)
+    shutil.copy(ROOT / "benchmarks/results/README.md", work / "benchmarks/results")
     (work / "models/none").mkdir(parents=True)
     (work / "models/none/.gitkeep").touch()
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
