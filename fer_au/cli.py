@@ -74,18 +74,66 @@ def store_info(file: Annotated[Path, typer.Argument(help="An HDF5 store.")]) -> 
         typer.echo(f"column {name} {spec.dtype} {spec.shape}")
 
 
+@store_app.command("export")
+def store_export(
+    file: Annotated[Path, typer.Argument(help="An HDF5 store.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="FILE.npz (all columns) or FILE.csv.")],
+) -> None:
+    """Write a store as npz or csv."""
+    from fer_au.stores.export import export_store
+    from fer_au.stores.reader import Store
+
+    store = Store.open_any(file)
+    if left_out := export_store(store, output):
+        log(f"{output}: without {', '.join(left_out)}: rows of bytes do not fit into a csv")
+    typer.echo(f"{output}: {len(store)} rows")
+
+
+@store_app.command("merge")
+def store_merge(
+    files: Annotated[list[Path], typer.Argument(help="Stores of one kind with equal attributes.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The merged store.")],
+) -> None:
+    """Merge stores by id; equal rows of one id count once, different ones are an error."""
+    from fer_au.stores.merge import merge_stores
+
+    typer.echo(f"{output}: {merge_stores(files, output)} rows")
+
+
 @cache_app.command("info")
 def cache_info() -> None:
     """Show where the shard cache is, and how much each operation keeps there."""
+    from datetime import UTC, datetime
+
     from fer_au.stores.cache import cache_root
+    from fer_au.stores.prune import list_operations
 
     root = cache_root()
-    operations = sorted({path.parent for path in root.glob("*/*/*.h5")})
-    typer.echo(f"{root}: {len(operations)} operation(s)")
-    for folder in operations:
-        shards = list(folder.glob("*.h5"))
-        size = sum(path.stat().st_size for path in shards) / 1e6
-        typer.echo(f"{folder.name[:16]}  {len(shards)} shards  {size:.1f} MB")
+    operations = list_operations(root)
+    total = sum(operation.size for operation in operations)
+    typer.echo(f"{root}: {len(operations)} operation(s), {total / 1e6:.1f} MB")
+    for operation in operations:
+        used = datetime.fromtimestamp(operation.used, UTC).date().isoformat()
+        typer.echo(
+            f"{operation.fingerprint[:16]}  {operation.name or '(unreadable)':12}  {operation.rows:9d} rows  "
+            f"{len(operation.shards):6d} shards  {operation.size / 1e6:10.1f} MB  last used {used}"
+        )
+
+
+@cache_app.command("prune")
+def cache_prune(
+    older_than: Annotated[float | None, typer.Option(min=0, help="Remove shards unused for so many days.")] = None,
+    max_size: Annotated[float | None, typer.Option(min=0, help="Then the longest unused, down to so many GB.")] = None,
+    operation: Annotated[str | None, typer.Option(help="Only of this operation: name, or first digits.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+) -> None:
+    """Remove shards from the cache; what is needed again is computed again. Leftovers of killed runs always go."""
+    from fer_au.stores.cache import cache_root
+    from fer_au.stores.prune import prune
+
+    limit = None if max_size is None else int(max_size * 1e9)
+    count, size = prune(cache_root(), older_than_days=older_than, max_bytes=limit, operation=operation, dry_run=dry_run)
+    typer.echo(f"{'would remove' if dry_run else 'removed'} {count} file(s), {size / 1e6:.1f} MB")
 
 
 def _setting(text: str) -> tuple[str, object]:

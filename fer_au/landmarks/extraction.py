@@ -190,7 +190,7 @@ class _Crops:
         rows = self._at[start:stop]
         first, last = int(rows[0]), int(rows[-1]) + 1
         bounds = self._faces["offset"][first : last + 1].astype(np.int64)
-        data = memoryview(self._faces.rows("data", int(bounds[0]), int(bounds[-1])))
+        data = self._faces.rows("data", int(bounds[0]), int(bounds[-1])).data
         ends = (bounds - bounds[0]).tolist()
         boxes = crop_face_boxes(self._faces, first, last).tolist()
         sure = vouched_rows(self._faces, first, last).tolist()

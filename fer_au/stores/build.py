@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -169,4 +170,6 @@ def _is_sound(path: Path) -> bool:
     except StoreError:
         log(f"{path}: a damaged shard is left aside; its rows are computed again")
         return False
+    with suppress(OSError):  # someone else's file: only its owner may say when it was used
+        os.utime(path)
     return True

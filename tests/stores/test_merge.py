@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_au.errors import StoreError
+from fer_au.stores import Store, encode_ids, pack_ragged, write_store
+from fer_au.stores.format import Array
+from fer_au.stores.merge import merge_stores
+
+ROWS = 3000
+
+
+def columns(rows: list[int]) -> dict[str, Array]:
+    """Faces whose every value follows from their number."""
+    numbers = np.array(rows)
+    return {
+        "id": encode_ids([f"{row:05d}{'x' * (row % 3)}.jpg" for row in rows]),
+        "matrix": numbers[:, None, None] * np.ones((2, 3)),
+        "box": np.where(numbers[:, None] % 7 == 0, np.nan, numbers[:, None] * np.ones(4)).astype(np.float32),
+        "score": numbers.astype(np.float32),
+        "detector": np.array([b"a" * (1 + row % 5) for row in rows]),
+        "status": (numbers % 3).astype(np.uint8),
+        **pack_ragged([bytes([row % 256]) * (row % 11) for row in rows]),
+    }
+
+
+def write(name: str, rows: list[int], **attributes: int) -> Path:
+    path = Path(name)
+    write_store(path, "faces", columns(rows), fingerprint=name, attributes={"image_size": 256, **attributes})
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_parts_in_any_order_give_the_store_of_the_whole() -> None:
+    whole = list(range(ROWS))
+    rng = np.random.default_rng(0)
+    mixed = rng.permutation(ROWS).tolist()
+    write("whole.h5", whole)
+    parts = [write("a.h5", sorted(mixed[:1000])), write("b.h5", mixed[900:2500]), write("c.h5", mixed[2400:])]
+    assert merge_stores(parts, Path("merged.h5")) == ROWS
+    assert merge_stores(parts[::-1], Path("other.h5")) == ROWS
+    assert Path("merged.h5").read_bytes() == Path("other.h5").read_bytes()
+    merged = Store.open("merged.h5", "faces")
+    assert merged.content_sha256 == Store.open("whole.h5", "faces").content_sha256
+    assert merged.verify() == []
+    assert merged.attributes == {"image_size": 256}
+
+
+def test_what_contradicts_is_named() -> None:
+    first = write("a.h5", [1, 2, 3])
+    changed = columns([3, 4])
+    changed["score"] = np.array([5, 4], np.float32)
+    write_store(Path("b.h5"), "faces", changed, fingerprint="b", attributes={"image_size": 256})
+    with pytest.raises(StoreError, match=r"a\.h5 and b\.h5 have different rows of 00003\.jpg \(column 'score'\)"):
+        merge_stores([first, Path("b.h5")], Path("out.h5"))
+    with pytest.raises(StoreError, match=r"c\.h5: attribute image_size is 128, but a\.h5 has 256"):
+        merge_stores([first, write("c.h5", [7], image_size=128)], Path("out.h5"))
+    maps = {"id": encode_ids(["a"]), "map": np.zeros((1, 4, 4), np.uint8), "valid": np.ones(1, bool)}
+    write_store(Path("m.h5"), "heatmaps", maps, fingerprint="m")
+    with pytest.raises(StoreError, match=r"m\.h5: is fer_au\.heatmaps/1, but a\.h5 is fer_au\.faces/1"):
+        merge_stores([first, Path("m.h5")], Path("out.h5"))
+    more = columns([9]) | {"why": np.array([b"x"])}
+    write_store(Path("d.h5"), "faces", more, fingerprint="d", attributes={"image_size": 256})
+    with pytest.raises(StoreError, match=r"d\.h5: its columns are not those of a\.h5 \(only one has why\)"):
+        merge_stores([first, Path("d.h5")], Path("out.h5"))
+    assert not Path("out.h5").exists()
