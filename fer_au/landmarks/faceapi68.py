@@ -30,7 +30,7 @@ _SHIFT = 0.8
 
 CARD = ExtractorCard(
     name="faceapi68",
-    summary="A CNN of 0.09 million parameters that answers the 68 points of a 112 px face; about 7 ms per face.",
+    summary="A CNN of 0.36 million parameters that answers the 68 points of a 112 px face; about 7 ms per face.",
     origin="face-api.js by Vincent Mühler, face-api by Vladimir Mandic; this project's torch port of the published "
     "weights.",
     licence="MIT, code and weights.",

