@@ -209,7 +209,7 @@ class Lab:
         home = self.home(person)
         home.mkdir(parents=True)
         (home / ".gitconfig").write_text(
-            f"[user]\n\tname = {person}\n\temail = {person}@lab\n[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n"
+            f"[user]\n\tname = {person}\n\temail = {person}@lab\n[init]\n\tdefaultBranch = main\n"
         )
         kept = {name: os.environ[name] for name in ("LANG", "TMPDIR") if name in os.environ}
         variables = {

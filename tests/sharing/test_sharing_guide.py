@@ -232,7 +232,9 @@ def _install_slurm_stub(lab: Lab) -> None:
     folder = lab.home("gil") / "bin"
     folder.mkdir()
     (folder / "srun").write_text('#!/bin/bash\n"$@" & "$@" & wait\n')
-    (folder / "sbatch").write_text('#!/bin/bash\nwhile [[ $1 == --* ]]; do shift; done\nexec bash "$@"\n')
+    (folder / "sbatch").write_text(
+        '#!/bin/bash\nwhile [[ $1 == --* ]]; do shift; done\nSLURM_JOB_ID=1 exec bash "$@"\n'
+    )
     for path in folder.iterdir():
         path.chmod(0o755)
     lab.type("gil", 'export PATH="$HOME/bin:$PATH"')
