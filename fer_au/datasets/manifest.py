@@ -20,7 +20,7 @@ HEADER = ("id", "path", "sha256", "split", "fold", "label", "subject", "width", 
 _SPLITS = get_args(Split)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ManifestRow:
     """One accepted face.
 
@@ -75,7 +75,7 @@ def read_manifest(path: Path) -> list[ManifestRow]:
             reader = csv.reader(file)
             if tuple(next(reader, ())) != HEADER:
                 raise DataError(f"{path}: not a manifest (first line must be {','.join(HEADER)})")
-            rows = [_parse(cells, f"{path}, line {reader.line_num}") for cells in reader]
+            rows = [_parse(cells, path, reader.line_num) for cells in reader]
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error) as error:
@@ -86,30 +86,29 @@ def read_manifest(path: Path) -> list[ManifestRow]:
     return rows
 
 
-def _parse(cells: list[str], where: str) -> ManifestRow:
+def _parse(cells: list[str], path: Path, line: int) -> ManifestRow:
     if len(cells) != len(HEADER):
-        raise DataError(f"{where}: {len(cells)} cells, expected {len(HEADER)}")
-    id_, path, sha256, split, fold, label, subject, width, height, box = cells
+        raise DataError(f"{path}, line {line}: {len(cells)} cells, expected {len(HEADER)}")
+    id_, picture, sha256, split, fold, label, subject, width, height, box = cells
     if split not in _SPLITS:
-        raise DataError(f"{where}: split {split!r} is none of {', '.join(_SPLITS)}")
+        raise DataError(f"{path}, line {line}: split {split!r} is none of {', '.join(_SPLITS)}")
     if label not in EXPRESSIONS:
-        raise DataError(f"{where}: label {label!r} is none of {', '.join(EXPRESSIONS)}")
+        raise DataError(f"{path}, line {line}: label {label!r} is none of {', '.join(EXPRESSIONS)}")
     try:
-        corners = tuple(float(value) for value in box.split())
+        corners = tuple(map(float, box.split())) if box else None
         size = int(width), int(height)
     except ValueError as error:
-        raise DataError(f"{where}: {error}") from None
-    if len(corners) not in (0, 4):
-        raise DataError(f"{where}: box needs four numbers, not {box!r}")
+        raise DataError(f"{path}, line {line}: {error}") from None
+    if corners is not None and len(corners) != 4:
+        raise DataError(f"{path}, line {line}: box needs four numbers, not {box!r}")
     return ManifestRow(
-        id=id_,
-        path=path,
-        sha256=sha256,
-        split=cast(Split, split),
-        fold=fold or None,
-        label=label,
-        subject=subject or None,
-        width=size[0],
-        height=size[1],
-        box=cast(Box, corners) if corners else None,
+        id_,
+        picture,
+        sha256,
+        cast(Split, split),
+        fold or None,
+        label,
+        subject or None,
+        *size,
+        corners,
     )
