@@ -61,6 +61,8 @@ DETECTORS: Registry[type[Detector]] = Registry(
     "fer_au.detectors",
     built_in={
         "dlib-hog": "fer_au.faces.dlib_hog",
+        "dlib-mmod": "fer_au.faces.dlib_mmod",
+        "mediapipe-face": "fer_au.faces.mediapipe_face",
         "provided": "fer_au.faces.given_boxes",
         "whole-image": "fer_au.faces.given_boxes",
     },
