@@ -35,7 +35,7 @@ WRONG_FACE_IOU = 0.1
 """The same rule by which alignment tells a data set's face from its neighbour."""
 
 REGIONS: dict[str, tuple[int, ...]] = {"jaw": JAW, "brows": BROWS, "eyes": EYES, "nose": NOSE, "mouth": MOUTH}
-YAW_EDGES = (0.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 180.0)
+YAW_EDGES = (0.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, np.inf)
 
 Floats = NDArray[np.floating]
 
@@ -201,7 +201,7 @@ def yaw_bins(yaw: Floats, edges: Sequence[float] = YAW_EDGES) -> dict[str, NDArr
     for low, high in pairwise(edges):
         inside = (size >= low) & (size < high)
         if inside.any():
-            bins[f"{low:g}–{high:g}°"] = inside
+            bins[f"{low:g}–{high:g}°" if np.isfinite(high) else f"{low:g}° and more"] = inside
     return bins
 
 

@@ -73,7 +73,7 @@ def rendered_faces(people: int, pictures: int, seed: int) -> Iterator[FaceSet]:
         folder = Path(name)
         generate(config, folder / "raw")
         ingest_dataset("rendered", DemoAdapterConfig(adapter="demo", root=folder / "raw"), folder)
-        source = f"rendered faces, {people} people x {pictures}, {config.size} px, seed {seed}"
+        source = f"rendered faces, {people} people × {pictures}, {config.size} px, seed {seed}"
         yield stored_faces(folder, folder / "raw", source)
 
 

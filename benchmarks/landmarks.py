@@ -168,7 +168,11 @@ def _rate(seconds: float) -> float:
 def _note(name: str) -> ExtractorNote:
     card = extractor_card(name)
     return ExtractorNote(
-        summary=card.summary, licence=card.licence, training_data=card.training_data, limits=card.limits
+        summary=card.summary,
+        origin=card.origin,
+        licence=card.licence,
+        training_data=card.training_data,
+        limits=card.limits,
     )
 
 

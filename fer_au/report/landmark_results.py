@@ -88,6 +88,7 @@ class ExtractorNote(StrictModel):
     """What a lab must know before it takes an extractor: from its card."""
 
     summary: str
+    origin: str
     licence: str
     training_data: str
     limits: str

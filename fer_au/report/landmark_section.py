@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from fer_au.report.curves import Tick, nice_ticks
 from fer_au.report.landmark_results import FLOOR, Cell, LandmarkResults, PairResult
 
-WIDTH, HEIGHT = 720, 330
-LEFT, RIGHT, TOP, BOTTOM = 52, 16, 14, 44
+WIDTH, HEIGHT = 620, 310
+LEFT, RIGHT, TOP, BOTTOM = 52, 16, 26, 44
 PLOT_FRAME = {"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM}
 COLOURS = 8
 _RADIUS = 5.5

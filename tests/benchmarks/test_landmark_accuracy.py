@@ -105,7 +105,7 @@ def test_yaw_is_binned_by_its_size_with_the_lower_edge_inside() -> None:
     assert yaw_bins(np.full(3, np.nan)) == {}
 
 
-@given(st.lists(st.floats(-180, 179.9), min_size=1, max_size=20))
+@given(st.lists(st.floats(-180, 180), min_size=1, max_size=20))
 def test_every_known_yaw_has_one_bin(yaw: list[float]) -> None:
     counts = np.sum(list(yaw_bins(np.array(yaw)).values()), axis=0)
     assert counts.tolist() == [1] * len(yaw)

@@ -66,7 +66,7 @@ def pair(detector: str, extractor: str, auc: float, rate: float, **changes: Any)
 
 
 def results(*pairs: PairResult, **changes: Any) -> LandmarkResults:
-    note = ExtractorNote(summary="<b>trees</b>", licence="BSL", training_data="300-W", limits="frontal")
+    note = ExtractorNote(summary="<b>trees</b>", origin="dlib", licence="BSL", training_data="300-W", limits="frontal")
     values: dict[str, Any] = {
         "source": "rendered <faces>",
         "images": 10,
