@@ -4,7 +4,8 @@
     python tools/stage_dependencies.py --write    # update the files
 
 Imports inside functions count (they run); imports under ``if TYPE_CHECKING`` do not. Lazy package exports are followed
-to the module that defines the name. A package whose every file is used is listed as a folder.
+to the module that defines the name. Files and folders of data count where a module that runs names them. A package
+whose every file is used is listed as a folder.
 """
 
 from __future__ import annotations
@@ -84,8 +85,9 @@ def closure(start: Path) -> set[Path]:
             continue
         found.add(path)
         waiting += [file for name in imports(path) if (file := module_file(name))]
-    rooms = {path.parent for path in found if path.name != "__init__.py" and ROOT / PACKAGE in path.parents}
-    return found | {data for room in rooms for data in _data_files(room)}
+    rooms = {path.parent for path in found if ROOT / PACKAGE in path.parents}
+    sources = "".join(path.read_text(encoding="utf-8") for path in found)
+    return found | {data for room in rooms for data in _data_files(room) if f'"{data.name}"' in sources}
 
 
 def _data_files(room: Path) -> Iterator[Path]:

@@ -183,7 +183,7 @@ def _panel_rank(column: str) -> int:
 def environment() -> Environment:
     """The template environment: everything is escaped, an undefined name is an error."""
     loaded = Environment(
-        loader=PackageLoader("fer_au.report"),
+        loader=PackageLoader("fer_au.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
