@@ -1,0 +1,127 @@
+"""Stages as their scripts run them, with small shards, and a diary of every row that is begun.
+
+    python -m tests.reliability.observed NAME SETTINGS STAGE...
+
+SETTINGS is JSON: ``diary`` (a file that rows are appended to), ``shard_rows``, ``pause`` (seconds per row, so that a
+run is long enough to be disturbed), ``die_at`` (the main process kills itself at that system call that writes).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import fer_au.faces.align_stage
+import fer_au.landmarks.extraction
+from fer_au.config.data import AlignConfig, HeatmapsConfig, LandmarksConfig
+from fer_au.config.loading import entry, load_section
+from fer_au.cues import render_dataset
+from fer_au.faces import align_dataset
+from fer_au.faces.align_operation import AlignOperation, FacePayload
+from fer_au.landmarks import extract_dataset
+from fer_au.landmarks.extract_operation import CropPayload, ExtractOperation, crop_key
+from fer_au.stage import stage_main
+
+ROOT = Path(__file__).parents[2]
+DIARY, PAUSE = "OBSERVED_DIARY", "OBSERVED_PAUSE"
+WRITING_CALLS = ("open", "pwrite", "fsync", "replace", "mkdir")
+
+
+def note(kind: str, rows: Sequence[str]) -> None:
+    """Append one line to the diary: process, kind and the rows that are begun. One write, so that lines stay whole."""
+    descriptor = os.open(os.environ[DIARY], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(descriptor, f"{os.getpid()} {kind} {' '.join(rows)}\n".encode())
+    os.close(descriptor)
+    time.sleep(len(rows) * float(os.environ.get(PAUSE, "0")))
+
+
+class ObservedAlign(AlignOperation):
+    """Notes the pictures of a shard before it aligns them."""
+
+    def __call__(self, payloads: Sequence[FacePayload]) -> dict[str, Any]:
+        note("align", [payload.sha256 for payload in payloads])
+        return super().__call__(payloads)
+
+
+class ObservedExtract(ExtractOperation):
+    """Notes the crops of a shard before it looks at them."""
+
+    def __call__(self, payloads: Sequence[CropPayload]) -> dict[str, Any]:
+        note("landmarks", [crop_key(payload.data, payload.box, payload.sure).hex() for payload in payloads])
+        return super().__call__(payloads)
+
+
+def run(stage: str, name: str) -> None:
+    """What stages/STAGE.py does."""
+    folder = Path("data") / name
+    if stage == "align":
+        align_dataset(load_section("align", AlignConfig), folder, Path(str(entry("datasets", name).get("root", ""))))
+    elif stage == "landmarks":
+        extract_dataset(load_section("landmarks", LandmarksConfig), folder)
+    else:
+        render_dataset(load_section("heatmaps", HeatmapsConfig), folder)
+
+
+def observe(shard_rows: int) -> None:
+    """Let the stages use the observed operations."""
+    ObservedAlign.shard_rows = ObservedExtract.shard_rows = shard_rows
+    fer_au.faces.align_stage.AlignOperation = ObservedAlign  # type: ignore[misc]
+    fer_au.landmarks.extraction.ExtractOperation = ObservedExtract  # type: ignore[misc]
+
+
+def count_writes(at: Callable[[int, str, tuple[Any, ...]], None]) -> Callable[[], int]:
+    """Call ``at(number, name, arguments)`` before every system call of this process that writes; gives the count."""
+    made = 0
+
+    def wrap(name: str) -> None:
+        call = getattr(os, name)
+
+        def counted(*args: Any, **options: Any) -> Any:
+            nonlocal made
+            if name != "open" or args[1] & os.O_CREAT:
+                made += 1
+                at(made, name, args)
+            return call(*args, **options)
+
+        setattr(os, name, counted)
+
+    for name in WRITING_CALLS:
+        wrap(name)
+    return lambda: made
+
+
+def main() -> int:
+    name, text, *stages = sys.argv[1:]
+    settings = json.loads(text)
+    os.environ[DIARY], os.environ[PAUSE] = settings["diary"], str(settings.get("pause", 0))
+    observe(settings["shard_rows"])
+    # Workers are forked from a process that has imported everything: twenty runs should not import it forty times.
+    multiprocessing.set_forkserver_preload(["tests.reliability.observed"])
+    if die_at := settings.get("die_at"):
+        count_writes(lambda number, *_: os.kill(os.getpid(), signal.SIGKILL) if number == die_at else None)
+
+    def call(name: str) -> None:
+        for stage in stages:
+            run(stage, name)
+
+    return stage_main(call, __doc__, [name])
+
+
+def row_of(sha256: str) -> str:
+    """The name of a row in the diary, of a picture with that hash that shows one face and has no box."""
+    return hashlib.sha256(f"{sha256}||0".encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    # Not from __main__: workers find the observed operations by the module's name.
+    from tests.reliability import observed
+
+    sys.exit(observed.main())

@@ -1,0 +1,128 @@
+"""kill -9, Ctrl-C and the end of a session, at any moment of a run."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from fer_au.rejects import read_rejects
+from tests.reliability.conftest import PICTURES
+from tests.reliability.workspace import Run, Workspace, errors, temporaries
+
+WORKERS, SHARD = 2, 4
+MOMENTS = 20
+OUTPUT = {"align": "faces.h5", "landmarks": "landmarks.h5"}
+
+
+def prepare(stage: str, workspace: Workspace, undisturbed: dict[str, bytes]) -> int:
+    """Give a stage its input; the number of rows it computes."""
+    if stage == "landmarks":
+        (workspace.data / "faces.h5").write_bytes(undisturbed["faces.h5"])
+    return PICTURES
+
+
+def start_and_kill(workspace: Workspace, stage: str, rng: random.Random, number: int) -> Run:
+    """Kill a run's main process: as it starts, while it computes (mostly), or at one of its own writes."""
+    if number % 5 == 4:
+        # What the main process writes is the reject table and the output, and the first shard's folder.
+        run = workspace.start(stage, shard_rows=SHARD, die_at=rng.randint(1, 30))
+        run.process.wait()
+        return run
+    run = workspace.start(stage, shard_rows=SHARD, pause=0.004)
+    if number % 5 == 0:
+        time.sleep(rng.uniform(0, 1.5))
+    else:
+        before, wanted = run.shards, rng.randint(1, 10)
+        run.wait_until(lambda: run.shards >= before + wanted)
+        time.sleep(rng.uniform(0, 0.04))
+    run.process.kill()
+    run.process.wait()
+    return run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["align", "landmarks"])
+def test_a_killed_run_loses_at_most_a_shard_per_worker(
+    stage: str, workspace: Workspace, undisturbed: dict[str, bytes]
+) -> None:
+    rows = prepare(stage, workspace, undisturbed)
+    output = workspace.data / OUTPUT[stage]
+    rng = random.Random(f"kill {stage}")
+    losses, ends, whole, lost_before = [], [], 0, 0
+    for number in range(MOMENTS):
+        run = start_and_kill(workspace, stage, rng, number)
+        ends.append(run.wait_alone(seconds=8))
+        kept, started = workspace.rows_kept(), len(workspace.started())
+        losses.append(started - kept - lost_before)
+        lost_before = started - kept
+        assert 0 <= losses[-1] <= WORKERS * SHARD
+        if output.exists():
+            assert output.read_bytes() == undisturbed[output.name]
+        if kept == rows:  # nothing is left that a kill could disturb
+            whole += 1
+            workspace.forget()
+            output.unlink(missing_ok=True)
+            lost_before = 0
+    workspace.run(stage, shard_rows=SHARD)
+    assert output.read_bytes() == undisturbed[output.name]
+    assert len(workspace.started()) == rows + lost_before == workspace.rows_kept() + lost_before
+    assert read_rejects(workspace.data / f"rejects/{stage}.csv") == []
+    assert [path for path in temporaries(workspace.data) if path.parent == workspace.data] == []
+    assert sum(losses) > 0  # kills did hit work under way
+    # For `pytest -rP`.
+    print(f"{stage}: rows lost per kill {losses} (at most {WORKERS * SHARD} allowed); complete runs {whole}")
+    print(f"{stage}: last process gone after at most {max(ends):.2f} s")
+
+
+@pytest.mark.parametrize(("stage", "workers"), [("align", 2), ("landmarks", 2), ("align", 1)])
+def test_ctrl_c_stops_at_once_and_keeps_what_is_done(
+    stage: str, workers: int, workspace: Workspace, undisturbed: dict[str, bytes]
+) -> None:
+    rows = prepare(stage, workspace, undisturbed)
+    run = workspace.start(stage, shard_rows=SHARD, pause=0.03, env={"FER_AU_WORKERS": str(workers)})
+    assert run.wait_until(lambda: run.shards >= 6)
+    started = time.monotonic()
+    os.killpg(run.process.pid, signal.SIGINT)  # what a terminal does: every process of the run gets it
+    said = run.finish(seconds=10)
+    assert time.monotonic() - started < 5
+    assert run.process.returncode == 130
+    assert said.splitlines()[-1] == "interrupted: finished work is kept, run again to go on"
+    assert errors(said) == []
+    run.wait_alone(seconds=3)
+    # What was under way was finished; what was only planned was dropped.
+    kept, begun = workspace.rows_kept(), len(workspace.started())
+    assert begun - (0 if workers > 1 else SHARD) <= kept <= begun < rows
+    assert temporaries(workspace.folder) == []
+    workspace.run(stage, shard_rows=SHARD)
+    assert (workspace.data / OUTPUT[stage]).read_bytes() == undisturbed[OUTPUT[stage]]
+    assert len(workspace.started()) == rows + begun - kept
+
+
+def test_a_worker_that_is_killed_ends_the_run_with_one_line(
+    workspace: Workspace, undisturbed: dict[str, bytes]
+) -> None:
+    run = workspace.start("align", shard_rows=SHARD, pause=0.03)
+    assert run.wait_until(lambda: run.shards >= 6)
+    worker = int(workspace.diary.read_text().split()[0])
+    os.kill(worker, signal.SIGKILL)
+    said = run.finish(seconds=20)
+    assert run.process.returncode == 2
+    assert errors(said) == ["error: a worker process died (killed, or out of memory); finished work is kept"]
+    run.wait_alone(seconds=3)
+    workspace.rows_kept()
+    workspace.run("align", shard_rows=SHARD)
+    assert (workspace.data / "faces.h5").read_bytes() == undisturbed["faces.h5"]
+
+
+def test_an_ended_session_leaves_no_process(workspace: Workspace) -> None:
+    """SIGTERM, as a batch system sends it to the main process alone."""
+    run = workspace.start("align", shard_rows=SHARD, pause=0.03)
+    assert run.wait_until(lambda: run.shards >= 6)
+    run.process.terminate()
+    run.process.wait(timeout=10)
+    run.wait_alone(seconds=5)
+    assert PICTURES > workspace.rows_kept() >= len(workspace.started()) - WORKERS * SHARD
