@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
-from fer_au.errors import UnknownNameError
+from fer_au.errors import MissingDependencyError, UnknownNameError
 
 T = TypeVar("T")
 
@@ -38,6 +38,7 @@ class Registry(Generic[T]):
         self.group = group
         self._built_in = dict(built_in or {})
         self._entries: dict[str, T] = {}
+        self._broken: dict[str, str] = {}
         self._entry_points_loaded = False
 
     def register(self, name: str) -> Callable[[T], T]:
@@ -63,10 +64,13 @@ class Registry(Generic[T]):
 
         Raises:
             UnknownNameError: There is none; the message lists near names.
+            MissingDependencyError: Another package has it, and can't be imported.
         """
         if name in self._built_in:
             import_module(self._built_in[name])
         if name not in self._entries and name not in self.names():
+            if name in self._broken:
+                raise MissingDependencyError(f"{self.kind} {name!r} {self._broken[name]}")
             raise UnknownNameError(f"unknown {self.kind} {name!r}; {near_names(name, self._entries)}")
         return self._entries[name]
 
@@ -76,4 +80,8 @@ class Registry(Generic[T]):
         self._entry_points_loaded = True
         for point in entry_points(group=self.group):
             if point.name not in self._entries and point.name not in self._built_in:
-                self._entries[point.name] = point.load()
+                try:
+                    self._entries[point.name] = point.load()
+                except Exception as error:
+                    # Somebody else's fault must not hide the parts that work.
+                    self._broken[point.name] = f"({point.value}) can't be loaded: {type(error).__name__}: {error}"

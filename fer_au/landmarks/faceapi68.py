@@ -34,7 +34,7 @@ CARD = ExtractorCard(
     origin="face-api.js by Vincent Mühler, face-api by Vladimir Mandic; this project's torch port of the published "
     "weights.",
     licence="MIT, code and weights.",
-    training_data="Not published. The authors tell of about 35,000 face images labelled with 68 points.",
+    training_data="Undisclosed. The author tells of about 35,000 face images labelled with 68 points.",
     limits="No score: it gives 68 points for anything. Trained on upright faces: roll beyond about 20 degrees and "
     "profiles fail. Less exact than dlib68 and mediapipe; small movements of brows and lips are smoothed.",
     install=FACE_API_68.install,

@@ -44,8 +44,7 @@ CARD = ExtractorCard(
     origin="Google; Kartynnik et al. 2019, Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs. The "
     "map to 68 points is this project's, fitted on its rendered faces.",
     licence="Apache-2.0, code and weights.",
-    training_data="Not published. The paper tells of about 30,000 photographs from mobile cameras, first labelled by "
-    "fitting a 3D model, then by hand.",
+    training_data="Undisclosed, and not public: who was photographed, and how the points were made, can't be checked.",
     limits="Made for faces that look at a camera from arm's length. The jaw is a place on the surface, not the visible "
     "outline: on turned heads it lies inside the cheek. Closed or covered eyes and strong expressions are pulled "
     "towards the average.",
