@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -76,10 +77,13 @@ class AtomicFile:
             self._discard()
 
     def _discard(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-        self._temporary.unlink(missing_ok=True)
+        # Whatever made a trace impossible to remove (no folder, no permission) has been reported, or the file is whole.
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            with suppress(OSError):
+                os.close(descriptor)
+        with suppress(OSError):
+            self._temporary.unlink()
 
     def _refused(self, error: OSError) -> StoreError:
         return StoreError(f"{self.path}: cannot write: {error.strerror or error}")
