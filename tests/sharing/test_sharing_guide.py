@@ -7,9 +7,11 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
+from fer_au.stores import Store
 from tests.sharing.conftest import FACES, GUIDE
 from tests.sharing.console import Done, GuideError, Lab, Step, read_steps
 
@@ -210,9 +212,11 @@ def _(lab: Lab, done: list[Done]) -> None:
     assert same_stores(lab, "fay", "ana")
     assert not (lab.home("fay") / "fer/.fer_au/cache").exists()
     root = lab.disk / "fer_au_cache"
-    for path in root.rglob("*"):
-        mode = stat.S_IMODE(path.stat().st_mode)
-        assert mode == (0o2775 if path.is_dir() else 0o444), path
+    shards = list(root.glob("??/*/*.h5"))
+    assert shards
+    for path in shards:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o444
+        assert {stat.S_IMODE(folder.stat().st_mode) for folder in path.parents[:2]} == {0o2775}
 
 
 @check("shard-cache-upkeep")
@@ -245,3 +249,16 @@ def _(lab: Lab, done: list[Done]) -> None:
     assert stages(done) == ["landmarks@wild", "heatmaps@wild"]
     assert same_stores(lab, "gil", "ana")
     assert not list((lab.home("gil") / "fer/.fer_au").glob("slurm-*"))
+
+
+@check("merge")
+def _(lab: Lab, done: list[Done]) -> None:
+    study = lab.home("eva") / "study"
+    merged, part = Store.open(study / "both.h5", "landmarks"), Store.open(study / "v1.h5", "landmarks")
+    assert merged.ids == part.ids
+    assert np.array_equal(merged["points"], part["points"])
+
+
+@check("merge-refused")
+def _(lab: Lab, done: list[Done]) -> None:
+    assert not (lab.home("eva") / "study/mixed.h5").exists()
