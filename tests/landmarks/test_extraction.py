@@ -46,10 +46,11 @@ def test_every_face_row_has_a_landmark_row_in_the_same_order(dataset):
     assert read_rejects(dataset / "rejects" / "landmarks.csv") == []
 
 
-def test_bytes_are_equal_in_another_folder_with_two_workers_and_from_the_cache(dataset, tmp_path, monkeypatch):
-    extract(dataset)
+@pytest.mark.parametrize("name", ["dlib68", "faceapi68", "mediapipe"])
+def test_bytes_are_equal_in_another_folder_with_two_workers_and_from_the_cache(name, dataset, tmp_path, monkeypatch):
+    extract(dataset, name)
     first = (dataset / "landmarks.h5").read_bytes()
-    extract(dataset)
+    extract(dataset, name)
     assert (dataset / "landmarks.h5").read_bytes() == first
     other = tmp_path / "elsewhere" / "data"
     shutil.copytree(dataset, other)
@@ -57,15 +58,16 @@ def test_bytes_are_equal_in_another_folder_with_two_workers_and_from_the_cache(d
     monkeypatch.setenv("FER_AU_WORKERS", "2")
     monkeypatch.setenv("FER_AU_CACHE", str(tmp_path / "another cache"))
     monkeypatch.setattr(ExtractOperation, "shard_rows", 4)
-    extract(other)
+    extract(other, name)
     assert (other / "landmarks.h5").read_bytes() == first
 
 
 def test_swapping_the_extractor_and_back_gives_the_first_bytes_without_computing(dataset, capfd):
     extract(dataset)
     first = (dataset / "landmarks.h5").read_bytes()
-    assert extract(dataset, "mean-shape").attributes["extractor"] == "mean-shape"
-    assert (dataset / "landmarks.h5").read_bytes() != first
+    for other in ("mediapipe", "faceapi68", "mean-shape"):
+        assert extract(dataset, other).attributes["extractor"] == other
+        assert (dataset / "landmarks.h5").read_bytes() != first
     capfd.readouterr()
     extract(dataset)
     assert "were cached" in capfd.readouterr().err
@@ -76,6 +78,12 @@ def test_swapping_the_extractor_and_back_gives_the_first_bytes_without_computing
 def test_annotated_points_are_mapped_into_the_crops(dataset, name):
     store = extract(dataset, name)
     np.testing.assert_allclose(store["points"], true_points(dataset), atol=1e-3)
+
+
+def test_the_presence_of_the_face_mesh_is_the_score(dataset):
+    store = extract(dataset, "mediapipe")
+    assert (store["score"] > 0.9).all()
+    assert normalised_error(store["points"], true_points(dataset)).mean() < 0.045
 
 
 def test_rows_without_annotated_points_are_listed(dataset):
