@@ -7,7 +7,6 @@ import grp
 import os
 import shutil
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ FACES = 16
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """The lab's disk with pictures and the git repository, as the guide presumes them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -34,8 +33,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     _draw_pictures(lab.disk / "pictures/wild")
     shutil.copytree(lab.disk / "pictures/wild", lab.disk / "elsewhere/wild")
     _start_repository(lab)
-    yield lab
-    lab.stop_background()
+    return lab
 
 
 def _draw_pictures(root: Path) -> None:

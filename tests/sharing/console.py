@@ -8,7 +8,9 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,6 +45,12 @@ class Step:
     name: str
     exit_code: int
     commands: list[Command]
+
+    @property
+    def people(self) -> set[str]:
+        """Who types, and whose homes are used."""
+        text = " ".join(command.text for command in self.commands)
+        return {command.person for command in self.commands} | set(re.findall(r"/home/([a-z]+)", text))
 
 
 def read_steps(text: str) -> list[Step]:
@@ -138,8 +146,7 @@ class Lab:
         self.disk = folder / "lab"
         self.words = {r"(?<![\w.])/(lab|home)(?=/)": rf"{folder}/\1", **words}
         self.sources = sources
-        self.done: dict[str, list[Done]] = {}
-        self._groups: list[int] = []
+        self._groups: dict[str, list[int]] = {}
         self.disk.mkdir()
 
     def home(self, person: str) -> Path:
@@ -151,22 +158,25 @@ class Lab:
         return (self.home(person) / "fer" / name).read_bytes()
 
     def run(self, step: Step) -> list[Done]:
-        """Type a step's commands.
+        """Type a step's commands; what they left running ends with the step.
 
         Raises:
             GuideError: An exit code or an output differs from the guide's.
         """
-        results = []
-        for command in step.commands:
-            output, code = self.type(command.person, command.text)
-            expected = step.exit_code if command is step.commands[-1] else 0
-            if code != expected:
-                raise GuideError(f"{step.name}: {command.text}\nexited {code}, not {expected}:\n{output[-4000:]}")
-            if (line := missing_output([self._here(line) for line in command.shown], output)) is not None:
-                raise GuideError(f"{step.name}: {command.text}\ndid not print {line!r}:\n{output[-4000:]}")
-            results.append(Done(command, output))
-        self.done[step.name] = results
-        return results
+        try:
+            return [self._run(step, command) for command in step.commands]
+        finally:
+            for person in {command.person for command in step.commands}:
+                self.stop_background(person)
+
+    def _run(self, step: Step, command: Command) -> Done:
+        output, code = self.type(command.person, command.text)
+        expected = step.exit_code if command is step.commands[-1] else 0
+        if code != expected:
+            raise GuideError(f"{step.name}: {command.text}\nexited {code}, not {expected}:\n{output[-4000:]}")
+        if (line := missing_output([self._here(line) for line in command.shown], output)) is not None:
+            raise GuideError(f"{step.name}: {command.text}\ndid not print {line!r}:\n{output[-4000:]}")
+        return Done(command, output)
 
     def type(self, person: str, text: str) -> tuple[str, int]:
         """Run one command line in a person's shell; what it starts with ``&`` goes on running.
@@ -187,18 +197,15 @@ class Lab:
             process = subprocess.Popen(
                 ["bash", "-c", script], stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
             )
-            self._groups.append(process.pid)
+            self._groups.setdefault(person, []).append(process.pid)
             code = process.wait(timeout=300)
         return log.read_text(errors="replace"), code
 
-    def stop_background(self) -> None:
-        """End whatever commands have left running."""
-        for group in self._groups:
-            try:
+    def stop_background(self, person: str) -> None:
+        """End whatever a person's commands have left running."""
+        for group in self._groups.pop(person, []):
+            with suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        self._groups.clear()
 
     def _here(self, text: str) -> str:
         for word, place in self.words.items():
@@ -223,3 +230,50 @@ class Lab:
         lines = ["unset $(compgen -e | grep -E '^(FER_AU|DVC|GIT|PYTHON|DASK|SLURM)')"]
         lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
         (home / ".shell").write_text("\n".join([*lines, f"cd {shlex.quote(str(home))}"]) + "\n")
+
+
+class Walk:
+    """Goes through a guide's steps, several at a time where different people act.
+
+    Everybody's own steps keep their order. Whoever publishes (``ana``, ``admin``) waits until the others are done with
+    what was there before, and they wait for what is published.
+
+    Args:
+        lab: Where.
+        steps: In the guide's order.
+        check: Called right after a step.
+    """
+
+    _PUBLISHERS = frozenset({"admin", "ana"})
+
+    def __init__(self, lab: Lab, steps: Sequence[Step], check: Callable[[Step, list[Done]], None]) -> None:
+        self._lab = lab
+        self._check = check
+        self._pool = ThreadPoolExecutor(4)
+        self._futures: dict[str, Future[None]] = {}
+        everybody: list[str] = []
+        latest: dict[str, str] = {}
+        for step in steps:
+            publishes = any(command.person in self._PUBLISHERS for command in step.commands)
+            before = (
+                everybody if publishes else [latest[one] for one in step.people | self._PUBLISHERS if one in latest]
+            )
+            earlier = [self._futures[name] for name in before]
+            # The pool starts steps in this order, and each waits for earlier ones only: none can wait for ever.
+            self._futures[step.name] = self._pool.submit(self._perform, step, earlier)
+            everybody = [*everybody, step.name]
+            latest |= dict.fromkeys((command.person for command in step.commands), step.name)
+
+    def wait_for(self, name: str) -> None:
+        """Wait for a step; raises what it or its check raised."""
+        self._futures[name].result()
+
+    def end(self) -> None:
+        """Don't start what has not been started."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _perform(self, step: Step, earlier: Sequence[Future[None]]) -> None:
+        for future in earlier:
+            if future.exception() is not None:
+                raise GuideError(f"{step.name}: not tried, an earlier step failed")
+        self._check(step, self._lab.run(step))
