@@ -237,7 +237,7 @@ def _install_slurm_stub(lab: Lab) -> None:
     """Two commands that run a batch script here as Slurm would on a node: no cluster is at hand in a test."""
     folder = lab.home("gil") / "bin"
     folder.mkdir()
-    (folder / "srun").write_text('#!/bin/bash\n"$@" & "$@" & wait\n')
+    (folder / "srun").write_text('#!/bin/bash\nexec "$@"\n')
     (folder / "sbatch").write_text(
         '#!/bin/bash\nwhile [[ $1 == --* ]]; do shift; done\nSLURM_JOB_ID=1 exec bash "$@"\n'
     )
