@@ -40,7 +40,7 @@ _REFINE_ABOVE = 0.1
 
 CARD = ExtractorCard(
     name="mediapipe",
-    summary="MediaPipe Face Mesh: 468 points by a small CNN, brought to the 68 of iBUG; about 5 ms per face.",
+    summary="MediaPipe Face Mesh: 468 points by a small CNN, brought to the 68 of iBUG; about 6 ms per face.",
     origin="Google; Kartynnik et al. 2019, Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs. The "
     "map to 68 points is this project's, fitted on its rendered faces.",
     licence="Apache-2.0, code and weights.",
