@@ -96,8 +96,11 @@ class ExtractOperation:
 
     def _unsure(self, images: Images, boxes: FloatArray) -> tuple[FloatArray, FloatArray, Array]:
         points, score, spread = agreement.extract_if_agreed(self.extractor, images, boxes)
+        # No spread: the extractor itself saw no face in at least one of the boxes.
         detail = [
             f"no face was detected, and points from shifted boxes differ by {value:.2f} inter-ocular distances".encode()
+            if math.isfinite(value)
+            else b"no face was detected, and the extractor found none, either"
             for value in spread.tolist()
         ]
         return points, score, np.array(detail, "S80")
