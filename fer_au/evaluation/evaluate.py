@@ -36,6 +36,7 @@ from fer_au.models import load_model
 from fer_au.registry import near_names
 from fer_au.stores import fingerprint, write_store
 from fer_au.stores.columns import encode_ids
+from fer_au.stores.format import file_digest
 from fer_au.training.data import FaceDataset
 from fer_au.training.loading import BatchLoader
 from fer_au.training.preprocess import Preprocessing
@@ -106,9 +107,16 @@ def evaluate_experiment(
     }
     if store_path is not None:
         options = {"config": config.model_dump(mode="json"), "fold": fold, "weights": meta["weights_sha256"]}
-        identity = fingerprint("evaluate", _VERSION, {**options, "data": dataset.content_hashes()})
+        # The report shows what the data stages rejected; it follows the data through this store.
+        data = {**dataset.content_hashes(), **_table_hashes(dataset_dir / "rejects")}
+        identity = fingerprint("evaluate", _VERSION, {**options, "data": data})
         _write_results(store_path, report, dataset, identity, layers, config.split)
     write_metrics(metrics_path, {**report.metrics, **context})
+
+
+def _table_hashes(folder: Path) -> dict[str, str]:
+    """The sha256 of every reject table."""
+    return {path.name: file_digest(path) for path in sorted(folder.glob("*.csv"))}
 
 
 def _of_training(meta: Mapping[str, Any], key: str, model_dir: Path) -> Any:  # noqa: ANN401 - plain JSON
