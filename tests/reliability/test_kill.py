@@ -11,7 +11,7 @@ import pytest
 
 from fer_au.rejects import read_rejects
 from tests.reliability.conftest import PICTURES
-from tests.reliability.workspace import Run, Workspace, errors, temporaries
+from tests.reliability.workspace import Run, Workspace, errors, show, temporaries
 
 WORKERS, SHARD = 2, 4
 MOMENTS = 20
@@ -73,9 +73,8 @@ def test_a_killed_run_loses_at_most_a_shard_per_worker(
     assert read_rejects(workspace.data / f"rejects/{stage}.csv") == []
     assert [path for path in temporaries(workspace.data) if path.parent == workspace.data] == []
     assert sum(losses) > 0  # kills did hit work under way
-    # For `pytest -rP`.
-    print(f"{stage}: rows lost per kill {losses} (at most {WORKERS * SHARD} allowed); complete runs {whole}")
-    print(f"{stage}: last process gone after at most {max(ends):.2f} s")
+    show(f"{stage}: rows lost per kill {losses} (at most {WORKERS * SHARD} allowed); complete runs {whole}")
+    show(f"{stage}: last process gone after at most {max(ends):.2f} s")
 
 
 @pytest.mark.parametrize(("stage", "workers"), [("align", 2), ("landmarks", 2), ("align", 1)])

@@ -131,6 +131,7 @@ class Workspace:
         """Run stages to their end; what they said."""
         run = self.start(*stages, **options)
         said = run.finish()
+        run.wait_alone(seconds=5)
         assert run.process.returncode == code, said
         return said
 
@@ -157,6 +158,11 @@ class Workspace:
 
     def bytes_of(self, *names: str) -> list[bytes]:
         return [(self.data / name).read_bytes() for name in names]
+
+
+def show(figure: str) -> None:
+    """Print a figure; ``pytest -rP`` shows it."""
+    sys.stdout.write(f"{figure}\n")
 
 
 def read_diary(path: Path) -> list[list[str]]:
