@@ -2,8 +2,10 @@
 
 ``detector`` trusts the detection (its five points, or else only its box); ``dlib5`` and ``dlib68`` find points in the
 picture. Points are sought in a small patch of fixed geometry: the face upright, shrunk without aliasing, its box at
-one place. A face of 60 px and one of 2,000 px then meet the predictor alike. A second look from the box that the
-first points imply takes out what the detector's convention, its coarse grid and the roll of the head had put in.
+one place. A face of 60 px and one of 2,000 px then meet the predictor alike. Where the points of this first look put
+the face elsewhere than the detector did (a rolled head, a box of another size), a second look starts from there. For
+the others it changes nothing that could be measured on rendered faces, and the predictor is half of align's time: it
+reads 4 MB of its 100 MB for every face.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from fer_au.faces.warp import warp_crop
 from fer_au.landmarks.dlib_points import predict_points
 from fer_au.landmarks.mean_face import MEAN_FACE
 from fer_au.landmarks.scheme import LEFT_EYE_INNER, LEFT_EYE_OUTER, RIGHT_EYE_INNER, RIGHT_EYE_OUTER, SUBNASALE
-from fer_au.landmarks.weights import DLIB5, DLIB68
+from fer_au.landmarks.weights import DLIB5, DLIB68, Weights
 
 Keypoints = Literal["detector", "dlib5", "dlib68"]
 
@@ -30,7 +32,9 @@ _DLIB5_AS_68 = (LEFT_EYE_OUTER, LEFT_EYE_INNER, RIGHT_EYE_OUTER, RIGHT_EYE_INNER
 
 _PATCH_SIZE = 192
 _PATCH_BOX = (44.0, 44.0, 148.0, 148.0)
-_LOOKS = 2
+
+_SECOND_LOOK = 0.2
+"""Another look is taken where the first moves a corner of the face's box by more, in sides of the box."""
 
 
 def turned_box_to_box(box: ArrayLike, target: ArrayLike, roll: float) -> Matrix:
@@ -72,9 +76,20 @@ def find_points(
     weights, mean = (DLIB5, MEAN_FACE[list(_DLIB5_AS_68)]) if keypoints == "dlib5" else (DLIB68, MEAN_FACE)
     gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
     to_patch = turned_box_to_box(detection.box, _PATCH_BOX, detection.roll)
-    mean_to_patch = box_to_box(HOG_BOX, _PATCH_BOX)
-    for _ in range(_LOOKS):
-        patch = warp_crop(gray, to_patch, _PATCH_SIZE)
-        points = apply_matrix(invert_matrix(to_patch), predict_points(weights, patch, _PATCH_BOX))
-        to_patch = compose(mean_to_patch, fit_similarity(points, mean))
-    return points
+    points = _look(weights, gray, to_patch)
+    again = compose(box_to_box(HOG_BOX, _PATCH_BOX), fit_similarity(points, mean))
+    return points if _moved(to_patch, again) <= _SECOND_LOOK else _look(weights, gray, again)
+
+
+def _look(weights: Weights, gray: NDArray[np.uint8], to_patch: Matrix) -> NDArray[np.float64]:
+    """The predictor's points in the picture, from the patch that a matrix cuts."""
+    patch = warp_crop(gray, to_patch, _PATCH_SIZE, quick=True)
+    return apply_matrix(invert_matrix(to_patch), predict_points(weights, patch, _PATCH_BOX))
+
+
+def _moved(first: Matrix, second: Matrix) -> float:
+    """How far a corner of the face's box lies from its place after another matrix, in sides of the box."""
+    x0, y0, x1, y1 = _PATCH_BOX
+    corners = np.array([[x0, y0], [x1, y0], [x0, y1], [x1, y1]])
+    there = apply_matrix(compose(second, invert_matrix(first)), corners)
+    return float(np.hypot(*(there - corners).T).max()) / (x1 - x0)

@@ -1,9 +1,9 @@
 """MediaPipe's BlazeFace, short range (Bazarevsky et al. 2019), through OpenCV's own network runtime.
 
 The network looks at 128 px squares and answers once per anchor: 896 boxes, each with six keypoints and a logit. What
-it finds are faces of about a sixth of the square and more, so a picture is tried whole, and only where nothing was
-found in a frame of repeated border pixels (tight crops), then in overlapping halves and quarters of its longer side
-(small faces).
+it finds are faces of about a sixth of the square and more, so a picture is tried whole, in a frame of repeated border
+pixels, and only where nothing was found in a wider frame (tight crops), then in overlapping halves and quarters of its
+longer side (small faces), where a face must be seen again with its surroundings.
 
 Its box is drawn from brow to chin after another convention than dlib's, and jumps with the mouth. The eyes and the
 middle of the mouth are steadier: the similarity that brings their average places to the three found ones gives the
@@ -154,7 +154,7 @@ def _starts(length: int, side: float) -> list[float]:
     if length <= side:
         return [(length - side) / 2]
     steps = int(np.ceil((length - side) / (side / 2)))
-    return np.linspace(0, length - side, steps + 1).tolist()
+    return [float(start) for start in np.linspace(0, length - side, steps + 1)]
 
 
 def _look(image: NDArray[np.uint8], windows: list[_Window]) -> Candidates:

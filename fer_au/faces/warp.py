@@ -32,13 +32,14 @@ def to_opencv(matrix: ArrayLike) -> Matrix:
     return m
 
 
-def warp_crop(image: Image, matrix: ArrayLike, size: int) -> Image:
+def warp_crop(image: Image, matrix: ArrayLike, size: int, *, quick: bool = False) -> Image:
     """Cut an aligned square crop.
 
     Args:
         image: (H, W, 3) or (H, W) uint8.
         matrix: (2, 3) source xy -> crop xy, in the project's frame; a similarity.
         size: Side of the crop in pixels.
+        quick: Interpolate linearly: a third of the time, a little softer; for pixels that only a predictor sees.
 
     Returns:
         (size, size, 3) or (size, size) uint8.
@@ -49,11 +50,28 @@ def warp_crop(image: Image, matrix: ArrayLike, size: int) -> Image:
     if size < 1:
         raise ValueError(f"size must be at least 1, not {size}")
     part, remaining = _needed_part(image, np.asarray(matrix, np.float64), size)
+    colour = part.ndim == 3
+    part = _without_empty_colour(part)
     part, remaining = _shrink(part, remaining)
     inverse = to_opencv(invert_matrix(remaining))
-    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    flags = (cv2.INTER_LINEAR if quick else cv2.INTER_CUBIC) | cv2.WARP_INVERSE_MAP
     warped = cv2.warpAffine(part, inverse, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    if colour and warped.ndim == 2:
+        warped = cv2.cvtColor(warped, cv2.COLOR_GRAY2RGB)
     return np.asarray(warped, np.uint8)
+
+
+def _without_empty_colour(image: Image) -> Image:
+    """One channel of an RGB picture without colour, as many face data sets are: the same pixels for less work."""
+    if image.ndim == 2:
+        return image
+    # A few rows tell of nearly every colour picture that it is one.
+    few = image[:: max(len(image) // 8, 1)]
+    if not (np.array_equal(few[:, :, 0], few[:, :, 1]) and np.array_equal(few[:, :, 0], few[:, :, 2])):
+        return image
+    red, green, blue = cv2.split(image)
+    grey = np.array_equal(red, green) and np.array_equal(red, blue)
+    return np.asarray(red, np.uint8) if grey else image
 
 
 def _needed_part(image: Image, matrix: Matrix, size: int) -> tuple[Image, Matrix]:
