@@ -1,0 +1,126 @@
+"""The stages under DVC: a repro that is killed alone, and extractors that come and go."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.reliability.conftest import PICTURES, STORES
+from tests.reliability.workspace import Run, Workspace, errors
+
+INPUTS = {"align": ["manifest.csv"], "landmarks": ["faces.h5"], "heatmaps": ["landmarks.h5", "manifest.csv"]}
+WAITING = "data/tiny/faces.h5: another run is writing it; waiting until that run ends"
+
+
+class Lab(Workspace):
+    """A workspace that is a DVC project: the three stages, each after its inputs and its section of params.yaml."""
+
+    def __init__(self, folder: Path, ingested: Path) -> None:
+        super().__init__(folder, ingested)
+        (folder / ".dvc").rmdir()
+        self.type("git", "init", "-q")
+        self.type("dvc", "init", "-q")
+        self.type("dvc", "config", "core.analytics", "false")
+        settings = f'{{"diary": "{self.diary}", "shard_rows": 4, "pause": 0.02}}'
+        stages: dict[str, Any] = {}
+        for stage, inputs in INPUTS.items():
+            rejects = [] if stage == "heatmaps" else [f"data/tiny/rejects/{stage}.csv"]
+            stages[stage] = {
+                "cmd": f"{sys.executable} -m tests.reliability.observed tiny '{settings}' {stage}",
+                "deps": [f"data/tiny/{name}" for name in inputs],
+                "params": [stage],
+                "outs": [f"data/tiny/{stage.replace('align', 'faces')}.h5", *rejects],
+            }
+        (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+
+    def environment(self, **env: str) -> dict[str, str]:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return super().environment(PATH=path, DVC_NO_ANALYTICS="1", **env)
+
+    def type(self, *command: str) -> str:
+        """Run a command in the lab; what it said on stdout."""
+        done = subprocess.run(command, cwd=self.folder, env=self.environment(), capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def repro(self) -> Run:
+        """Start `dvc repro`."""
+        self._runs += 1
+        stderr = self.folder / f"stderr-{self._runs}.txt"
+        with stderr.open("wb") as file:
+            process = subprocess.Popen(
+                ["dvc", "repro"],
+                cwd=self.folder,
+                env=self.environment(),
+                stdout=subprocess.DEVNULL,
+                stderr=file,
+                start_new_session=True,
+            )
+        return Run(process, self.diary, stderr)
+
+    def ran(self) -> list[str]:
+        """The stages that a `dvc repro` really runs."""
+        return re.findall(r"Running stage '(\w+)'", self.type("dvc", "repro"))
+
+
+@pytest.fixture
+def lab(ingested: Path, tmp_path: Path) -> Lab:
+    return Lab(tmp_path / "lab", ingested)
+
+
+@pytest.mark.slow
+def test_a_killed_repro_and_a_new_one_at_once_end_both_right(lab: Lab, undisturbed: dict[str, bytes]) -> None:
+    first = lab.repro()
+    assert first.wait_until(lambda: first.shards >= 3)
+    first.process.send_signal(signal.SIGKILL)  # DVC alone: the stage that it started lives on
+    first.process.wait()
+    assert len(first.survivors()) > 1
+    second = lab.repro()
+    said = second.finish()
+    assert second.process.returncode == 0, said
+    first.wait_alone(seconds=5)
+    assert WAITING not in first.said
+    assert WAITING in said
+    assert "align: all 120 rows were cached" in said
+    for text in (first.said, said):
+        assert errors(text) == []
+    assert lab.bytes_of(*STORES) == list(undisturbed.values())
+    started = lab.started()
+    assert len(started) == len(set(started)) == 2 * PICTURES  # the first aligned, the second did the rest
+    # What DVC wrote down is what lies there: nothing is to be done, and nothing was changed behind its back.
+    assert lab.type("dvc", "status").strip() == "Data and pipelines are up to date."
+    assert lab.ran() == []
+
+
+@pytest.mark.slow
+def test_extractors_come_and_go_without_align_and_the_way_back_is_free(lab: Lab) -> None:
+    def swap(name: str) -> list[str]:
+        lab.write_params(landmarks={"extractor": name, "max_reject_fraction": 1.0})
+        return lab.ran()
+
+    assert swap("dlib68") == ["align", "landmarks", "heatmaps"]
+    before = lab.bytes_of(*STORES)
+    seen = {before[1]}
+    for name in ("mediapipe", "faceapi68"):
+        assert swap(name) == ["landmarks", "heatmaps"]
+        faces, points, _ = lab.bytes_of(*STORES)
+        assert faces == before[0]
+        seen.add(points)
+    assert len(seen) == 3
+    begun = len(lab.started())
+    assert begun == 4 * PICTURES
+    assert swap("dlib68") == []
+    assert lab.bytes_of(*STORES) == before
+    # Without DVC's memory, too, no face is looked at again.
+    (lab.data / "landmarks.h5").unlink()
+    lab.run("landmarks")
+    assert lab.bytes_of(*STORES) == before
+    assert len(lab.started()) == begun
