@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,10 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.faces.templates import crop_boxes
 from fer_au.landmarks.dlib_points import import_dlib, predict_points
-from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Images
-from fer_au.landmarks.scheme import N_POINTS
+from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Found, Images, extract_each
 from fer_au.landmarks.weights import DLIB68, find_weights
 from fer_au.stores.fingerprints import fingerprint
 
@@ -53,11 +52,10 @@ class Dlib68:
         self, images: Images, boxes: FloatArray | None = None, annotated: FloatArray | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """See ``Extractor``; annotations are not used, scores are NaN."""
-        if boxes is None:
-            boxes = crop_boxes(images)
-        points = np.full((len(images), N_POINTS, 2), np.nan, np.float32)
-        for row, (image, box) in enumerate(zip(images, boxes, strict=True)):
-            if np.isfinite(box).all():
-                # The trees compare grey values; dlib would convert each of the pixels it visits.
-                points[row] = predict_points(DLIB68, np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8), box)
-        return points, np.full(len(images), np.nan, np.float32)
+        return extract_each(images, boxes, _find)
+
+
+def _find(image: NDArray[np.uint8], box: FloatArray) -> Found:
+    # The trees compare grey values; dlib would convert each of the pixels it visits.
+    gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
+    return predict_points(DLIB68, gray, box), math.nan

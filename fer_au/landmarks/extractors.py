@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -9,10 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.errors import ConfigError
+from fer_au.faces.templates import crop_boxes
+from fer_au.landmarks.scheme import N_POINTS
 from fer_au.registry import Registry
 
 Images = NDArray[np.uint8]
 FloatArray = NDArray[np.floating]
+Found = tuple[FloatArray | None, float]
 
 
 @dataclass(frozen=True)
@@ -121,3 +125,25 @@ def extractor_card(name: str) -> ExtractorCard:
         UnknownNameError: No such extractor.
     """
     return EXTRACTORS.get(name).card
+
+
+def extract_each(
+    images: Images, boxes: FloatArray | None, find: Callable[[NDArray[np.uint8], FloatArray], Found]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What ``Extractor.extract`` gives, for an extractor that looks at one face at a time.
+
+    Args:
+        images: (N, H, W, 3) uint8 RGB crops.
+        boxes: (N, 4) face boxes xyxy; None for crops of the template ``loose``. A row that is not finite has no face.
+        find: Gives the points (68, 2) of a crop (H, W, 3) and its box, None where it sees no face, and the score.
+    """
+    if boxes is None:
+        boxes = crop_boxes(images)
+    points = np.full((len(images), N_POINTS, 2), np.nan, np.float32)
+    score = np.full(len(images), np.nan, np.float32)
+    for row, (image, box) in enumerate(zip(images, boxes, strict=True)):
+        if np.isfinite(box).all():
+            found, score[row] = find(image, box)
+            if found is not None:
+                points[row] = found
+    return points, score

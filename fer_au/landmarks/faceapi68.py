@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.faces.geometry import Matrix, apply_matrix, invert_matrix
-from fer_au.faces.templates import crop_boxes
 from fer_au.faces.warp import warp_crop
-from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Images
-from fer_au.landmarks.scheme import N_POINTS
+from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Found, Images, extract_each
 from fer_au.landmarks.weights import FACE_API_68, FACE_API_68_TABLE, find_weights
 from fer_au.stores.fingerprints import fingerprint
 
@@ -71,16 +70,13 @@ class FaceApi68:
         # Not at the top: torch takes a second to load, and listing extractors must not cost it.
         from fer_au.landmarks.faceapi_net import one_thread, predict_square
 
-        if boxes is None:
-            boxes = crop_boxes(images)
-        points = np.full((len(images), N_POINTS, 2), np.nan, np.float32)
+        def find(image: NDArray[np.uint8], box: FloatArray) -> Found:
+            square = square_of(box)
+            found = predict_square(warp_crop(image, _shifted(square), _SIZE))
+            return apply_matrix(invert_matrix(square), found), math.nan
+
         with one_thread():
-            for row, (image, box) in enumerate(zip(images, boxes, strict=True)):
-                if np.isfinite(box).all():
-                    square = square_of(box)
-                    found = predict_square(warp_crop(image, _shifted(square), _SIZE))
-                    points[row] = apply_matrix(invert_matrix(square), found)
-        return points, np.full(len(images), np.nan, np.float32)
+            return extract_each(images, boxes, find)
 
 
 def square_of(box: FloatArray) -> Matrix:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.faces.templates import HOG_BOX, crop_boxes, mean_face_in
-from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Images
+from fer_au.faces.templates import HOG_BOX, mean_face_in
+from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Images, extract_each
 from fer_au.landmarks.mean_face import MEAN_FACE
-from fer_au.landmarks.scheme import N_POINTS
 from fer_au.stores.fingerprints import fingerprint
 
 VERSION = 1
@@ -43,10 +43,4 @@ class MeanShape:
         self, images: Images, boxes: FloatArray | None = None, annotated: FloatArray | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """See ``Extractor``; annotations are not used, scores are NaN."""
-        if boxes is None:
-            boxes = crop_boxes(images)
-        points = np.full((len(images), N_POINTS, 2), np.nan, np.float32)
-        for row, box in enumerate(boxes):
-            if np.isfinite(box).all():
-                points[row] = mean_face_in(box)
-        return points, np.full(len(images), np.nan, np.float32)
+        return extract_each(images, boxes, lambda _, box: (mean_face_in(box), math.nan))

@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.faces.geometry import Matrix, apply_matrix, compose, invert_matrix
-from fer_au.faces.templates import crop_boxes
 from fer_au.faces.warp import Image
-from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Images
+from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Found, Images, extract_each
 from fer_au.landmarks.mediapipe_mesh import N_MESH, SIZE, Mesh, find_mesh, region_of_mesh, square_region
 from fer_au.landmarks.scheme import N_POINTS
 from fer_au.landmarks.weights import FACE_MESH, find_weights
@@ -78,17 +77,12 @@ class MediaPipe:
         self, images: Images, boxes: FloatArray | None = None, annotated: FloatArray | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """See ``Extractor``; annotations are not used, scores are in [0, 1]."""
-        if boxes is None:
-            boxes = crop_boxes(images)
-        points = np.full((len(images), N_POINTS, 2), np.nan, np.float32)
-        score = np.full(len(images), np.nan, np.float32)
-        for row, (image, box) in enumerate(zip(images, boxes, strict=True)):
-            if np.isfinite(box).all():
-                mesh = settle(image, first_region(box))
-                score[row] = mesh.presence
-                if mesh.presence >= MIN_PRESENCE:
-                    points[row] = load_map() @ mesh.points
-        return points, score
+        return extract_each(images, boxes, _find)
+
+
+def _find(image: Image, box: FloatArray) -> Found:
+    mesh = settle(image, first_region(box))
+    return (load_map() @ mesh.points if mesh.presence >= MIN_PRESENCE else None), mesh.presence
 
 
 def first_region(box: FloatArray) -> Matrix:
