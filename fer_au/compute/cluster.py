@@ -56,9 +56,27 @@ def _connect(address: str) -> Client:
             "FER_AU_SCHEDULER is set, and Dask is not installed; run `pip install 'fer-au[cluster]'`"
         ) from None
     try:
+        _check_address(address)
         return Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         raise ConfigError(f"FER_AU_SCHEDULER={address}: no Dask scheduler answers: {error}") from None
+
+
+def _check_address(address: str) -> None:
+    """Refuse what Dask can't connect to by its form: its client would hang in its own destructor.
+
+    Raises:
+        ValueError: The address, or what is configured for it.
+    """
+    from distributed.comm.addressing import get_address_host_port, parse_address
+    from distributed.comm.registry import get_backend
+    from distributed.security import Security
+
+    scheme, _ = parse_address(address)
+    get_backend(scheme)
+    get_address_host_port(address)
+    if scheme == "tls" and Security().get_connection_args("client").get("ssl_context") is None:
+        raise ValueError("Dask's configuration names no certificates for TLS")
 
 
 def _wait_for_workers(client: Client, address: str) -> None:
