@@ -45,7 +45,7 @@ def map_ordered(
         FerAuError: A worker died (killed, out of memory), or ``function`` raised one.
     """
     sizes = weights or [1] * len(tasks)
-    with Progress(label, sum(sizes)) as progress, open_workers(len(tasks), workers) as pool:
+    with Progress(label, sum(sizes)) as progress, open_workers(len(tasks), workers, runs=function) as pool:
         for size, result in zip(sizes, _in_order(pool, function, tasks), strict=True):
             progress.advance(size)
             yield result

@@ -60,12 +60,13 @@ def worker_count() -> int:
 
 
 @contextmanager
-def open_workers(tasks: int, workers: int | None = None) -> Iterator[Workers]:
+def open_workers(tasks: int, workers: int | None = None, *, runs: object = None) -> Iterator[Workers]:
     """Start what the environment names; when the block ends, tasks under way are finished and others dropped.
 
     Args:
         tasks: How many there will be; no more local workers than that are started, and one task runs in this process.
         workers: Local processes instead of ``worker_count()``.
+        runs: What they will run. Its module is imported once for all local workers, this stage's later ones included.
 
     Raises:
         ConfigError: A bad setting, or a scheduler that can't be reached.
@@ -81,18 +82,21 @@ def open_workers(tasks: int, workers: int | None = None) -> Iterator[Workers]:
     elif count <= 1:
         yield Workers(_InlineExecutor(), 1)
     else:
-        with _open_processes(count) as pool:
+        with _open_processes(count, runs) as pool:
             yield Workers(pool, count)
 
 
 @contextmanager
-def _open_processes(workers: int) -> Iterator[Executor]:
+def _open_processes(workers: int, runs: object) -> Iterator[Executor]:
     # forkserver: fork is unsafe once threads run (torch, OpenCV); spawn would import everything anew per worker.
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     saved = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
     try:
         context = multiprocessing.get_context(method)
+        module = getattr(runs, "__module__", "__main__")
+        if method == "forkserver" and module != "__main__":
+            context.set_forkserver_preload([module])
         with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
             try:
                 yield pool

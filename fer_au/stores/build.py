@@ -137,7 +137,7 @@ def _compute(
             members = missing[start : start + size]
             yield _Task(keys[members], payloads(members.tolist()))
 
-    with Progress(operation.name, len(missing)) as progress, open_workers(len(starts)) as workers:
+    with Progress(operation.name, len(missing)) as progress, open_workers(len(starts), runs=operation) as workers:
         worker = _ShardWorker(operation, cache.root if workers.local else None)
         for result in map_unordered(workers, worker, tasks()):
             if result.shard is not None:
