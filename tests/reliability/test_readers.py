@@ -1,0 +1,89 @@
+"""Eight processes read while new versions of the stores are assembled."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_au.datasets.manifest import ManifestRow, write_manifest
+from fer_au.faces.crops import encode_crop
+from fer_au.stores import encode_ids, pack_ragged, write_store
+from tests.reliability.reader import LARGEST, READY
+from tests.reliability.workspace import ROOT, show
+
+ROWS = 40
+READERS = ("open", "open", "open", "kept", "kept", "pickled", "fork", "spawn")
+IDS = [f"{row:03d}.jpg" for row in range(ROWS)]
+
+
+def write_version(folder: Path, version: int) -> None:
+    """All stores of one version: every value is its number. Files differ in length, too."""
+    fields: dict[str, object] = {"fingerprint": f"{version:064d}", "attributes": {"version": version, "image_size": 32}}
+    # The colour of the crop is the version; what follows the picture names it for readers that decode none.
+    crop = encode_crop(np.full((32, 32, 3), version, np.uint8)) + b"." * version + b" %d " % version
+    numbers = np.full(ROWS, version, np.float32)
+    write_store(
+        folder / "faces.h5",
+        "faces",
+        {
+            "id": encode_ids(IDS),
+            "matrix": np.zeros((ROWS, 2, 3)),
+            "box": np.full((ROWS, 4), version, np.float32),
+            "score": numbers,
+            "detector": np.array([b"none"] * ROWS),
+            "status": np.zeros(ROWS, np.uint8),
+            **pack_ragged([crop] * ROWS),
+        },
+        **fields,  # type: ignore[arg-type]
+    )
+    points = np.full((ROWS, 68, 2), version, np.float32)
+    write_store(
+        folder / "landmarks.h5",
+        "landmarks",
+        {"id": encode_ids(IDS), "points": points, "score": numbers, "status": np.zeros(ROWS, np.uint8)},
+        **fields,  # type: ignore[arg-type]
+    )
+    write_store(
+        folder / "heatmaps.h5",
+        "heatmaps",
+        {"id": encode_ids(IDS), "map": np.full((ROWS, 7, 7), version, np.uint8), "valid": np.ones(ROWS, bool)},
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.slow
+def test_eight_processes_read_while_new_versions_are_assembled(tmp_path: Path) -> None:
+    label = "neutral"
+    rows = [ManifestRow(id_, id_, "0" * 64, "train", None, label, None, 32, 32, None) for id_ in IDS]
+    write_manifest(tmp_path / "manifest.csv", rows)
+    write_version(tmp_path, 1)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    readers = []
+    for number, how in enumerate(READERS):
+        command = [sys.executable, "-m", "tests.reliability.reader", str(tmp_path), how]
+        with (tmp_path / f"{number}.out").open("wb") as out, (tmp_path / f"{number}.err").open("wb") as err:
+            readers.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=err))
+    start = time.monotonic()
+    written, rest = 1, 40  # so many more once the slowest reader is at work
+    while rest and time.monotonic() - start < 120 and all(reader.poll() is None for reader in readers):
+        written += 1
+        write_version(tmp_path, written % LARGEST + 1)
+        rest -= all((tmp_path / f"ready-{how}").exists() for how in ("fork", "spawn"))
+        time.sleep(0.05)
+    (tmp_path / "stop").touch()
+    for number, (how, reader) in enumerate(zip(READERS, readers, strict=True)):
+        reader.wait(timeout=60)
+        faults = (tmp_path / f"{number}.err").read_text()
+        assert (reader.returncode, faults) == (0, ""), how
+        times, versions = map(int, (tmp_path / f"{number}.out").read_text().split())
+        assert times >= READY, how
+        assert versions > 3 or how in ("kept", "spawn"), (how, versions)
+        show(f"{how}: {times} reads, {versions} versions seen")
+    assert rest == 0
+    show(f"{written} versions were written")
