@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -24,7 +24,7 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says about N pictures.
+    """What a model says about N faces: one per picture, or all of each picture.
 
     Attributes:
         classes: C canonical labels, the order of ``scores``.
@@ -34,6 +34,8 @@ class Prediction:
         crops: N crops (H, W, 3) uint8 RGB that the model saw.
         matrices: (N, 2, 3) float64 from a picture's xy to its crop's, pixel centres at +0.5; identity for given crops.
         found: (N,) False where no face was found and the whole picture was taken.
+        pictures: (N,) index of the picture that shows the face.
+        boxes: (N, 4) the face in its picture, xyxy pixels; the whole picture for given crops.
     """
 
     classes: tuple[str, ...]
@@ -43,6 +45,8 @@ class Prediction:
     crops: tuple[Image, ...]
     matrices: NDArray[np.float64]
     found: NDArray[np.bool_]
+    pictures: NDArray[np.int64]
+    boxes: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -53,6 +57,8 @@ class _Face:
     crop: Image
     matrix: NDArray[np.float64]
     found: bool
+    picture: int
+    box: tuple[float, float, float, float]
 
 
 class Predictor:
@@ -95,17 +101,27 @@ class Predictor:
             raise DataError(f"{folder / 'config.json'}: 'preprocessing' is missing; was it written by the train stage?")
         return cls(model, Preprocessing.from_meta(recorded), _recorded_aligner(recorded.get("align") or {}), device)
 
-    def __call__(self, images: Sequence[Image] | Image, *, aligned: bool = False, batch_size: int = 64) -> Prediction:
+    def __call__(
+        self,
+        images: Sequence[Image] | Image,
+        *,
+        aligned: bool = False,
+        faces: Literal["one", "all"] = "one",
+        batch_size: int = 64,
+    ) -> Prediction:
         """Classify pictures.
 
         Args:
             images: Pictures (H, W, 3) uint8 RGB of any sizes, or one array (N, H, W, 3).
             aligned: They are crops already, made as the model's training crops were; else the face is found and
                 aligned first, as the model's config.json tells.
+            faces: ``one`` per picture, chosen as for the training crops; or ``all``.
             batch_size: Images per forward pass.
 
         Returns:
-            One row per picture, in order. Nothing is dropped: without a face the whole picture is taken, see ``found``.
+            ``one``: one row per picture, in order. Nothing is dropped: without a face the whole picture is taken, see
+            ``found``. ``all``: one row per face, in the order of the pictures, the largest face of each first; a
+            picture without a face has no row. ``pictures`` tells which rows belong to which picture.
 
         Raises:
             DataError: An image is no (H, W, 3) uint8 array, or the config doesn't tell how to align.
@@ -114,30 +130,33 @@ class Predictor:
         for index, image in enumerate(images):
             if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
                 raise DataError(f"image {index}: expected (H, W, 3) uint8 RGB, got {image.dtype} {image.shape}")
-        faces = [self._as_given(image) if aligned else self._align(image) for image in images]
+        seen = [
+            face
+            for index, image in enumerate(images)
+            for face in ([_as_given(image, index)] if aligned else self._align(image, index, every=faces == "all"))
+        ]
         scores = np.zeros((0, len(self.model.classes)), np.float32)
         maps = np.zeros((0, 1, 1), np.float32)
-        if faces:
-            parts = list(self._forward([face.crop for face in faces], batch_size))
+        if seen:
+            parts = list(self._forward([face.crop for face in seen], batch_size))
             scores, maps = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         return Prediction(
             classes=self.model.classes,
             scores=scores,
             labels=tuple(self.model.classes[index] for index in scores.argmax(axis=1).tolist()),
             maps=maps,
-            crops=tuple(face.crop for face in faces),
-            matrices=np.array([face.matrix for face in faces], np.float64).reshape(-1, 2, 3),
-            found=np.array([face.found for face in faces], np.bool_),
+            crops=tuple(face.crop for face in seen),
+            matrices=np.array([face.matrix for face in seen], np.float64).reshape(-1, 2, 3),
+            found=np.array([face.found for face in seen], np.bool_),
+            pictures=np.array([face.picture for face in seen], np.int64),
+            boxes=np.array([face.box for face in seen], np.float64).reshape(-1, 4),
         )
 
-    def _as_given(self, image: Image) -> _Face:
-        return _Face(image, np.eye(2, 3), True)
-
-    def _align(self, image: Image) -> _Face:
+    def _align(self, image: Image, index: int, *, every: bool) -> list[_Face]:
         if self.aligner is None:
             raise DataError("the model's config.json doesn't tell how its crops were made; give crops, aligned=True")
-        face: AlignedFace = self.aligner(image)
-        return _Face(face.crop, face.matrix, face.status == FaceStatus.OK)
+        found: list[AlignedFace] = self.aligner.all(image) if every else [self.aligner(image)]
+        return [_Face(face.crop, face.matrix, face.status == FaceStatus.OK, index, face.box) for face in found]
 
     def _forward(
         self, crops: Sequence[Image], batch_size: int
@@ -159,6 +178,10 @@ class Predictor:
             # Training decodes large crops at half their size; other pixels would shift the scores.
             crop = np.asarray(cv2.resize(crop, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
         return resize_picture(crop, size)
+
+
+def _as_given(image: Image, index: int) -> _Face:
+    return _Face(image, np.eye(2, 3), True, index, (0.0, 0.0, float(image.shape[1]), float(image.shape[0])))
 
 
 def _recorded_aligner(options: Mapping[str, Any]) -> Aligner | None:

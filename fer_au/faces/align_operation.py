@@ -18,8 +18,7 @@ from fer_au.faces.alignment import AlignedFace, Aligner
 from fer_au.faces.crops import JPEG_QUALITY, encode_crop
 from fer_au.faces.decoding import ImageRejected, decode_image
 from fer_au.faces.geometry import box_area
-from fer_au.landmarks.dlib_points import import_dlib
-from fer_au.landmarks.weights import DLIB5, DLIB68, find_weights
+from fer_au.landmarks.weights import DLIB5, DLIB68
 from fer_au.rejects import Reason
 from fer_au.stores.columns import pack_ragged
 from fer_au.stores.fingerprints import fingerprint
@@ -28,7 +27,7 @@ from fer_au.stores.layout import Attribute
 from fer_au.stores.rows import Field
 from fer_au.stores.schemas import FaceStatus
 
-VERSION = 1
+VERSION = 2
 """Raised whenever this code changes the pixels or boxes it gives: cached rows of older code are then not taken."""
 
 FIELDS = {
@@ -101,10 +100,7 @@ class AlignOperation:
         Raises:
             MissingDependencyError: dlib or its weights are not installed.
         """
-        if self.aligner.detector == "dlib-hog" or self.needs_predictor:
-            import_dlib()
-        if self.needs_predictor:
-            find_weights(_WEIGHTS[self.aligner.keypoints])
+        self.aligner.check()
 
     @cached_property
     def fingerprint(self) -> str:

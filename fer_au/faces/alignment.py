@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fer_au.faces.detectors import Choice, Detection, Detector, choose_detection, create_detector
-from fer_au.faces.geometry import Matrix, box_iou
+from fer_au.faces.detectors import Choice, Detection, Detector, choose_detection, create_detector, exhaustive
+from fer_au.faces.geometry import Matrix, box_area, box_iou
 from fer_au.faces.given_boxes import inset_box
-from fer_au.faces.keypoints import Keypoints, align_matrix
+from fer_au.faces.keypoints import Keypoints, align_matrix, check_keypoints
 from fer_au.faces.templates import Template, get_template, keep_crop, picture_box
 from fer_au.faces.warp import warp_crop
 from fer_au.stores.schemas import FaceStatus
@@ -73,16 +73,26 @@ class Aligner:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", get_template(self.template))
-        object.__setattr__(self, "_finder", create_detector(self.detector, **self._detector_options()))
-
-    def _detector_options(self) -> dict[str, object]:
+        finder = create_detector(self.detector)
         # The largest face is what a coarse pass finds first; the most central one may be small.
-        return {"exhaustive": True} if self.detector == "dlib-hog" and self.choose == "central" else {}
+        object.__setattr__(self, "_finder", exhaustive(finder) if self.choose == "central" else finder)
 
     @property
     def detector_fingerprint(self) -> str:
         """See ``Detector.fingerprint``."""
         return self._finder.fingerprint
+
+    def check(self) -> None:
+        """Find what aligning will load, so that a missing package is one line at once.
+
+        Raises:
+            MissingDependencyError: dlib or weights are not installed.
+        """
+        check = getattr(self._finder, "check", None)
+        if check is not None:
+            check()
+        if self.target.aligned:
+            check_keypoints(self.keypoints)
 
     def __call__(self, image: NDArray[np.uint8], hint: ArrayLike | None = None, *, shared: bool = False) -> AlignedFace:
         """Align a picture's face, or take the data set's box or the whole picture where there is none.
@@ -93,23 +103,39 @@ class Aligner:
             shared: Other rows show other faces of the same picture, so the face must be the one of the hint.
         """
         found = self.find(image, hint, shared=shared)
+        if found is not None:
+            return self._cut(image, found, hint, FaceStatus.OK)
         height, width = image.shape[:2]
-        own = np.asarray(hint, np.float64) if hint is not None else picture_box(width, height)
-        if found is not None and self.target.aligned:
-            matrix = align_matrix(image, found, self.keypoints, self.target, self.size)
+        x0, y0, x1, y1 = inset_box(width, height) if hint is None else np.asarray(hint, np.float64).tolist()
+        return self._cut(image, Detection((x0, y0, x1, y1), math.nan, "no face"), hint, FaceStatus.WHOLE_IMAGE)
+
+    def all(self, image: NDArray[np.uint8]) -> list[AlignedFace]:
+        """Align every face of a picture, small ones beside large ones too.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+
+        Returns:
+            The faces, largest first; empty where there is none. Under template ``none`` each crop is the square around
+            the face's own box, not the whole picture.
+        """
+        found = exhaustive(self._finder).detect(image)
+        ordered = sorted(
+            found, key=lambda one: -box_area(one.box)
+        )  # stable: equal boxes stay as the detector gave them
+        return [self._cut(image, one, one.box, FaceStatus.OK) for one in ordered]
+
+    def _cut(self, image: NDArray[np.uint8], face: Detection, own: ArrayLike | None, status: FaceStatus) -> AlignedFace:
+        """The crop of a face; of ``own`` (default: the whole picture) where it isn't aligned."""
+        whole = picture_box(image.shape[1], image.shape[0])
+        if status == FaceStatus.OK and self.target.aligned:
+            matrix = align_matrix(image, face, self.keypoints, self.target, self.size)
         else:
-            matrix = keep_crop(own, self.size)
-        if found is None:
-            box = tuple(own.tolist()) if hint is not None else inset_box(width, height)
-            found = Detection(box, math.nan, "no face")
-            detector, status = "none", FaceStatus.WHOLE_IMAGE
-        else:
-            detector, status = self.detector, FaceStatus.OK
-        context = None
-        if self.context:
-            context = warp_crop(image, keep_crop(picture_box(width, height), self.context), self.context)
+            matrix = keep_crop(whole if own is None else np.asarray(own, np.float64), self.size)
+        context = warp_crop(image, keep_crop(whole, self.context), self.context) if self.context else None
         crop = warp_crop(image, matrix, self.size)
-        return AlignedFace(crop, context, matrix, found.box, found.score, detector, status, found.why)
+        name = self.detector if status == FaceStatus.OK else "none"
+        return AlignedFace(crop, context, matrix, face.box, face.score, name, status, face.why)
 
     def find(
         self, image: NDArray[np.uint8], hint: ArrayLike | None = None, *, shared: bool = False

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.errors import StoreError
+from fer_au.faces.warp import without_empty_colour
 from fer_au.stores.reader import Store
 
 JPEG_QUALITY = 95
@@ -22,10 +23,15 @@ _ENCODING = (
 def encode_crop(image: NDArray[np.uint8]) -> bytes:
     """Encode a crop as JPEG, quality 95, 4:4:4; equal pixels give equal bytes.
 
+    A crop without colour becomes a grey JPEG, which is decoded to the very pixels that a colour one would give.
+
     Args:
         image: (H, W, 3) uint8 RGB.
     """
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), _ENCODING)
+    plain = without_empty_colour(image)
+    if plain.ndim == 3:
+        plain = np.asarray(cv2.cvtColor(plain, cv2.COLOR_RGB2BGR), np.uint8)
+    _, data = cv2.imencode(".jpg", plain, _ENCODING)
     return bytes(data)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,7 +36,12 @@ class Detection:
 
 
 class Detector(Protocol):
-    """Finds faces. Instances are picklable and deterministic."""
+    """Finds faces. Instances are picklable and deterministic.
+
+    A detector that stops at the first faces it finds is a dataclass with a field ``exhaustive: bool = False``; set, it
+    looks for small faces beside large ones too. One that loads packages or weights has a method ``check() -> None``
+    that raises ``MissingDependencyError`` when they are missing; it is called once, before the work begins.
+    """
 
     @property
     def fingerprint(self) -> str:
@@ -90,6 +95,13 @@ def create_detector(name: str, **options: object) -> Detector:
         return entry(**options)
     except TypeError as error:
         raise ConfigError(f"face detector {name!r}: {error}") from None
+
+
+def exhaustive(detector: Detector) -> Detector:
+    """The same detector, not stopping at the first faces it finds; itself where it never does."""
+    if is_dataclass(detector) and any(field.name == "exhaustive" for field in fields(detector)):
+        return cast(Detector, replace(cast(Any, detector), exhaustive=True))
+    return detector
 
 
 def choose_detection(

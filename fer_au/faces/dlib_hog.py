@@ -98,6 +98,14 @@ class DlibHog:
         """See ``Detector``; dlib's compiled-in model has not changed since 2014."""
         return fingerprint("detector/dlib-hog", VERSION, {"exhaustive": self.exhaustive})
 
+    def check(self) -> None:
+        """Find what ``detect`` will load.
+
+        Raises:
+            MissingDependencyError: It is not installed.
+        """
+        import_dlib()
+
     def detect(self, image: NDArray[np.uint8], hint: ArrayLike | None = None) -> list[Detection]:
         """Find faces; see ``Detector``. The hint is not used."""
         gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8) if image.ndim == 3 else image

@@ -104,6 +104,15 @@ class DlibMmod:
         options = {"exhaustive": self.exhaustive, "weights": MMOD.sha256, "box": box}
         return fingerprint("detector/dlib-mmod", VERSION, options)
 
+    def check(self) -> None:
+        """Find what ``detect`` will load.
+
+        Raises:
+            MissingDependencyError: It is not installed.
+        """
+        import_dlib()
+        find_weights(MMOD)
+
     def detect(self, image: NDArray[np.uint8], hint: ArrayLike | None = None) -> list[Detection]:
         """Find faces; see ``Detector``. The hint is not used.
 

@@ -20,21 +20,34 @@ from fer_au.faces.detectors import Detection
 from fer_au.faces.geometry import Matrix, apply_matrix, box_to_box, compose, fit_similarity, invert_matrix
 from fer_au.faces.templates import HOG_BOX, Template, five_points
 from fer_au.faces.warp import warp_crop
-from fer_au.landmarks.dlib_points import predict_points
+from fer_au.landmarks.dlib_points import import_dlib, predict_points
 from fer_au.landmarks.mean_face import MEAN_FACE
 from fer_au.landmarks.scheme import LEFT_EYE_INNER, LEFT_EYE_OUTER, RIGHT_EYE_INNER, RIGHT_EYE_OUTER, SUBNASALE
-from fer_au.landmarks.weights import DLIB5, DLIB68, Weights
+from fer_au.landmarks.weights import DLIB5, DLIB68, Weights, find_weights
 
 Keypoints = Literal["detector", "dlib5", "dlib68"]
 
 # dlib's five points as indices of the 68, in dlib's order.
 _DLIB5_AS_68 = (LEFT_EYE_OUTER, LEFT_EYE_INNER, RIGHT_EYE_OUTER, RIGHT_EYE_INNER, SUBNASALE)
 
+_WEIGHTS = {"dlib5": DLIB5, "dlib68": DLIB68}
+
 _PATCH_SIZE = 192
 _PATCH_BOX = (44.0, 44.0, 148.0, 148.0)
 
 _SECOND_LOOK = 0.2
 """Another look is taken where the first moves a corner of the face's box by more, in sides of the box."""
+
+
+def check_keypoints(keypoints: Keypoints) -> None:
+    """Find what a choice of keypoints will load.
+
+    Raises:
+        MissingDependencyError: dlib or its weights are not installed.
+    """
+    if keypoints != "detector":
+        import_dlib()
+        find_weights(_WEIGHTS[keypoints])
 
 
 def turned_box_to_box(box: ArrayLike, target: ArrayLike, roll: float) -> Matrix:
@@ -73,7 +86,8 @@ def find_points(
     image: NDArray[np.uint8], detection: Detection, keypoints: Literal["dlib5", "dlib68"]
 ) -> NDArray[np.float64]:
     """The predictor's points in the picture, (5, 2) or (68, 2) xy."""
-    weights, mean = (DLIB5, MEAN_FACE[list(_DLIB5_AS_68)]) if keypoints == "dlib5" else (DLIB68, MEAN_FACE)
+    weights = _WEIGHTS[keypoints]
+    mean = MEAN_FACE[list(_DLIB5_AS_68)] if keypoints == "dlib5" else MEAN_FACE
     gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
     to_patch = turned_box_to_box(detection.box, _PATCH_BOX, detection.roll)
     points = _look(weights, gray, to_patch)

@@ -108,6 +108,14 @@ class MediaPipeFace:
         options = {"exhaustive": self.exhaustive, "weights": BLAZE_FACE.sha256, "places": MEAN_PLACES}
         return fingerprint("detector/mediapipe-face", VERSION, options)
 
+    def check(self) -> None:
+        """Find what ``detect`` will load.
+
+        Raises:
+            MissingDependencyError: It is not installed.
+        """
+        find_weights(BLAZE_FACE)
+
     def detect(self, image: NDArray[np.uint8], hint: ArrayLike | None = None) -> list[Detection]:
         """Find faces; see ``Detector``. The hint is not used.
 

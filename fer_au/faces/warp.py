@@ -39,7 +39,8 @@ def warp_crop(image: Image, matrix: ArrayLike, size: int, *, quick: bool = False
         image: (H, W, 3) or (H, W) uint8.
         matrix: (2, 3) source xy -> crop xy, in the project's frame; a similarity.
         size: Side of the crop in pixels.
-        quick: Interpolate linearly: a third of the time, a little softer; for pixels that only a predictor sees.
+        quick: Shrink by whole factors only and interpolate linearly: a third of the time, a little softer or rougher;
+            for pixels that only a predictor sees.
 
     Returns:
         (size, size, 3) or (size, size) uint8.
@@ -51,8 +52,8 @@ def warp_crop(image: Image, matrix: ArrayLike, size: int, *, quick: bool = False
         raise ValueError(f"size must be at least 1, not {size}")
     part, remaining = _needed_part(image, np.asarray(matrix, np.float64), size)
     colour = part.ndim == 3
-    part = _without_empty_colour(part)
-    part, remaining = _shrink(part, remaining)
+    part = without_empty_colour(part)
+    part, remaining = _shrink_whole(part, remaining) if quick else _shrink(part, remaining)
     inverse = to_opencv(invert_matrix(remaining))
     flags = (cv2.INTER_LINEAR if quick else cv2.INTER_CUBIC) | cv2.WARP_INVERSE_MAP
     warped = cv2.warpAffine(part, inverse, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
@@ -61,7 +62,7 @@ def warp_crop(image: Image, matrix: ArrayLike, size: int, *, quick: bool = False
     return np.asarray(warped, np.uint8)
 
 
-def _without_empty_colour(image: Image) -> Image:
+def without_empty_colour(image: Image) -> Image:
     """One channel of an RGB picture without colour, as many face data sets are: the same pixels for less work."""
     if image.ndim == 2:
         return image
@@ -97,3 +98,14 @@ def _shrink(image: Image, matrix: Matrix) -> tuple[Image, Matrix]:
     small = cv2.resize(image, (new_width, new_height), interpolation=cv2.INTER_AREA)
     # Rounding the new size makes the shrinking slightly unequal in x and y; the remaining warp takes that back exactly.
     return np.asarray(small, np.uint8), compose(matrix, [[width / new_width, 0, 0], [0, height / new_height, 0]])
+
+
+def _shrink_whole(image: Image, matrix: Matrix) -> tuple[Image, Matrix]:
+    """Average whole blocks of n x n pixels, as large as leaves a scale of 1 at most."""
+    factor = int(1 / max(matrix_scale(matrix), 1e-9))
+    height, width = image.shape[0] // max(factor, 1), image.shape[1] // max(factor, 1)
+    if factor < 2 or not height or not width:
+        return image, matrix
+    blocks = image[: height * factor, : width * factor]
+    small = cv2.resize(blocks, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8), compose(matrix, [[factor, 0, 0], [0, factor, 0]])

@@ -158,3 +158,24 @@ def test_a_folder_that_holds_no_trained_model_is_one_line(tmp_path, tiny_model):
     (tmp_path / "m" / "config.json").write_text(json.dumps([]))
     with pytest.raises(DataError, match=r"config\.json"):
         Predictor.load(tmp_path / "m")
+
+
+def test_all_faces_of_a_picture_get_rows_of_their_own(aligning_model, monkeypatch):
+    predictor = Predictor.load(aligning_model, device="cpu")
+    counts = {40: 2, 64: 0, 128: 1}
+
+    def all_faces(_self, image):
+        matrix, box = np.eye(2, 3), (1.0, 2.0, 9.0, 10.0)
+        crop = np.zeros((96, 96, 3), np.uint8)
+        face = AlignedFace(crop, None, matrix, box, 1.0, "dlib-hog", FaceStatus.OK, "tight")
+        return [face] * counts[len(image)]
+
+    monkeypatch.setattr(type(predictor.aligner), "all", all_faces)
+    found = predictor([np.zeros((size, size, 3), np.uint8) for size in (40, 64, 128)], faces="all")
+    assert found.pictures.tolist() == [0, 0, 2]
+    assert found.boxes.tolist() == [[1, 2, 9, 10]] * 3
+    assert found.scores.shape[0] == len(found.crops) == 3
+    assert len(predictor([np.zeros((64, 64, 3), np.uint8)], faces="all")) == 0
+    one = predictor([np.zeros((64, 64, 3), np.uint8)])
+    assert one.pictures.tolist() == [0]
+    assert not one.found[0]

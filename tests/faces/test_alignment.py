@@ -6,10 +6,16 @@ import cv2
 import numpy as np
 import pytest
 
+from fer_au.errors import MissingDependencyError
+from fer_au.faces import keypoints
 from fer_au.faces.alignment import Aligner
 from fer_au.faces.decoding import decode_image
-from fer_au.faces.geometry import apply_matrix, compose, invert_matrix
-from fer_au.faces.templates import five_points, get_template
+from fer_au.faces.detectors import Detection
+from fer_au.faces.geometry import apply_matrix, box_iou, compose, fit_similarity, invert_matrix, map_box
+from fer_au.faces.templates import HOG_BOX, five_points, get_template
+from fer_au.faces.warp import warp_crop
+from fer_au.landmarks import weights
+from fer_au.landmarks.mean_face import MEAN_FACE
 from fer_au.landmarks.scheme import inter_ocular_distance
 from fer_au.stores import FaceStatus, Store
 
@@ -140,3 +146,83 @@ def test_an_aligner_is_picklable_and_deterministic(faces):
     one, two = aligner(faces[0][0]), again(faces[0][0])
     assert np.array_equal(one.crop, two.crop)
     assert np.array_equal(one.matrix, two.matrix)
+
+
+@pytest.fixture
+def two_people(faces, hog_box_of):
+    """A large face and a small one beside it, and their boxes."""
+    canvas = np.full((620, 900, 3), 128, np.uint8)
+    canvas[:600, :600] = cv2.resize(faces[0][0], (600, 600))
+    canvas[400:600, 650:850] = cv2.resize(faces[-1][0], (200, 200), interpolation=cv2.INTER_AREA)
+    return canvas, [hog_box_of(faces[0][1] * 600 / 256), hog_box_of(faces[-1][1] * 200 / 256 + (650, 400))]
+
+
+@pytest.mark.parametrize("detector", ["dlib-hog", "mediapipe-face"])
+@pytest.mark.parametrize("template", ["loose", "none"])
+def test_all_faces_of_a_picture_come_largest_first_each_in_its_own_crop(two_people, detector, template):
+    image, boxes = two_people
+    faces = Aligner(detector=detector, template=template, size=96, context=32).all(image)
+    assert len(faces) == 2
+    for face, box in zip(faces, boxes, strict=True):
+        assert face.status == FaceStatus.OK
+        assert face.detector == detector
+        assert face.context is not None
+        assert box_iou(face.box, box) > 0.45
+        centre = apply_matrix(face.matrix, (np.array(box[:2]) + box[2:]) / 2)
+        assert np.abs(centre - 48).max() < 20
+
+
+def test_all_of_nothing_is_nothing():
+    assert Aligner().all(np.zeros((100, 200, 3), np.uint8)) == []
+
+
+def test_a_grey_picture_gives_the_crop_that_its_channels_give_one_by_one(faces):
+    gray = cv2.cvtColor(faces[0][0], cv2.COLOR_RGB2GRAY)
+    matrix = Aligner(size=100)(faces[0][0]).matrix
+    crop = warp_crop(np.repeat(gray[:, :, None], 3, axis=2), matrix, 100)
+    assert crop.shape == (100, 100, 3)
+    assert all(np.array_equal(crop[:, :, channel], warp_crop(gray, matrix, 100)) for channel in range(3))
+
+
+def test_a_pixel_of_colour_is_enough_to_keep_it():
+    image = np.full((90, 90, 3), 100, np.uint8)
+    image[47, 51] = (255, 0, 0)
+    crop = warp_crop(image, [[1, 0, 0], [0, 1, 0]], 90)
+    np.testing.assert_array_equal(crop[47, 51], (255, 0, 0))
+
+
+@pytest.mark.parametrize("scale", [0.1, 0.3, 0.45, 0.9, 1.7])
+def test_the_quick_warp_shows_the_same_place(faces, scale):
+    image = cv2.GaussianBlur(cv2.resize(faces[0][0], (700, 700)), (0, 0), 8)
+    matrix = [[scale, 0.1 * scale, 3], [-0.1 * scale, scale, 5]]
+    difference = warp_crop(image, matrix, 64, quick=True).astype(int) - warp_crop(image, matrix, 64)
+    assert np.abs(difference).mean() < 1.5
+
+
+def test_a_second_look_is_taken_only_where_the_first_moved_the_face(faces, monkeypatch):
+    looks = []
+    look = keypoints._look
+    monkeypatch.setattr(keypoints, "_look", lambda *parts: looks.append(0) or look(*parts))
+    image, points = faces[0]
+    exact = fit_similarity(MEAN_FACE, points)
+    roll = float(np.rad2deg(np.arctan2(exact[1, 0], exact[0, 0])))
+    x0, y0, x1, y1 = map_box(exact, HOG_BOX).tolist()
+    found = keypoints.find_points(image, Detection((x0, y0, x1, y1), 1.0, "", roll), "dlib68")
+    assert len(looks) == 1
+    wide = (x0 - 25, y0 - 25, x1 + 25, y1 + 25)
+    again = keypoints.find_points(image, Detection(wide, 1.0, "", roll + 25), "dlib68")
+    assert len(looks) == 3
+    assert np.abs(found - again).mean() < 0.05 * inter_ocular_distance(points)
+
+
+@pytest.mark.parametrize("detector", ["dlib-hog", "dlib-mmod", "mediapipe-face"])
+def test_check_tells_what_is_missing_before_the_work(detector, monkeypatch):
+    monkeypatch.setattr(weights, "_candidates", lambda _: iter(()))
+    with pytest.raises(MissingDependencyError, match="pip install"):
+        Aligner(detector=detector, keypoints="dlib68").check()
+    if detector == "dlib-hog":
+        Aligner(detector=detector, keypoints="detector").check()
+    else:
+        with pytest.raises(MissingDependencyError, match="pip install"):
+            Aligner(detector=detector, keypoints="detector").check()
+    Aligner(detector="provided", keypoints="detector").check()

@@ -38,3 +38,12 @@ def test_crops_are_jpeg_without_chroma_subsampling_and_nearly_lossless():
 def test_an_empty_or_broken_crop_is_a_store_error(data):
     with pytest.raises(StoreError, match="no picture"):
         decode_crop_bytes(data)
+
+
+def test_a_grey_crop_is_smaller_and_decodes_to_the_pixels_of_a_colour_jpeg():
+    grey = np.repeat(picture()[:, :, :1], 3, axis=2)
+    flags = (cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
+    colour = bytes(cv2.imencode(".jpg", grey, flags)[1])
+    data = encode_crop(grey)
+    assert len(data) < len(colour)
+    assert np.array_equal(decode_crop_bytes(data), decode_crop_bytes(colour))

@@ -9,7 +9,7 @@ import pytest
 from fer_au.errors import ConfigError, UnknownNameError
 from fer_au.faces import create_detector, list_detectors
 from fer_au.faces.decoding import decode_image
-from fer_au.faces.detectors import Detection, choose_detection
+from fer_au.faces.detectors import Detection, choose_detection, exhaustive
 from fer_au.faces.geometry import box_iou
 from fer_au.stores import Store
 
@@ -128,3 +128,9 @@ def test_choose_rules():
     assert choose_detection(found, "best-iou", 200, 200) is other  # no box: the best score
     with pytest.raises(ValueError, match="no detections"):
         choose_detection([], "largest", 10, 10)
+
+
+def test_exhaustive_is_the_same_detector_and_changes_nothing_where_there_is_no_such_choice():
+    assert exhaustive(create_detector("dlib-hog")) == create_detector("dlib-hog", exhaustive=True)
+    whole = create_detector("whole-image")
+    assert exhaustive(whole) is whole
