@@ -1,0 +1,150 @@
+"""The BlazeFace network: 128 px squares in, candidate boxes with keypoints out, and how they are merged.
+
+Decoding follows the published description of single-shot detectors (Liu et al. 2016) with one anchor size: box centre
+and keypoints are offsets from an anchor's centre, sizes are absolute. Merging is MediaPipe's weighted variant of
+non-maximum suppression (Bazarevsky et al. 2019), which keeps boxes from jumping between frames.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_au.faces.geometry import box_area
+from fer_au.landmarks.weights import BLAZE_FACE, find_weights
+
+INPUT_SIZE = 128
+"""Side of the network's input, pixels."""
+
+MIN_SCORE = 0.5
+"""Lowest probability of a face that is kept, MediaPipe's own default."""
+
+_LAYERS = ((8, 2), (16, 6))
+"""Stride of each output grid in input pixels, and anchors per cell: one layer of stride 8 and three of 16, two each."""
+
+_MAX_LOGIT = 100.0
+MERGE_IOU = 0.3
+"""Boxes that overlap more show one face, MediaPipe's own default."""
+
+KEYPOINTS = ("right eye", "left eye", "nose tip", "mouth centre", "right ear", "left ear")
+"""The network's keypoints in its order; right and left are the person's."""
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Boxes above the threshold, in one frame.
+
+    Attributes:
+        boxes: (K, 4) xyxy.
+        keypoints: (K, 6, 2) xy.
+        scores: (K,) probabilities.
+    """
+
+    boxes: FloatArray
+    keypoints: FloatArray
+    scores: FloatArray
+
+
+class _Net(threading.local):
+    """The network of one thread: a loaded one holds its activations, so threads must not share it."""
+
+    loaded: cv2.dnn.Net | None = None
+
+    def get(self) -> cv2.dnn.Net:
+        if self.loaded is None:
+            # The newer engine returns one of the two outputs only.
+            self.loaded = cv2.dnn.readNetFromTFLite(str(find_weights(BLAZE_FACE)), cv2.dnn.ENGINE_CLASSIC)
+        return self.loaded
+
+
+_NET = _Net()
+
+
+def forward(square: NDArray[np.uint8]) -> tuple[FloatArray, FloatArray]:
+    """The network's answers for a 128 px RGB square: (896, 16) numbers and (896,) logits."""
+    net = _NET.get()
+    net.setInput(cv2.dnn.blobFromImage(square, 1 / 127.5, mean=(127.5, 127.5, 127.5)))
+    raw, logits = net.forward(["regressors", "classificators"])
+    return np.asarray(raw[0], np.float64), np.asarray(logits[0, :, 0], np.float64)
+
+
+@cache
+def anchors() -> FloatArray:
+    """Centres of the anchors, (896, 2) xy as fractions of the square; every anchor has the square's own size."""
+    centres = []
+    for stride, per_cell in _LAYERS:
+        cells = INPUT_SIZE // stride
+        y, x = np.divmod(np.arange(cells * cells), cells)
+        centres.append(np.repeat((np.stack([x, y], axis=1) + 0.5) / cells, per_cell, axis=0))
+    return np.concatenate(centres)
+
+
+def decode(raw: FloatArray, logits: FloatArray) -> Candidates:
+    """Boxes and keypoints of the anchors whose score is high enough, as fractions of the square.
+
+    Args:
+        raw: (896, 16) centre, size and six keypoints in input pixels, relative to the anchors' centres.
+        logits: (896,).
+    """
+    scores = 1 / (1 + np.exp(-np.clip(logits, -_MAX_LOGIT, _MAX_LOGIT)))
+    kept = scores >= MIN_SCORE
+    origin = anchors()[kept]
+    values = raw[kept] / INPUT_SIZE
+    centre, half = values[:, :2] + origin, values[:, 2:4] / 2
+    keypoints = values[:, 4:].reshape(-1, len(KEYPOINTS), 2) + origin[:, None]
+    sound = (half > 0).all(axis=1) & np.isfinite(values).all(axis=1)
+    boxes = np.concatenate([centre - half, centre + half], axis=1)
+    return Candidates(boxes[sound], keypoints[sound], scores[kept][sound])
+
+
+def merge(candidates: Candidates) -> Candidates:
+    """Weighted non-maximum suppression: a cluster becomes its mean, weighted by score, with the best score.
+
+    As MediaPipe does, overlap is measured to the best box of the cluster.
+    """
+    boxes, keypoints, scores = candidates.boxes, candidates.keypoints, candidates.scores
+    left = np.argsort(-scores, kind="stable")
+    merged: list[tuple[FloatArray, FloatArray, float]] = []
+    while len(left):
+        near = overlaps(boxes[left[0]], boxes[left]) > MERGE_IOU
+        near[0] = True
+        group = left[near]
+        weights = scores[group] / scores[group].sum()
+        points = np.einsum("k,kij->ij", weights, keypoints[group])
+        merged.append((weights @ boxes[group], points, float(scores[left[0]])))
+        left = left[~near]
+    return Candidates(
+        np.array([box for box, _, _ in merged]).reshape(-1, 4),
+        np.array([points for _, points, _ in merged]).reshape(-1, len(KEYPOINTS), 2),
+        np.array([score for _, _, score in merged], np.float64),
+    )
+
+
+def overlaps(box: FloatArray, boxes: FloatArray) -> FloatArray:
+    """IoU of a box with each of some boxes, (K,)."""
+    shared = shared_area(box, boxes)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    return np.asarray(shared / (areas + box_area(box) - shared), np.float64)
+
+
+def shared_area(box: FloatArray, boxes: FloatArray) -> FloatArray:
+    """Area that a box shares with each of some boxes, (K,)."""
+    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
+    return np.asarray(np.clip(sides, 0, None).prod(axis=1), np.float64)
+
+
+def joined(parts: Sequence[Candidates]) -> Candidates:
+    """The candidates of all parts, in their order."""
+    return Candidates(
+        np.concatenate([np.empty((0, 4)), *(part.boxes for part in parts)]),
+        np.concatenate([np.empty((0, len(KEYPOINTS), 2)), *(part.keypoints for part in parts)]),
+        np.concatenate([np.empty(0), *(part.scores for part in parts)]),
+    )
