@@ -10,8 +10,8 @@ from fer_au.cues import render_au_maps, render_dataset
 from fer_au.datasets.manifest import ManifestRow, write_manifest
 from fer_au.errors import ConfigError, DataError
 from fer_au.expressions import EXPRESSIONS
-from fer_au.stores.reader import Store
 from fer_au.stores.columns import encode_ids
+from fer_au.stores.reader import Store
 from fer_au.stores.writer import write_store
 
 from .faces import random_faces

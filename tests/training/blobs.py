@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from fer_au.datasets.manifest import ManifestRow, Split, write_manifest
-from fer_au.stores.schemas import FaceStatus, LandmarkStatus
 from fer_au.stores.columns import encode_ids, pack_ragged
+from fer_au.stores.schemas import FaceStatus, LandmarkStatus
 from fer_au.stores.writer import write_store
 
 CROP = 64
