@@ -175,6 +175,7 @@ def compare(paths: Sequence[Path], root: Path, scratch: Path) -> None:
             with ours.measured():  # and the starts of its workers and their loading is counted here
                 ours.faces, passes = stage(scratch / "data", root)
             ours.pictures = len(paths)
+    cv2.setNumThreads(1)  # as in worker processes
     with one_worker(scratch / "cache-alone"), alone.measured():
         alone.faces, _ = stage(scratch / "data", root)
     alone.pictures = len(paths)
@@ -231,7 +232,6 @@ def main() -> None:
         if arguments.limit:
             paths = paths[:: max(len(paths) // arguments.limit, 1)][: arguments.limit]
         compare(paths, root, scratch)
-        cv2.setNumThreads(1)
         print_breakdown(paths[:: max(len(paths) // BREAKDOWN, 1)][:BREAKDOWN])
     print(f"load at the end {os.getloadavg()[0]:.1f}")
 
