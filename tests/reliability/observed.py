@@ -3,19 +3,18 @@
     python -m tests.reliability.observed NAME SETTINGS STAGE...
 
 SETTINGS is JSON: ``diary`` (a file that rows are appended to), ``shard_rows``, ``pause`` (seconds per row, so that a
-run is long enough to be disturbed), ``die_at`` (the main process kills itself at that system call that writes).
+run is long enough to be disturbed), ``die_in`` (the main process kills itself in the midst of its n-th write).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,6 @@ from fer_au.stage import stage_main
 
 ROOT = Path(__file__).parents[2]
 DIARY, PAUSE = "OBSERVED_DIARY", "OBSERVED_PAUSE"
-WRITING_CALLS = ("open", "pwrite", "fsync", "replace", "mkdir")
 
 
 def note(kind: str, rows: Sequence[str]) -> None:
@@ -77,25 +75,19 @@ def observe(shard_rows: int) -> None:
     fer_au.landmarks.extraction.ExtractOperation = ObservedExtract  # type: ignore[misc]
 
 
-def count_writes(at: Callable[[int, str, tuple[Any, ...]], None]) -> Callable[[], int]:
-    """Call ``at(number, name, arguments)`` before every system call of this process that writes; gives the count."""
-    made = 0
+def die_in_write(number: int) -> None:
+    """Kill this process, as kill -9 does, when the half of its n-th ``pwrite`` is on the disk."""
+    write, made = os.pwrite, 0
 
-    def wrap(name: str) -> None:
-        call = getattr(os, name)
+    def counted(descriptor: int, data: Any, position: int) -> int:
+        nonlocal made
+        made += 1
+        if made == number:
+            write(descriptor, data[: len(data) // 2], position)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return write(descriptor, data, position)
 
-        def counted(*args: Any, **options: Any) -> Any:
-            nonlocal made
-            if name != "open" or args[1] & os.O_CREAT:
-                made += 1
-                at(made, name, args)
-            return call(*args, **options)
-
-        setattr(os, name, counted)
-
-    for name in WRITING_CALLS:
-        wrap(name)
-    return lambda: made
+    os.pwrite = counted
 
 
 def main() -> int:
@@ -105,19 +97,14 @@ def main() -> int:
     observe(settings["shard_rows"])
     # Workers are forked from a process that has imported everything: twenty runs should not import it forty times.
     multiprocessing.set_forkserver_preload(["tests.reliability.observed"])
-    if die_at := settings.get("die_at"):
-        count_writes(lambda number, *_: os.kill(os.getpid(), signal.SIGKILL) if number == die_at else None)
+    if settings.get("die_in"):
+        die_in_write(settings["die_in"])
 
     def call(name: str) -> None:
         for stage in stages:
             run(stage, name)
 
     return stage_main(call, __doc__, [name])
-
-
-def row_of(sha256: str) -> str:
-    """The name of a row in the diary, of a picture with that hash that shows one face and has no box."""
-    return hashlib.sha256(f"{sha256}||0".encode()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -21,11 +21,11 @@ from fer_au.faces import align_dataset
 from fer_au.faces.align_operation import AlignOperation
 from fer_au.landmarks import extract_dataset
 from fer_au.landmarks.extract_operation import ExtractOperation
-from tests.reliability.observed import WRITING_CALLS
 from tests.reliability.workspace import PARAMS, Workspace, errors, show, temporaries
 
 STAGES = {"align": "faces.h5", "landmarks": "landmarks.h5", "heatmaps": "heatmaps.h5"}
 FEW = 5
+WRITING_CALLS = ("open", "pwrite", "fsync", "replace", "mkdir")
 
 
 class Disk:

@@ -26,10 +26,10 @@ def prepare(stage: str, workspace: Workspace, undisturbed: dict[str, bytes]) -> 
 
 
 def start_and_kill(workspace: Workspace, stage: str, rng: random.Random, number: int) -> Run:
-    """Kill a run's main process: as it starts, while it computes (mostly), or at one of its own writes."""
+    """Kill a run's main process: as it starts, while it computes (mostly), or in one of its own writes."""
     if number % 5 == 4:
-        # What the main process writes is the reject table and the output, and the first shard's folder.
-        run = workspace.start(stage, shard_rows=SHARD, die_at=rng.randint(1, 30))
+        # One worker is this process itself: it dies in the midst of writing a shard, the reject table or the output.
+        run = workspace.start(stage, shard_rows=SHARD, die_in=rng.randint(1, 20), env={"FER_AU_WORKERS": "1"})
         run.process.wait()
         return run
     run = workspace.start(stage, shard_rows=SHARD, pause=0.004)

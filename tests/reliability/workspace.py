@@ -109,10 +109,10 @@ class Workspace:
         return kept | settings | env
 
     def start(
-        self, *stages: str, shard_rows: int = 4, pause: float = 0, die_at: int = 0, env: dict[str, str] | None = None
+        self, *stages: str, shard_rows: int = 4, pause: float = 0, die_in: int = 0, env: dict[str, str] | None = None
     ) -> Run:
         """Start stages in one process."""
-        settings = {"diary": str(self.diary), "shard_rows": shard_rows, "pause": pause, "die_at": die_at}
+        settings = {"diary": str(self.diary), "shard_rows": shard_rows, "pause": pause, "die_in": die_in}
         command = [sys.executable, "-m", "tests.reliability.observed", "tiny", json.dumps(settings), *stages]
         self._runs += 1
         stderr = self.folder / f"stderr-{self._runs}.txt"
