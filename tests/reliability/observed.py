@@ -9,7 +9,6 @@ run is long enough to be disturbed), ``die_in`` (the main process kills itself i
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import sys
@@ -95,8 +94,6 @@ def main() -> int:
     settings = json.loads(text)
     os.environ[DIARY], os.environ[PAUSE] = settings["diary"], str(settings.get("pause", 0))
     observe(settings["shard_rows"])
-    # Workers are forked from a process that has imported everything: twenty runs should not import it forty times.
-    multiprocessing.set_forkserver_preload(["tests.reliability.observed"])
     if settings.get("die_in"):
         die_in_write(settings["die_in"])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -70,6 +71,8 @@ class Run:
         start = time.monotonic()
         while left := self.survivors():
             if time.monotonic() - start > seconds:
+                for pid in left:
+                    os.kill(pid, signal.SIGKILL)  # this test fails; it leaves nothing behind
                 raise AssertionError(f"processes {left} live on")
             time.sleep(0.005)
         return time.monotonic() - start
