@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import cv2
 import numpy as np
@@ -36,7 +36,7 @@ from fer_au.datasets.demo.generate import DemoConfig, generate
 from fer_au.datasets.manifest import ManifestRow, write_manifest
 from fer_au.faces import Aligner, ImageRejected, align_dataset, decode_image, encode_crop, get_template, warp_crop
 from fer_au.faces.geometry import fit_similarity
-from fer_au.faces.keypoints import align_matrix
+from fer_au.faces.keypoints import Keypoints, align_matrix
 from fer_au.faces.templates import five_points
 from fer_au.landmarks.dlib_points import import_dlib, load_predictor
 from fer_au.landmarks.weights import DLIB68
@@ -108,18 +108,18 @@ def write_rows(paths: Sequence[Path], root: Path, dataset: Path) -> None:
     write_manifest(dataset / "manifest.csv", sorted(rows, key=lambda row: row.id))
 
 
-def stage(dataset: Path, root: Path) -> tuple[int, Counter[str]]:
+def stage(dataset: Path, root: Path, keypoints: Keypoints) -> tuple[int, Counter[str]]:
     """Run align; the number of faces, and of faces by pass."""
-    align_dataset(AlignConfig(max_reject_fraction=1.0), dataset, root)
+    align_dataset(AlignConfig(keypoints=keypoints, max_reject_fraction=1.0), dataset, root)
     store = Store.open(dataset / "faces.h5", "faces")
     found = store["status"] == FaceStatus.OK
     return int(found.sum()), Counter(why.decode() for why in store["why"][found].tolist())
 
 
-def print_breakdown(paths: Sequence[Path]) -> None:
+def print_breakdown(paths: Sequence[Path], keypoints: Keypoints) -> None:
     """Processor milliseconds per picture by part, in this process."""
     spent: dict[str, float] = defaultdict(float)
-    aligner = Aligner()
+    aligner = Aligner(keypoints=keypoints)
     template = get_template("loose")
 
     def timed(part: str, work: Callable[[], T]) -> T:
@@ -137,7 +137,7 @@ def print_breakdown(paths: Sequence[Path]) -> None:
         face = timed("detect", lambda: aligner.find(image))
         if face is None:
             return
-        matrix = timed("fit points", lambda: align_matrix(image, face, "dlib68", template, SIZE))
+        matrix = timed("fit points", lambda: align_matrix(image, face, keypoints, template, SIZE))
         crop: NDArray[np.uint8] = timed("warp", lambda: warp_crop(image, matrix, SIZE))
         timed("encode", lambda: encode_crop(crop))
 
@@ -157,7 +157,7 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def compare(paths: Sequence[Path], root: Path, scratch: Path) -> None:
+def compare(paths: Sequence[Path], root: Path, scratch: Path, keypoints: Keypoints) -> None:
     """Run both and print the ratios beside their limits."""
     serial, ours, alone = Cost(), Cost(), Cost()
     crops = scratch / "crops"
@@ -173,11 +173,11 @@ def compare(paths: Sequence[Path], root: Path, scratch: Path) -> None:
         serial.pictures += len(half)
         if index == 0:
             with ours.measured():  # and the starts of its workers and their loading is counted here
-                ours.faces, passes = stage(scratch / "data", root)
+                ours.faces, passes = stage(scratch / "data", root, keypoints)
             ours.pictures = len(paths)
     cv2.setNumThreads(1)  # as in worker processes
     with one_worker(scratch / "cache-alone"), alone.measured():
-        alone.faces, _ = stage(scratch / "data", root)
+        alone.faces, _ = stage(scratch / "data", root, keypoints)
     alone.pictures = len(paths)
     print(serial.line("serial script"))
     print(ours.line(f"align, {workers} workers", here=workers == 1))
@@ -213,6 +213,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Speed of align against the usual serial script.")
     parser.add_argument("folder", type=Path, nargs="?", help="photographs; default: rendered demo pictures")
     parser.add_argument("--limit", type=int, default=0, help="take this many pictures at most, evenly spread")
+    parser.add_argument("--keypoints", choices=get_args(Keypoints), default="dlib68", help="as align.keypoints")
     arguments = parser.parse_args()
     packages = ", ".join(
         f"{name} {version(name)}" for name in ("numpy", "opencv-python", "dlib-bin", "Pillow", "fer-au")
@@ -231,8 +232,8 @@ def main() -> None:
             raise SystemExit(f"{root}: no pictures")
         if arguments.limit:
             paths = paths[:: max(len(paths) // arguments.limit, 1)][: arguments.limit]
-        compare(paths, root, scratch)
-        print_breakdown(paths[:: max(len(paths) // BREAKDOWN, 1)][:BREAKDOWN])
+        compare(paths, root, scratch, arguments.keypoints)
+        print_breakdown(paths[:: max(len(paths) // BREAKDOWN, 1)][:BREAKDOWN], arguments.keypoints)
     print(f"load at the end {os.getloadavg()[0]:.1f}")
 
 
