@@ -169,7 +169,7 @@ def bench_growth(folder: Path, crops: Sequence[bytes]) -> None:
         f"{grown:.2f} s",
         f"<= 3 % + 3 s = {0.03 * full + 3:.2f} s",
     )
-    count = 40_000
+    count = 100_000
     write_faces(folder, crops, count)
     stage_seconds(folder, cache, "mean-shape")
     warm = [stage_seconds(folder, cache, "mean-shape") for _ in range(3)]
