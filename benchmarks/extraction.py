@@ -129,8 +129,10 @@ from pathlib import Path
 from fer_au.config.data import LandmarksConfig
 from fer_au.landmarks.extraction import extract_dataset
 extract_dataset(LandmarksConfig(extractor=sys.argv[2]), Path(sys.argv[1]))
-for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
-    print(resource.getrusage(who).ru_maxrss / 1024)
+# Not ru_maxrss: a new process inherits that from the one that started it.
+status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+print(int(status["VmHWM"].split()[0]) / 1024)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
 """
 
 
