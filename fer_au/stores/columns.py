@@ -67,10 +67,16 @@ def check_bounds(name: str, bounds: Array, length: int, where: str) -> None:
         raise StoreError(f"{where}: column {name!r} does not end where {offset_name(name)!r} says")
 
 
-def runs(positions: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Cut positions into runs of consecutive numbers: pairs (first index, last index + 1)."""
-    if len(positions) == 0:
+def runs(*positions: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Cut into runs along which every one of some equally long arrays counts up by one.
+
+    Yields:
+        Pairs (first index, last index + 1).
+    """
+    length = len(positions[0])
+    if length == 0:
         return
-    cuts = np.flatnonzero(np.diff(positions) != 1) + 1
-    edges = [0, *cuts.tolist(), len(positions)]
-    yield from pairwise(edges)
+    breaks = np.zeros(length - 1, np.bool_)
+    for values in positions:
+        breaks |= np.diff(values) != 1
+    yield from pairwise([0, *(np.flatnonzero(breaks) + 1).tolist(), length])

@@ -11,7 +11,7 @@ import numpy as np
 
 from fer_au.errors import StoreError
 from fer_au.stores.atomic import AtomicFile
-from fer_au.stores.format import Array, is_offset, offset_name
+from fer_au.stores.format import Array, offset_name, ragged_names
 from fer_au.stores.reader import Store
 
 _ROWS = 1024
@@ -51,7 +51,7 @@ def _plain(values: Array) -> Array:
 
 
 def _write_csv(store: Store, output: Path) -> list[str]:
-    ragged = {name for name in store.columns if not is_offset(name) and offset_name(name) in store.columns}
+    ragged = ragged_names(store.columns)
     bounds = {offset_name(name) for name in ragged}
     names = ["id", *(name for name in store.columns if name not in {"id", *ragged, *bounds})]
     header = [cell for name in names for cell in _header(name, store.specs[name].shape[1:])]
@@ -60,7 +60,7 @@ def _write_csv(store: Store, output: Path) -> list[str]:
         for lines in _csv_pieces(store, names, header):
             file.write(position, lines)
             position += len(lines)
-    return sorted(ragged)
+    return ragged
 
 
 def _csv_pieces(store: Store, names: list[str], header: list[str]) -> Iterator[bytes]:

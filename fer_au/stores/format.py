@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
@@ -136,6 +136,12 @@ def offset_name(name: str) -> str:
 def is_offset(name: str) -> bool:
     """Whether a column bounds the rows of a ragged one."""
     return name == "offset" or name.endswith("_offset")
+
+
+def ragged_names(columns: Iterable[str]) -> list[str]:
+    """Those of a store's columns whose rows have lengths of their own, which another column bounds."""
+    names = set(columns)
+    return sorted(name for name in names if not is_offset(name) and offset_name(name) in names)
 
 
 def row_digest(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fer_au.errors import StoreError
 from fer_au.stores.columns import runs
 from fer_au.stores.fingerprints import fingerprint
-from fer_au.stores.format import Array, ColumnSpec, is_offset, offset_name
+from fer_au.stores.format import Array, ColumnSpec, is_offset, offset_name, ragged_names
 from fer_au.stores.reader import Store
 from fer_au.stores.writer import open_writer
 
@@ -67,7 +67,7 @@ class _Merged:
         self.row = row
         self.ids = ids
         names = stores[0].columns
-        self.ragged = [name for name in names if not is_offset(name) and offset_name(name) in names]
+        self.ragged = ragged_names(names)
         self.plain = [name for name in names if name != "id" and name not in self.ragged and not is_offset(name)]
 
     def write(self, output: Path) -> None:

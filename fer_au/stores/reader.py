@@ -26,9 +26,9 @@ from fer_au.stores.format import (
     block_digests,
     check_seal,
     content_digest,
-    is_offset,
     offset_name,
     open_descriptor,
+    ragged_names,
     read_seal,
 )
 from fer_au.stores.layout import Attribute
@@ -202,9 +202,8 @@ class Store:
         ]
         if not faults and content_digest(self.specs, blocks) != self.content_sha256:
             faults.append(f"{self.path}: content_sha256 does not match the columns")
-        for name, spec in self.specs.items():
-            if not is_offset(name) and offset_name(name) in self.specs:
-                check_bounds(name, self[offset_name(name)], spec.shape[0], str(self.path))
+        for name in ragged_names(self.specs):
+            check_bounds(name, self[offset_name(name)], self.specs[name].shape[0], str(self.path))
         return faults
 
     def _spec(self, name: str) -> ColumnSpec:

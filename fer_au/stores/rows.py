@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -168,8 +167,6 @@ def _write_shard(
     for name, starts in bounds.items():
         inside, data = store[offset_name(name)].astype(np.int64), store[name]
         # Rows that are neighbours here and there are copied together.
-        together = np.flatnonzero((np.diff(out) != 1) | (np.diff(rows) != 1)) + 1
-        edges = [0, *together.tolist(), len(out)]
-        for first, last in pairwise(edges):
+        for first, last in runs(out, rows):
             piece = data[int(inside[rows[first]]) : int(inside[rows[last - 1] + 1])]
             writer.write(name, int(starts[out[first]]), piece)

@@ -22,8 +22,8 @@ from fer_au.stores.format import (
     ColumnSpec,
     block_digests,
     content_digest,
-    is_offset,
     offset_name,
+    ragged_names,
     seal,
 )
 from fer_au.stores.layout import Attribute, Layout, plan_layout
@@ -108,12 +108,11 @@ class StoreWriter:
 
     def finish(self) -> None:
         """Read the columns back, write their hashes and the metadata, and seal the file."""
-        for name, spec in self._skeleton.columns.items():
-            if is_offset(name):
-                continue
-            if (bounds := self._skeleton.columns.get(offset_name(name))) is not None:
-                raw = self._read(offset_name(name), 0, bounds.shape[0])
-                check_bounds(name, np.frombuffer(raw, bounds.dtype), spec.shape[0], str(self._file.path))
+        columns = self._skeleton.columns
+        for name in ragged_names(columns):
+            bounds = columns[offset_name(name)]
+            raw = self._read(offset_name(name), 0, bounds.shape[0])
+            check_bounds(name, np.frombuffer(raw, bounds.dtype), columns[name].shape[0], str(self._file.path))
         blocks = block_digests(self._read, self._skeleton.columns, self._skeleton.rows)
         for position, data in self._skeleton.pieces(blocks):
             self._file.write(position, data)
