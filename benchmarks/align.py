@@ -32,7 +32,6 @@ from numpy.typing import NDArray
 from benchmarks.heatmaps import processor
 from fer_au.compute import worker_count
 from fer_au.config.data import AlignConfig
-from fer_au.datasets.demo.generate import DemoConfig, generate
 from fer_au.datasets.manifest import ManifestRow, write_manifest
 from fer_au.faces import Aligner, ImageRejected, align_dataset, decode_image, encode_crop, get_template, warp_crop
 from fer_au.faces.geometry import fit_similarity
@@ -225,6 +224,8 @@ def main() -> None:
         os.environ["FER_AU_CACHE"] = str(scratch / "cache")
         root = arguments.folder
         if root is None:
+            from fer_au.datasets.demo.generate import DemoConfig, generate  # workers would import it too
+
             root = scratch / "demo"
             generate(DemoConfig(identities=20, images=10, test_fraction=0.2), root)
         paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)

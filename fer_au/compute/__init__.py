@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fer_au.compute.progress import log as log
     from fer_au.compute.workers import Workers as Workers
     from fer_au.compute.workers import open_workers as open_workers
+    from fer_au.compute.workers import warm_workers as warm_workers
     from fer_au.compute.workers import worker_count as worker_count
 
 __getattr__, __all__ = lazy_exports(
@@ -26,6 +27,7 @@ __getattr__, __all__ = lazy_exports(
         "map_ordered": ".mapping",
         "map_unordered": ".mapping",
         "open_workers": ".workers",
+        "warm_workers": ".workers",
         "worker_count": ".workers",
     },
 )

@@ -28,6 +28,7 @@ def map_ordered(
     label: str,
     weights: Sequence[int] | None = None,
     workers: int | None = None,
+    threads: bool = False,
 ) -> Iterator[Result]:
     """Apply a picklable function to tasks in parallel; results come in the tasks' order.
 
@@ -40,12 +41,16 @@ def map_ordered(
         label: For the progress line.
         weights: Items per task, for the progress count; default 1 each.
         workers: Overrides ``worker_count()``, and a cluster.
+        threads: See ``open_workers``.
 
     Raises:
         FerAuError: A worker died (killed, out of memory), or ``function`` raised one.
     """
     sizes = weights or [1] * len(tasks)
-    with Progress(label, sum(sizes)) as progress, open_workers(len(tasks), workers, runs=function) as pool:
+    with (
+        Progress(label, sum(sizes)) as progress,
+        open_workers(len(tasks), workers, runs=function, threads=threads) as pool,
+    ):
         for size, result in zip(sizes, _in_order(pool, function, tasks), strict=True):
             progress.advance(size)
             yield result

@@ -11,12 +11,16 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import connection
+from functools import partial
+from importlib import import_module
+from multiprocessing import connection, forkserver
+from multiprocessing.context import BaseContext
 from typing import Any, ParamSpec, TypeVar
 
+from fer_au.compute import preload
 from fer_au.errors import ConfigError
 
 P = ParamSpec("P")
@@ -68,19 +72,22 @@ def worker_count() -> int:
 
 
 @contextmanager
-def open_workers(tasks: int, workers: int | None = None, *, runs: object = None) -> Iterator[Workers]:
+def open_workers(
+    tasks: int, workers: int | None = None, *, runs: object = None, threads: bool = False
+) -> Iterator[Workers]:
     """Start what the environment names; when the block ends, tasks under way are finished and others dropped.
 
     Args:
         tasks: How many there will be; no more local workers than that are started, and one task runs in this process.
         workers: Local processes instead of ``worker_count()``.
-        runs: What they will run. Its module is imported once for all local workers, this stage's later ones included.
+        runs: What they will run, see ``warm_workers``.
+        threads: Take threads for local workers: for tasks that read and hash, and so let others run.
 
     Raises:
         ConfigError: A bad setting, or a scheduler that can't be reached.
         MissingDependencyError: Dask is asked for and not installed.
     """
-    address = os.environ.get("FER_AU_SCHEDULER", "").strip()
+    address = _scheduler()
     count = min(workers or worker_count(), tasks)
     if address and tasks and workers is None:
         from fer_au.compute.cluster import open_cluster
@@ -90,26 +97,67 @@ def open_workers(tasks: int, workers: int | None = None, *, runs: object = None)
     elif count <= 1:
         yield Workers(_InlineExecutor(), 1)
     else:
-        with _open_processes(count, runs) as pool:
-            yield Workers(pool, count)
+        pool = ThreadPoolExecutor(count) if threads else _open_processes(count, runs)
+        with pool as executor:
+            try:
+                yield Workers(executor, count)
+            finally:
+                executor.shutdown(wait=True, cancel_futures=True)
+
+
+def warm_workers(tasks: int, runs: object) -> None:
+    """Begin to load what local workers need, in the background, where ``open_workers`` will start some for ``tasks``.
+
+    The module of ``runs`` is imported and its method ``load``, if it has one, called in the process that all workers
+    of this one are forked from: once, and they share the memory. Later calls of other modules change nothing.
+    """
+    if not _scheduler() and min(worker_count(), tasks) > 1 and _METHOD == "forkserver":
+        with _worker_environment(runs):
+            _fork_context(runs)
+            forkserver.ensure_running()
+
+
+def _scheduler() -> str:
+    return os.environ.get("FER_AU_SCHEDULER", "").strip()
+
+
+# fork is unsafe once threads run (torch, OpenCV); spawn would import everything anew per worker.
+_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 
 
 @contextmanager
 def _open_processes(workers: int, runs: object) -> Iterator[Executor]:
-    # forkserver: fork is unsafe once threads run (torch, OpenCV); spawn would import everything anew per worker.
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    saved = {name: os.environ.get(name) for name in _ENVIRONMENT}
-    os.environ.update(_ENVIRONMENT | {"GLIBC_TUNABLES": saved["GLIBC_TUNABLES"] or _ENVIRONMENT["GLIBC_TUNABLES"]})
+    with (
+        _worker_environment(runs),
+        ProcessPoolExecutor(workers, mp_context=_fork_context(runs), initializer=_start_worker) as pool,
+    ):
+        yield pool
+
+
+def _fork_context(runs: object) -> BaseContext:
+    context = multiprocessing.get_context(_METHOD)
+    if _METHOD == "forkserver" and _module(runs) != "__main__":
+        context.set_forkserver_preload([preload.__name__])
+    return context
+
+
+def _module(runs: object) -> str:
+    return getattr(runs, "__module__", "__main__")
+
+
+@contextmanager
+def _worker_environment(runs: object) -> Iterator[None]:
+    """The environment in which workers, and the process that they are forked from, start."""
+    wanted = dict(_ENVIRONMENT)
+    if (own := os.environ.get("GLIBC_TUNABLES")) is not None:
+        wanted["GLIBC_TUNABLES"] = own
+    if _module(runs) != "__main__":
+        load = getattr(runs, "load", None) or partial(import_module, _module(runs))
+        wanted |= preload.preload_request(load)
+    saved = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
     try:
-        context = multiprocessing.get_context(method)
-        module = getattr(runs, "__module__", "__main__")
-        if method == "forkserver" and module != "__main__":
-            context.set_forkserver_preload([module])
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
-            try:
-                yield pool
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+        yield
     finally:
         for name, value in saved.items():
             if value is None:

@@ -18,6 +18,7 @@ from fer_au.faces.alignment import AlignedFace, Aligner
 from fer_au.faces.crops import JPEG_QUALITY, encode_crop
 from fer_au.faces.decoding import ImageRejected, decode_image
 from fer_au.faces.geometry import box_area
+from fer_au.landmarks.dlib_points import load_predictor
 from fer_au.landmarks.weights import DLIB5, DLIB68
 from fer_au.rejects import Reason
 from fer_au.stores.columns import pack_ragged
@@ -27,7 +28,7 @@ from fer_au.stores.layout import Attribute
 from fer_au.stores.rows import Field
 from fer_au.stores.schemas import FaceStatus
 
-VERSION = 2
+VERSION = 3
 """Raised whenever this code changes the pixels or boxes it gives: cached rows of older code are then not taken."""
 
 FIELDS = {
@@ -101,6 +102,11 @@ class AlignOperation:
             MissingDependencyError: dlib or its weights are not installed.
         """
         self.aligner.check()
+
+    def load(self) -> None:
+        """Load what workers can share, see ``compute.warm_workers``."""
+        if self.needs_predictor:
+            load_predictor(_WEIGHTS[self.aligner.keypoints])
 
     @cached_property
     def fingerprint(self) -> str:

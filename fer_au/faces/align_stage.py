@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.compute import batched, log, map_ordered
+from fer_au.compute import batched, log, map_ordered, warm_workers
 from fer_au.config.data import AlignConfig
 from fer_au.datasets.files import check_root, resolve_below
 from fer_au.datasets.manifest import ManifestRow, read_manifest
@@ -47,12 +47,13 @@ def align_dataset(config: AlignConfig, dataset_dir: Path, root: Path) -> None:
     """
     output = dataset_dir / "faces.h5"
     with output_lock(output):
+        operation = AlignOperation.of(config)
+        operation.check()
         rows = read_manifest(dataset_dir / "manifest.csv")
         if not rows:
             raise DataError(f"{dataset_dir / 'manifest.csv'}: no rows")
         check_root(root)
-        operation = AlignOperation.of(config)
-        operation.check()
+        warm_workers(len(rows) // operation.shard_rows, operation)
         lost = _check_files(rows, root)
         at = np.flatnonzero([row.id not in lost for row in rows]).astype(np.int64)
         computed = _compute([rows[index] for index in at.tolist()], root, operation)
@@ -77,7 +78,7 @@ def align_dataset(config: AlignConfig, dataset_dir: Path, root: Path) -> None:
 
 @dataclass(frozen=True)
 class _FileCheck:
-    """Hashes files in a worker: a changed picture must not be taken for the one that was ingested and split."""
+    """Hashes files: a changed picture must not be taken for the one that was ingested and split."""
 
     base: Path
 
@@ -102,7 +103,9 @@ def _check_files(rows: Sequence[ManifestRow], root: Path) -> dict[str, Reject]:
     """
     batches = batched([(row.id, row.path, row.sha256) for row in rows], _CHECK_BATCH)
     sizes = [len(batch) for batch in batches]
-    results = map_ordered(_FileCheck(root.resolve()), batches, label="align: checking files", weights=sizes)
+    results = map_ordered(
+        _FileCheck(root.resolve()), batches, label="align: checking files", weights=sizes, threads=True
+    )
     return {fault.id: fault for faults in results for fault in faults if fault is not None}
 
 

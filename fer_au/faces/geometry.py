@@ -6,6 +6,8 @@ edges.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -59,12 +61,13 @@ def invert_matrix(matrix: ArrayLike) -> Matrix:
     Raises:
         ValueError: The matrix is singular or not finite.
     """
-    m = np.asarray(matrix, np.float64)
-    determinant = m[0, 0] * m[1, 1] - m[0, 1] * m[1, 0]
-    if not np.isfinite(m).all() or abs(determinant) < 1e-18:
+    # Plain numbers: numpy's calls cost more than the arithmetic, and this is run ten times per face.
+    (a, b, x), (c, d, y) = np.asarray(matrix, np.float64).tolist()
+    determinant = a * d - b * c
+    if not math.isfinite(determinant + x + y) or abs(determinant) < 1e-18:
         raise ValueError("matrix cannot be inverted")
-    linear = np.array([[m[1, 1], -m[0, 1]], [-m[1, 0], m[0, 0]]]) / determinant
-    return np.concatenate([linear, -(linear @ m[:, 2])[:, None]], axis=1)
+    a, b, c, d = d / determinant, -b / determinant, -c / determinant, a / determinant
+    return np.array([[a, b, -(a * x + b * y)], [c, d, -(c * x + d * y)]], np.float64)
 
 
 def compose(second: ArrayLike, first: ArrayLike) -> Matrix:
@@ -75,16 +78,16 @@ def compose(second: ArrayLike, first: ArrayLike) -> Matrix:
 
 def matrix_scale(matrix: ArrayLike) -> float:
     """Target pixels per source pixel (square root of the area factor)."""
-    m = np.asarray(matrix, np.float64)
-    return float(np.sqrt(abs(m[0, 0] * m[1, 1] - m[0, 1] * m[1, 0])))
+    (a, b, _), (c, d, _) = np.asarray(matrix, np.float64).tolist()
+    return math.sqrt(abs(a * d - b * c))
 
 
 def box_to_box(source: ArrayLike, target: ArrayLike) -> Matrix:
     """Upright similarity that puts a box's centre on another's, and its mean side (root of the area) on the other's."""
     a, b = np.asarray(source, np.float64), np.asarray(target, np.float64)
-    scale = np.sqrt(box_area(b) / box_area(a))
-    shift = (b[:2] + b[2:]) / 2 - scale * (a[:2] + a[2:]) / 2
-    return np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
+    scale = math.sqrt(box_area(b) / box_area(a))
+    x, y = ((b[:2] + b[2:]) / 2 - scale * (a[:2] + a[2:]) / 2).tolist()
+    return np.array([[scale, 0.0, x], [0.0, scale, y]])
 
 
 def map_box(matrix: ArrayLike, box: ArrayLike) -> NDArray[np.float64]:
@@ -97,8 +100,8 @@ def map_box(matrix: ArrayLike, box: ArrayLike) -> NDArray[np.float64]:
 
 def box_area(box: ArrayLike) -> float:
     """Area in px^2; 0 for a box without inside."""
-    x0, y0, x1, y1 = np.asarray(box, np.float64)
-    return float(max(x1 - x0, 0.0) * max(y1 - y0, 0.0))
+    x0, y0, x1, y1 = map(float, np.asarray(box, np.float64).tolist())
+    return max(x1 - x0, 0.0) * max(y1 - y0, 0.0)
 
 
 def box_iou(a: ArrayLike, b: ArrayLike) -> float:

@@ -97,7 +97,7 @@ def find_points(
 
 def _look(weights: Weights, gray: NDArray[np.uint8], to_patch: Matrix) -> NDArray[np.float64]:
     """The predictor's points in the picture, from the patch that a matrix cuts."""
-    patch = warp_crop(gray, to_patch, _PATCH_SIZE, quick=True)
+    patch = warp_crop(gray, to_patch, _PATCH_SIZE)
     return apply_matrix(invert_matrix(to_patch), predict_points(weights, patch, _PATCH_BOX))
 
 

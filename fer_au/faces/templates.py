@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,10 @@ HOG_BOX = (-0.82, -0.475, 0.82, 1.165)
 """Box of dlib's HOG detector around ``MEAN_FACE``, in its units: the box that dlib's predictors expect."""
 
 
+_EYES = np.array([list(RIGHT_EYE), list(LEFT_EYE)])
+_NOSE_AND_MOUTH = np.array([NOSE_TIP, RIGHT_MOUTH_CORNER, LEFT_MOUTH_CORNER])
+
+
 def five_points(points: FloatArray) -> FloatArray:
     """The five alignment points of 68: centres of the two eyes, tip of the nose, corners of the mouth.
 
@@ -47,15 +52,8 @@ def five_points(points: FloatArray) -> FloatArray:
     Returns:
         (5, 2); the person's right eye and mouth corner (left in the picture) come first.
     """
-    return np.stack(
-        [
-            points[list(RIGHT_EYE)].mean(0),
-            points[list(LEFT_EYE)].mean(0),
-            points[NOSE_TIP],
-            points[RIGHT_MOUTH_CORNER],
-            points[LEFT_MOUTH_CORNER],
-        ]
-    )
+    eyes = points[_EYES].mean(1)
+    return np.concatenate([eyes, points[_NOSE_AND_MOUTH]])
 
 
 @dataclass(frozen=True)
@@ -71,11 +69,8 @@ class Template:
     aligned: bool
 
     def five(self, size: int) -> FloatArray:
-        """Targets of the five alignment points, (5, 2) xy of a crop of ``size`` pixels."""
-        if self.name == "arcface":
-            # The published numbers count pixel centres from 0 and are scaled as such; +0.5 brings them to our frame.
-            return np.array(_ARCFACE_FIVE) * (size / _ARCFACE_SIZE) + 0.5
-        return five_points(self.mean_face(size))
+        """Targets of the five alignment points, (5, 2) xy of a crop of ``size`` pixels; read-only."""
+        return _five(self, size)
 
     def mean_face(self, size: int) -> FloatArray:
         """The average face where the template puts it, (68, 2) xy of a crop of ``size`` pixels."""
@@ -94,6 +89,17 @@ class Template:
             return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
         scale = _LOOSE_INTER_OCULAR * size
         return np.array([[scale, 0, size / 2], [0, scale, _LOOSE_EYE_LINE * size]])
+
+
+@cache  # asked for with every face
+def _five(template: Template, size: int) -> FloatArray:
+    if template.name == "arcface":
+        # The published numbers count pixel centres from 0 and are scaled as such; +0.5 brings them to our frame.
+        five: FloatArray = np.array(_ARCFACE_FIVE) * (size / _ARCFACE_SIZE) + 0.5
+    else:
+        five = five_points(template.mean_face(size))
+    five.flags.writeable = False
+    return five
 
 
 TEMPLATES: dict[str, Template] = {

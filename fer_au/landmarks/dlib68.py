@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.landmarks.dlib_points import import_dlib, predict_points
+from fer_au.landmarks.dlib_points import import_dlib, load_predictor, predict_points
 from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Found, Images, extract_each
 from fer_au.landmarks.weights import DLIB68, find_weights
 from fer_au.stores.fingerprints import fingerprint
@@ -47,6 +47,10 @@ class Dlib68:
     def fingerprint(self) -> str:
         """See ``Extractor``."""
         return fingerprint("landmarks/dlib68", VERSION, {"weights": DLIB68.sha256})
+
+    def load(self) -> None:
+        """Read the weights, which worker processes can share."""
+        load_predictor(DLIB68)
 
     def extract(
         self, images: Images, boxes: FloatArray | None = None, annotated: FloatArray | None = None

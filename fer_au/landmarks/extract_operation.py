@@ -70,6 +70,12 @@ class ExtractOperation:
         }
         return fingerprint("landmarks/extract", VERSION, options)
 
+    def load(self) -> None:
+        """Load what workers can share, see ``compute.warm_workers``; an extractor without ``load`` shares nothing."""
+        load = getattr(self.extractor, "load", None)
+        if load is not None:
+            load()
+
     def __call__(self, payloads: Sequence[CropPayload]) -> dict[str, Array]:
         """Columns of some rows; a face without points has status NOT_FOUND and a detail."""
         rows = len(payloads)

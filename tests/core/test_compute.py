@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +63,55 @@ def test_batches_keep_every_item() -> None:
 
 def test_nothing_to_do_is_nothing() -> None:
     assert list(map_ordered(double, [], label="test")) == []
+
+
+@pytest.mark.parametrize("threads", [False, True])
+def test_threads_give_the_same_results_in_the_same_process(threads: bool) -> None:
+    pids = set(map_ordered(own_pid, range(8), label="test", workers=2, threads=threads))
+    assert (pids == {os.getpid()}) is threads
+
+
+def own_pid(_: int) -> int:
+    return os.getpid()
+
+
+SHARED = """
+import os
+from fer_au.compute import open_workers, warm_workers
+from shared_load import Task
+
+if __name__ == "__main__":
+    warm_workers(2, Task())
+    with open_workers(2, 2, runs=Task()) as workers:
+        loaders, ran = zip(*workers.executor.map(Task(), range(8)))
+    print(len(set(loaders)), len(set(loaders) & {*ran, os.getpid()}))
+"""
+
+SHARED_LOAD = """
+import os
+
+LOADED_BY = 0
+
+class Task:
+    def load(self):
+        global LOADED_BY
+        LOADED_BY = os.getpid()
+        {fault}
+
+    def __call__(self, _):
+        if not LOADED_BY:
+            self.load()
+        return LOADED_BY, os.getpid()
+"""
+
+
+@pytest.mark.parametrize("fault", ["", "raise SystemError('lost')"])
+def test_workers_share_what_is_loaded_before_they_start(fault: str, tmp_path: Path) -> None:
+    (tmp_path / "shared_load.py").write_text(SHARED_LOAD.format(fault=fault))
+    (tmp_path / "script.py").write_text(SHARED)
+    environment = os.environ | {"FER_AU_WORKERS": "2", "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, tmp_path / "script.py"], env=environment, capture_output=True, text=True, timeout=60
+    )
+    # One process loaded, and it was neither a worker nor this one. A fault there is left to whoever runs the task.
+    assert (done.stdout.split(), done.stderr) == (["1", "0"], "")

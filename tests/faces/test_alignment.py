@@ -191,14 +191,6 @@ def test_a_pixel_of_colour_is_enough_to_keep_it():
     np.testing.assert_array_equal(crop[47, 51], (255, 0, 0))
 
 
-@pytest.mark.parametrize("scale", [0.1, 0.3, 0.45, 0.9, 1.7])
-def test_the_quick_warp_shows_the_same_place(faces, scale):
-    image = cv2.GaussianBlur(cv2.resize(faces[0][0], (700, 700)), (0, 0), 8)
-    matrix = [[scale, 0.1 * scale, 3], [-0.1 * scale, scale, 5]]
-    difference = warp_crop(image, matrix, 64, quick=True).astype(int) - warp_crop(image, matrix, 64)
-    assert np.abs(difference).mean() < 1.5
-
-
 def test_a_second_look_is_taken_only_where_the_first_moved_the_face(faces, monkeypatch):
     looks = []
     look = keypoints._look

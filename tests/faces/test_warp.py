@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from fer_au.faces.geometry import apply_matrix
 from fer_au.faces.warp import to_opencv, warp_crop
 
+BORDER = cv2.BORDER_REPLICATE
+
 
 def blob(height, width, x, y, sigma):
     """A bright spot whose centre of mass is (x, y) in the project's frame."""
@@ -60,6 +62,27 @@ def test_fine_texture_becomes_grey_not_noise():
     image = np.indices((1024, 1024)).sum(0).astype(np.uint8) % 2 * 255  # a checkerboard of single pixels
     small = warp_crop(image.astype(np.uint8), [[0.1, 0, 0], [0, 0.1, 0]], 100)
     assert np.abs(small[4:-4, 4:-4].astype(int) - 127).max() < 12
+
+
+@pytest.mark.parametrize("scale", [0.1, 0.2, 0.3, 0.45, 0.55, 0.7, 0.95, 1.7])
+def test_a_pixel_is_the_average_of_the_picture_below_it(scale):
+    noise = np.random.default_rng(0).normal(128, 400, (700, 700, 3))
+    image = np.clip(cv2.GaussianBlur(noise, (0, 0), max(1.5, 0.5 / scale)), 0, 255).astype(np.uint8)
+    matrix = np.array([[scale, 0.1 * scale, 3], [-0.1 * scale, scale, 5]])
+    fine = cv2.warpAffine(image, to_opencv(8 * matrix), (64 * 8, 64 * 8), flags=cv2.INTER_CUBIC, borderMode=BORDER)
+    average = cv2.resize(fine, (64, 64), interpolation=cv2.INTER_AREA).astype(int)
+    assert average.std() > 8
+    assert np.abs(warp_crop(image, matrix, 64) - average).mean() < 0.055 * average.std()
+
+
+@pytest.mark.parametrize("shift", [-4, -3, -2, 0])
+def test_the_border_is_repeated_wherever_it_is_seen(shift):
+    image = np.random.default_rng(0).integers(150, 256, (40, 40), dtype=np.uint8)
+    matrix = np.array([[1.6, 0, 1.6 * shift], [0, 1.6, 1.6 * shift]])
+    padded = cv2.copyMakeBorder(image, 20, 20, 20, 20, BORDER)
+    inside = np.array([[1.6, 0, 1.6 * (shift - 20)], [0, 1.6, 1.6 * (shift - 20)]])
+    for size in (50, 54, 58, 62):
+        assert np.abs(warp_crop(image, matrix, size).astype(int) - warp_crop(padded, inside, size)).max() <= 1
 
 
 def test_mirroring_before_or_after_the_warp_is_the_same():
