@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.compute import batched, log, map_ordered, warm_workers
+from fer_au.compute import batched, log, map_ordered
 from fer_au.config.data import AlignConfig
 from fer_au.datasets.files import check_root, resolve_below
 from fer_au.datasets.manifest import ManifestRow, read_manifest
 from fer_au.errors import DataError
 from fer_au.faces.align_operation import FIELDS, AlignOperation, FacePayload
 from fer_au.rejects import Reason, Reject, check_reject_fraction, write_rejects
-from fer_au.stores.build import compute_rows
+from fer_au.stores.build import compute_rows, warm_up
 from fer_au.stores.cache import KEY_BYTES
 from fer_au.stores.columns import encode_ids
 from fer_au.stores.locks import output_lock
@@ -47,13 +47,13 @@ def align_dataset(config: AlignConfig, dataset_dir: Path, root: Path) -> None:
     """
     output = dataset_dir / "faces.h5"
     with output_lock(output):
-        operation = AlignOperation.of(config)
-        operation.check()
         rows = read_manifest(dataset_dir / "manifest.csv")
         if not rows:
             raise DataError(f"{dataset_dir / 'manifest.csv'}: no rows")
         check_root(root)
-        warm_workers(len(rows) // operation.shard_rows, operation)
+        operation = AlignOperation.of(config)
+        warm_up(operation, len(rows))
+        operation.check()
         lost = _check_files(rows, root)
         at = np.flatnonzero([row.id not in lost for row in rows]).astype(np.int64)
         computed = _compute([rows[index] for index in at.tolist()], root, operation)

@@ -17,7 +17,7 @@ from fer_au.faces.geometry import apply_matrix, map_box
 from fer_au.landmarks.extract_operation import FIELDS, CropPayload, ExtractOperation, crop_key
 from fer_au.landmarks.extractors import Extractor, create_extractor
 from fer_au.rejects import Reason, Reject, check_reject_fraction, write_rejects
-from fer_au.stores.build import compute_rows
+from fer_au.stores.build import compute_rows, warm_up
 from fer_au.stores.cache import KEY_BYTES, Keys
 from fer_au.stores.fingerprints import fingerprint
 from fer_au.stores.format import Array, ColumnSpec
@@ -73,8 +73,9 @@ class _Stage:
     def extract(self, output: Path) -> None:
         """Look at the crops, through the shard cache."""
         at = np.flatnonzero(self.faces["status"] != FaceStatus.REJECTED).astype(np.int64)
-        crops = _Crops(self.faces, at)
-        computed = compute_rows(crops.keys(), crops.payloads, ExtractOperation(self.extractor))
+        crops, operation = _Crops(self.faces, at), ExtractOperation(self.extractor)
+        warm_up(operation, len(at))
+        computed = compute_rows(crops.keys(), crops.payloads, operation)
         missed: list[tuple[int, bytes]] = []
         for items, columns in computed.pieces("status", "detail"):
             lost = columns["status"] == LandmarkStatus.NOT_FOUND

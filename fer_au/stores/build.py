@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.compute import Progress, log, map_unordered, open_workers
+from fer_au.compute import Progress, log, map_unordered, open_workers, warm_workers
 from fer_au.errors import StoreError
 from fer_au.stores.cache import Keys, Shard, ShardCache, ShardIndex, as_names
 from fer_au.stores.format import Array, check_seal, open_descriptor
@@ -87,6 +87,15 @@ class _ShardWorker:
             return _Result(shard.digest, task.keys, faults, shard)
         ShardCache(self.operation.fingerprint, self.root).write(shard)
         return _Result(shard.digest, task.keys, faults, None)
+
+
+def warm_up(operation: Operation, rows: int) -> None:
+    """Begin to load what workers need while the stage still reads its inputs, if the cache holds no row at all.
+
+    An operation's ``load``, if it has one, runs once and its memory is shared, see ``compute.warm_workers``.
+    """
+    if not ShardCache(operation.fingerprint).any():
+        warm_workers(rows // operation.shard_rows, operation)
 
 
 def compute_rows(keys: Keys, payloads: Callable[[Sequence[int]], Sequence[Any]], operation: Operation) -> CachedRows:

@@ -110,6 +110,10 @@ class ShardCache:
             raise StoreError(f"{self.folder}: cannot write: {error.strerror or error}") from None
         return mode
 
+    def any(self) -> bool:
+        """Whether the operation has a shard at all."""
+        return next(self.folder.glob("*.h5"), None) is not None
+
     def keys(self) -> dict[Path, Keys]:
         """The keys of every shard, as its head names them. What is no shard is left out."""
         found: dict[Path, Keys] = {}
