@@ -35,9 +35,10 @@ def compute_cam(name: str, model: FerModel, x: Tensor, target: Tensor, *, normal
     _check_target(target, len(x), len(model.classes))
     # Tensors made in inference mode can't take part in autograd, so it is left for the whole computation.
     with torch.inference_mode(False), torch.no_grad(), evaluating(model):
-        final, _ = model.backbone(x)
-        with torch.autocast(final.device.type, enabled=False):
-            maps = method(CamInput(model.head, final.float(), target.to(final.device, torch.int64, copy=True)))
+        trunk = model.backbone(x)
+        device = trunk.final.device
+        with torch.autocast(device.type, enabled=False):
+            maps = method(CamInput(model.head, trunk, target.to(device, torch.int64, copy=True)))
         return min_max(maps) if normalize else maps.float()
 
 

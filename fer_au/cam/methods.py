@@ -14,7 +14,7 @@ from fer_au.cam.registry import CAMS, CamInput
 @CAMS.register("native")
 def native(batch: CamInput) -> Tensor:
     """The head's own class map: for ``gap`` the CAM of Zhou et al. (CVPR 2016); signed, without bias."""
-    maps: Tensor = batch.head.class_maps(batch.features)
+    maps: Tensor = batch.head.class_maps(batch.trunk)
     return maps[range(len(maps)), batch.target]
 
 

@@ -8,23 +8,29 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fer_au.models.heads import Head
+from fer_au.models.heads.base import Head
+from fer_au.models.trunk import TrunkOutput
 from fer_au.registry import Registry
 
 
 @dataclass(frozen=True)
 class CamInput:
-    """What a CAM method sees of a batch: the last feature map, and the head that turns it into scores.
+    """What a CAM method sees of a batch: the features, and the head that turns them into scores.
 
     Attributes:
         head: Of the model, in evaluation mode.
-        features: (N, c, h, w) float32, without gradient history: the head's input.
+        trunk: What the head is given, without gradient history.
         target: (N,) int64 class indices.
     """
 
     head: Head
-    features: Tensor
+    trunk: TrunkOutput
     target: Tensor
+
+    @property
+    def features(self) -> Tensor:
+        """The final feature map (N, c, h, w), float32."""
+        return self.trunk.final.detach().float()
 
     def gradients(self) -> Tensor:
         """Gradient of each image's target logit with respect to its features, (N, c, h, w).
@@ -32,8 +38,8 @@ class CamInput:
         Only the head is differentiated, so the cost doesn't depend on the backbone; parameters gather nothing.
         """
         with torch.enable_grad():
-            features = self.features.detach().requires_grad_()
-            logits, _ = self.head(features)
+            features = self.features.requires_grad_()
+            logits = self.head(self.trunk._replace(final=features)).logits
             (gradients,) = torch.autograd.grad(logits.gather(1, self.target[:, None]).sum(), features)
         return gradients
 

@@ -20,15 +20,20 @@ class ModelConfig(StrictModel):
     """The ``model`` of an experiment.
 
     Attributes:
-        backbone: A timm model's name.
-        head: The classifier on its last feature map.
+        backbone: A timm model's name, or a whole network of the project, which has a head of its own.
+        head: The classifier on its last feature map; default ``gap``.
+        head_options: The head's own options.
+        weights: Of the backbone before training: ``none`` (fresh), ``imagenet``, or the path of a file. An
+            experiment's ``base`` excludes them.
         output_stride: Input pixels per cell of the last feature map, where the backbone supports it.
         large_maps: Run the last two stages at stride 1, as the AU-cue paper does.
         in_chans: Channels of the input: 3 (RGB) or 1 (grey).
     """
 
     backbone: str
-    head: str = "gap"
+    head: str | None = None
+    head_options: dict[str, Any] = Field(default_factory=dict)
+    weights: str = "none"
     output_stride: Literal[4, 8, 16, 32] | None = None
     large_maps: bool = False
     in_chans: Literal[1, 3] = 3
@@ -40,7 +45,9 @@ class GuidanceConfig(StrictModel):
     Attributes:
         cue: Where to look.
         loss: How the distance is measured.
-        layers: Feature layers, by number or ``last`` or ``all``; their terms are averaged.
+        source: What counts as attention: ``features`` (a layer's channel mean), ``cam`` (the head's native map of the
+            true class) or ``module`` (the head's own attention map).
+        layers: Feature layers, by number or ``last`` or ``all``; their terms are averaged. Source ``features`` only.
         weight: The paper's lambda.
         codebook: Overrides ``heatmaps.codebook``; maps are then rendered from the landmarks.
         geometry: Overrides ``heatmaps.geometry``, likewise.
@@ -48,10 +55,12 @@ class GuidanceConfig(StrictModel):
             landmarks before the cue is rendered from them: a stand-in for a worse extractor, fixed per image.
         start_epoch: First epoch (0-based) in which the term counts.
         end_epoch: First epoch in which it no longer does.
+        warmup_epochs: The weight grows linearly from 0 over as many epochs from ``start_epoch`` on.
     """
 
     cue: str = "au"
     loss: str = "cosine"
+    source: Literal["features", "cam", "module"] = "features"
     layers: tuple[str, ...] = ("last",)
     weight: NonNegative = 1.0
     codebook: str | None = None
@@ -59,6 +68,7 @@ class GuidanceConfig(StrictModel):
     landmark_noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     start_epoch: Annotated[int, Field(ge=0)] = 0
     end_epoch: PositiveInt | None = None
+    warmup_epochs: NonNegative = 0.0
 
     @field_validator("layers", mode="before")
     @classmethod
@@ -72,7 +82,7 @@ class GuidanceConfig(StrictModel):
 class OptimizerConfig(StrictModel):
     """``train.optimizer``."""
 
-    name: Literal["sgd", "adamw"] = "sgd"
+    name: Literal["sgd", "adam", "adamw"] = "sgd"
     lr: Annotated[float, Field(gt=0)] = 0.05
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     nesterov: bool = True
@@ -80,11 +90,21 @@ class OptimizerConfig(StrictModel):
 
 
 class ScheduleConfig(StrictModel):
-    """``train.schedule``: the learning rate over epochs, after a linear warm-up."""
+    """``train.schedule``: the learning rate over epochs, after a linear warm-up.
 
-    name: Literal["cosine", "step", "constant"] = "cosine"
+    Attributes:
+        name: Half cosine to 0, ``gamma`` per ``step_epochs``, constant, or ``gamma`` whenever the selection split's
+            loss has not fallen for ``patience`` epochs (``plateau``).
+        warmup_epochs: Length of the warm-up.
+        step_epochs: Of ``step``.
+        gamma: Of ``step`` and ``plateau``.
+        patience: Of ``plateau``, epochs.
+    """
+
+    name: Literal["cosine", "step", "constant", "plateau"] = "cosine"
     warmup_epochs: NonNegative = 1.0
     step_epochs: PositiveInt = 4
+    patience: PositiveInt = 5
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.9
 
 
@@ -99,6 +119,11 @@ class AugmentConfig(StrictModel):
         brightness: Largest relative change; likewise ``contrast`` and ``saturation``.
         grayscale: Probability.
         erase: Probability of erasing one random rectangle.
+        noise: Standard deviation of Gaussian noise on pixels in [0, 1].
+        mixup: Share of batches whose images are mixed in pairs, labels and cues with them; 0 for none.
+        mixup_alpha: Of the Beta distribution of the mixing ratio.
+        cutmix: Share of batches in which a rectangle of another image is pasted, its label and cue with it.
+        cutmix_alpha: Of the Beta distribution of the area that stays.
     """
 
     flip: Probability = 0.5
@@ -110,10 +135,45 @@ class AugmentConfig(StrictModel):
     saturation: NonNegative = 0.3
     grayscale: Probability = 0.1
     erase: Probability = 0.2
+    noise: NonNegative = 0.0
+    mixup: Probability = 0.0
+    mixup_alpha: Annotated[float, Field(gt=0)] = 0.2
+    cutmix: Probability = 0.0
+    cutmix_alpha: Annotated[float, Field(gt=0)] = 1.0
+
+
+class FreezeConfig(StrictModel):
+    """One entry of ``train.freeze``: a phase in which only the head and the upper layers train.
+
+    Attributes:
+        epochs: Length of the phase; phases follow one another, and after the last everything trains.
+        layers: How many of the backbone's last layers train with the head; 0 for the head alone.
+    """
+
+    epochs: PositiveInt
+    layers: Annotated[int, Field(ge=0)] = 0
 
 
 class TrainConfig(StrictModel):
-    """Section ``train``: shared settings, which an experiment's own ``train`` may override key by key."""
+    """Section ``train``: shared settings, which an experiment's own ``train`` may override key by key.
+
+    Attributes:
+        epochs: Length of the training.
+        batch_size: Images per update, all processes together.
+        image_size: Side of the input, pixels.
+        optimizer: See there.
+        schedule: See there.
+        precision: ``auto`` takes what the hardware does fast.
+        augment: See there.
+        label_smoothing: Share of the target that goes to all classes alike.
+        class_weights: ``balanced`` weighs the cross-entropy inversely to the classes' numbers of faces.
+        sampling: ``balanced`` draws every class equally often, with repeats; an epoch keeps its length.
+        select_on: Split that selects the best epoch; ``test`` only to repeat a paper's protocol.
+        early_stopping: Stop when the selection has not improved for so many epochs; None for never.
+        clip_grad: Largest norm of the gradient.
+        ema: Decay of the moving average of weights, which is then what is scored and saved.
+        freeze: Phases with a frozen backbone, at the start.
+    """
 
     epochs: PositiveInt = 8
     batch_size: PositiveInt = 64
@@ -124,9 +184,12 @@ class TrainConfig(StrictModel):
     augment: AugmentConfig = AugmentConfig()
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     class_weights: Literal["none", "balanced"] = "none"
+    sampling: Literal["shuffled", "balanced"] = "shuffled"
     select_on: Literal["valid", "test"] = "valid"
+    early_stopping: PositiveInt | None = None
     clip_grad: Annotated[float, Field(gt=0)] | None = None
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    freeze: tuple[FreezeConfig, ...] = ()
 
 
 class EvaluateConfig(StrictModel):

@@ -73,7 +73,7 @@ class SplitRunner:
                 for layer in layers:
                     attention[layer].append(channel_mean(output.features[layer]).cpu())
                 # What compute_cam does, without running the backbone again for every method.
-                features = CamInput(self.model.head, output.final.float(), batch.labels.to(self.device))
+                features = CamInput(self.model.head, output.trunk, batch.labels.to(self.device))
                 for cam in cams:
                     maps[cam].append(min_max(cam_method(cam)(features)).cpu())
         return Outputs(_joined(probabilities), _joined_maps(attention), _joined_maps(maps))

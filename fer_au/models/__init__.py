@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from fer_au.models.files import load_base_weights as load_base_weights
     from fer_au.models.files import load_model as load_model
     from fer_au.models.files import save_model as save_model
-    from fer_au.models.heads import list_heads as list_heads
+    from fer_au.models.heads.base import list_heads as list_heads
     from fer_au.models.layers import resolve_layers as resolve_layers
     from fer_au.models.network import FerModel as FerModel
     from fer_au.models.network import ModelOutput as ModelOutput
@@ -24,7 +24,7 @@ __getattr__, __all__ = lazy_exports(
         "ModelOutput": ".network",
         "create_model": ".network",
         "list_backbones": ".backbones",
-        "list_heads": ".heads",
+        "list_heads": ".heads.base",
         "load_base_weights": ".files",
         "load_model": ".files",
         "resolve_layers": ".layers",

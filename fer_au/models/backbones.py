@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from difflib import get_close_matches
 from typing import Any, cast
 
@@ -11,7 +12,9 @@ from torch import Tensor, nn
 
 from fer_au.config.experiments import ModelConfig
 from fer_au.errors import ConfigError, UnknownNameError
+from fer_au.models.nets.base import NETS, Trunk
 from fer_au.models.strides import LARGE_MAPS_STRIDE, avoid_strided_pointwise, remove_dilation
+from fer_au.models.trunk import TrunkOutput
 
 _NEAR = 5
 
@@ -23,15 +26,15 @@ _WISHES: dict[str, tuple[object, str]] = {
 
 
 def list_backbones(pattern: str = "*") -> list[str]:
-    """Names of the available backbones: timm's architectures.
+    """Names of the available backbones: whole networks of the project, and timm's architectures.
 
     Args:
         pattern: A shell-style filter such as ``"resnet*"``.
     """
-    return [str(name) for name in timm.list_models(pattern)]
+    return [*fnmatch.filter(NETS.names(), pattern), *map(str, timm.list_models(pattern))]
 
 
-class Backbone(nn.Module):
+class Backbone(Trunk):
     """A timm model without its classifier.
 
     Feature layers are timm's own stages (ResNet: 1 is the stem, 2-5 the stages; ViT: one per block, the residual stream
@@ -63,20 +66,13 @@ class Backbone(nn.Module):
         avoid_strided_pointwise(network)
         self.network: Any = network  # timm has no types
 
-    def forward(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Compute the head's input and all feature layers.
-
-        Args:
-            x: Normalised images (N, in_chans, H, W).
-
-        Returns:
-            The last map (N, channels, h, w), for a transformer its normed patch tokens, and {layer: (N, c, h, w)}.
-        """
+    def forward(self, x: Tensor) -> TrunkOutput:
+        """Compute the head's input and all feature layers of normalised images (N, in_chans, H, W)."""
         last, stages = self.network.forward_intermediates(x, norm=False, output_fmt="NCHW")
         final = self._as_map(last, stages[-1].shape[-2:])
         if self._ends_in_convolution:
             stages = [*stages, final]
-        return final, dict(zip(self.layers, stages, strict=True))
+        return TrunkOutput(final, dict(zip(self.layers, stages, strict=True)))
 
     def _as_map(self, last: object, grid: torch.Size) -> Tensor:
         if not isinstance(last, Tensor):

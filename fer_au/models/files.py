@@ -128,8 +128,10 @@ def load_base_weights(model: FerModel, folder: Path) -> LoadedWeights:
 def _head_difference(model: FerModel, meta: Mapping[str, Any]) -> str:
     if tuple(meta["classes"]) != model.classes:
         return f"base classes are {', '.join(meta['classes'])}"
-    if meta["model"].get("head") != model.config.head:
-        return f"base head is {meta['model'].get('head')}"
+    for key in ("head", "head_options"):
+        base = meta["model"].get(key)
+        if (base or None) != (getattr(model.config, key) or None):
+            return f"base {key} is {base}"
     return ""
 
 

@@ -14,8 +14,12 @@ from fer_au.config.loading import validate
 from fer_au.errors import ConfigError
 from fer_au.expressions import EXPRESSIONS, ordered
 from fer_au.models.backbones import Backbone
-from fer_au.models.heads import HEADS
+from fer_au.models.heads.base import HeadOutput, create_head
 from fer_au.models.layers import resolve_layers
+from fer_au.models.nets.base import NETS
+from fer_au.models.trunk import TrunkOutput
+
+DEFAULT_HEAD = "gap"
 
 
 class ModelOutput(NamedTuple):
@@ -25,13 +29,20 @@ class ModelOutput(NamedTuple):
         logits: (N, classes) float32.
         features: Layer name -> (N, c, h, w), in network order.
         attention: The head's own attention map (N, h, w), or None.
-        final: (N, c, h, w): what the head receives; for most CNNs the last layer, for transformers the normed tokens.
+        auxiliary: More logits (N, classes) that are trained with the same label, and play no part in predictions.
+        trunk: What the head was given.
     """
 
     logits: Tensor
     features: dict[str, Tensor]
     attention: Tensor | None
-    final: Tensor
+    auxiliary: tuple[Tensor, ...]
+    trunk: TrunkOutput
+
+    @property
+    def final(self) -> Tensor:
+        """(N, c, h, w): the map that the head receives."""
+        return self.trunk.final
 
 
 class FerModel(nn.Module):
@@ -47,20 +58,33 @@ class FerModel(nn.Module):
         super().__init__()
         self.config = config
         self.classes = _check_classes(classes)
-        head = HEADS.get(config.head)
-        self.backbone = Backbone(config)
-        self.head = head(self.backbone.channels, len(self.classes))
-        self.layers = self.backbone.layers
+        self.backbone: nn.Module
+        if config.backbone in NETS.names():
+            net = NETS.get(config.backbone)
+            trunk = net.trunk(config.in_chans)
+            self.backbone, self.head = trunk, net.head(trunk.channels, len(self.classes))
+            self.layers = trunk.layers
+        else:
+            backbone = Backbone(config)
+            self.backbone, self.layers = backbone, backbone.layers
+            name = config.head or DEFAULT_HEAD
+            self.head = create_head(name, backbone.channels, len(self.classes), config.head_options)
+            self.head.attach(backbone)
 
-    def forward(self, x: Tensor) -> ModelOutput:
-        """Classify normalised images (N, in_chans, H, W)."""
-        final, features = self.backbone(x)
-        logits, attention = self.head(final)
-        return ModelOutput(logits, features, attention, final)
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> ModelOutput:
+        """Classify images.
+
+        Args:
+            x: (N, in_chans, H, W), normalised.
+            labels: (N,) class indices, in training only: some heads learn with them.
+        """
+        trunk: TrunkOutput = self.backbone(x)
+        scores: HeadOutput = self.head(trunk, labels)
+        return ModelOutput(scores.logits, trunk.features, scores.attention, scores.auxiliary, trunk)
 
     def class_maps(self, output: ModelOutput) -> Tensor:
         """The native CAM of every class, (N, classes, h, w) float32, signed, without bias; differentiable."""
-        maps: Tensor = self.head.class_maps(output.final)
+        maps: Tensor = self.head.class_maps(output.trunk)
         return maps
 
     def resolve_layers(self, spec: str | Iterable[str | int]) -> tuple[str, ...]:
@@ -77,7 +101,7 @@ class FerModel(nn.Module):
         probe = torch.zeros(1, self.config.in_chans, image_size, image_size, device=weight.device, dtype=weight.dtype)
         with evaluating(self), torch.no_grad():
             try:
-                features: dict[str, Tensor] = self.backbone(probe)[1]
+                features: dict[str, Tensor] = self.backbone(probe).features
             except (RuntimeError, AssertionError, ValueError) as error:
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 raise ConfigError(

@@ -34,22 +34,26 @@ class Augmenter:
         if self.config.scale[0] > self.config.scale[1]:
             raise ConfigError(f"train.augment.scale: {list(self.config.scale)} is not (smallest, largest)")
 
+    def draw(self, count: int, generator: Generator) -> Tensor:
+        """Draw where the pixels of a batch of ``count`` images go, (N, 2, 3); see ``random_similarities``."""
+        return random_similarities(count, self.config, generator)
+
     def __call__(
-        self, images: Tensor, maps: Sequence[Tensor], generator: Generator
+        self, images: Tensor, maps: Sequence[Tensor], matrices: Tensor, generator: Generator
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Augment a batch.
 
         Args:
             images: (N, 3, H, W) float RGB in [0, 1].
             maps: Any number of (N, h, w) maps of the same scenes, each of any size.
-            generator: CPU generator of all draws.
+            matrices: What ``draw`` gave.
+            generator: CPU generator of all other draws.
 
         Returns:
             The images, and the maps moved with them; pixels from outside the frame repeat the image's border and are
             0 in maps.
         """
-        count = len(images)
-        matrices = random_similarities(count, self.config, generator).to(images.device)
+        matrices = matrices.to(images.device)
         images = warp(images, matrices, "border")
         moved = tuple(warp(cue[:, None].to(images.dtype), matrices, "zeros")[:, 0] for cue in maps)
         images = change_colours(images, self.config, generator)

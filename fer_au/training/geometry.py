@@ -38,6 +38,12 @@ def random_similarities(count: int, config: AugmentConfig, generator: Generator)
     return torch.stack(rows, dim=1).view(count, 2, 3)
 
 
+def mirrored(matrices: Tensor) -> Tensor:
+    """Which of (N, 2, 3) similarities mirror, (N,) bool."""
+    determinant: Tensor = torch.linalg.det(matrices[:, :, :2])
+    return determinant < 0
+
+
 def invert(matrices: Tensor) -> Tensor:
     """The inverses of affine matrices, (N, 2, 3) -> (N, 2, 3)."""
     linear = torch.linalg.inv(matrices[:, :, :2])

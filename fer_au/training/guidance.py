@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,8 +17,21 @@ from fer_au.training.data import Batch, FaceDataset
 from fer_au.training.landmark_noise import LandmarkNoise
 from fer_au.training.losses import GuidanceLoss, create_loss
 
-Targets = tuple[Tensor, Tensor]  # maps (N, s, s) float32 in [0, 1], valid (N,) bool
 STORED_CUE = "au"
+
+
+class Targets(NamedTuple):
+    """The cue of a batch for one term.
+
+    Attributes:
+        maps: (N, s, s) float32 in [0, 1].
+        valid: (N,) bool, False where an image has no cue.
+        known: (N, s, s) in [0, 1], the part of each image whose cue is known, after images were mixed; None: all of it.
+    """
+
+    maps: Tensor
+    valid: Tensor
+    known: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -33,7 +47,7 @@ class Rendering:
         """Render a batch's maps on its device."""
         labels = [classes[label] for label in batch.labels.tolist()]
         maps, valid = self.cue.render(self.noise(batch.points, batch.ids), labels, self.crop_size, self.map_size)
-        return torch.as_tensor(maps), torch.as_tensor(valid)
+        return Targets(torch.as_tensor(maps), torch.as_tensor(valid))
 
 
 @dataclass(frozen=True)
@@ -54,19 +68,24 @@ class Term:
     loss: GuidanceLoss
     rendering: Rendering | None
 
-    def active(self, epoch: int) -> bool:
-        """Whether it counts in an epoch (0-based)."""
+    def active(self, time: float) -> bool:
+        """Whether it counts at a time of the training, in epochs."""
         end = self.config.end_epoch
-        return self.config.start_epoch <= epoch and (end is None or epoch < end)
+        return self.config.start_epoch <= time and (end is None or time < end)
+
+    def weight(self, time: float) -> float:
+        """What its loss is multiplied by at a time of the training, in epochs."""
+        ramp = self.config.warmup_epochs
+        return self.config.weight * (min((time - self.config.start_epoch) / ramp, 1.0) if ramp else 1.0)
 
     def value(self, output: ModelOutput, targets: Targets) -> Tensor:
         """The unweighted loss in float32: its mean over layers, each compared on the layer's own grid."""
-        maps, valid = targets
-        with torch.autocast(maps.device.type, enabled=False):
+        with torch.autocast(targets.maps.device.type, enabled=False):
             losses = []
             for layer in self.layers:
                 attention = channel_mean(output.features[layer])
-                losses.append(self.loss(attention, resize_maps(maps, (attention.shape[1], attention.shape[2])), valid))
+                grid = attention.shape[1], attention.shape[2]
+                losses.append(self.loss(attention, resize_maps(targets.maps, grid), targets.valid))
             return torch.stack(losses).mean()
 
 
@@ -101,19 +120,31 @@ class Guidance:
             for name, entry in zip(names, entries, strict=True)
         )
 
-    def targets(self, batch: Batch) -> list[Targets]:
-        """The cue maps of a batch, one pair per term; they move with the images when these are augmented."""
-        stored = batch.maps.float() / 255, batch.valid
+    def targets(self, batch: Batch, mirrored: Tensor) -> list[Targets]:
+        """The cues of a batch, one per term; they move with the images when these are augmented.
+
+        Args:
+            batch: Faces as they come from the data set.
+            mirrored: (N,) bool: which images the augmentation will mirror, and their maps with them.
+        """
+        stored = Targets(batch.maps.float() / 255, batch.valid)
         return [term.rendering(batch, self.classes) if term.rendering else stored for term in self.terms]
 
-    def losses(self, output: ModelOutput, targets: Sequence[Targets], epoch: int) -> dict[str, Tensor]:
-        """The unweighted losses of the terms that are active in an epoch, by name."""
-        pairs = zip(self.terms, targets, strict=True)
-        return {term.name: term.value(output, target) for term, target in pairs if term.active(epoch)}
+    def losses(self, output: ModelOutput, targets: Sequence[Targets], labels: Tensor, time: float) -> dict[str, Tensor]:
+        """The unweighted losses of the terms that are active, by name.
 
-    def weighted(self, losses: Mapping[str, Tensor]) -> Tensor | float:
-        """The sum of what ``losses`` gave, times the entries' weights."""
-        return sum((term.config.weight * losses[term.name] for term in self.terms if term.name in losses), 0.0)
+        Args:
+            output: Of the model for the augmented images.
+            targets: One per term, moved and mixed with the images.
+            labels: (N, classes) float: each image's shares of the classes, one-hot unless images were mixed.
+            time: Of the training, in epochs.
+        """
+        pairs = zip(self.terms, targets, strict=True)
+        return {term.name: term.value(output, target) for term, target in pairs if term.active(time)}
+
+    def weighted(self, losses: Mapping[str, Tensor], time: float) -> Tensor | float:
+        """The sum of what ``losses`` gave, times the entries' weights at that time."""
+        return sum((term.weight(time) * losses[term.name] for term in self.terms if term.name in losses), 0.0)
 
 
 def _rendering(entry: GuidanceConfig, faces: FaceDataset, seed: int) -> Rendering | None:

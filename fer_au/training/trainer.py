@@ -18,6 +18,7 @@ from fer_au.models.network import FerModel
 from fer_au.training.augment import Augmenter
 from fer_au.training.checkpoint import Checkpoint, TrainingState, optimizer_tensors, restore_optimizer
 from fer_au.training.data import Batch, FaceDataset
+from fer_au.training.geometry import mirrored
 from fer_au.training.guidance import Guidance
 from fer_au.training.history import HistoryRow, best_epoch, write_history
 from fer_au.training.loading import BatchLoader, cut_batches, shuffled
@@ -144,32 +145,34 @@ class Trainer:
             checkpoint.save(self._state(history, best))
         return Fitted(history, best_epoch(history), best)
 
-    def step(self, batch: Batch, epoch: int, generator: Generator) -> StepResult:
+    def step(self, batch: Batch, time: float, generator: Generator) -> StepResult:
         """Update the model once.
 
         Args:
             batch: Faces as they come from the data set.
-            epoch: 0-based; decides which guidance is active.
+            time: Of the training, in epochs; decides which guidance is active.
             generator: Of the augmentation.
 
         Raises:
             NotFiniteError: A loss is NaN or infinite; the model is left as it was.
         """
         batch = batch.to(self.device)
-        targets = self.guidance.targets(batch)
-        images, maps = self.augmenter(batch.images.float() / 255, [cue for cue, _ in targets], generator)
-        moved = [(cue, valid) for cue, (_, valid) in zip(maps, targets, strict=True)]
+        matrices = self.augmenter.draw(len(batch), generator)
+        targets = self.guidance.targets(batch, mirrored(matrices).to(self.device))
+        images, maps = self.augmenter(batch.images.float() / 255, [cue.maps for cue in targets], matrices, generator)
+        moved = [target._replace(maps=cue) for cue, target in zip(maps, targets, strict=True)]
         inputs = self.preprocessing(images).contiguous(memory_format=torch.channels_last)
         with autocast(self.device, self.precision):
-            output = self.model(inputs)
+            output = self.model(inputs, batch.labels)
         logits = output.logits.float()
         cross_entropy = functional.cross_entropy(
             logits, batch.labels, weight=self.class_weights, label_smoothing=self.config.label_smoothing
         )
-        parts = self.guidance.losses(output, moved, epoch)
-        loss = cross_entropy + self.guidance.weighted(parts)
+        shares = functional.one_hot(batch.labels, logits.shape[1]).float()
+        parts = self.guidance.losses(output, moved, shares, time)
+        loss = cross_entropy + self.guidance.weighted(parts, time)
         correct = (logits.argmax(1) == batch.labels).sum()
-        counts = [valid.sum() for _, valid in targets]
+        counts = [target.valid.sum() for target in targets]
         # One transfer from the device for all figures of the step.
         values = torch.stack([loss, cross_entropy, *parts.values(), correct, *counts]).tolist()
         losses = dict(zip(["loss", "loss_ce", *parts], values, strict=False))
@@ -203,7 +206,7 @@ class Trainer:
                 lr = self.config.optimizer.lr * lr_factor(self.config.schedule, time, self.config.epochs)
                 set_lr(self.optimizer, lr)
                 try:
-                    result = self.step(batch, epoch, generator)
+                    result = self.step(batch, time, generator)
                 except NotFiniteError as error:
                     where = f"{self.name}: epoch {epoch}, step {step} of {len(batches)}"
                     advice = "lower train.optimizer.lr, set train.clip_grad or take precision fp32"

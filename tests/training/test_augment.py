@@ -18,6 +18,10 @@ OFF = {
 }  # fmt: skip
 
 
+def augment(augmenter, images, maps, generator):
+    return augmenter(images, maps, augmenter.draw(len(images), generator), generator)
+
+
 def config(**changes: object) -> AugmentConfig:
     return AugmentConfig.model_validate({**OFF, **changes})
 
@@ -43,7 +47,7 @@ def centre(spot: Tensor) -> Tensor:
 def test_a_blob_in_image_and_map_stays_together_at_any_map_size(seed: int, size: int, x: float, y: float) -> None:
     augmenter = Augmenter(config(flip=0.5, rotate=30, scale=(0.8, 1.2), shift=0.1))
     images = blob(112, x, y).expand(4, 3, 112, 112)
-    moved, (maps,) = augmenter(images, [blob(size, x, y).expand(4, size, size)], seeded(seed))
+    moved, (maps,) = augment(augmenter, images, [blob(size, x, y).expand(4, size, size)], seeded(seed))
     for image, spot in zip(moved, maps, strict=True):
         assert torch.allclose(centre(image[0]), centre(spot), atol=0.006)
 
@@ -60,7 +64,7 @@ def test_similarity_moves_points_as_it_says() -> None:
 
 def test_mirror_is_exact_for_image_and_map() -> None:
     images, maps = torch.rand(2, 3, 32, 32, generator=seeded(1)), torch.rand(2, 28, 28, generator=seeded(2))
-    flipped, (flipped_maps,) = Augmenter(config(flip=1))(images, [maps], seeded())
+    flipped, (flipped_maps,) = augment(Augmenter(config(flip=1)), images, [maps], seeded())
     assert torch.allclose(flipped, images.flip(3), atol=1e-5)
     assert torch.allclose(flipped_maps, maps.flip(2), atol=1e-5)
 
@@ -77,29 +81,29 @@ def test_rotation_is_counted_once_and_scale_zooms_in() -> None:
 
 def test_without_any_change_a_batch_comes_back_as_it_was() -> None:
     images, maps = torch.rand(3, 3, 20, 20, generator=seeded(1)), torch.rand(3, 9, 9, generator=seeded(2))
-    same, (same_maps,) = Augmenter(config())(images, [maps], seeded())
+    same, (same_maps,) = augment(Augmenter(config()), images, [maps], seeded())
     assert torch.allclose(same, images, atol=1e-5)
     assert torch.allclose(same_maps, maps, atol=1e-5)
 
 
 def test_equal_seeds_repeat_the_augmentation_and_others_differ() -> None:
     images = torch.rand(4, 3, 24, 24, generator=seeded(1))
-    runs = [Augmenter(AugmentConfig())(images, [], seeded(s))[0] for s in (5, 5, 6)]
+    runs = [augment(Augmenter(AugmentConfig()), images, [], seeded(s))[0] for s in (5, 5, 6)]
     assert torch.equal(runs[0], runs[1])
     assert not torch.equal(runs[0], runs[2])
 
 
 def test_samples_of_one_batch_are_moved_differently() -> None:
     images = blob(32, 0.5, 0.5).expand(6, 3, 32, 32)
-    moved, _ = Augmenter(config(shift=0.2))(images, [], seeded())
+    moved, _ = augment(Augmenter(config(shift=0.2)), images, [], seeded())
     places = torch.stack([centre(image[0]) for image in moved])
     assert places.std(0).min() > 0.02
 
 
 def test_colours_change_the_image_and_never_the_map() -> None:
     images, maps = torch.rand(4, 3, 16, 16, generator=seeded(1)), torch.rand(4, 8, 8, generator=seeded(2))
-    changed, (same,) = Augmenter(config(brightness=0.4, contrast=0.4, saturation=0.4, erase=1))(
-        images, [maps], seeded()
+    changed, (same,) = augment(
+        Augmenter(config(brightness=0.4, contrast=0.4, saturation=0.4, erase=1)), images, [maps], seeded()
     )
     assert torch.allclose(same, maps, atol=1e-5)
     assert (changed - images).abs().mean() > 0.02

@@ -33,7 +33,8 @@ def targets(folder: Path, indices: Sequence[int], *, seed: int = 0, **entry: Any
     faces = FaceDataset(folder, "train", SIZE)
     model = create_model({"backbone": "test_resnet", "output_stride": 8}, faces.classes, seed=0)
     guidance = Guidance([GuidanceConfig.model_validate({**AU, **entry})], model, faces, seed)
-    return guidance.targets(faces.batch(indices))[0]
+    maps, valid, _ = guidance.targets(faces.batch(indices), torch.zeros(len(indices), dtype=torch.bool))[0]
+    return maps, valid
 
 
 def many_faces(count: int) -> tuple[torch.Tensor, list[str]]:
@@ -114,7 +115,9 @@ def test_noisy_maps_move_with_the_image_as_the_noisy_points_do(dataset_dir: Path
     batch = faces.batch(range(10, 16))
     maps, _ = targets(dataset_dir, range(10, 16), landmark_noise=0.05, seed=2)
     mirror = AugmentConfig(flip=1, rotate=0, scale=(1, 1), shift=0, grayscale=0, erase=0)
-    _, (moved,) = Augmenter(mirror)(batch.images.float() / 255, [maps], torch.Generator().manual_seed(0))
+    augmenter, generator = Augmenter(mirror), torch.Generator().manual_seed(0)
+    matrices = augmenter.draw(len(batch), generator)
+    _, (moved,) = augmenter(batch.images.float() / 255, [maps], matrices, generator)
     points = LandmarkNoise(0.05, 2)(batch.points, batch.ids).numpy()
     labels = [faces.classes[label] for label in batch.labels.tolist()]
     expected, _ = render_au_maps(mirror_points(points, faces.crop_size), labels, faces.crop_size, faces.map_size)

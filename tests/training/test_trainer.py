@@ -15,7 +15,7 @@ from fer_au.errors import ConfigError, UnknownNameError
 from fer_au.models import FerModel, create_model
 from fer_au.training.checkpoint import Checkpoint
 from fer_au.training.data import Batch, FaceDataset
-from fer_au.training.guidance import Guidance
+from fer_au.training.guidance import Guidance, Targets
 from fer_au.training.losses import cosine_loss
 from fer_au.training.preprocess import Preprocessing
 from fer_au.training.trainer import NotFiniteError, Trainer
@@ -27,6 +27,8 @@ STILL = {
     "flip": 0, "rotate": 0, "scale": (1, 1), "shift": 0,
     "brightness": 0, "contrast": 0, "saturation": 0, "grayscale": 0, "erase": 0,
 }  # fmt: skip
+UNMIRRORED = torch.zeros(8, dtype=torch.bool)
+SHARES = torch.zeros(8, 3)
 AU = {"cue": "au", "loss": "cosine", "layers": ["last"], "weight": 2.0}
 
 
@@ -128,14 +130,15 @@ def test_terms_over_several_layers_are_averaged(dataset_dir: Path) -> None:
     values = {}
     for layers in (["3"], ["5"], ["3", "5"]):
         guidance = Guidance([GuidanceConfig.model_validate({**AU, "layers": layers})], model, faces, 0)
-        values[tuple(layers)] = guidance.losses(output, guidance.targets(batch), 0)["loss_au"].item()
+        targets = guidance.targets(batch, UNMIRRORED)
+        values[tuple(layers)] = guidance.losses(output, targets, SHARES, 0)["loss_au"].item()
     assert values["3", "5"] == pytest.approx((values["3",] + values["5",]) / 2)
 
 
 def test_an_entry_with_its_own_codebook_renders_its_maps_from_the_landmarks(dataset_dir: Path) -> None:
     trainer, faces = make_trainer(dataset_dir, settings(), [AU, {**AU, "codebook": "paper", "geometry": "paper"}])
     batch = faces.batch(range(10, 18))
-    (stored, _), (rendered, valid) = trainer.guidance.targets(batch)
+    (stored, _, _), (rendered, valid, _) = trainer.guidance.targets(batch, UNMIRRORED)
     assert torch.equal(stored, batch.maps / 255)
     assert rendered.shape == stored.shape
     assert not torch.allclose(rendered, stored)
@@ -194,7 +197,7 @@ def attention_cosine(trainer: Trainer, faces: FaceDataset) -> float:
     batch = faces.batch(range(len(faces)))
     with torch.no_grad():
         output = trainer.model.eval()(trainer.preprocessing(batch.images))
-        losses = trainer.guidance.terms[0].value(output, (batch.maps / 255, batch.valid))
+        losses = trainer.guidance.terms[0].value(output, Targets(batch.maps / 255, batch.valid))
     return 1 - losses.item()
 
 

@@ -1,0 +1,1 @@
+"""Classifier heads on a trunk's features, one file each."""

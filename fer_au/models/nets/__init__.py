@@ -1,0 +1,1 @@
+"""Whole networks with a classifier of their own, named by ``backbone``."""

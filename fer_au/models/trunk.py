@@ -1,0 +1,22 @@
+"""What the part of a network before its head computes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class TrunkOutput(NamedTuple):
+    """Features of a batch.
+
+    Attributes:
+        final: (N, c, h, w): what the head receives; for most CNNs the last layer, for transformers the normed tokens.
+        features: Layer name -> (N, c, h, w), in network order.
+        attentions: Of a transformer that records them, one per block: (N, heads, tokens, tokens) after the softmax,
+            class token and the like first; empty otherwise.
+    """
+
+    final: Tensor
+    features: dict[str, Tensor]
+    attentions: tuple[Tensor, ...] = ()
