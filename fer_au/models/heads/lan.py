@@ -1,0 +1,76 @@
+"""Head ``lan``: a small network that predicts where to look and adds what it sees there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fer_au.models.heads.base import HEADS, Head, HeadOutput
+from fer_au.models.heads.options import choice, counts
+from fer_au.models.trunk import TrunkOutput
+
+FUSIONS = ("add", "concat", "average")
+
+
+@HEADS.register("lan")
+class LanHead(Head):
+    """LAN, the local attention network (Cho and Lee, IEEE Access 2022): 3x3 convolutions predict where to look.
+
+    Four of them and a sigmoid make a map m in [0, 1], and features F are classified with it. With GAP the global
+    average, the fused feature of ``add`` is GAP(F) + GAP(m F) = GAP((1 + m) F), ``average`` is half of it, and
+    ``concat`` is both averages side by side; a linear layer makes the logits. The logits equal the spatial means of
+    the class maps plus the bias.
+
+    The paper trains m with a binary cross-entropy towards K-means clusters of a base model's features: guidance with
+    cue ``clusters``, loss ``bce`` and source ``module``. It says neither how wide the layers are nor what lies between
+    them: batch normalisation and ReLU after all but the last, and the widths below, are this project's choice.
+
+    Args:
+        channels: Of the trunk's final map.
+        classes: Number of classes.
+        widths: Channels of the hidden layers; the last layer has one.
+        fusion: ``add`` (the paper's best), ``concat`` or ``average``.
+    """
+
+    def __init__(
+        self, channels: int, classes: int, widths: Sequence[int] = (256, 128, 64), fusion: str = "add"
+    ) -> None:
+        super().__init__(channels, classes)
+        self.fusion = choice("fusion", fusion, FUSIONS)
+        self.attention = _attention(channels, counts("widths", widths))
+        self.linear = nn.Linear(channels * (2 if fusion == "concat" else 1), classes)
+        nn.init.xavier_uniform_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, trunk: TrunkOutput, labels: Tensor | None = None) -> HeadOutput:
+        """Score features; the attention is the predicted map."""
+        with torch.autocast(trunk.final.device.type, enabled=False):
+            fused, attention = self._fuse(trunk)
+            return HeadOutput(self.linear(fused.mean((2, 3))), attention.squeeze(1))
+
+    def class_maps(self, trunk: TrunkOutput) -> Tensor:
+        """CAM of the fused features: sum over channels of the class's weight times the feature map."""
+        with torch.autocast(trunk.final.device.type, enabled=False):
+            fused, _ = self._fuse(trunk)
+            return functional.conv2d(fused, self.linear.weight[:, :, None, None])
+
+    def _fuse(self, trunk: TrunkOutput) -> tuple[Tensor, Tensor]:
+        """Fused features (N, c, h, w) or (N, 2c, h, w), and the map (N, 1, h, w)."""
+        final = trunk.final.float()
+        attention = self.attention(final).sigmoid()
+        if self.fusion == "concat":
+            return torch.cat((final, attention * final), dim=1), attention
+        fused = (1 + attention) * final
+        return (fused / 2 if self.fusion == "average" else fused), attention
+
+
+def _attention(channels: int, widths: Sequence[int]) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for width in widths:
+        # A bias would be taken out again by the normalisation.
+        layers += [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+        channels = width
+    return nn.Sequential(*layers, nn.Conv2d(channels, 1, 3, padding=1))
