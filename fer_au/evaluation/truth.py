@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_au.cues.regions import region_coverage
 from fer_au.datasets.manifest import read_manifest
 from fer_au.evaluation.arrays import FloatArray
 from fer_au.evaluation.baselines import mean_maps
 from fer_au.evaluation.motion import motion_in_crop
-from fer_au.evaluation.regions import region_coverage
 from fer_au.stores.reader import Store
 from fer_au.training.data import FaceDataset
 
@@ -26,7 +26,7 @@ class Truth:
         labels: N true labels.
         targets: (N, S, S) float32 AU maps of the project's codebook in [0, 1].
         valid: (N,) whether the AU map is real (not neutral, landmarks found, expression in the codebook).
-        coverage: (N, regions, S, S) of ``regions.region_coverage``; NaN without landmarks.
+        coverage: (N, regions, S, S) of ``cues.regions.region_coverage``; NaN without landmarks.
         class_means: Label -> (S, S) mean AU map of the training split.
         motion: (N, S, S) true motion in [0, 1], NaN rows where unknown; None if the data set knows none.
     """

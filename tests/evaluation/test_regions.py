@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from matplotlib.path import Path as Polygon
 from scipy.spatial import ConvexHull
 
+from fer_au.cues.regions import region_coverage
 from fer_au.evaluation import REGIONS, region_attention
-from fer_au.evaluation.regions import region_coverage, region_shares
+from fer_au.evaluation.regions import region_shares
 from fer_au.landmarks import scheme
 
 SIZE = 112
