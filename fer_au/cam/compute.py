@@ -19,7 +19,7 @@ def compute_cam(name: str, model: FerModel, x: Tensor, target: Tensor, *, normal
     Args:
         name: A method of ``list_cams()``.
         model: The classifier.
-        x: Normalised images (N, in_chans, H, W) on the model's device.
+        x: Normalised images (N, views * in_chans, H, W) on the model's device.
         target: (N,) class indices, integers.
         normalize: Scale each map to [0, 1] by its own range; a constant map, such as one that is 0 everywhere after
             rectification, becomes 0. False gives the method's raw values.
@@ -35,7 +35,7 @@ def compute_cam(name: str, model: FerModel, x: Tensor, target: Tensor, *, normal
     _check_target(target, len(x), len(model.classes))
     # Tensors made in inference mode can't take part in autograd, so it is left for the whole computation.
     with torch.inference_mode(False), torch.no_grad(), evaluating(model):
-        trunk = model.backbone(x)
+        trunk = model.trunk(x)
         device = trunk.final.device
         with torch.autocast(device.type, enabled=False):
             maps = method(CamInput(model.head, trunk, target.to(device, torch.int64, copy=True)))

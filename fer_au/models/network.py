@@ -14,12 +14,19 @@ from fer_au.config.loading import validate
 from fer_au.errors import ConfigError
 from fer_au.expressions import EXPRESSIONS, ordered
 from fer_au.models.backbones import Backbone
-from fer_au.models.heads.base import HeadOutput, create_head
+from fer_au.models.heads.base import HEADS, HeadOutput, create_head
 from fer_au.models.layers import resolve_layers
 from fer_au.models.nets.base import NETS
 from fer_au.models.trunk import TrunkOutput
 
 DEFAULT_HEAD = "gap"
+
+_NOT_OF_NETS = {
+    "head": "it has a head of its own",
+    "head_options": "it has a head of its own",
+    "output_stride": "its strides are fixed",
+    "large_maps": "its strides are fixed",
+}
 
 
 class ModelOutput(NamedTuple):
@@ -52,6 +59,10 @@ class FerModel(nn.Module):
         config: What it was built from.
         classes: Canonical labels, in the order of the logits.
         layers: Names of the feature layers, ``"1"`` to ``"L"`` in network order.
+        views: Pictures that one input stacks in its channels: the face, and for some heads the whole picture. Features,
+            attention and class maps are the face's.
+        backbone: Of the face, and of the whole picture unless this has its own.
+        context_backbone: Of the whole picture, or None.
     """
 
     def __init__(self, config: ModelConfig, classes: Sequence[str]) -> None:
@@ -59,7 +70,9 @@ class FerModel(nn.Module):
         self.config = config
         self.classes = _check_classes(classes)
         self.backbone: nn.Module
+        self.context_backbone: nn.Module | None = None
         if config.backbone in NETS.names():
+            _check_net(config)
             net = NETS.get(config.backbone)
             trunk = net.trunk(config.in_chans)
             self.backbone, self.head = trunk, net.head(trunk.channels, len(self.classes))
@@ -70,17 +83,39 @@ class FerModel(nn.Module):
             name = config.head or DEFAULT_HEAD
             self.head = create_head(name, backbone.channels, len(self.classes), config.head_options)
             self.head.attach(backbone)
+            if not self.head.shared_backbone:
+                self.context_backbone = Backbone(config)
+        self.views = self.head.views
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> ModelOutput:
         """Classify images.
 
         Args:
-            x: (N, in_chans, H, W), normalised.
+            x: (N, views * in_chans, H, W), normalised.
             labels: (N,) class indices, in training only: some heads learn with them.
         """
-        trunk: TrunkOutput = self.backbone(x)
+        trunk = self.trunk(x)
         scores: HeadOutput = self.head(trunk, labels)
         return ModelOutput(scores.logits, trunk.features, scores.attention, scores.auxiliary, trunk)
+
+    def trunk(self, x: Tensor) -> TrunkOutput:
+        """What the head is given for images; arguments as in ``forward``."""
+        if self.views == 1:
+            alone: TrunkOutput = self.backbone(x)
+            return alone
+        face, context = x.chunk(2, dim=1)
+        if self.context_backbone is not None:
+            own: TrunkOutput = self.backbone(face)
+            return own._replace(context=self.context_backbone(context).final)
+        # One pass for both, so that batch norms see in training the mixture that they see later.
+        both: TrunkOutput = self.backbone(torch.cat([face, context]))
+        count = len(x)
+        return TrunkOutput(
+            both.final[:count],
+            {layer: maps[:count] for layer, maps in both.features.items()},
+            tuple(attention[:count] for attention in both.attentions),
+            context=both.final[count:],
+        )
 
     def class_maps(self, output: ModelOutput) -> Tensor:
         """The native CAM of every class, (N, classes, h, w) float32, signed, without bias; differentiable."""
@@ -95,13 +130,14 @@ class FerModel(nn.Module):
         """Rows and columns of each layer for square images, found by one forward pass without gradients.
 
         Raises:
-            ConfigError: The backbone can't take images of this size.
+            ConfigError: The backbone or the head can't take images of this size.
         """
         weight = next(self.parameters())
-        probe = torch.zeros(1, self.config.in_chans, image_size, image_size, device=weight.device, dtype=weight.dtype)
+        shape = (1, self.views * self.config.in_chans, image_size, image_size)
+        probe = torch.zeros(shape, device=weight.device, dtype=weight.dtype)
         with evaluating(self), torch.no_grad():
             try:
-                features: dict[str, Tensor] = self.backbone(probe).features
+                features: dict[str, Tensor] = self(probe).features
             except (RuntimeError, AssertionError, ValueError) as error:
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 raise ConfigError(
@@ -120,6 +156,15 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+def count_views(config: ModelConfig) -> int:
+    """How many pictures of each face a model takes: 1, or 2 with the whole picture.
+
+    Raises:
+        UnknownNameError: There is no such head.
+    """
+    return 1 if config.backbone in NETS.names() else HEADS.get(config.head or DEFAULT_HEAD).views
 
 
 def create_model(
@@ -143,6 +188,15 @@ def create_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return FerModel(typed, classes)
+
+
+def _check_net(config: ModelConfig) -> None:
+    """Refuse what a whole network would ignore."""
+    for key, reason in _NOT_OF_NETS.items():
+        if getattr(config, key):
+            raise ConfigError(f"model.{key}: network {config.backbone!r} doesn't take it: {reason}")
+    if config.weights == "imagenet":
+        raise ConfigError(f"model.weights: there are no ImageNet weights of network {config.backbone!r}")
 
 
 def _check_classes(classes: Sequence[str]) -> tuple[str, ...]:

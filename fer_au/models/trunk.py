@@ -15,8 +15,10 @@ class TrunkOutput(NamedTuple):
         features: Layer name -> (N, c, h, w), in network order.
         attentions: Of a transformer that records them, one per block: (N, heads, tokens, tokens) after the softmax,
             class token and the like first; empty otherwise.
+        context: (N, c, h, w): the final map of the whole picture, for models that see it beside the face; else None.
     """
 
     final: Tensor
     features: dict[str, Tensor]
     attentions: tuple[Tensor, ...] = ()
+    context: Tensor | None = None

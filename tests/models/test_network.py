@@ -17,7 +17,7 @@ CONFIG = {"backbone": "resnet10t", "output_stride": 8}
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_every_head_scores_and_maps_each_class_in_float32(head: str, channels_last: bool) -> None:
     model = create_model({**CONFIG, "head": head}, CLASSES, seed=0).eval()
-    images = torch.randn(3, 3, 64, 64)
+    images = torch.randn(3, 3 * model.views, 64, 64)
     if channels_last:
         images = images.contiguous(memory_format=torch.channels_last)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):

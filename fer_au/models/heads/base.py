@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +38,14 @@ class Head(nn.Module, ABC):
     Args:
         channels: Channels of the trunk's final map.
         classes: Number of classes.
+
+    Attributes:
+        views: Pictures of each face that it needs: 1, or 2 with the whole picture, whose final map is ``context``.
+        shared_backbone: Whether one backbone is to see all views.
     """
+
+    views: ClassVar[int] = 1
+    shared_backbone: bool = True
 
     @abstractmethod
     def __init__(self, channels: int, classes: int) -> None:
@@ -84,7 +91,18 @@ class Head(nn.Module, ABC):
 HEADS: Registry[type[Head]] = Registry(
     "head",
     "fer_au.heads",
-    built_in={"gap": "fer_au.models.heads.gap"},
+    built_in={
+        "acol": "fer_au.models.heads.acol",
+        "adl": "fer_au.models.heads.adl",
+        "apvit": "fer_au.models.heads.apvit",
+        "gap": "fer_au.models.heads.gap",
+        "lan": "fer_au.models.heads.lan",
+        "mlp": "fer_au.models.heads.mlp",
+        "multiscale": "fer_au.models.heads.multiscale",
+        "prm": "fer_au.models.heads.prm",
+        "ts_cam": "fer_au.models.heads.ts_cam",
+        "wildcat": "fer_au.models.heads.wildcat",
+    },
 )
 
 

@@ -42,4 +42,14 @@ class Net:
     head: Callable[[int, int], Head]
 
 
-NETS: Registry[Net] = Registry("network", "fer_au.nets", built_in={})
+_STACKED = ("csci-cnn", *(f"gimefive-{name}" for name in ("10", "13", "15", "15d", "16", "17", "vgg")))
+_RESIDUAL = ("gimefive-25", "gimefive-resnet18", "gimefive-resnet34")
+
+NETS: Registry[Net] = Registry(
+    "network",
+    "fer_au.nets",
+    built_in={
+        **dict.fromkeys(_STACKED, "fer_au.models.nets.stacked"),
+        **dict.fromkeys(_RESIDUAL, "fer_au.models.nets.residual"),
+    },
+)

@@ -1,0 +1,131 @@
+"""Head ``mlp``: pooled or flattened features and fully connected layers, the classifier of the whole networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fer_au.models.heads.base import HEADS, Head, HeadOutput
+from fer_au.models.trunk import TrunkOutput
+
+
+@HEADS.register("mlp")
+class MlpHead(Head):
+    """A multilayer perceptron on the pooled features.
+
+    A ReLU network is linear around each input. Its class maps are that linear function at this image, spread over the
+    positions it reads: their spatial mean plus the function's own bias equals the logits, exactly, in evaluation mode.
+    In training they leave dropout out and take the batch's statistics as constants.
+
+    Args:
+        channels: Channels of the trunk's final map.
+        classes: Number of classes.
+        hidden: Widths of the hidden layers.
+        dropout: Share of the inputs of each linear layer that training drops; one number for all, or one per layer,
+            the last layer included.
+        batch_norm: Normalise each hidden layer before its ReLU.
+        max_pool: Reduce the map by 2 x 2 max pooling first.
+        grid: Flatten the map, which then must have so many rows and columns; None averages over positions.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        classes: int,
+        hidden: Sequence[int] = (512,),
+        dropout: float | Sequence[float] = 0.5,
+        batch_norm: bool = False,
+        max_pool: bool = False,
+        grid: int | None = None,
+    ) -> None:
+        super().__init__(channels, classes)
+        if not isinstance(hidden, list | tuple) or not all(isinstance(width, int) and width > 0 for width in hidden):
+            raise ValueError(f"hidden must be a list of widths, not {hidden!r}")
+        rates: list[Any] = list(dropout) if isinstance(dropout, list | tuple) else [dropout] * (len(hidden) + 1)
+        if len(rates) != len(hidden) + 1 or not all(isinstance(r, int | float) and 0 <= r < 1 for r in rates):
+            raise ValueError(f"dropout must be a share below 1, or {len(hidden) + 1} of them, not {dropout!r}")
+        if grid is not None and (not isinstance(grid, int) or grid < 1):
+            raise ValueError(f"grid must be a number of cells, not {grid!r}")
+        self.dropout = tuple(float(rate) for rate in rates)
+        self.max_pool = max_pool
+        self.grid = grid
+        widths = [channels * (grid or 1) ** 2, *hidden, classes]
+        self.linears = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
+        self.norms = nn.ModuleList(nn.BatchNorm1d(width) if batch_norm else nn.Identity() for width in hidden)
+
+    def forward(self, trunk: TrunkOutput, labels: Tensor | None = None) -> HeadOutput:
+        """Score features; this head has no attention map of its own.
+
+        Raises:
+            ValueError: A map of another size than ``grid``.
+        """
+        with torch.autocast(trunk.final.device.type, enabled=False):
+            final = trunk.final.float()
+            x = self._vector(functional.max_pool2d(final, 2) if self.max_pool else final)
+            for linear, norm, rate in zip(self.linears, self.norms, self.dropout, strict=False):
+                x = norm(linear(functional.dropout(x, rate, self.training))).relu()
+            return HeadOutput(self.linears[-1](functional.dropout(x, self.dropout[-1], self.training)))
+
+    def class_maps(self, trunk: TrunkOutput) -> Tensor:
+        """The local linear function of each class, times the features: see the class."""
+        with torch.autocast(trunk.final.device.type, enabled=False):
+            final = read = pooled = trunk.final.float()
+            if self.max_pool:
+                pooled, winners = functional.max_pool2d(final, 2, return_indices=True)
+                read = functional.max_unpool2d(pooled, winners, [2, 2], output_size=list(final.shape))
+            weights = self._local_weights(self._vector(pooled))
+            if self.grid is None:
+                maps = torch.einsum("nkc,nchw->nkhw", weights, read) / pooled[0, 0].numel()
+            else:
+                maps = _spread(weights.reshape(*weights.shape[:2], *pooled.shape[1:]), read, 2 if self.max_pool else 1)
+            return maps * final[0, 0].numel()
+
+    def _vector(self, pooled: Tensor) -> Tensor:
+        if self.grid is None:
+            return pooled.mean((2, 3))
+        rows, columns = pooled.shape[2:]
+        if (rows, columns) != (self.grid, self.grid):
+            raise ValueError(f"its classifier needs a {self.grid} x {self.grid} map, not {rows} x {columns}")
+        return pooled.flatten(1)
+
+    def _local_weights(self, x: Tensor) -> Tensor:
+        """(N, classes, inputs): the gradient of each logit by the pooled features, in closed form."""
+        gates = []
+        for linear, norm in zip(self.linears, self.norms, strict=False):
+            y = linear(x)
+            scale = torch.ones_like(y[0])
+            if isinstance(norm, nn.BatchNorm1d):
+                scale, shift = _affine(norm, y.detach())
+                y = y * scale + shift
+            gates.append((y > 0) * scale)
+            x = y.relu()
+        last = cast(Tensor, self.linears[-1].weight)
+        weights = last.expand(len(x), *last.shape)
+        for linear, gate in zip(reversed(self.linears[:-1]), reversed(gates), strict=True):
+            weights = (weights * gate[:, None]) @ linear.weight
+        return weights
+
+
+def _affine(norm: nn.BatchNorm1d, y: Tensor) -> tuple[Tensor, Tensor]:
+    """What a batch norm multiplies and adds; it doesn't count ``y`` in its running statistics."""
+    if norm.training:
+        mean, variance = y.mean(0), y.var(0, correction=0)
+    else:
+        mean, variance = norm.running_mean, norm.running_var  # type: ignore[assignment]
+    scale = norm.weight / (variance + norm.eps).sqrt()
+    return scale, norm.bias - mean * scale
+
+
+def _spread(weights: Tensor, read: Tensor, factor: int) -> Tensor:
+    """Sum over channels of weights (N, k, c, g, g), each for ``factor`` x ``factor`` positions, times (N, c, h, w)."""
+    side = factor * weights.shape[-1]
+    parts = functional.pixel_unshuffle(read[:, :, :side, :side], factor)
+    parts = parts.reshape(*read.shape[:2], factor**2, *weights.shape[3:])
+    maps = torch.einsum("nkchw,ncohw->nkohw", weights, parts).flatten(1, 2)
+    rest = (0, read.shape[3] - side, 0, read.shape[2] - side)  # what max pooling leaves out of an odd map
+    return functional.pad(functional.pixel_shuffle(maps, factor), rest)

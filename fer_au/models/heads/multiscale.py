@@ -1,0 +1,54 @@
+"""Head ``multiscale``: the face crop and the whole picture, pooled, joined and classified."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fer_au.models.heads.base import HEADS, Head, HeadOutput
+from fer_au.models.trunk import TrunkOutput
+
+
+@HEADS.register("multiscale")
+class MultiscaleHead(Head):
+    """Global average pooling of the face's and of the whole picture's features, side by side, and one linear layer.
+
+    The two scales of the csci5527 project's proposal, which describes them in one sentence and has no code of them:
+    features of face crop and whole image, concatenated, then a classifier. Decisions: both are brought to the model's
+    input size, one backbone sees both, fresh weights are drawn as in head ``gap``. The data set needs the crops of
+    ``align.context``.
+
+    Args:
+        channels: Channels of the trunk's final map.
+        classes: Number of classes.
+        shared: Whether one backbone sees both pictures; else each has its own.
+    """
+
+    views: ClassVar[int] = 2
+
+    def __init__(self, channels: int, classes: int, shared: bool = True) -> None:
+        super().__init__(channels, classes)
+        if not isinstance(shared, bool):
+            raise ValueError(f"shared must be true or false, not {shared!r}")
+        self.shared_backbone = shared
+        self.linear = nn.Linear(2 * channels, classes)
+        nn.init.xavier_uniform_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, trunk: TrunkOutput, labels: Tensor | None = None) -> HeadOutput:
+        """Score features; this head has no attention map of its own."""
+        if trunk.context is None:
+            raise ValueError("head 'multiscale' needs features of the whole picture, too")
+        with torch.autocast(trunk.final.device.type, enabled=False):
+            pooled = [maps.float().mean((2, 3)) for maps in (trunk.final, trunk.context)]
+            weight, bias = self.linear.weight.float(), self.linear.bias.float()
+            return HeadOutput(functional.linear(torch.cat(pooled, dim=1), weight, bias))
+
+    def class_maps(self, trunk: TrunkOutput) -> Tensor:
+        """The face's part of the CAM; bias and the whole picture's part add a number per class to its mean."""
+        with torch.autocast(trunk.final.device.type, enabled=False):
+            weight = self.linear.weight.float()[:, : trunk.final.shape[1]]
+            return functional.conv2d(trunk.final.float(), weight[:, :, None, None])

@@ -1,0 +1,88 @@
+"""What the whole networks are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from fer_au.models.nets.base import Trunk
+from fer_au.models.trunk import TrunkOutput
+
+
+class BlockTrunk(Trunk):
+    """A chain of blocks, each of which gives a feature layer: what its last activation puts out.
+
+    Pooling and dropout between two blocks open the second one, so a layer's map is the one before its pooling: it has
+    twice the resolution, and a CAM of the last layer sees what survives ReLU.
+
+    Args:
+        blocks: In network order.
+        channels: Of the last block.
+    """
+
+    def __init__(self, blocks: Sequence[nn.Module], channels: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.layers = tuple(str(number + 1) for number in range(len(blocks)))
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> TrunkOutput:
+        """Compute the features of normalised images (N, in_chans, H, W)."""
+        features = {}
+        for layer, block in zip(self.layers, self.blocks, strict=True):
+            x = block(x)
+            features[layer] = x
+        return TrunkOutput(x, features)
+
+
+class SqueezeExcitation(nn.Module):
+    """Channels weighted by a gate on their means (Hu et al., CVPR 2018), two linear layers without bias.
+
+    Args:
+        channels: Of the map.
+        reduction: What the hidden layer's width is divided by.
+    """
+
+    def __init__(self, channels: int, reduction: int = 16) -> None:
+        super().__init__()
+        self.gate = nn.Sequential(
+            nn.Linear(channels, channels // reduction, bias=False),
+            nn.ReLU(),
+            nn.Linear(channels // reduction, channels, bias=False),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Weigh the channels of (N, c, h, w)."""
+        weights: Tensor = self.gate(x.mean((2, 3)))
+        return x * weights[:, :, None, None]
+
+
+class ResidualBlock(nn.Module):
+    """Two 3 x 3 convolutions beside a shortcut (He et al., CVPR 2016), which is 1 x 1 where the shape changes.
+
+    Args:
+        inputs: Channels that come in.
+        channels: Channels that go out.
+        stride: Of the first convolution.
+        bias: Whether convolutions before a batch norm have a bias, which is without effect.
+    """
+
+    def __init__(self, inputs: int, channels: int, stride: int, bias: bool) -> None:
+        super().__init__()
+        self.residual = nn.Sequential(
+            nn.Conv2d(inputs, channels, 3, stride, padding=1, bias=bias),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=bias),
+            nn.BatchNorm2d(channels),
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or inputs != channels:
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, channels, 1, stride, bias=bias), nn.BatchNorm2d(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, h, w) -> (N, channels, h / stride, w / stride)."""
+        y: Tensor = self.residual(x) + self.shortcut(x)
+        return y.relu()
