@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.cues.regions import REGIONS, region_coverage
+from fer_au.cues.regions import REGIONS as REGIONS
+from fer_au.cues.regions import region_coverage
 from fer_au.evaluation.arrays import FloatArray, to_numpy
 
 if TYPE_CHECKING:
