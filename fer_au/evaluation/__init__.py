@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from fer_au._lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from fer_au.cues.regions import REGIONS as REGIONS
     from fer_au.evaluation.aggregate import expression_means as expression_means
     from fer_au.evaluation.aggregate import macro_mean as macro_mean
     from fer_au.evaluation.bootstrap import PairedDifference as PairedDifference
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from fer_au.evaluation.evaluate import evaluate_experiment as evaluate_experiment
     from fer_au.evaluation.metrics_file import read_metrics as read_metrics
     from fer_au.evaluation.metrics_file import write_metrics as write_metrics
+    from fer_au.evaluation.regions import REGIONS as REGIONS
     from fer_au.evaluation.regions import region_attention as region_attention
     from fer_au.evaluation.similarity import centered_cosine as centered_cosine
     from fer_au.evaluation.similarity import cosine_alignment as cosine_alignment
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "REGIONS": "fer_au.cues.regions",
+        "REGIONS": ".regions",
         "PairedDifference": ".bootstrap",
         "centered_cosine": ".similarity",
         "confusion_matrix": ".classification",
