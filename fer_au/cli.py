@@ -14,8 +14,10 @@ from fer_au.errors import DataError, run_main
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 cache_app = typer.Typer(no_args_is_help=True, help="The shard cache.")
+presets_app = typer.Typer(no_args_is_help=True, help="Published experiments, and recipes, as a params.yaml.")
 store_app = typer.Typer(no_args_is_help=True, help="HDF5 stores.")
 app.add_typer(cache_app, name="cache")
+app.add_typer(presets_app, name="presets")
 app.add_typer(store_app, name="store")
 
 
@@ -134,6 +136,34 @@ def cache_prune(
     limit = None if max_size is None else int(max_size * 1e9)
     count, size = prune(cache_root(), older_than_days=older_than, max_bytes=limit, operation=operation, dry_run=dry_run)
     typer.echo(f"{'would remove' if dry_run else 'removed'} {count} file(s), {size / 1e6:.1f} MB")
+
+
+@presets_app.command("list")
+def presets_list() -> None:
+    """Show the presets."""
+    from fer_au.presets import list_presets, load_preset
+
+    for name in list_presets():
+        typer.echo(f"{name:20}  {load_preset(name).title}")
+
+
+@presets_app.command("write")
+def presets_write(
+    name: Annotated[str, typer.Argument(help="A preset, or the path of your own.")],
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(help="KEY=V1,V2,...: every experiment once for each value of one of its keys; repeatable."),
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Default params.NAME.yaml.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+) -> None:
+    """Write a preset as a complete params.yaml, and its published numbers beside it."""
+    from fer_au.presets import write_preset
+    from fer_au.presets.grid import parse_grid
+
+    path = output or Path(f"params.{Path(name).stem}.yaml")
+    for file in write_preset(name, path, parse_grid(grid or []), replace=force):
+        typer.echo(str(file))
 
 
 def _setting(text: str) -> tuple[str, object]:

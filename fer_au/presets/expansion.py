@@ -1,0 +1,183 @@
+"""From a preset's short form to complete experiments: variants, sweeps, a grid of the user's, repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fer_au.config.data import AlignConfig, HeatmapsConfig, LandmarksConfig
+from fer_au.config.experiments import CrossConfig, EvaluateConfig, ExperimentConfig, TrainConfig, merge
+from fer_au.config.loading import StrictModel, validate
+from fer_au.datasets.base import create_adapter
+from fer_au.errors import ConfigError
+from fer_au.presets.grid import REPEATS, Grid, MissingEntryError, suffixes, with_value
+from fer_au.presets.preset import Preset
+from fer_au.registry import near_names
+
+Entry = dict[str, Any]
+
+# What every written experiment names, in this order, before its other keys; DVC's stages read `dataset` and `base`.
+_KEYS: Entry = {"dataset": None, "group": None, "seed": 0, "fold": None, "base": "none", "model": None, "guidance": []}
+_SECTIONS: dict[str, type[StrictModel]] = {
+    "align": AlignConfig,
+    "landmarks": LandmarksConfig,
+    "heatmaps": HeatmapsConfig,
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+}
+
+
+@dataclass
+class Expansion:
+    """Complete experiments.
+
+    Attributes:
+        experiments: Name -> entry, as ``params.yaml`` holds it.
+        cross: Name -> entry.
+        places: Name in the preset -> the experiment, or the group of repeats, that has the preset's own settings; None
+            where a grid left no such one.
+    """
+
+    experiments: dict[str, Entry]
+    cross: dict[str, dict[str, str]] = field(default_factory=dict)
+    places: dict[str, str | None] = field(default_factory=dict)
+
+
+def expand(name: str, preset: Preset, grid: Grid | None = None) -> Expansion:
+    """Write out all experiments of a preset and check them.
+
+    Args:
+        name: Of the preset, for messages.
+        preset: The preset.
+        grid: Path of an experiment's key, such as ``train.optimizer.lr`` or ``guidance.0.weight`` -> values. Each
+            experiment is run with each combination; one without the list entry that a path names stays as it is.
+            A ``base`` that is multiplied, too, keeps pace. ``seed`` and ``fold`` make repeats, tied by ``group``.
+
+    Raises:
+        ConfigError: An unknown key or a bad value, in the preset or the grid; one line that names it.
+    """
+    expansion = Expansion(_variants(name, preset), dict(preset.cross))
+    for target, sweep in preset.sweeps.items():
+        _check_name(f"{name}: sweeps", target, expansion.experiments)
+        targets = {target}
+        for path, values in sweep.items():
+            children = _multiply(expansion, path, values, targets)
+            targets = {child for old in targets for child in children[old]}
+    expansion.places = {key: key for key in expansion.experiments}
+    factors = {**preset.repeats, **(grid or {})}
+    for path in sorted(factors, key=REPEATS.__contains__):  # repeats last: a group is one place of the grid
+        before = {key: _resolved(name, key, entry, preset) for key, entry in expansion.experiments.items()}
+        children = _multiply(expansion, path, factors[path], set(expansion.experiments))
+        if path not in REPEATS:
+            after = {key: _resolved(name, key, entry, preset) for key, entry in expansion.experiments.items()}
+            for place, old in expansion.places.items():
+                same = [child for child in children.get(old or "", []) if old and after[child] == before[old]]
+                expansion.places[place] = same[0] if same else None
+    expansion.experiments = {key: _complete(entry) for key, entry in expansion.experiments.items()}
+    _check(name, preset, expansion)
+    return expansion
+
+
+def _variants(name: str, preset: Preset) -> dict[str, Entry]:
+    """All experiments in all variants, before any key takes several values."""
+    experiments = {key: merge(preset.defaults, _changes(name, preset, key)) for key in preset.experiments}
+    if preset.variants:
+        experiments = {
+            f"{key}-{variant}": merge(entry, changes)
+            for key, entry in experiments.items()
+            for variant, changes in preset.variants.items()
+        }
+    for target, changes in preset.adjust.items():
+        _check_name(f"{name}: adjust", target, experiments)
+        for path, value in changes.items():
+            try:
+                experiments[target] = with_value(experiments[target], path, value)
+            except MissingEntryError:
+                raise ConfigError(f"{name}: adjust.{target}.{path}: there is no such list entry") from None
+    return experiments
+
+
+def _changes(name: str, preset: Preset, key: str) -> Entry:
+    """What an experiment differs in from the defaults, with those of the experiment that it is ``like``."""
+    own = dict(preset.experiments[key])
+    model = own.pop("like", None)
+    if model is None:
+        return own
+    _check_name(f"{name}: experiments.{key}.like", model, [other for other in preset.experiments if other != key])
+    return merge(preset.experiments[model], own)
+
+
+def _multiply(expansion: Expansion, path: str, values: Sequence[Any], targets: set[str]) -> dict[str, list[str]]:
+    """Put one experiment for each value of a key in the place of each target.
+
+    Returns:
+        Old name -> its new names.
+    """
+    endings = suffixes(path, values)
+    children: dict[str, list[str]] = {}
+    multiplied: dict[str, Entry] = {}
+    for old, entry in expansion.experiments.items():
+        made = {old: entry}
+        if old in targets:
+            try:
+                entries = [with_value(entry, path, value) for value in values]
+                made = {old + ending: one for ending, one in zip(endings, entries, strict=True)}
+            except MissingEntryError:
+                pass  # what trains without guidance has no weight of it to vary
+        if path in REPEATS:
+            for one in made.values():
+                one.setdefault("group", old)
+        children[old] = list(made)
+        multiplied.update(made)
+    if all(children[old] == [old] for old in targets):
+        raise ConfigError(f"grid {path}: no experiment has such a list entry")
+    for old, names in children.items():
+        for new in names:
+            base = multiplied[new].get("base", "none") + new.removeprefix(old)
+            if base in multiplied:
+                multiplied[new]["base"] = base
+    expansion.experiments = multiplied
+    expansion.cross = {
+        key + new.removeprefix(one["experiment"]): {**one, "experiment": new}
+        for key, one in expansion.cross.items()
+        for new in children.get(one["experiment"], [one["experiment"]])
+    }
+    return children
+
+
+def _resolved(name: str, key: str, entry: Entry, preset: Preset) -> tuple[ExperimentConfig, TrainConfig]:
+    """What an experiment amounts to; names of others and of groups don't count."""
+    config = validate(ExperimentConfig, entry, f"experiments.{key}", f"preset {name}")
+    train = merge(preset.train, config.train)
+    settings = validate(TrainConfig, train, f"experiments.{key}.train", f"preset {name}")
+    return config.model_copy(update={"base": None, "group": None, "train": {}}), settings
+
+
+def _complete(entry: Mapping[str, Any]) -> Entry:
+    ordered = {key: entry.get(key, default) for key, default in _KEYS.items()}
+    return {key: value for key, value in {**ordered, **entry}.items() if value is not None}
+
+
+def _check(name: str, preset: Preset, expansion: Expansion) -> None:
+    """Whether everything that ``params.yaml`` would hold is valid, and whatever is named exists."""
+    where = f"preset {name}"
+    for section, model in _SECTIONS.items():
+        validate(model, getattr(preset, section), section, where)
+    for key, settings in preset.datasets.items():
+        validate(create_adapter(str(settings.get("adapter"))).Config, settings, f"datasets.{key}", where)
+    for key, entry in expansion.experiments.items():
+        _resolved(name, key, entry, preset)
+        _check_name(f"{where}: experiments.{key}.dataset", entry["dataset"], preset.datasets)
+        _check_name(f"{where}: experiments.{key}.base", entry["base"], ["none", *expansion.experiments])
+    for key, data in expansion.cross.items():
+        cross = validate(CrossConfig, data, f"cross.{key}", where)
+        _check_name(f"{where}: cross.{key}.experiment", cross.experiment, expansion.experiments)
+        _check_name(f"{where}: cross.{key}.dataset", cross.dataset, preset.datasets)
+    for row in preset.published:
+        _check_name(f"{where}: published.{row.row}", row.experiment, [None, *expansion.places])
+
+
+def _check_name(where: str, name: object, known: Mapping[str, object] | Sequence[object]) -> None:
+    if name not in known:
+        raise ConfigError(f"{where}: no {name!r}; {near_names(str(name), [str(one) for one in known])}")

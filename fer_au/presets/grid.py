@@ -1,0 +1,107 @@
+"""Grids: lists of values for keys of an experiment, and the names that tell their combinations apart."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from fer_au.errors import ConfigError
+
+Grid = Mapping[str, Sequence[Any]]
+
+#: Keys whose values are repeats of one experiment: the report gives their mean and deviation.
+REPEATS = ("seed", "fold")
+
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_LONGEST_SLUG = 24  # of a value in a name; longer ones are numbered
+
+
+class MissingEntryError(Exception):
+    """A path leads into a list entry that an experiment doesn't have, such as guidance it trains without."""
+
+
+def parse_grid(options: Iterable[str]) -> dict[str, list[Any]]:
+    """Read ``KEY=V1,V2`` options; values are YAML.
+
+    Raises:
+        ConfigError: No key, no value, one value twice, a key twice, or bad YAML.
+    """
+    grid: dict[str, list[Any]] = {}
+    for option in options:
+        key, separator, text = option.partition("=")
+        if not separator or not key or not text:
+            raise ConfigError(f"--grid {option}: expected KEY=V1,V2,...")
+        if key in grid:
+            raise ConfigError(f"--grid {option}: {key} is given twice; list all its values in one option")
+        try:
+            values = yaml.safe_load(f"[{text}]")
+        except yaml.YAMLError:
+            raise ConfigError(f"--grid {option}: the values are not valid YAML") from None
+        grid[key] = [_number(value) for value in values]
+    return grid
+
+
+def _number(value: object) -> object:
+    # YAML 1.1 reads 1e-3, without a point, as text.
+    return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
+
+
+def suffixes(path: str, values: Sequence[object]) -> list[str]:
+    """What names get for each value of a key: ``-lr-0p001`` for ``train.optimizer.lr`` and 0.001.
+
+    Raises:
+        ConfigError: No value, or two that would share a name.
+    """
+    leaf = next((part for part in reversed(path.split(".")) if not part.isdigit()), path)
+    slugs = [_slug(value) for value in values]
+    slugs = [slug if 0 < len(slug) <= _LONGEST_SLUG else str(index) for index, slug in enumerate(slugs)]
+    if not slugs or len(set(slugs)) < len(slugs):
+        raise ConfigError(f"grid {path}: needs values whose names differ, got {list(values)}")
+    return [f"-{_slug(leaf)}-{slug}" for slug in slugs]
+
+
+def _slug(value: object) -> str:
+    text = yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip().lower()
+    if isinstance(value, int | float):
+        text = text.replace(".", "p").replace("-", "m").replace("+", "")
+    return re.sub(r"[^a-z0-9_]+", "-", text).strip("-_")
+
+
+def with_value(data: Mapping[str, Any], path: str, value: object) -> dict[str, Any]:
+    """A copy of an experiment with one key set; mappings on the way are made where they lack.
+
+    Args:
+        data: The experiment.
+        path: Of the key: names, and positions in lists, joined by dots (``guidance.0.weight``).
+        value: What it becomes.
+
+    Raises:
+        MissingEntryError: A list on the way has no such entry.
+        ConfigError: The path leads through something that holds no keys.
+    """
+    changed: dict[str, Any] = copy.deepcopy(dict(data))
+    place: Any = changed
+    parts = path.split(".")
+    for part, following in zip(parts, [*parts[1:], ""], strict=True):
+        key: str | int = part
+        if isinstance(place, list):
+            if not part.isdigit():
+                raise ConfigError(f"{path}: {part!r} is no position of a list")
+            key = int(part)
+            if key >= len(place):
+                raise MissingEntryError(path)
+        elif not isinstance(place, dict):
+            raise ConfigError(f"{path}: nothing lies below {path[: path.rindex('.' + part)]!r}")
+        elif following.isdigit() and not place.get(part):
+            raise MissingEntryError(path)
+        if not following:
+            place[key] = value
+            break
+        if isinstance(place, dict) and place.get(key) is None:
+            place[key] = {}
+        place = place[key]
+    return changed

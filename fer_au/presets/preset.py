@@ -1,0 +1,121 @@
+"""A preset: the sections of a ``params.yaml`` with its experiments in short form, and what was published about them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from fer_au.config.experiments import merge
+from fer_au.config.loading import StrictModel, read_yaml, validate
+from fer_au.errors import ConfigError
+from fer_au.registry import Registry
+
+#: Named presets; another package adds one by an entry point to the path of its YAML file.
+PRESETS: Registry[Path] = Registry("preset", "fer_au.presets")
+
+for _file in sorted((Path(__file__).parent / "library").glob("*.yaml")):
+    PRESETS.register(_file.stem)(_file)
+
+# What a preset that extends another one changes key by key; anything else it replaces whole.
+_MERGED = ("train", "evaluate", "defaults", "comments")
+# What is never taken over from an extended preset: it is about that preset's own experiments.
+_OWN = ("notes", "published")
+
+Changes = dict[str, Any]
+
+
+class PublishedRow(StrictModel):
+    """One row of a published table.
+
+    Attributes:
+        row: Its name there.
+        experiment: The experiment that repeats it; None for a method that the project doesn't have, or isn't compared.
+        metrics: Key of ``metrics/<exp>.json`` -> published value, in that file's unit (accuracies from 0 to 1).
+        other: Published numbers that the metrics file has no key for.
+    """
+
+    row: str
+    experiment: str | None = None
+    metrics: dict[str, float] = Field(default_factory=dict)
+    other: dict[str, float] = Field(default_factory=dict)
+
+
+class Preset(StrictModel):
+    """The content of a preset's file.
+
+    Attributes:
+        title: What it is, in one line.
+        source: What it repeats: publication and table.
+        extends: Another preset, whose keys count where this one has none of its own.
+        notes: Lines for the person who runs it.
+        comments: Path of a key, such as ``train.optimizer.lr`` -> what to say above it; null says nothing.
+        datasets: As in ``params.yaml``; likewise ``align``, ``landmarks``, ``heatmaps``, ``train``, ``evaluate``.
+        defaults: Keys that all experiments share.
+        experiments: Name -> what differs from the defaults; ``like`` names another one whose differences it shares.
+        variants: Suffix -> what it changes: each experiment is run in each variant. Empty: as it is.
+        adjust: Name of an experiment in a variant -> path of a key -> its value there.
+        sweeps: Name of an experiment -> path of a key -> values: one experiment for each combination, in its place.
+        repeats: ``seed`` or ``fold`` -> values: all experiments once for each, tied by ``group``.
+        cross: Name -> experiment and data set.
+        published: What to compare with.
+    """
+
+    title: str
+    source: str
+    extends: str | None = None
+    notes: tuple[str, ...] = ()
+    comments: dict[str, str | None] = Field(default_factory=dict)
+    datasets: dict[str, dict[str, Any]]
+    align: dict[str, Any]
+    landmarks: dict[str, Any]
+    heatmaps: dict[str, Any]
+    train: dict[str, Any]
+    evaluate: dict[str, Any]
+    defaults: dict[str, Any]
+    experiments: dict[str, Changes]
+    variants: dict[str, Changes] = Field(default_factory=dict)
+    adjust: dict[str, Changes] = Field(default_factory=dict)
+    sweeps: dict[str, dict[str, list[Any]]] = Field(default_factory=dict)
+    repeats: dict[str, list[int]] = Field(default_factory=dict)
+    cross: dict[str, dict[str, str]] = Field(default_factory=dict)
+    published: tuple[PublishedRow, ...] = ()
+
+
+def list_presets() -> list[str]:
+    """Names of all presets, third parties' included."""
+    return PRESETS.names()
+
+
+def load_preset(name_or_path: str | Path) -> Preset:
+    """Load a preset by its name, or a lab's own by the path of its YAML file.
+
+    A text is taken as a path if it ends in ``.yaml`` or ``.yml`` or holds a path separator.
+
+    Raises:
+        UnknownNameError: There is none of that name; the message lists near names.
+        ConfigError: The file can't be read, or a key is wrong; the message names file and key.
+    """
+    path = _locate(name_or_path)
+    return validate(Preset, _read(path, ()), "", path)
+
+
+def _locate(name_or_path: str | Path) -> Path:
+    text = os.fspath(name_or_path)
+    if isinstance(name_or_path, Path) or text.endswith((".yaml", ".yml")) or "/" in text or os.sep in text:
+        return Path(text)
+    return PRESETS.get(text)
+
+
+def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    """A preset's keys, laid over those of the preset that it extends."""
+    if path in seen:
+        raise ConfigError(f"{path}: extends: presets extend each other in a circle")
+    own = read_yaml(path)
+    if not isinstance(own.get("extends"), str):
+        return own
+    parent = {key: value for key, value in _read(_locate(own["extends"]), (*seen, path)).items() if key not in _OWN}
+    merged = {key: merge(parent[key], own[key]) for key in _MERGED if key in parent and isinstance(own.get(key), dict)}
+    return {**parent, **own, **merged}

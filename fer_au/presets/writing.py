@@ -1,0 +1,165 @@
+"""Write a preset as a ``params.yaml`` with comments, and its published numbers as data beside it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fer_au.errors import ConfigError
+from fer_au.presets.expansion import Expansion, expand
+from fer_au.presets.grid import Grid
+from fer_au.presets.preset import Preset, PublishedRow, load_preset
+from fer_au.stores.atomic import write_atomically
+
+Comments = Mapping[str, Sequence[str]]
+
+_WIDTH = 118
+_STEP = 2  # of the indentation
+_MAPPINGS = ("datasets", "experiments", "cross")  # from names to entries: each entry begins a line
+
+
+def write_preset(name: str, output: Path, grid: Grid | None = None, *, replace: bool = False) -> list[Path]:
+    """Write a preset as ``output``, and what was published as ``<output without suffix>.published.yaml``.
+
+    Args:
+        name: Of a preset, or the path of one.
+        output: The new ``params.yaml``, by whatever name.
+        grid: See ``expand``.
+        replace: Overwrite files that exist.
+
+    Returns:
+        The files: the second is missing where nothing was published.
+
+    Raises:
+        ConfigError: No such preset, a bad grid, or a file that exists.
+        StoreError: A file can't be written.
+    """
+    preset = load_preset(name)
+    expansion = expand(name, preset, grid)
+    texts = {output: params_text(preset, expansion)}
+    if preset.published:
+        texts[output.with_name(f"{output.stem}.published.yaml")] = published_text(name, preset, expansion)
+    for path in texts:
+        if path.exists() and not replace:
+            raise ConfigError(f"{path}: exists; name another file with -o, or replace it with --force")
+    for path, text in texts.items():
+        write_atomically(path, text.encode())
+    return list(texts)
+
+
+def params_text(preset: Preset, expansion: Expansion) -> str:
+    """The complete ``params.yaml`` of a preset."""
+    sections = {
+        "datasets": preset.datasets,
+        "align": preset.align,
+        "landmarks": preset.landmarks,
+        "heatmaps": preset.heatmaps,
+        "train": preset.train,
+        "evaluate": preset.evaluate,
+        "experiments": expansion.experiments,
+        "cross": expansion.cross,
+    }
+    comments = _comments(preset, expansion, sections)
+    head = [preset.title, f"Source: {preset.source}", *preset.notes]
+    lines = [line for text in head for line in _comment(text, 0)]
+    for key, value in sections.items():
+        lines += ["", *_entry(key, value, "", comments, 0)]
+    return "\n".join(lines) + "\n"
+
+
+def published_text(name: str, preset: Preset, expansion: Expansion) -> str:
+    """The published numbers of a preset as YAML: rows of metric values, each with the experiment that repeats it."""
+    rows = []
+    for row in preset.published:
+        place = expansion.places.get(row.experiment) if row.experiment else None
+        key = "experiment" if place is None or place in expansion.experiments else "group"
+        rows.append({"row": row.row, key: place, **{part: getattr(row, part) for part in ("metrics", "other")}})
+    content = {"preset": name, "source": preset.source, "rows": rows}
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=_WIDTH, default_flow_style=None)
+
+
+def _comments(preset: Preset, expansion: Expansion, sections: Mapping[str, Any]) -> Comments:
+    """Path of a key -> texts above it: the preset's own, and what was published about an experiment.
+
+    Raises:
+        ConfigError: The preset has a comment on a key that it doesn't have.
+    """
+    comments: dict[str, list[str]] = defaultdict(list)
+    first = {entry.get("group", key): key for key, entry in reversed(expansion.experiments.items())}
+    for path, text in preset.comments.items():
+        if text is None:
+            continue
+        section, _, name = path.partition(".")
+        if section == "experiments" and name in expansion.places:
+            place = expansion.places[name]
+            if place is None:
+                continue  # a grid has changed what it is about
+            path = f"experiments.{first[place]}"
+        elif not _exists(sections, path):
+            raise ConfigError(f"{preset.title}: comments.{path}: there is no such key")
+        comments[path].append(text)
+    for row in preset.published:
+        place = expansion.places.get(row.experiment) if row.experiment else None
+        if place is not None:
+            name = first[place]
+            comments[f"experiments.{name}"].append(_row_text(row, "" if name == place else f" for the group {place}"))
+    return comments
+
+
+def _exists(sections: Mapping[str, Any], path: str) -> bool:
+    place: Any = sections
+    for part in path.split("."):
+        if not isinstance(place, Mapping) or part not in place:
+            return False
+        place = place[part]
+    return True
+
+
+def _row_text(row: PublishedRow, whose: str) -> str:
+    """One row for people, such as ``Published, CAM w/ AU: accuracy 0.8895, att_cos 0.85``."""
+    values = ", ".join(f"{key} {value:g}" for key, value in {**row.metrics, **row.other}.items())
+    return f"Published{whose}, {row.row}: {values}"
+
+
+def _entry(key: str, value: object, parent: str, comments: Comments, depth: int) -> Iterator[str]:
+    """The lines of one key: on one line if it fits and nothing is said about what lies in it."""
+    path = f"{parent}.{key}" if parent else key
+    for text in comments.get(path, ()):
+        yield from _comment(text, depth)
+    line = f"{' ' * depth}{key}: {_flow(value)}"
+    commented = any(other.startswith(f"{path}.") for other in comments)
+    if isinstance(value, Mapping) and value and (commented or len(line) > _WIDTH or path in _MAPPINGS):
+        yield f"{' ' * depth}{key}:"
+        for name, inner in value.items():
+            yield from _entry(str(name), inner, path, comments, depth + _STEP)
+    elif isinstance(value, list) and len(line) > _WIDTH:
+        yield f"{' ' * depth}{key}:"
+        for item in value:
+            yield f"{' ' * (depth + _STEP)}- {_flow(item)}"
+    else:
+        yield line
+
+
+def _flow(value: object) -> str:
+    """A value on one line."""
+    # As the only item of a list: a bare value would be dumped with an end-of-document mark.
+    options = {"sort_keys": False, "default_flow_style": True, "width": 1 << 20, "allow_unicode": True}
+    text = yaml.dump([value], Dumper=_Plain, **options)
+    return str(text).strip()[1:-1]
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes equal lists twice instead of an anchor and a reference to it."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _comment(text: str, depth: int) -> list[str]:
+    prefix = f"{' ' * depth}# "
+    return textwrap.wrap(" ".join(text.split()), _WIDTH, initial_indent=prefix, subsequent_indent=prefix)
