@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import NoReturn
@@ -12,7 +13,9 @@ _LOG_SECONDS = 15.0
 
 
 def log(message: str) -> None:
-    """One line of progress for people, on stderr."""
+    """One line of progress for people, on stderr; of processes that train together, the first one speaks for all."""
+    if os.environ.get("RANK", "0") != "0":  # set by torchrun and accelerate launch
+        return
     sys.stderr.write(message + "\n")
     sys.stderr.flush()
 

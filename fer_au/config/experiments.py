@@ -173,6 +173,7 @@ class TrainConfig(StrictModel):
         clip_grad: Largest norm of the gradient.
         ema: Decay of the moving average of weights, which is then what is scored and saved.
         freeze: Phases with a frozen backbone, at the start.
+        sync_batch_norm: On several GPUs, normalise by the whole batch, as one would, and not by each GPU's part of it.
     """
 
     epochs: PositiveInt = 8
@@ -190,6 +191,7 @@ class TrainConfig(StrictModel):
     clip_grad: Annotated[float, Field(gt=0)] | None = None
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     freeze: tuple[FreezeConfig, ...] = ()
+    sync_batch_norm: bool = True
 
 
 class EvaluateConfig(StrictModel):

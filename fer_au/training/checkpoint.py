@@ -24,7 +24,7 @@ from fer_au.stores.fingerprints import fingerprint
 from fer_au.training.history import HistoryRow
 
 CHECKPOINTS = Path(".fer_au/checkpoints")
-_VERSION = 1
+_VERSION = 2
 _FILE = "state.safetensors"
 
 

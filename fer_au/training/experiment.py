@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from fer_au.compute import log
 from fer_au.config.experiments import ExperimentConfig, TrainConfig
 from fer_au.errors import DataError
 from fer_au.models.files import LoadedWeights, load_base_weights, save_model
-from fer_au.models.network import FerModel, create_model
+from fer_au.models.network import FerModel, count_views, create_model
 from fer_au.stores.locks import output_lock
 from fer_au.training.checkpoint import Checkpoint
 from fer_au.training.data import FaceDataset
 from fer_au.training.guidance import Guidance
 from fer_au.training.history import training_speed, write_history
 from fer_au.training.preprocess import Preprocessing
+from fer_au.training.processes import Processes
 from fer_au.training.trainer import Fitted, Trainer
 
 _LOCK_SECONDS = 10.0  # a second run of the same training would last as long as the first: don't wait for it
@@ -32,7 +34,7 @@ def train_experiment(
     """Train one experiment and write its model's folder.
 
     A killed training goes on after its last complete epoch when it is started again with the same configuration and
-    data.
+    data. Processes that were launched together train together, and the first one writes; see ``processes``.
 
     Args:
         name: Of the experiment.
@@ -48,6 +50,7 @@ def train_experiment(
         DataError: Artefacts that are missing, damaged or don't fit together, or splits that can't train or select.
         FerAuError: A loss became NaN or infinite, or another process trains the same experiment.
     """
+    processes = Processes()
     faces, selection = _splits(experiment, train, dataset_dir)
     model = create_model(experiment.model, faces.classes, seed=experiment.seed)
     model.grid_sizes(train.image_size)  # an image size that the backbone can't take is one clear line, here
@@ -55,10 +58,10 @@ def train_experiment(
     guidance = Guidance(experiment.guidance, model, faces, experiment.seed)
     preprocessing = Preprocessing(train.image_size, experiment.model.in_chans)
     weights = balanced_weights(faces) if train.class_weights == "balanced" else None
-    trainer = Trainer(name, model, guidance, train, experiment.seed, preprocessing, weights)
+    trainer = Trainer(name, model, guidance, train, experiment.seed, preprocessing, weights, processes)
     log(
         f"{name}: {len(faces)} faces of {len(faces.classes)} classes, {train.image_size} px, "
-        f"{trainer.precision} on {trainer.device}, selected on {train.select_on} ({len(selection)} faces)"
+        f"{trainer.precision} on {processes}, selected on {train.select_on} ({len(selection)} faces)"
     )
     identity = {
         **_provenance(name, experiment, train, faces, base),
@@ -67,20 +70,25 @@ def train_experiment(
         "torch": torch.__version__,
     }
     checkpoint = Checkpoint(identity)
-    with output_lock(out_dir, _LOCK_SECONDS):
+    with output_lock(out_dir, _LOCK_SECONDS) if processes.first else contextlib.nullcontext():
         fitted = trainer.fit(faces, selection, checkpoint, out_dir / "history.csv")
-        _write(out_dir, model, fitted, identity, train, {**preprocessing.to_meta(), "align": faces.align_options})
-    checkpoint.remove()
+        if processes.first:
+            _write(out_dir, model, fitted, identity, train, {**preprocessing.to_meta(), "align": faces.align_options})
+            checkpoint.remove()
+    processes.close()
 
 
 def _splits(experiment: ExperimentConfig, train: TrainConfig, dataset_dir: Path) -> tuple[FaceDataset, FaceDataset]:
-    faces = FaceDataset(dataset_dir, "train", train.image_size, fold=experiment.fold)
+    views = count_views(experiment.model)
+    faces = FaceDataset(dataset_dir, "train", train.image_size, fold=experiment.fold, views=views)
     if len(faces) < 2 or len(faces.classes) < 2:
         raise DataError(
             f"{dataset_dir}: training needs at least two faces of two classes, "
             f"the split train has {len(faces)} of {len(faces.classes)}"
         )
-    selection = FaceDataset(dataset_dir, train.select_on, train.image_size, faces.classes, fold=experiment.fold)
+    selection = FaceDataset(
+        dataset_dir, train.select_on, train.image_size, faces.classes, fold=experiment.fold, views=views
+    )
     if not len(selection):
         hint = "set datasets.<key>.valid_fraction, or train.select_on: test to repeat a paper's protocol"
         raise DataError(f"{dataset_dir}: the split {train.select_on} that selects the best epoch is empty; {hint}")

@@ -22,8 +22,10 @@ class HistoryRow:
         lr: Learning rate of its last step.
         loss: Mean total training loss per image.
         loss_ce: Mean cross-entropy per image, as trained (weights and smoothing included).
-        guidance: Mean unweighted guidance losses per valid image, by name; NaN where none was active or valid.
-        train_accuracy: Of the augmented images, while training.
+        parts: The other parts of the loss by name, unweighted: ``loss_aux`` (mean cross-entropy of auxiliary logits per
+            image, summed over them) where the model has any, and guidance (mean per valid image; NaN where none was
+            active or valid).
+        train_accuracy: Of the augmented images, while training; of mixed ones, whether the larger share was named.
         valid_accuracy: On the split that selects the epoch.
         valid_balanced_accuracy: Mean recall over the classes that occur there.
         valid_loss: Plain cross-entropy there.
@@ -34,7 +36,7 @@ class HistoryRow:
     lr: float
     loss: float
     loss_ce: float
-    guidance: dict[str, float]
+    parts: dict[str, float]
     train_accuracy: float
     valid_accuracy: float
     valid_balanced_accuracy: float
@@ -42,7 +44,7 @@ class HistoryRow:
     images_per_second: float
 
     def cells(self) -> dict[str, str]:
-        """Column -> text, guidance losses behind ``loss_ce``; NaN is an empty cell."""
+        """Column -> text, other parts behind ``loss_ce``; NaN is an empty cell."""
         flat: dict[str, float] = {}
         for key, value in asdict(self).items():
             flat |= value if isinstance(value, dict) else {key: value}
@@ -74,6 +76,11 @@ def write_history(path: Path, rows: Sequence[HistoryRow]) -> None:
 def best_epoch(rows: Sequence[HistoryRow]) -> int:
     """The epoch with the best accuracy on the selecting split; of equals the lower loss, then the earlier one."""
     return min(rows, key=lambda row: (-row.valid_accuracy, row.valid_loss, row.epoch)).epoch
+
+
+def has_stalled(rows: Sequence[HistoryRow], patience: int | None) -> bool:
+    """Whether the best epoch lies ``patience`` epochs back or more: time to stop early; None is never."""
+    return patience is not None and bool(rows) and rows[-1].epoch - best_epoch(rows) >= patience
 
 
 def training_speed(rows: Sequence[HistoryRow]) -> float:

@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from fer_au.compute import worker_count
 from fer_au.errors import ConfigError
@@ -29,6 +30,32 @@ _DEFAULT_CACHE_MB = 2048
 def shuffled(count: int, seed: int, epoch: int) -> list[int]:
     """The order of training samples in one epoch, decided by seed and epoch alone."""
     order: list[int] = torch.randperm(count, generator=generator_for(seed, "order", epoch)).tolist()
+    return order
+
+
+def balanced(labels: Sequence[int], seed: int, epoch: int) -> list[int]:
+    """An order of one epoch in which every class occurs equally often, decided by seed and epoch alone.
+
+    It is as long as the set. A small class repeats: all its samples before any a second time. Of a large class, each
+    epoch draws others. What is left after equal shares goes to classes at random.
+
+    Args:
+        labels: The class of every sample.
+        seed: The experiment's.
+        epoch: 0-based.
+    """
+    generator = generator_for(seed, "balanced order", epoch)
+    classes = torch.as_tensor(labels)
+    members = [(classes == label).nonzero().squeeze(1) for label in sorted(set(labels))]
+    share, rest = divmod(len(classes), len(members))
+    lucky = set(torch.randperm(len(members), generator=generator)[:rest].tolist())
+    drawn: list[Tensor] = []
+    for number, samples in enumerate(members):
+        wanted = share + (number in lucky)
+        rounds = [torch.randperm(len(samples), generator=generator) for _ in range(-(-wanted // len(samples)))]
+        drawn += [samples[torch.cat(rounds)[:wanted]]] if wanted else []
+    chosen = torch.cat(drawn)
+    order: list[int] = chosen[torch.randperm(len(chosen), generator=generator)].tolist()
     return order
 
 
@@ -54,7 +81,7 @@ class BatchLoader:
     def __init__(self, dataset: FaceDataset, threads: int | None = None) -> None:
         self.dataset = dataset
         self.threads = min(threads or worker_count(), _MAX_THREADS)
-        shape = (len(dataset), 3, dataset.image_size, dataset.image_size)
+        shape = (len(dataset), 3 * dataset.views, dataset.image_size, dataset.image_size)
         fits = np.prod(shape, dtype=np.int64) <= image_cache_bytes()
         # Reserved here, filled page by page as images are decoded.
         self._images: NDArray[np.uint8] | None = np.empty(shape, np.uint8) if fits else None

@@ -19,6 +19,10 @@ class Meter:
             self._sums[name] += mean * weight
             self._weights[name] += weight
 
+    def has(self, name: str) -> bool:
+        """Whether there were any items of that name."""
+        return name in self._weights
+
     def mean(self, name: str) -> float:
         """The mean over all items, NaN if there were none."""
-        return self._sums[name] / self._weights[name] if name in self._weights else math.nan
+        return self._sums[name] / self._weights[name] if self.has(name) else math.nan

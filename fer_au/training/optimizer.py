@@ -12,10 +12,15 @@ from fer_au.models.network import FerModel
 
 
 def create_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """The configured optimiser over all parameters that are trained."""
+    """The configured optimiser over all parameters that are trained.
+
+    The weight decay of ``adamw`` is decoupled from the gradient; that of ``sgd`` and ``adam`` is added to it.
+    """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if config.name == "adamw":
         return torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay)
+    if config.name == "adam":
+        return torch.optim.Adam(parameters, lr=config.lr, weight_decay=config.weight_decay)
     return torch.optim.SGD(
         parameters,
         lr=config.lr,

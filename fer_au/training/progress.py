@@ -19,15 +19,17 @@ class EpochProgress:
     Args:
         title: Such as ``au 3/8``.
         images: Images of the epoch.
+        shown: Whether there may be a bar at all.
     """
 
-    def __init__(self, title: str, images: int) -> None:
+    def __init__(self, title: str, images: int, shown: bool = True) -> None:
         self._title, self._images, self._done = title, images, 0
+        self._shown = shown
         self._bar: tqdm[NoReturn] | None = None
         self._start = self._stop = 0.0
 
     def __enter__(self) -> EpochProgress:
-        if sys.stderr.isatty():
+        if self._shown and sys.stderr.isatty():
             self._bar = tqdm(total=self._images, desc=self._title, unit="img", leave=False)
         self._start = time.perf_counter()
         return self
@@ -52,7 +54,7 @@ class EpochProgress:
 
 def log_epoch(title: str, row: HistoryRow, selected: bool) -> None:
     """Say in one line what an epoch gave."""
-    losses = {"loss": row.loss, "loss_ce": row.loss_ce, **row.guidance}
+    losses = {"loss": row.loss, "loss_ce": row.loss_ce, **row.parts}
     parts = [f"{name} {value:.3f}" for name, value in losses.items()]
     parts.append(f"train {row.train_accuracy:.3f}")
     parts.append(f"valid {row.valid_accuracy:.3f}" + (" *" if selected else ""))

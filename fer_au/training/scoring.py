@@ -12,6 +12,7 @@ from fer_au.models.network import FerModel
 from fer_au.training.loading import BatchLoader, cut_batches
 from fer_au.training.precision import Precision, autocast
 from fer_au.training.preprocess import Preprocessing
+from fer_au.training.processes import Processes
 
 
 @dataclass(frozen=True)
@@ -25,17 +26,26 @@ class Scores:
 
 @torch.no_grad()
 def score_split(
-    model: FerModel, loader: BatchLoader, preprocessing: Preprocessing, precision: Precision, batch_size: int
+    model: FerModel,
+    loader: BatchLoader,
+    preprocessing: Preprocessing,
+    precision: Precision,
+    batch_size: int,
+    processes: Processes,
 ) -> Scores:
-    """Score a model on all images of a loader; the model is put into evaluation mode and stays in it."""
+    """Score a model on all images of a loader, of which each process takes its part; all get the same scores.
+
+    The model is put into evaluation mode and stays in it.
+    """
     model.eval()
-    device = next(model.parameters()).device
-    logits, labels = [], []
-    for batch in loader(cut_batches(range(len(loader.dataset)), batch_size)):
-        with autocast(device, precision):
-            logits.append(model(preprocessing(batch.images.to(device))).logits.float().cpu())
-        labels.append(batch.labels)
-    return summarise(torch.cat(logits), torch.cat(labels))
+    processes.copy_buffers(model)
+    count = len(loader.dataset)
+    first, last = (count * index // processes.count for index in (processes.index, processes.index + 1))
+    logits = [torch.empty(0, len(model.classes))]
+    for batch in loader(cut_batches(range(first, last), batch_size)):
+        with autocast(processes.device, precision):
+            logits.append(model(preprocessing(batch.images.to(processes.device))).logits.float().cpu())
+    return summarise(processes.gather(torch.cat(logits)), torch.from_numpy(loader.dataset.labels))
 
 
 def summarise(logits: Tensor, labels: Tensor) -> Scores:

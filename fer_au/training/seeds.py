@@ -19,6 +19,6 @@ def generator_for(seed: int, purpose: str, epoch: int) -> Generator:
     return torch.Generator().manual_seed(derive_seed(seed, purpose, epoch))
 
 
-def seed_layers(seed: int, epoch: int) -> None:
-    """Seed torch's global generator: the only one that dropout and weight initialisation draw from."""
-    torch.manual_seed(derive_seed(seed, "layers", epoch))
+def seed_layers(seed: int, epoch: int, process: int = 0) -> None:
+    """Seed torch's global generator, which dropout draws from: differently in processes that train together."""
+    torch.manual_seed(derive_seed(seed, f"layers/{process}" if process else "layers", epoch))

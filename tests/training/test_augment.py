@@ -19,7 +19,7 @@ OFF = {
 
 
 def augment(augmenter, images, maps, generator):
-    return augmenter(images, maps, augmenter.draw(len(images), generator), generator)
+    return augmenter(images, maps, augmenter.draw(len(images), generator))
 
 
 def config(**changes: object) -> AugmentConfig:
@@ -114,7 +114,7 @@ def test_colours_change_the_image_and_never_the_map() -> None:
 @pytest.mark.parametrize("name", ["brightness", "contrast", "saturation"])
 def test_each_colour_change_is_what_its_name_says(name: str) -> None:
     images = 0.3 + 0.3 * torch.rand(6, 3, 16, 16, generator=seeded(1))  # far from the clamp
-    changed = change_colours(images, config(**{name: 0.3}), seeded())
+    changed = change_colours(images, config(**{name: 0.3}), torch.rand(6, 4, generator=seeded()))
     luma = torch.tensor(LUMA)[:, None, None]
     grey, changed_grey = (images * luma).sum(1), (changed * luma).sum(1)
     if name == "brightness":
@@ -134,14 +134,15 @@ def test_each_colour_change_is_what_its_name_says(name: str) -> None:
 
 
 def test_grayscale_makes_all_channels_equal() -> None:
-    grey = change_colours(torch.rand(3, 3, 8, 8, generator=seeded(1)), config(grayscale=1), seeded())
+    grey = change_colours(torch.rand(3, 3, 8, 8, generator=seeded(1)), config(grayscale=1), torch.rand(3, 4))
     assert torch.allclose(grey[:, 0], grey[:, 1], atol=1e-6)
     assert torch.allclose(grey[:, 0], grey[:, 2], atol=1e-6)
 
 
 def test_erasing_paints_one_rectangle_of_one_colour_in_the_asked_share_of_images() -> None:
     images = torch.full((400, 3, 40, 40), -1.0)
-    erased = erase_rectangles(images, 0.3, seeded())
+    uniform, paint = torch.rand(400, 5, generator=seeded(1)), torch.rand(400, 3, generator=seeded(2))
+    erased = erase_rectangles(images, 0.3, uniform, paint)
     hit = (erased != -1).all(1)
     share = hit.flatten(1).any(1).float().mean()
     assert 0.22 < share < 0.38

@@ -116,8 +116,7 @@ def test_noisy_maps_move_with_the_image_as_the_noisy_points_do(dataset_dir: Path
     maps, _ = targets(dataset_dir, range(10, 16), landmark_noise=0.05, seed=2)
     mirror = AugmentConfig(flip=1, rotate=0, scale=(1, 1), shift=0, grayscale=0, erase=0)
     augmenter, generator = Augmenter(mirror), torch.Generator().manual_seed(0)
-    matrices = augmenter.draw(len(batch), generator)
-    _, (moved,) = augmenter(batch.images.float() / 255, [maps], matrices, generator)
+    _, (moved,) = augmenter(batch.images.float() / 255, [maps], augmenter.draw(len(batch), generator))
     points = LandmarkNoise(0.05, 2)(batch.points, batch.ids).numpy()
     labels = [faces.classes[label] for label in batch.labels.tolist()]
     expected, _ = render_au_maps(mirror_points(points, faces.crop_size), labels, faces.crop_size, faces.map_size)

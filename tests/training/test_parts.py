@@ -142,7 +142,7 @@ ROW = HistoryRow(0, 0.1, 1.5, 1.0, {"loss_au": math.nan}, 0.5, 0.6, 0.55, 0.9, 1
 
 class TestHistory:
     def test_csv_has_one_row_per_epoch_and_an_empty_cell_for_nan(self, tmp_path: Path) -> None:
-        write_history(tmp_path / "history.csv", [ROW, replace(ROW, epoch=1, guidance={"loss_au": 0.25})])
+        write_history(tmp_path / "history.csv", [ROW, replace(ROW, epoch=1, parts={"loss_au": 0.25})])
         with (tmp_path / "history.csv").open() as file:
             rows = list(csv.DictReader(file))
         assert list(rows[0]) == [
@@ -164,7 +164,7 @@ class TestHistory:
         assert training_speed(rows[:3]) == 100
 
     def test_rows_survive_json_exactly(self) -> None:
-        row = replace(ROW, guidance={"loss_au": 1 / 3})
+        row = replace(ROW, parts={"loss_au": 1 / 3})
         assert HistoryRow.from_json(row.to_json()) == row
 
 

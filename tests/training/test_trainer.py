@@ -233,7 +233,7 @@ def test_a_resumed_training_ends_in_the_same_bits(
     straight, losses = fit("straight")
     original = Trainer._train_epoch
     monkeypatch.setattr(
-        Trainer, "_train_epoch", lambda self, epoch, loader: original(self, epoch, loader) if epoch < 2 else 1 / 0
+        Trainer, "_train_epoch", lambda self, epoch, *rest: original(self, epoch, *rest) if epoch < 2 else 1 / 0
     )
     with pytest.raises(ZeroDivisionError):
         fit("killed")
