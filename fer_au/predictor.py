@@ -55,6 +55,7 @@ class Prediction:
 @dataclass(frozen=True)
 class _Face:
     crop: Image
+    context: Image | None
     matrix: NDArray[np.float64]
     found: bool
     picture: int
@@ -99,7 +100,8 @@ class Predictor:
         recorded = meta.get("preprocessing")
         if not isinstance(recorded, dict):
             raise DataError(f"{folder / 'config.json'}: 'preprocessing' is missing; was it written by the train stage?")
-        return cls(model, Preprocessing.from_meta(recorded), _recorded_aligner(recorded.get("align") or {}), device)
+        aligner = _recorded_aligner(recorded.get("align") or {}, with_context=model.views > 1)
+        return cls(model, Preprocessing.from_meta(recorded), aligner, device)
 
     def __call__(
         self,
@@ -114,7 +116,7 @@ class Predictor:
         Args:
             images: Pictures (H, W, 3) uint8 RGB of any sizes, or one array (N, H, W, 3).
             aligned: They are crops already, made as the model's training crops were; else the face is found and
-                aligned first, as the model's config.json tells.
+                aligned first, as the model's config.json tells. Not for models that see the whole picture, too.
             faces: ``one`` per picture, chosen as for the training crops; or ``all``.
             batch_size: Images per forward pass.
 
@@ -124,9 +126,12 @@ class Predictor:
             picture without a face has no row. ``pictures`` tells which rows belong to which picture.
 
         Raises:
-            DataError: An image is no (H, W, 3) uint8 array, or the config doesn't tell how to align.
+            DataError: An image is no (H, W, 3) uint8 array, the config doesn't tell how to align, or the model needs
+                whole pictures and gets crops.
             MissingDependencyError: The aligner's detector or its weights are not installed.
         """
+        if aligned and self.model.views > 1:
+            raise DataError("the model sees each face and the whole picture: give pictures, not crops, aligned=False")
         for index, image in enumerate(images):
             if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
                 raise DataError(f"image {index}: expected (H, W, 3) uint8 RGB, got {image.dtype} {image.shape}")
@@ -138,7 +143,7 @@ class Predictor:
         scores = np.zeros((0, len(self.model.classes)), np.float32)
         maps = np.zeros((0, 1, 1), np.float32)
         if seen:
-            parts = list(self._forward([face.crop for face in seen], batch_size))
+            parts = list(self._forward(seen, batch_size))
             scores, maps = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         return Prediction(
             classes=self.model.classes,
@@ -156,20 +161,27 @@ class Predictor:
         if self.aligner is None:
             raise DataError("the model's config.json doesn't tell how its crops were made; give crops, aligned=True")
         found: list[AlignedFace] = self.aligner.all(image) if every else [self.aligner(image)]
-        return [_Face(face.crop, face.matrix, face.status == FaceStatus.OK, index, face.box) for face in found]
+        return [
+            _Face(face.crop, face.context, face.matrix, face.status == FaceStatus.OK, index, face.box) for face in found
+        ]
 
     def _forward(
-        self, crops: Sequence[Image], batch_size: int
+        self, faces: Sequence[_Face], batch_size: int
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         last = self.model.layers[-1]
-        for start in range(0, len(crops), batch_size):
-            inputs = np.stack([self._resize(crop) for crop in crops[start : start + batch_size]])
+        for start in range(0, len(faces), batch_size):
+            inputs = np.stack([self._views(face) for face in faces[start : start + batch_size]])
             with torch.inference_mode():
                 pixels = torch.from_numpy(inputs).permute(0, 3, 1, 2).to(self.device)
                 output = self.model(self.preprocess(pixels))
                 scores = output.logits.float().softmax(dim=1)
                 maps = shift_non_negative(channel_mean(output.features[last]))
             yield scores.cpu().numpy(), maps.cpu().numpy()
+
+    def _views(self, face: _Face) -> Image:
+        """What the model sees of a face, (S, S, 3 views)."""
+        pictures = [face.crop] if face.context is None else [face.crop, face.context]
+        return np.concatenate([self._resize(picture) for picture in pictures], axis=2)
 
     def _resize(self, crop: Image) -> Image:
         """To the model's input size as in training: pixel areas are averaged when shrinking."""
@@ -181,11 +193,11 @@ class Predictor:
 
 
 def _as_given(image: Image, index: int) -> _Face:
-    return _Face(image, np.eye(2, 3), True, index, (0.0, 0.0, float(image.shape[1]), float(image.shape[0])))
+    return _Face(image, None, np.eye(2, 3), True, index, (0.0, 0.0, float(image.shape[1]), float(image.shape[0])))
 
 
-def _recorded_aligner(options: Mapping[str, Any]) -> Aligner | None:
-    """The aligner that config.json records, None if it records none."""
+def _recorded_aligner(options: Mapping[str, Any], *, with_context: bool) -> Aligner | None:
+    """The aligner that config.json records, None if it records none; whole pictures only if they are needed."""
     if not {"detector", "keypoints", "template", "choose", "image_size"} <= options.keys():
         return None
     return Aligner(
@@ -193,5 +205,6 @@ def _recorded_aligner(options: Mapping[str, Any]) -> Aligner | None:
         keypoints=options["keypoints"],
         template=str(options["template"]),
         size=int(options["image_size"]),
+        context=int(options["context_size"]) if with_context else 0,
         choose=options["choose"],
     )

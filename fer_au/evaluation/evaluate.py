@@ -89,7 +89,7 @@ def evaluate_experiment(
     experiment = _of_training(meta, "experiment", model_dir)
     # A fold belongs to the data set that the model was trained on; another data set has folds of its own.
     fold = experiment.get("fold") if experiment.get("dataset") == dataset_dir.name else None
-    dataset = FaceDataset(dataset_dir, config.split, preprocess.image_size, model.classes, fold=fold)
+    dataset = FaceDataset(dataset_dir, config.split, preprocess.image_size, model.classes, fold=fold, views=model.views)
     if not len(dataset):
         raise DataError(f"{dataset_dir}: split {config.split!r} has no usable faces of the classes of {model_dir}")
     if dataset.skipped:

@@ -31,7 +31,13 @@ class Faithfulness:
 
 @torch.no_grad()
 def deletion_insertion(
-    probabilities: Callable[[Tensor], Tensor], images: Tensor, maps: Tensor, *, steps: int = 8, batch_size: int = 64
+    probabilities: Callable[[Tensor], Tensor],
+    images: Tensor,
+    maps: Tensor,
+    *,
+    steps: int = 8,
+    batch_size: int = 64,
+    channels: int | None = None,
 ) -> Faithfulness:
     """Deletion and insertion areas of the class that the model predicts on the whole image.
 
@@ -45,6 +51,7 @@ def deletion_insertion(
         maps: (N, h, w) maps on any grid; brought to the image's size.
         steps: Number of equal steps; the cost is 2 * steps forward passes per image.
         batch_size: Images per forward pass.
+        channels: How many of the first channels the map is of and are replaced; default all.
 
     Returns:
         One pair of areas per image; an empty pair for no images.
@@ -61,9 +68,11 @@ def deletion_insertion(
         rank = _rank_of_pixels(resize_maps(maps[start : start + per_batch].float(), (part.shape[2], part.shape[3])))
         whole = probabilities(part)
         target = whole.argmax(dim=1)
-        blank, canvas = torch.zeros_like(part), _blur(part)
-        # All deleted is one and the same picture; all inserted is the picture itself.
-        ends = probabilities(blank[:1]).expand_as(whole), whole, probabilities(canvas)
+        shown, rest = part[:, :channels], part[:, part.shape[1] if channels is None else channels :]
+        blank, canvas = (torch.cat([base, rest], dim=1) for base in (torch.zeros_like(shown), _blur(shown)))
+        # All deleted is one and the same picture, unless some of it stays; all inserted is the picture itself.
+        deleted = blank if rest.shape[1] else blank[:1]
+        ends = probabilities(deleted).expand_as(whole), whole, probabilities(canvas)
         nothing, everything, blurred = (_of_target(end, target) for end in ends)
         deletion.append(_area([everything, *_curve(probabilities, part, blank, rank, target, steps), nothing]))
         insertion.append(_area([blurred, *_curve(probabilities, canvas, part, rank, target, steps), everything]))

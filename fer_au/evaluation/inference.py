@@ -95,7 +95,8 @@ class SplitRunner:
         for _, images in self._batches(rows):
             part = moves[start : start + len(images)]
             with torch.inference_mode():
-                output = self.model(move_images(images, part.to(self.device)))
+                face, rest = images[:, : self._face_channels], images[:, self._face_channels :]
+                output = self.model(torch.cat([move_images(face, part.to(self.device)), rest], dim=1))
                 attention = shift_non_negative(channel_mean(output.features[layer]))
                 found.append(resize_maps(attention, size).cpu())
             start += len(images)
@@ -110,11 +111,18 @@ class SplitRunner:
         start = 0
         for _, images in self._batches(rows.tolist()):
             own = torch.from_numpy(attention[rows[start : start + len(images)]]).to(self.device)
-            part = deletion_insertion(self._probabilities, images, own, batch_size=self.batch_size)
+            part = deletion_insertion(
+                self._probabilities, images, own, batch_size=self.batch_size, channels=self._face_channels
+            )
             deletion.append(part.deletion)
             insertion.append(part.insertion)
             start += len(images)
         return rows, Faithfulness(_concatenated(deletion), _concatenated(insertion))
+
+    @property
+    def _face_channels(self) -> int:
+        """Channels of the face; what follows them is the whole picture, which attention says nothing about."""
+        return self.model.config.in_chans
 
     @property
     def _probabilities(self) -> Callable[[Tensor], Tensor]:

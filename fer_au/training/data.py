@@ -27,7 +27,7 @@ _STORES = ("faces", "landmarks", "heatmaps")
 
 
 class Sample(TypedDict):
-    """One face: image (3, S, S) uint8 RGB, map (s, s) uint8 with 255 = 1.0, points (68, 2) xy pixels of the crop."""
+    """One face: image (3 views, S, S) uint8 RGB, map (s, s) uint8, 255 = 1.0, points (68, 2) xy pixels of the crop."""
 
     image: Tensor
     label: int
@@ -42,7 +42,7 @@ class Batch:
     """Some faces.
 
     Attributes:
-        images: (N, 3, S, S) uint8 RGB.
+        images: (N, 3 views, S, S) uint8 RGB.
         labels: (N,) int64, positions in the data set's ``classes``.
         maps: (N, s, s) uint8 AU maps of the project's codebook, 255 = 1.0.
         valid: (N,) bool, False where a face has no map (neutral, or no landmarks).
@@ -84,13 +84,14 @@ class FaceDataset(Dataset[Sample]):
         image_size: Side of the images handed out, pixels.
         classes: Canonical labels in class order; default those of the training split.
         fold: This fold becomes ``test``, and the set's own ``test`` rows of other folds train.
+        views: 1 for the aligned crop alone; 2 puts the whole picture behind it, in channels 3 to 5.
 
     Attributes:
         classes: The class order of ``labels``.
         skipped: Faces of the split that were left out since their label is not among the classes.
 
     Raises:
-        DataError: Missing or mismatched files, or a fold that the set doesn't have.
+        DataError: Missing or mismatched files, a fold that the set doesn't have, or no whole pictures for two views.
     """
 
     def __init__(
@@ -101,10 +102,12 @@ class FaceDataset(Dataset[Sample]):
         classes: Sequence[str] | None = None,
         *,
         fold: str | int | None = None,
+        views: int = 1,
     ) -> None:
         self.dataset_dir = dataset_dir
         self.split = split
         self.image_size = image_size
+        self.views = views
         manifest = read_manifest(dataset_dir / "manifest.csv")
         status = self._join(manifest, fold)
         usable = [row for row in range(len(manifest)) if status[row] != FaceStatus.REJECTED]
@@ -123,6 +126,9 @@ class FaceDataset(Dataset[Sample]):
             if store.ids != ids:
                 path = self.dataset_dir / f"{name}.h5"
                 raise DataError(f"{path}: its rows are not those of manifest.csv; run `dvc repro`")
+        if self.views > 1 and "context" not in self._stores["faces"]:
+            path = self.dataset_dir / "faces.h5"
+            raise DataError(f"{path}: no whole pictures, which the model needs; set align.context and run `dvc repro`")
         if fold is not None and str(fold) not in {row.fold for row in manifest}:
             folds = ", ".join(sorted({row.fold for row in manifest if row.fold})) or "none"
             raise DataError(f"{self.dataset_dir / 'manifest.csv'}: no fold {str(fold)!r}; it has {folds}")
@@ -168,15 +174,21 @@ class FaceDataset(Dataset[Sample]):
         )
 
     def image(self, index: int) -> NDArray[np.uint8]:
-        """The crop at a position, (3, image_size, image_size) uint8 RGB; safe to call from several threads."""
-        data = self._stores["faces"].ragged(int(self.rows[index]))
+        """The views at a position, (3 views, image_size, image_size) uint8 RGB; safe to call from several threads."""
+        pictures = [self._picture(index, "data", self.crop_size)]
+        if self.views > 1:
+            pictures.append(self._picture(index, "context", float(self._stores["faces"].attributes["context_size"])))
+        return np.concatenate(pictures)
+
+    def _picture(self, index: int, column: str, side: float) -> NDArray[np.uint8]:
+        """One view at a position, (3, image_size, image_size) RGB; ``side`` is its stored size."""
+        data = self._stores["faces"].ragged(int(self.rows[index]), column)
         # A JPEG decodes four times faster straight to half its size, as long as that is still enough pixels.
-        half = 2 * self.image_size <= self.crop_size
+        half = 2 * self.image_size <= side
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_COLOR_2 if half else cv2.IMREAD_COLOR)
         if picture is None:
             raise DataError(f"{self._stores['faces'].path}: the crop of {self.ids[index]!r} can't be decoded")
-        resized = resize_picture(np.asarray(picture, np.uint8), self.image_size)
-        return np.ascontiguousarray(resized[:, :, ::-1].transpose(2, 0, 1))
+        return resize_picture(np.asarray(picture, np.uint8), self.image_size)[:, :, ::-1].transpose(2, 0, 1)
 
     @property
     def crop_size(self) -> float:

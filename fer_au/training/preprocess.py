@@ -40,7 +40,7 @@ class Preprocessing:
 
     Attributes:
         image_size: Side of the square input, pixels.
-        channels: 3 for RGB, 1 for luma.
+        channels: Of each view: 3 for RGB, 1 for luma.
         mean: Of RGB in [0, 1]; subtracted.
         std: Of RGB in [0, 1]; divided by.
     """
@@ -54,21 +54,23 @@ class Preprocessing:
         """Turn crops into a model's input.
 
         Args:
-            images: (N, 3, H, W) RGB, uint8 or float in [0, 1], of any size.
+            images: (N, 3 views, H, W) RGB, uint8 or float in [0, 1], of any size.
 
         Returns:
-            (N, channels, image_size, image_size) float32, resized with antialiasing where needed, and normalised.
+            (N, channels * views, image_size, image_size) float32, resized with antialiasing where needed, and
+            normalised, each view alike.
         """
         floats = images.float() if images.is_floating_point() else images.float() / 255
         size = (self.image_size, self.image_size)
         if floats.shape[-2:] != size:
             floats = F.interpolate(floats, size=size, mode="bilinear", align_corners=False, antialias=True)
+        pictures = floats.reshape(-1, 3, *size)
         mean, std = floats.new_tensor(self.mean), floats.new_tensor(self.std)
         if self.channels == 1:
             luma = floats.new_tensor(LUMA)
-            floats = torch.einsum("nchw,c->nhw", floats, luma)[:, None]
+            pictures = torch.einsum("nchw,c->nhw", pictures, luma)[:, None]
             mean, std = (mean @ luma)[None], (std @ luma)[None]
-        return (floats - mean[:, None, None]) / std[:, None, None]
+        return ((pictures - mean[:, None, None]) / std[:, None, None]).reshape(len(images), -1, *size)
 
     def to_meta(self) -> dict[str, Any]:
         """Plain data for ``models/<exp>/config.json``, key ``preprocessing``."""

@@ -253,11 +253,11 @@ def test_what_a_network_would_ignore_is_refused(extra: dict[str, object], messag
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        ({"hidden": 512}, "hidden must be a list of widths, not 512"),
-        ({"hidden": [0]}, "hidden must be a list of widths"),
-        ({"dropout": [0.5]}, "dropout must be a share below 1, or 2 of them"),
-        ({"dropout": 1.0}, "dropout must be a share below 1"),
-        ({"grid": 0}, "grid must be a number of cells"),
+        ({"hidden": 512}, "hidden must be a list of whole numbers, not 512"),
+        ({"hidden": [0]}, r"hidden\[0\] must be a whole number >= 1"),
+        ({"dropout": [0.5]}, "dropout must be one share, or one of each of 2 linear layers"),
+        ({"dropout": 1.5}, "dropout must be a number from 0 to 1"),
+        ({"grid": 0}, "grid must be a whole number >= 1"),
         ({"depth": 2}, "depth"),
     ],
 )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fer_au.models.heads.base import HEADS, Head, HeadOutput
+from fer_au.models.heads.options import count, counts, number
 from fer_au.models.trunk import TrunkOutput
 
 
@@ -44,17 +45,13 @@ class MlpHead(Head):
         grid: int | None = None,
     ) -> None:
         super().__init__(channels, classes)
-        if not isinstance(hidden, list | tuple) or not all(isinstance(width, int) and width > 0 for width in hidden):
-            raise ValueError(f"hidden must be a list of widths, not {hidden!r}")
-        rates: list[Any] = list(dropout) if isinstance(dropout, list | tuple) else [dropout] * (len(hidden) + 1)
-        if len(rates) != len(hidden) + 1 or not all(isinstance(r, int | float) and 0 <= r < 1 for r in rates):
-            raise ValueError(f"dropout must be a share below 1, or {len(hidden) + 1} of them, not {dropout!r}")
-        if grid is not None and (not isinstance(grid, int) or grid < 1):
-            raise ValueError(f"grid must be a number of cells, not {grid!r}")
-        self.dropout = tuple(float(rate) for rate in rates)
+        widths = [channels * (1 if grid is None else count("grid", grid)) ** 2, *counts("hidden", hidden), classes]
+        rates = dropout if isinstance(dropout, list | tuple) else [dropout] * (len(widths) - 1)
+        if len(rates) != len(widths) - 1:
+            raise ValueError(f"dropout must be one share, or one of each of {len(widths) - 1} linear layers")
+        self.dropout = tuple(number("dropout", rate, 0, 1) for rate in rates)
         self.max_pool = max_pool
         self.grid = grid
-        widths = [channels * (grid or 1) ** 2, *hidden, classes]
         self.linears = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
         self.norms = nn.ModuleList(nn.BatchNorm1d(width) if batch_norm else nn.Identity() for width in hidden)
 
