@@ -56,7 +56,9 @@ class AdlHead(GapHead):
         """
         stages = _block_stages(backbone.network)[-len(_PLACES) :]
         if not stages:
-            raise ConfigError(f"model.head: 'adl' needs a CNN made of blocks, and not {backbone.name!r}; try a ResNet")
+            raise ConfigError(
+                f"head 'adl' needs blocks of convolutions, and backbone {backbone.name!r} has none; try a resnet"
+            )
         for (blocks, channels), places in zip(stages, _PLACES[-len(stages) :], strict=True):
             # A partial of plain values: copies of the model share it, and it keeps no module alive.
             hook = partial(_after_block, channels=channels, drop_rate=self.drop_rate, threshold=self.threshold)
@@ -87,8 +89,9 @@ def _after_block(
     block: nn.Module, _: tuple[Any, ...], output: Tensor, *, channels: int, drop_rate: float, threshold: float
 ) -> Tensor | None:
     if output.ndim != 4 or output.shape[1] != channels:
+        kind = type(block).__name__
         raise ConfigError(
-            f"model.head: 'adl' needs blocks that give maps, and not {type(block).__name__}; try a ResNet"
+            f"head 'adl' needs blocks that give maps of {channels} channels, and not {kind}; try a resnet"
         )
     return drop_block(output, drop_rate, threshold) if block.training else None
 

@@ -23,7 +23,7 @@ class ApvitHead(Head):
     the ``k`` best; these and a class token, with their positions, pass ``depth`` transformer blocks. Attentive token
     pooling: each block of the last half keeps the share ``keep`` of the patches to which the class token attends most.
     A linear layer that starts at zero reads the class token. The head's attention is the scores, each map scaled to
-    [0, 1]; class maps are the inherited gradient-weighted ones, in which patches that were left out count for nothing.
+    [0, 1], whatever the class; class maps are the inherited gradient-weighted ones.
 
     Defaults are the published ones. Deviations: the published backbone is three stages of an IR-50 pretrained on faces
     and its transformer starts from ImageNet weights, here the backbone is the experiment's and the transformer starts
@@ -58,7 +58,7 @@ class ApvitHead(Head):
         count("dim", dim)
         if dim % count("heads", heads):
             raise ValueError(f"dim must be a multiple of heads, not {dim} with {heads} heads")
-        hidden = int(dim * number("mlp_ratio", mlp_ratio, 0))
+        hidden = round(dim * number("mlp_ratio", mlp_ratio, 1 / dim))
         self.k = count("k", k) if isinstance(k, int) else share("k", k)
         self.grid = count("grid", grid)
         share("keep", keep)

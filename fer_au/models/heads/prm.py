@@ -33,12 +33,12 @@ class PrmHead(Head):
         if kernel % 2 == 0:
             raise ValueError(f"kernel must be odd, not {kernel}")
         self.peaks = choice("peaks", peaks, ("windows", "cells"))
-        self.convolution = nn.Conv2d(channels, classes, 1)
+        self.conv = nn.Conv2d(channels, classes, 1)
 
     def forward(self, trunk: TrunkOutput, labels: Tensor | None = None) -> HeadOutput:
         """Score features; this head has no attention map of its own."""
         with torch.autocast(trunk.final.device.type, enabled=False):
-            maps = self.convolution(trunk.final.float())
+            maps = self.conv(trunk.final.float())
             if self.peaks == "windows":
                 window = min(self.kernel, maps.shape[2]), min(self.kernel, maps.shape[3])
                 return HeadOutput(functional.max_pool2d(maps, window, stride=1).mean((2, 3)))
@@ -48,7 +48,7 @@ class PrmHead(Head):
     def class_maps(self, trunk: TrunkOutput) -> Tensor:
         """The convolution's maps."""
         with torch.autocast(trunk.final.device.type, enabled=False):
-            return functional.conv2d(trunk.final.float(), self.convolution.weight)
+            return functional.conv2d(trunk.final.float(), self.conv.weight)
 
 
 def find_peaks(maps: Tensor, kernel: int = 3) -> Tensor:

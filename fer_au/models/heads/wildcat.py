@@ -50,7 +50,7 @@ class WildcatHead(Head):
         self.kmin = number("kmin", kmin, 0, 1)
         self.alpha = number("alpha", alpha)
         self.dropout = nn.Dropout(number("dropout", dropout, 0, 1))
-        self.convolution = nn.Conv2d(channels, classes * modalities, 1, bias=False)
+        self.conv = nn.Conv2d(channels, classes * modalities, 1, bias=False)
         self.bias = nn.Parameter(torch.zeros(classes))
 
     def forward(self, trunk: TrunkOutput, labels: Tensor | None = None) -> HeadOutput:
@@ -64,7 +64,7 @@ class WildcatHead(Head):
     def class_maps(self, trunk: TrunkOutput) -> Tensor:
         """The mean of each class's maps; computed as one convolution with the mean of the modalities' weights."""
         with torch.autocast(trunk.final.device.type, enabled=False):
-            weights = self.convolution.weight.reshape(len(self.bias), self.modalities, -1, 1, 1).mean(1)
+            weights = self.conv.weight.reshape(len(self.bias), self.modalities, -1, 1, 1).mean(1)
             return functional.conv2d(trunk.final.float(), weights)
 
 
