@@ -42,8 +42,10 @@ def draw(label: str, rng: np.random.Generator, crop: int) -> tuple[np.ndarray, n
     return image, np.round(255 * np.exp(-distance / (2 * 0.1**2))).astype(np.uint8)
 
 
-def write_dataset(folder: Path, blobs: Sequence[Blob], seed: int = 0, crop: int = CROP, encoding: str = ".png") -> Path:
-    """A data set's folder as the stages before training leave it."""
+def write_dataset(
+    folder: Path, blobs: Sequence[Blob], seed: int = 0, crop: int = CROP, encoding: str = ".png", context: int = 0
+) -> Path:
+    """A data set's folder as the stages before training leave it; whole pictures show another blob of the class."""
     rng = np.random.default_rng(seed)
     drawn = [draw(blob.label, rng, crop) for blob in blobs]
     ids = [f"{i:04d}.png" for i in range(len(blobs))]
@@ -54,10 +56,7 @@ def write_dataset(folder: Path, blobs: Sequence[Blob], seed: int = 0, crop: int 
     write_manifest(folder / "manifest.csv", rows)
     lost = np.array([blob.status == FaceStatus.REJECTED for blob in blobs])
     found = np.array([blob.landmarks for blob in blobs]) & ~lost
-    data = [
-        b"" if gone else cv2.imencode(encoding, image[:, :, ::-1])[1].tobytes()
-        for gone, (image, _) in zip(lost, drawn, strict=True)
-    ]
+    data = _encoded([image for image, _ in drawn], lost, encoding)
     n = len(blobs)
     faces = {
         "id": encode_ids(ids),
@@ -68,7 +67,13 @@ def write_dataset(folder: Path, blobs: Sequence[Blob], seed: int = 0, crop: int 
         "detector": np.full(n, b"test", "S16"),
         "status": np.array([blob.status for blob in blobs], np.uint8),
     }
-    write_store(folder / "faces.h5", "faces", faces, fingerprint="f" * 64, attributes={"template": "loose"})
+    attributes: dict[str, str | int | float] = {"template": "loose"}
+    if context:
+        others = np.random.default_rng(seed + 1)
+        wholes = [draw(blob.label, others, context)[0] for blob in blobs]
+        faces |= pack_ragged(_encoded(wholes, lost, encoding), "context")
+        attributes["context_size"] = context
+    write_store(folder / "faces.h5", "faces", faces, fingerprint="f" * 64, attributes=attributes)
     points = rng.uniform(0.1 * crop, 0.9 * crop, (n, 68, 2)).astype(np.float32)
     points[~found] = np.nan
     landmarks = {
@@ -88,6 +93,13 @@ def write_dataset(folder: Path, blobs: Sequence[Blob], seed: int = 0, crop: int 
         attributes={"codebook": "corrected", "geometry": "corrected"},
     )
     return folder
+
+
+def _encoded(images: Sequence[np.ndarray], lost: np.ndarray, encoding: str) -> list[bytes]:
+    return [
+        b"" if gone else cv2.imencode(encoding, image[:, :, ::-1])[1].tobytes()
+        for gone, image in zip(lost, images, strict=True)
+    ]
 
 
 def many(label: str, count: int, split: Split = "train") -> list[Blob]:
