@@ -1,4 +1,4 @@
-"""Head ``adl``: drop blocks that act in training alone, and leave every name and weight of the backbone in its place."""
+"""Head ``adl``: drop blocks act in training alone, and leave every name and weight of the backbone in its place."""
 
 from __future__ import annotations
 
