@@ -51,8 +51,8 @@ def expand(name: str, preset: Preset, grid: Grid | None = None) -> Expansion:
         name: Of the preset, for messages.
         preset: The preset.
         grid: Path of an experiment's key, such as ``train.optimizer.lr`` or ``guidance.0.weight`` -> values. Each
-            experiment is run with each combination; one without the list entry that a path names stays as it is.
-            A ``base`` that is multiplied, too, keeps pace. ``seed`` and ``fold`` make repeats, tied by ``group``.
+            experiment is run with each combination; one without the list entry that a path names stays as it is, unless
+            its ``base`` is multiplied. ``seed`` and ``fold`` make repeats, tied by ``group``.
 
     Raises:
         ConfigError: An unknown key or a bad value, in the preset or the grid; one line that names it.
@@ -115,23 +115,20 @@ def _multiply(expansion: Expansion, path: str, values: Sequence[Any], targets: s
         Old name -> its new names.
     """
     endings = suffixes(path, values)
+    varied = _varied(expansion.experiments, path, values, targets)
     children: dict[str, list[str]] = {}
     multiplied: dict[str, Entry] = {}
     for old, entry in expansion.experiments.items():
         made = {old: entry}
-        if old in targets:
-            try:
-                entries = [with_value(entry, path, value) for value in values]
-                made = {old + ending: one for ending, one in zip(endings, entries, strict=True)}
-            except MissingEntryError:
-                pass  # what trains without guidance has no weight of it to vary
+        if old in varied:
+            made = {old + ending: one for ending, one in zip(endings, varied[old], strict=True)}
         if path in REPEATS:
             for one in made.values():
                 one.setdefault("group", old)
         children[old] = list(made)
         multiplied.update(made)
-    if all(children[old] == [old] for old in targets):
-        raise ConfigError(f"grid {path}: no experiment has such a list entry")
+    if len(multiplied) < sum(map(len, children.values())):
+        raise ConfigError(f"grid {path}: a new name is another experiment's already")
     for old, names in children.items():
         for new in names:
             base = multiplied[new].get("base", "none") + new.removeprefix(old)
@@ -144,6 +141,31 @@ def _multiply(expansion: Expansion, path: str, values: Sequence[Any], targets: s
         for new in children.get(one["experiment"], [one["experiment"]])
     }
     return children
+
+
+def _varied(
+    experiments: Mapping[str, Entry], path: str, values: Sequence[Any], targets: set[str]
+) -> dict[str, list[Entry]]:
+    """The targets with each value of a key, and what has one of them as its base, once for each of these.
+
+    Raises:
+        ConfigError: No target has the list entry that the path names.
+    """
+    varied: dict[str, list[Entry]] = {}
+    for name in targets:
+        try:
+            varied[name] = [with_value(experiments[name], path, value) for value in values]
+        except MissingEntryError:
+            continue  # what trains without guidance has no weight of it to vary
+    if not varied:
+        raise ConfigError(f"grid {path}: no experiment has such a list entry")
+    following = list(varied)
+    for base in following:
+        for name, entry in experiments.items():
+            if entry.get("base") == base and name not in varied:
+                varied[name] = [dict(entry) for _ in values]
+                following.append(name)
+    return varied
 
 
 def _resolved(name: str, key: str, entry: Entry, preset: Preset) -> tuple[ExperimentConfig, TrainConfig]:

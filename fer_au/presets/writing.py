@@ -148,9 +148,10 @@ def _entry(key: str, value: object, parent: str, comments: Comments, depth: int)
 def _flow(value: object) -> str:
     """A value on one line."""
     # As the only item of a list: a bare value would be dumped with an end-of-document mark.
-    options = {"sort_keys": False, "default_flow_style": True, "width": 1 << 20, "allow_unicode": True}
-    text = yaml.dump([value], Dumper=_Plain, **options)
-    return str(text).strip()[1:-1]
+    text = yaml.dump(
+        [value], Dumper=_Plain, sort_keys=False, default_flow_style=True, width=1 << 20, allow_unicode=True
+    )
+    return text.strip()[1:-1]
 
 
 class _Plain(yaml.SafeDumper):

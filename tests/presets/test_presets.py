@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fer_au import cli
+from fer_au.cam import list_cams
+from fer_au.config.data import AlignConfig, HeatmapsConfig, LandmarksConfig
+from fer_au.config.experiments import CrossConfig, EvaluateConfig, ExperimentConfig, TrainConfig, load_experiment
+from fer_au.config.loading import load_entry, load_section
+from fer_au.datasets import load_dataset_config
+from fer_au.errors import ConfigError, UnknownNameError
+from fer_au.presets import expand, list_presets, load_preset, write_preset
+from fer_au.presets.grid import parse_grid
+
+PROMISED = {
+    "au-cues-rafdb", "au-cues-affectnet", "lambda-sweep", "layer-ablation", "landmark-noise", "cross-dataset",
+    "lan-rafdb", "lan-kdef", "lan-ferplus", "lan-affectnet", "gimefive-rafdb", "gimefive-fer2013",
+    "csci5527-fer2013", "best-small",
+}  # fmt: skip
+UNPUBLISHED = {"landmark-noise", "cross-dataset", "best-small"}
+METRIC = re.compile(r"accuracy|att_cos|cam_cos\.(" + "|".join(list_cams()) + ")")
+
+SMALL = """
+title: Small.
+source: Nobody.
+comments: {train.epochs: Not published., experiments.net-au: Ours.}
+datasets: {faces: {adapter: folder, root: /path}}
+align: {}
+landmarks: {}
+heatmaps: {}
+train: {epochs: 3, optimizer: {lr: 0.1}}
+evaluate: {}
+defaults: {dataset: faces, model: {backbone: resnet18, head: gap}}
+experiments:
+  net: {}
+  big: {model: {backbone: resnet50}}
+  child: {like: big, base: net-au}
+variants:
+  vanilla: {}
+  au: {guidance: [{cue: au, weight: 4.0}]}
+adjust: {big-au: {guidance.0.layers: [4]}}
+cross: {net-on-faces: {experiment: net-au, dataset: faces}}
+published:
+  - {row: Net, experiment: net-au, metrics: {accuracy: 0.5}}
+  - {row: Theirs, metrics: {accuracy: 0.75}, other: {train_accuracy: 1.0}}
+"""
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL)
+    return path
+
+
+def written(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(path.read_text())
+    return content
+
+
+def test_all_promised_presets_are_there() -> None:
+    assert set(list_presets()) >= PROMISED
+
+
+@pytest.mark.parametrize("name", list_presets())
+def test_a_preset_is_written_as_a_params_file_that_loads(name: str, tmp_path: Path) -> None:
+    files = write_preset(name, tmp_path / "params.yaml")
+    path = files[0]
+    content = written(path)
+    assert list(content) == [
+        "datasets", "align", "landmarks", "heatmaps", "train", "evaluate", "experiments", "cross"
+    ]  # fmt: skip
+    text = path.read_text()
+    assert max(map(len, text.splitlines())) <= 120
+    assert "&id" not in text
+    for section, model in (
+        ("align", AlignConfig),
+        ("landmarks", LandmarksConfig),
+        ("heatmaps", HeatmapsConfig),
+        ("train", TrainConfig),
+        ("evaluate", EvaluateConfig),
+    ):
+        load_section(section, model, path)
+    for dataset in content["datasets"]:
+        assert str(load_dataset_config(dataset, path).root).startswith("/path/to/")
+    for experiment, entry in content["experiments"].items():
+        config, train = load_experiment(experiment, path)
+        assert {"dataset", "seed", "base", "model", "guidance"} <= set(entry)
+        assert train.select_on == "valid" or load_dataset_config(config.dataset, path).valid_fraction == 0
+    for cross in content["cross"]:
+        entry = load_entry("cross", cross, CrossConfig, path)
+        assert entry.experiment in content["experiments"]
+
+
+@pytest.mark.parametrize("name", sorted(PROMISED))
+def test_published_numbers_lie_beside_the_experiments_that_repeat_them(name: str, tmp_path: Path) -> None:
+    files = write_preset(name, tmp_path / "params.yaml")
+    if name in UNPUBLISHED:
+        assert len(files) == 1
+        return
+    content, published = written(files[0]), written(files[1])
+    cams = content["evaluate"]["cams"]
+    groups = {entry.get("group") for entry in content["experiments"].values()}
+    repeated = 0
+    for row in published["rows"]:
+        assert row.get("experiment") in {None, *content["experiments"]}
+        assert row.get("group") in {None, *groups}
+        place = row.get("experiment") or row.get("group")
+        repeated += place is not None
+        assert row["metrics"]
+        for key, value in row["metrics"].items():
+            assert METRIC.fullmatch(key), key
+            assert 0 < value <= 1
+            if key.startswith("cam_cos."):
+                assert key.removeprefix("cam_cos.") in cams
+        if place is not None:
+            text = f"{row['row']}: " + ", ".join(f"{key} {value:g}" for key, value in row["metrics"].items())
+            assert text in " ".join(files[0].read_text().replace("#", "").split())
+    assert repeated
+
+
+@pytest.mark.parametrize(("name", "lines", "weight"), [("au-cues-rafdb", 22, 4.0), ("au-cues-affectnet", 22, 9.0)])
+def test_eleven_methods_are_without_and_with_the_cue(name: str, lines: int, weight: float) -> None:
+    preset = load_preset(name)
+    experiments = expand(name, preset).experiments
+    assert len(preset.published) == lines
+    assert {row.experiment for row in preset.published} == set(experiments)
+    for key, entry in experiments.items():
+        assert [term["weight"] for term in entry["guidance"]] == ([weight] if key.endswith("-au") else [])
+    assert experiments["cutmix-au"]["guidance"][0]["layers"] == [4]
+    assert experiments["adl-au"]["guidance"][0]["layers"] == ["last"]
+
+
+def test_published_affectnet_settings_replace_what_is_not_published_for_rafdb(tmp_path: Path) -> None:
+    texts = {}
+    for name in ("au-cues-rafdb", "au-cues-affectnet"):
+        texts[name] = write_preset(name, tmp_path / f"{name}.yaml")[0].read_text()
+    assert "# Not published for RAF-DB" in texts["au-cues-rafdb"]
+    assert "Not published for RAF-DB" not in texts["au-cues-affectnet"]
+    assert "lr: 0.002" in texts["au-cues-affectnet"]
+
+
+def test_kdef_has_ten_folds_whose_bases_are_of_the_same_fold(tmp_path: Path) -> None:
+    files = write_preset("lan-kdef", tmp_path / "params.yaml")
+    experiments = written(files[0])["experiments"]
+    for fold in range(10):
+        entry = experiments[f"lan-fold-{fold}"]
+        assert (entry["fold"], entry["base"], entry["group"]) == (fold, f"resnet18-fold-{fold}", "lan")
+    assert len(experiments) == 20
+    assert written(files[1])["rows"][0] == {"row": "LAN", "group": "lan", "metrics": {"accuracy": 0.9539}, "other": {}}
+
+
+def test_variants_adjustments_and_likeness_make_complete_experiments(small: Path) -> None:
+    expansion = expand("small", load_preset(small))
+    assert list(expansion.experiments) == [
+        "net-vanilla", "net-au", "big-vanilla", "big-au", "child-vanilla", "child-au"
+    ]  # fmt: skip
+    assert expansion.experiments["child-au"] == {
+        "dataset": "faces", "seed": 0, "base": "net-au", "model": {"backbone": "resnet50", "head": "gap"},
+        "guidance": [{"cue": "au", "weight": 4.0}],
+    }  # fmt: skip
+    assert expansion.experiments["big-au"]["guidance"] == [{"cue": "au", "weight": 4.0, "layers": [4]}]
+
+
+def test_a_grid_multiplies_all_experiments_and_what_refers_to_them(small: Path) -> None:
+    grid = parse_grid(["train.optimizer.lr=0.1,1e-3", "model.backbone=resnet18,resnet34"])
+    expansion = expand("small", load_preset(small), grid)
+    assert len(expansion.experiments) == 6 * 4
+    child = expansion.experiments["child-au-lr-0p001-backbone-resnet34"]
+    assert child["train"] == {"optimizer": {"lr": 0.001}}
+    assert child["model"] == {"backbone": "resnet34", "head": "gap"}
+    assert child["base"] == "net-au-lr-0p001-backbone-resnet34"
+    assert {one["experiment"] for one in expansion.cross.values()} == {
+        name for name in expansion.experiments if name.startswith("net-au")
+    }
+    # The published number belongs to the one experiment that has the preset's own settings.
+    assert expansion.places["net-au"] == "net-au-lr-0p1-backbone-resnet18"
+    assert expansion.places["big-au"] is None
+
+
+def test_a_grid_over_guidance_leaves_experiments_without_it_alone(small: Path) -> None:
+    expansion = expand("small", load_preset(small), parse_grid(["guidance.0.weight=1,4.0"]))
+    assert list(expansion.experiments)[:3] == ["net-vanilla", "net-au-weight-1", "net-au-weight-4p0"]
+    assert "big-vanilla" in expansion.experiments
+
+
+def test_what_starts_from_a_multiplied_experiment_is_multiplied_with_it(small: Path) -> None:
+    expansion = expand("small", load_preset(small), parse_grid(["guidance.0.weight=1,4.0"]))
+    assert expansion.experiments["child-vanilla-weight-1"]["base"] == "net-au-weight-1"
+    assert expansion.experiments["child-vanilla-weight-1"]["guidance"] == []
+
+
+def test_seeds_are_repeats_of_one_group_in_any_order_of_the_options(small: Path) -> None:
+    preset = load_preset(small)
+    for options in (["seed=1,2", "train.epochs=3,4"], ["train.epochs=3,4", "seed=1,2"]):
+        expansion = expand("small", preset, parse_grid(options))
+        entry = expansion.experiments["net-au-epochs-3-seed-2"]
+        assert (entry["group"], entry["seed"]) == ("net-au-epochs-3", 2)
+        assert expansion.places["net-au"] == "net-au-epochs-3"
+
+
+def test_values_of_a_grid_are_yaml() -> None:
+    grid = parse_grid(["a=1,2.5,1e-3", "b=[1, 2],[3]", "c={x: 1, y: 2},null", "d=true,on-top"])
+    assert grid == {"a": [1, 2.5, 0.001], "b": [[1, 2], [3]], "c": [{"x": 1, "y": 2}, None], "d": [True, "on-top"]}
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("train.optimizer.lr", r"--grid train.optimizer.lr: expected KEY=V1,V2"),
+        ("train.epochs=", r"expected KEY=V1,V2"),
+        ("train.epochs=[1", r"not valid YAML"),
+        ("train.epochs=3,3", r"grid train.epochs: needs values whose names differ"),
+        ("train.optimizer.lrate=1,2", r"experiments.net-vanilla-lrate-1.train.optimizer.lrate: unknown key; .*lr"),
+        ("modl.backbone=resnet18,x", r"modl: unknown key; did you mean model"),
+        ("model.backbone.name=a,b", r"model.backbone.name: nothing lies below 'model.backbone'"),
+        ("guidance.x.weight=1,2", r"guidance.x.weight: 'x' is no position of a list"),
+        ("guidance.3.weight=1,2", r"grid guidance.3.weight: no experiment has such a list entry"),
+        ("train.epochs=0,2", r"train.epochs: .*greater than 0, got 0"),
+        ("landmarks.extractor=dlib68,mediapipe", r"landmarks: unknown key"),
+    ],
+)
+def test_a_bad_grid_is_one_line(small: Path, option: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        expand("small", load_preset(small), parse_grid([option]))
+
+
+def test_a_key_given_twice_is_refused() -> None:
+    with pytest.raises(ConfigError, match="seed is given twice"):
+        parse_grid(["seed=1", "seed=2"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("comments: {", "coments: {", r"small\.yaml: coments: unknown key; did you mean comments"),
+        ("train.epochs: N", "train.epoch: N", r"comments\.train\.epoch: there is no such key"),
+        ("experiment: net-au, metrics", "experiment: nett-au, metrics", r"published\.Net: no 'nett-au'; .*net-au"),
+        ("{big-au: {g", "{big-ua: {g", r"adjust: no 'big-ua'; did you mean big-au"),
+        ("guidance.0.layers", "guidance.1.layers", r"adjust\.big-au\.guidance\.1\.layers: there is no such list entry"),
+        ("like: big", "like: bg", r"experiments\.child\.like: no 'bg'; did you mean big\?"),
+        ("base: net-au", "base: nex-au", r"experiments\.child-vanilla\.base: no 'nex-au'"),
+        ("adapter: folder", "adapter: foldr", r"did you mean folder\?"),
+        ("align: {}", "align: {sise: 3}", r"align\.sise: unknown key; did you mean size\?"),
+        ("dataset: faces}}", "dataset: face}}", r"cross\.net-on-faces\.dataset: no 'face'"),
+        ("source: Nobody.", "source: Nobody.\nextends: none-such", r"unknown preset 'none-such'"),
+    ],
+)
+def test_a_fault_in_a_labs_own_preset_is_one_line(small: Path, old: str, new: str, message: str) -> None:
+    assert old in SMALL
+    small.write_text(SMALL.replace(old, new))
+    with pytest.raises(ConfigError, match=message):
+        write_preset(str(small), small.with_name("out.yaml"))
+    assert not small.with_name("out.yaml").exists()
+
+
+def test_a_preset_extends_another_key_by_key_where_settings_are_shared(small: Path) -> None:
+    child = small.with_name("child.yaml")
+    child.write_text(
+        f"title: Child.\nsource: Nobody.\nextends: {small}\ncomments: {{train.epochs: null}}\n"
+        "train: {optimizer: {weight_decay: 0.5}}\nexperiments: {one: {}}\nvariants: {}\nadjust: {}\ncross: {}\n"
+    )
+    preset = load_preset(child)
+    assert preset.train == {"epochs": 3, "optimizer": {"lr": 0.1, "weight_decay": 0.5}}
+    assert list(preset.experiments) == ["one"]
+    assert preset.published == ()
+    assert preset.comments == {"train.epochs": None, "experiments.net-au": "Ours."}
+
+
+def test_presets_that_extend_each_other_are_refused(small: Path) -> None:
+    small.write_text(SMALL + f"extends: {small}\n")
+    with pytest.raises(ConfigError, match="in a circle"):
+        load_preset(small)
+
+
+def test_an_unknown_preset_lists_near_ones() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean lan-kdef"):
+        load_preset("lan-kdf")
+
+
+def test_the_command_line_lists_and_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["fer-au", "presets", *arguments])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        captured = capsys.readouterr()
+        return int(end.value.code or 0), captured.out, captured.err
+
+    code, out, _ = call("list")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == list_presets()
+    assert call("write", "lan-rafdb", "--grid", "seed=0,1") == (
+        0, "params.lan-rafdb.yaml\nparams.lan-rafdb.published.yaml\n", ""
+    )  # fmt: skip
+    assert len(written(tmp_path / "params.lan-rafdb.yaml")["experiments"]) == 4
+    code, _, err = call("write", "lan-rafdb")
+    assert code == 2
+    assert err == "error: params.lan-rafdb.yaml: exists; name another file with -o, or replace it with --force\n"
+    assert call("write", "lan-rafdb", "--force")[0] == 0
+    assert len(written(tmp_path / "params.lan-rafdb.yaml")["experiments"]) == 2
+
+
+def test_written_experiments_differ_from_the_defaults_only_as_asked(small: Path) -> None:
+    expansion = expand("small", load_preset(small))
+    plain = ExperimentConfig.model_validate(expansion.experiments["net-vanilla"])
+    assert plain == ExperimentConfig.model_validate(
+        {"dataset": "faces", "model": {"backbone": "resnet18", "head": "gap"}}
+    )
