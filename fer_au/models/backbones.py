@@ -12,16 +12,19 @@ from torch import Tensor, nn
 
 from fer_au.config.experiments import ModelConfig
 from fer_au.errors import ConfigError, UnknownNameError
+from fer_au.models.attentions import recording, unfuse_attention
 from fer_au.models.nets.base import NETS, Trunk
 from fer_au.models.strides import LARGE_MAPS_STRIDE, avoid_strided_pointwise, remove_dilation
 from fer_au.models.trunk import TrunkOutput
 
 _NEAR = 5
 
-# Asked of every architecture, and left out where it refuses: option -> (value, part of the refusal).
-_WISHES: dict[str, tuple[object, str]] = {
-    "dynamic_img_size": (True, "dynamic_img_size"),  # vision transformers: any image size
-    "global_pool": ("", "Cannot disable pooling"),  # vision transformers: norm all tokens; the pooling is the head's
+# Asked of every architecture, and left out where it refuses: option -> (value, parts of refusals).
+_WISHES: dict[str, tuple[object, tuple[str, ...]]] = {
+    # Vision transformers: any image size.
+    "dynamic_img_size": (True, ("dynamic_img_size",)),
+    # Vision transformers: norm all tokens; the pooling is the head's.
+    "global_pool": ("", ("Cannot disable pooling", "distilled head reads")),
 }
 
 
@@ -45,6 +48,8 @@ class Backbone(Trunk):
         name: The architecture.
         layers: Names of the layers, ``"1"`` to ``"L"``.
         channels: Channels of the map that the head receives.
+        network: The timm model, with timm's names of parameters.
+        dropped: Names of the timm model's parts that were taken off, the classifier's: weights files may have them.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -62,23 +67,39 @@ class Backbone(Trunk):
         self._ends_in_convolution = self.channels != info[-1]["num_chs"]
         self.layers = tuple(str(number + 1) for number in range(len(info) + self._ends_in_convolution))
         _check_stride(config, int(info[-1]["reduction"]))
-        _drop_classifier_parts(network)
+        self.dropped = _drop_classifier_parts(network)
         avoid_strided_pointwise(network)
         self.network: Any = network  # timm has no types
+        self._recorded: tuple[nn.Module, ...] = ()  # attention layers
+
+    @property
+    def has_class_token(self) -> bool:
+        """Whether it is a transformer whose first token stands for the whole image."""
+        return getattr(self.network, "cls_token", None) is not None
+
+    def record_attention(self) -> None:
+        """From now on give the attention matrices of all blocks, ``TrunkOutput.attentions``; costs time and memory.
+
+        Raises:
+            ConfigError: The architecture has no attention over the whole image.
+        """
+        self._recorded = unfuse_attention(self.network, self.name)
 
     def forward(self, x: Tensor) -> TrunkOutput:
         """Compute the head's input and all feature layers of normalised images (N, in_chans, H, W)."""
-        last, stages = self.network.forward_intermediates(x, norm=False, output_fmt="NCHW")
+        with recording(self._recorded) as attentions:
+            last, stages = self.network.forward_intermediates(x, norm=False, output_fmt="NCHW")
         final = self._as_map(last, stages[-1].shape[-2:])
         if self._ends_in_convolution:
             stages = [*stages, final]
-        return TrunkOutput(final, dict(zip(self.layers, stages, strict=True)))
+        return TrunkOutput(final, dict(zip(self.layers, stages, strict=True)), tuple(attentions))
 
     def _as_map(self, last: object, grid: torch.Size) -> Tensor:
-        if not isinstance(last, Tensor):
+        tokens = isinstance(last, Tensor) and last.ndim == 3  # (N, prefix + h*w, c)
+        if not isinstance(last, Tensor) or (tokens and last.shape[1] < grid.numel()):
             raise ConfigError(f"backbone {self.name!r} doesn't end in one feature map; choose another one")
-        if last.ndim == 3:  # tokens (N, prefix + h*w, c): drop the class token and the like
-            patches = last[:, last.shape[1] - grid.numel() :]
+        if tokens:
+            patches = last[:, last.shape[1] - grid.numel() :]  # without the class token and the like
             return patches.transpose(1, 2).reshape(len(last), -1, *grid)
         if getattr(self.network, "output_fmt", "NCHW") == "NHWC":
             return last.permute(0, 3, 1, 2)
@@ -100,9 +121,10 @@ def _build(config: ModelConfig) -> nn.Module:
     try:
         network = _create(name, options)
     except (TypeError, ValueError, AssertionError, NotImplementedError) as error:
+        if stride is None:
+            raise ConfigError(f"backbone {name!r} can't be built so: {error}") from None
         key = "large_maps" if config.large_maps else "output_stride"
-        asked = f"model.{key}: " if stride is not None else ""
-        raise ConfigError(f"{asked}backbone {name!r} can't be built so: {error}") from None
+        raise ConfigError(f"model.{key}: backbone {name!r} can't change its strides; try a ResNet") from None
     if config.large_maps:
         remove_dilation(network, name)
     return network
@@ -114,7 +136,7 @@ def _create(name: str, options: dict[str, Any]) -> nn.Module:
         try:
             network: nn.Module = timm.create_model(name, **wishes, **options)
         except (TypeError, AssertionError) as error:
-            refused = [option for option in wishes if _WISHES[option][1] in str(error)]
+            refused = [option for option in wishes if any(part in str(error) for part in _WISHES[option][1])]
             if not refused:
                 raise
             del wishes[refused[0]]
@@ -135,12 +157,16 @@ def _check_stride(config: ModelConfig, found: int) -> None:
         raise ConfigError(f"backbone {config.backbone!r} has output stride {found} and can't be built with {wanted}")
 
 
-def _drop_classifier_parts(network: nn.Module) -> None:
+def _drop_classifier_parts(network: nn.Module) -> tuple[str, ...]:
     # What timm puts behind the pooling (MobileNetV3's conv_head, ConvNeXt's head norm) would stay unused: DDP refuses
     # parameters without gradients, and they would be saved for nothing.
     names = [name for name, _ in network.named_children()]
     behind = names[names.index("global_pool") :] if "global_pool" in names else []
-    if hasattr(getattr(network, "head", None), "global_pool"):
+    behind += [name for name in ("pre_logits", "fc_norm") if name in names]
+    head = getattr(network, "head", None)
+    if hasattr(head, "global_pool") or hasattr(head, "pre_logits"):
         behind.append("head")
-    for name in behind:
+    dropped = tuple(dict.fromkeys(behind))
+    for name in dropped:
         setattr(network, name, nn.Identity())
+    return dropped

@@ -23,7 +23,32 @@ FAMILIES = {
     "selecsls42": 6,
     "inception_next_atto": 4,
     "vit_tiny_patch16_224": 12,
+    "resnext26ts": 5,
+    "seresnet18": 5,
+    "regnetx_002": 5,
+    "regnety_002": 5,
+    "tf_efficientnet_lite0": 6,
+    "mobilenetv4_conv_small_035": 5,
+    "ghostnet_050": 6,
+    "vgg11": 6,
+    "densenet121": 5,
+    "mobilevit_xxs": 5,
+    "pvt_v2_b0": 4,
+    "test_mambaout": 4,
+    "swin_tiny_patch4_window7_224": 4,
+    "deit_tiny_patch16_224": 12,
+    "deit_tiny_distilled_patch16_224": 12,
+    "test_vit3": 9,
 }
+STRIDED = [
+    "resnext26ts",
+    "seresnet18",
+    "regnetx_002",
+    "tf_efficientnet_lite0",
+    "repvgg_a0",
+    "mobilevit_xxs",
+    "xception41",
+]
 
 
 @pytest.mark.parametrize(("backbone", "layers"), FAMILIES.items())
@@ -61,6 +86,25 @@ def test_a_transformer_layer_is_the_residual_stream_and_the_head_reads_normed_to
         output = model(torch.randn(2, 3, 64, 64))
         normed = model.backbone.network.norm(output.features["12"].flatten(2).transpose(1, 2))
     assert torch.allclose(normed.transpose(1, 2).unflatten(2, (4, 4)), output.final, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [75, 97])
+@pytest.mark.parametrize(
+    "backbone", ["resnext26ts", "mobilenetv2_050", "tf_efficientnet_lite0", "vgg11", "mobilevit_xxs"]
+)
+def test_grey_images_of_an_odd_size_give_maps_of_the_size_that_was_foretold(backbone: str, size: int) -> None:
+    model = create_model({"backbone": backbone, "in_chans": 1}, CLASSES, seed=0).eval()
+    with torch.no_grad():
+        output = model(torch.randn(2, 1, size, size))
+    assert model.grid_sizes(size) == {name: tuple(maps.shape[2:]) for name, maps in output.features.items()}
+    assert output.final.shape[2:] == output.features[model.layers[-1]].shape[2:]
+
+
+@pytest.mark.parametrize("stride", [{"output_stride": 8}, {"large_maps": True}])
+@pytest.mark.parametrize("backbone", STRIDED)
+def test_stride_8_works_in_many_families(backbone: str, stride: dict[str, object]) -> None:
+    model = create_model({"backbone": backbone, **stride}, CLASSES, seed=0)
+    assert list(model.grid_sizes(112).values())[-3:] == [(14, 14)] * 3
 
 
 def test_final_of_a_resnet_is_its_last_layer() -> None:
@@ -118,6 +162,8 @@ def test_large_maps_do_not_shift_the_shortcuts() -> None:
         ({"backbone": "resnet18", "output_stride": 4}, r"model\.output_stride: backbone 'resnet18'"),
         ({"backbone": "vit_tiny_patch16_224", "large_maps": True}, r"model\.large_maps: backbone 'vit_tiny"),
         ({"backbone": "convnext_atto", "large_maps": True}, r"model\.large_maps: backbone 'convnext_atto'"),
+        ({"backbone": "vgg11", "large_maps": True}, r"model\.large_maps: backbone 'vgg11' can't change its strides"),
+        ({"backbone": "densenet121", "output_stride": 8}, r"model\.output_stride: backbone 'densenet121' can't change"),
         ({"backbone": "resnet18", "large_maps": True, "output_stride": 8}, "exclude each other"),
         ({"backbone": "resnet18", "heads": "gap"}, "heads"),
         ({"backbone": "resnet18", "head": "gaap"}, "did you mean gap"),
@@ -134,7 +180,7 @@ def test_an_unknown_backbone_lists_near_names() -> None:
         create_model({"backbone": "resnet-18"}, CLASSES)
 
 
-@pytest.mark.parametrize("name", ["efficientvim_m1", "coat_tiny"])
+@pytest.mark.parametrize("name", ["efficientvim_m1", "coat_tiny", "pit_ti_224"])
 def test_a_backbone_without_a_last_feature_map_is_a_config_error(name: str) -> None:
     with pytest.raises(ConfigError, match=f"backbone '{name}'"):
         create_model({"backbone": name}, CLASSES, seed=0).grid_sizes(224)

@@ -1,0 +1,63 @@
+"""Head ``ts_cam``: class maps from a transformer's tokens, coupled with the attention of its class token."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fer_au.errors import ConfigError
+from fer_au.models.heads.base import HEADS, Head, HeadOutput
+from fer_au.models.trunk import TrunkOutput
+
+if TYPE_CHECKING:
+    from fer_au.models.backbones import Backbone
+
+
+@HEADS.register("ts_cam")
+class TsCamHead(Head):
+    """Token semantic coupled attention map (Gao et al., ICCV 2021).
+
+    A 3x3 convolution turns the map of patch tokens into one semantic map per class, whose mean is the logit. The
+    attention of the class token to the patches, mean over heads and summed over blocks, tells where the transformer
+    looks whatever the class; the class map is the product of both.
+
+    It needs a vision transformer with a class token (DeiT-S in the AU-cue paper). One deviation from the authors: class
+    maps leave out the convolution's bias, as those of every head do.
+    """
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__(channels, classes)
+        self.conv = nn.Conv2d(channels, classes, 3, padding=1)
+
+    def attach(self, backbone: Backbone) -> None:
+        """Let the backbone record its attention."""
+        if not backbone.has_class_token:
+            raise ConfigError(f"head 'ts_cam' needs a class token, and backbone {backbone.name!r} has none; try a deit")
+        backbone.record_attention()
+
+    def forward(self, trunk: TrunkOutput, labels: Tensor | None = None) -> HeadOutput:
+        """Score features; the attention map is the class token's."""
+        return HeadOutput(self._semantic(trunk, self.conv.bias).mean((2, 3)), class_token_attention(trunk))
+
+    def class_maps(self, trunk: TrunkOutput) -> Tensor:
+        """Semantic map of each class times the class token's attention."""
+        return self._semantic(trunk, None) * class_token_attention(trunk)[:, None]
+
+    def _semantic(self, trunk: TrunkOutput, bias: Tensor | None) -> Tensor:
+        with torch.autocast(trunk.final.device.type, enabled=False):
+            bias = None if bias is None else bias.float()
+            return functional.conv2d(trunk.final.float(), self.conv.weight.float(), bias, padding=1)
+
+
+def class_token_attention(trunk: TrunkOutput) -> Tensor:
+    """Where the class token looks: mean over heads, sum over blocks, (N, h, w) float32; differentiable.
+
+    Args:
+        trunk: With recorded attentions of a transformer whose first token is the class token.
+    """
+    grid = trunk.final.shape[-2:]
+    rows = [attention[:, :, 0, -grid.numel() :].float().mean(1) for attention in trunk.attentions]
+    return torch.stack(rows).sum(0).reshape(-1, *grid)
