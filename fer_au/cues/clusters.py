@@ -1,0 +1,199 @@
+"""Cue ``clusters``: LAN's guidance, which asks of every position whether its features belong to the rarer kind.
+
+Source: the local attention network (LAN) of Cho and Lee, IEEE Access 2022. For each position of a layer's grid the
+training images' feature vectors are divided by K-means with K = 2. The cluster with fewer members is the attentive one
+(a tie: the second); an image's map is 1 where its vector is nearer to the attentive centre. The paper leaves open on
+which features and how K-means runs; here: on raw features of a trained base model, from seeded k-means++ starts
+(``cues.kmeans``).
+
+Centres belong to positions, so the map of a mirrored image is not the mirrored map: each image has two.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_au.cues.arrays import Array, constant, full_precision
+from fer_au.cues.codebook import Codebook
+from fer_au.cues.cue import CUES, Annotated, needed_column
+from fer_au.cues.kmeans import Floats, nearer_second, two_means
+from fer_au.cues.rendering import checked_points
+from fer_au.errors import StoreError
+from fer_au.stores.fingerprints import fingerprint
+
+CLUSTERS = "clusters"
+VERSION = 1  # raised whenever equal features give other clusters
+_RARE = 0.01  # share of images below which the attentive cluster says more of a few odd images than of faces
+_FLAT = 1e-6  # distance of the centres, as a share of the vectors' size, below which they are one
+
+
+class Degenerate(IntEnum):
+    """Why a position's clusters tell little."""
+
+    NO = 0
+    RARE = 1  # the attentive cluster holds less than 1 % of the images
+    FLAT = 2  # the centres coincide, as those of dead features do: no image is attentive there
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """The clusters of all P positions.
+
+    Attributes:
+        centres: (P, 2, C) float32.
+        counts: (P, 2) int64, images of each cluster.
+        attentive: (P,) uint8, which of the two is the attentive one.
+        degenerate: (P,) uint8, see ``Degenerate``.
+    """
+
+    centres: Floats
+    counts: NDArray[np.int64]
+    attentive: NDArray[np.uint8]
+    degenerate: NDArray[np.uint8]
+
+    def maps(self, features: Floats) -> NDArray[np.uint8]:
+        """Which positions of some images are attentive.
+
+        Args:
+            features: (n, P, C).
+
+        Returns:
+            (n, P), 1 where the nearer centre is the attentive one.
+        """
+        second = [
+            nearer_second(features[:, position], first[None], other[None])[0]
+            for position, (first, other) in enumerate(self.centres)
+        ]
+        return self._attentive(np.stack(second, axis=1))
+
+    def _attentive(self, second: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        alive = self.degenerate != Degenerate.FLAT
+        return np.asarray((second == self.attentive.astype(np.bool_)) & alive, np.uint8)
+
+
+class FeatureSpool:
+    """Features on the disk: they come image by image and are read position by position. Made by ``feature_spool``.
+
+    Attributes:
+        images: Number of images N.
+        positions: Number of positions P.
+        channels: Length C of a vector.
+    """
+
+    def __init__(self, file: BinaryIO, images: int, positions: int, channels: int) -> None:
+        self._file = file
+        self.images, self.positions, self.channels = images, positions, channels
+        self._filled = 0
+
+    def append(self, features: Floats) -> None:
+        """Add the features (n, P, C) of the next images.
+
+        Raises:
+            StoreError: The disk refuses.
+        """
+        for position in range(self.positions):
+            self._seek(position, self._filled)
+            try:
+                self._file.write(np.ascontiguousarray(features[:, position], np.float32).data)
+                self._file.flush()
+            except OSError as error:
+                size = 4 * self.images * self.positions * self.channels / 1e9
+                raise StoreError(f"{self._file.name}: can't keep {size:.1f} GB of features: {error.strerror}") from None
+        self._filled += len(features)
+
+    def vectors(self, position: int) -> Floats:
+        """The vectors (N, C) of all images at a position, in a new array."""
+        values = np.empty((self._filled, self.channels), np.float32)
+        self._seek(position, 0)
+        self._file.readinto(values.reshape(-1).view(np.uint8).data)  # type: ignore[attr-defined]
+        return values
+
+    def _seek(self, position: int, image: int) -> None:
+        self._file.seek(4 * self.channels * (position * self.images + image))
+
+
+@contextmanager
+def feature_spool(folder: Path, images: int, positions: int, channels: int) -> Iterator[FeatureSpool]:
+    """A spool in a folder; its file, 4 bytes per number, is gone when the block ends or the process dies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        yield FeatureSpool(file, images, positions, channels)
+
+
+def fit_clusters(spool: FeatureSpool, seed: int = 0) -> tuple[Clusters, NDArray[np.uint8]]:
+    """Cluster the features of every position; one position is in memory at a time.
+
+    Args:
+        spool: The features of at least one image.
+        seed: Of K-means' starts.
+
+    Returns:
+        The clusters, and the maps (N, P) of the images.
+    """
+    positions = spool.positions
+    centres = np.empty((positions, 2, spool.channels), np.float32)
+    counts = np.empty((positions, 2), np.int64)
+    second = np.empty((spool.images, positions), np.bool_)
+    flat = np.empty(positions, np.bool_)
+    for position in range(positions):
+        found = two_means(spool.vectors(position), (seed, position))
+        centres[position], second[:, position] = found
+        members = int(found.second.sum())
+        counts[position] = spool.images - members, members
+        flat[position] = _coincide(found.centres)
+    rare = counts.min(axis=1) < _RARE * spool.images
+    degenerate = np.where(flat, Degenerate.FLAT, np.where(rare, Degenerate.RARE, Degenerate.NO)).astype(np.uint8)
+    clusters = Clusters(centres, counts, (counts[:, 1] <= counts[:, 0]).astype(np.uint8), degenerate)
+    return clusters, clusters._attentive(second)
+
+
+def _coincide(centres: Floats) -> bool:
+    first, second = centres.astype(np.float64)
+    size = np.sqrt(max(float(first @ first), float(second @ second)))
+    return bool(np.linalg.norm(second - first) <= _FLAT * size)
+
+
+@CUES.register(CLUSTERS)
+class ClusterCue:
+    """The stored maps, on the grid of the features that were clustered.
+
+    Its column ``clusters`` comes from the experiment's ``clusters.h5``, which the first phase of training makes from
+    the features of the experiment's ``base``.
+
+    Args:
+        codebook: Not used.
+        geometry: Not used.
+    """
+
+    needs: tuple[str, ...] = (CLUSTERS,)
+    avoid = False
+
+    def __init__(self, *, codebook: str | Path | Codebook = "corrected", geometry: str = "corrected") -> None:
+        pass
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the way features are clustered."""
+        return fingerprint("cue/clusters", VERSION)
+
+    def render(
+        self, points: Array, labels: list[str], image_size: float, map_size: int, annotated: Annotated | None = None
+    ) -> tuple[Array, Array]:
+        """See ``Cue.render``: maps of (h, w) cells, 1 where attentive. Every image has one, with landmarks or without.
+
+        Raises:
+            DataError: The column is missing.
+        """
+        column = needed_column(annotated, CLUSTERS, CLUSTERS)
+        with full_precision(points):
+            like, _ = checked_points(points, len(labels), image_size, map_size)
+            return constant(np.asarray(column, np.float32), like), constant(np.ones(len(labels), np.bool_), like)

@@ -1,0 +1,125 @@
+"""K-means with two clusters, on many vectors at once and from several starts at once.
+
+With two centres the nearer one is told by a projection on their difference, so that a step of all starts is one matrix
+product for the assignment and one for the sums. Vectors are centred first, so that the precision does not depend on
+where the cloud lies.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+_SETTLED = 1e-4  # share of vectors that may still change sides when a start is taken as converged
+_TRIAL_STEPS = 5
+_FINALISTS = 3
+
+
+class TwoMeans(NamedTuple):
+    """Two clusters.
+
+    Attributes:
+        centres: (2, C) float32; the first vector belongs to the first.
+        second: (N,) bool, which vectors are nearer to the second centre.
+    """
+
+    centres: Floats
+    second: NDArray[np.bool_]
+
+
+class _Starts:
+    """Lloyd's steps of several starts on one set of vectors.
+
+    Attributes:
+        second: (K, N), which vectors were nearer to the second centre of each start.
+        spread: (K,), what the clusters explain of the variance, times N: the more, the tighter they are.
+    """
+
+    def __init__(self, vectors: Floats, low: Floats, high: Floats) -> None:
+        self._vectors, self._low, self._high = vectors, low, high
+        self._total = vectors.sum(axis=0, dtype=np.float64)
+        self.second = np.zeros((len(low), len(vectors)), np.bool_)
+        self.spread = np.zeros(len(low))
+
+    def run(self, going: NDArray[np.int64], steps: int) -> None:
+        """Take at most so many steps with some of the starts; one that has settled stops earlier."""
+        count = len(self._vectors)
+        for _ in range(steps):
+            sides = nearer_second(self._vectors, self._low[going], self._high[going])
+            changed = (sides != self.second[going]).sum(axis=1)
+            self.second[going] = sides
+            members = sides.sum(axis=1)[:, None]
+            sums = (sides.astype(np.float32) @ self._vectors).astype(np.float64)
+            above, below = sums / np.maximum(members, 1), (self._total - sums) / np.maximum(count - members, 1)
+            self.spread[going] = (members * above**2 + (count - members) * below**2).sum(axis=1)
+            self._low[going] = np.where(members < count, below, self._low[going])
+            self._high[going] = np.where(members > 0, above, self._high[going])
+            going = going[changed > _SETTLED * count]
+            if not len(going):
+                return
+
+
+def two_means(vectors: Floats, seed: tuple[int, ...], starts: int = 10, steps: int = 100) -> TwoMeans:
+    """Lloyd's algorithm from k-means++ starts (Arthur and Vassilvitskii, SODA 2007); the tightest result is kept.
+
+    All starts take a few steps, and the most promising ones go on until they settle: on real features most starts meet,
+    and those that lag behind early don't win.
+
+    Args:
+        vectors: (N, C) float32, at least one; overwritten.
+        seed: Of the starts.
+        starts: How often to start.
+        steps: Most steps of each start.
+
+    Returns:
+        The clusters. Both centres are equal if all vectors are.
+    """
+    mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+    vectors -= mean
+    lloyd = _Starts(vectors, *_spread_starts(vectors, np.random.default_rng(seed), starts))
+    lloyd.run(np.arange(starts), min(_TRIAL_STEPS, steps))
+    finalists = np.sort(np.argsort(-lloyd.spread, kind="stable")[:_FINALISTS])
+    lloyd.run(finalists, max(steps - _TRIAL_STEPS, 0))
+    best = int(finalists[lloyd.spread[finalists].argmax()])
+    return _ordered(vectors, mean, lloyd.second[best])
+
+
+def nearer_second(vectors: Floats, first: Floats, second: Floats) -> NDArray[np.bool_]:
+    """Which vectors are nearer to a second centre than to a first, in Euclidean distance; a tie goes to the first.
+
+    Args:
+        vectors: (N, C).
+        first: (K, C), one per pair of centres.
+        second: (K, C).
+
+    Returns:
+        (K, N) bool.
+    """
+    difference = second - first
+    middle = (difference.astype(np.float64) * (second.astype(np.float64) + first) / 2).sum(axis=1)
+    return np.asarray(difference @ vectors.T > middle.astype(np.float32)[:, None])
+
+
+def _spread_starts(vectors: Floats, random: np.random.Generator, starts: int) -> tuple[Floats, Floats]:
+    """A first centre at random, a second with a chance that grows with its squared distance from the first."""
+    chosen = vectors[random.integers(len(vectors), size=starts)]
+    squares = np.einsum("nc,nc->n", vectors, vectors)
+    away = squares - 2 * (chosen @ vectors.T) + np.einsum("kc,kc->k", chosen, chosen)[:, None]
+    chances = np.maximum(away, 0).cumsum(axis=1, dtype=np.float64)
+    draws = random.random(starts) * chances[:, -1]
+    seconds = [int(np.searchsorted(row, draw, side="right")) for row, draw in zip(chances, draws, strict=True)]
+    return chosen, vectors[np.minimum(seconds, len(vectors) - 1)]
+
+
+def _ordered(vectors: Floats, mean: Floats, second: NDArray[np.bool_]) -> TwoMeans:
+    """The clusters with their exact means, numbered by the first vector, each vector with its nearer centre."""
+    if second[0]:
+        second = ~second
+    if not second.any():
+        return TwoMeans(np.stack([mean, mean]), second)
+    first, other = (vectors[side].mean(axis=0, dtype=np.float64).astype(np.float32) for side in (~second, second))
+    return TwoMeans(np.stack([first, other]) + mean, nearer_second(vectors, first[None], other[None])[0])
