@@ -43,7 +43,7 @@ class Mix:
         if self.box is None:
             return torch.full((height, width), self.stays)
         top, bottom, left, right = self.box
-        return 1 - torch.outer(_covered(height, top, bottom), _covered(width, left, right))
+        return (1 - torch.outer(_covered(height, top, bottom), _covered(width, left, right))).float()
 
     def images(self, images: Tensor) -> Tensor:
         """Mix images (N, C, H, W)."""
@@ -103,6 +103,7 @@ def draw_mix(config: AugmentConfig, generator: Generator) -> Mix | None:
 
 
 def _covered(cells: int, start: float, stop: float) -> Tensor:
-    """How much of each of some cells, which divide [0, 1], lies in an interval."""
-    edges = (torch.arange(cells + 1) / cells).clamp(start, stop)
-    return (edges[1:] - edges[:-1]) * cells
+    """How much of each of some cells, which divide [0, 1], lies in an interval; float64."""
+    edges = (torch.arange(cells + 1, dtype=torch.float64) / cells).clamp(start, stop)
+    # Rounded, or a cell that is covered whole would keep a trace of its own.
+    return ((edges[1:] - edges[:-1]) * cells).round(decimals=6)
