@@ -90,3 +90,19 @@ def test_a_step_count_below_one_is_refused(images):
 def test_no_images_give_no_areas():
     found = deletion_insertion(left_half_model, torch.zeros(0, 3, 16, 16), torch.zeros(0, 4, 4))
     assert found.deletion.shape == found.insertion.shape == (0,)
+
+
+def test_channels_behind_the_map_stay_as_they_are(images):
+    rest = torch.tensor([0.1, 0.5, 0.8]).reshape(3, 1, 1, 1).expand(3, 1, 16, 16)
+
+    def reads_the_rest(pictures: torch.Tensor) -> torch.Tensor:
+        share = pictures[:, 3].mean(dim=(1, 2))
+        return torch.stack([1 - share, share], dim=1)
+
+    found = deletion_insertion(reads_the_rest, torch.cat([images, rest], 1), half(True), steps=4, channels=3)
+    np.testing.assert_allclose(found.deletion, [0.9, 0.5, 0.8], atol=1e-6)
+    np.testing.assert_allclose(found.insertion, [0.9, 0.5, 0.8], atol=1e-6)
+    alone = deletion_insertion(left_half_model, images, half(True), steps=4)
+    beside = deletion_insertion(left_half_model, torch.cat([images, rest], 1), half(True), steps=4, channels=3)
+    np.testing.assert_allclose(beside.deletion, alone.deletion, atol=1e-6)
+    np.testing.assert_allclose(beside.insertion, alone.insertion, atol=1e-6)
