@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,14 +15,15 @@ from fer_au.config.experiments import OptimizerConfig, ScheduleConfig
 from fer_au.errors import ConfigError, DataError
 from fer_au.models import create_model
 from fer_au.training import precision
-from fer_au.training.history import HistoryRow, best_epoch, training_speed, write_history
+from fer_au.training.history import HistoryRow, best_epoch, has_stalled, training_speed, write_history
+from fer_au.training.loading import balanced
 from fer_au.training.meter import Meter
 from fer_au.training.optimizer import WeightAverage, create_optimizer
 from fer_au.training.precision import cpu_is_fast_at_bf16, resolve_precision
 from fer_au.training.preprocess import IMAGENET_MEAN, IMAGENET_STD, LUMA, Preprocessing
 from fer_au.training.schedule import lr_factor
 from fer_au.training.scoring import summarise
-from fer_au.training.seeds import derive_seed
+from fer_au.training.seeds import derive_seed, seed_layers
 
 CPU = torch.device("cpu")
 CUDA = torch.device("cuda")
@@ -41,7 +43,23 @@ class TestSchedule:
         config = ScheduleConfig(name="step", warmup_epochs=0, step_epochs=2, gamma=0.5)
         assert [lr_factor(config, time, 8) for time in (0.01, 1.99, 2.01, 4.5)] == [1, 1, 0.5, 0.25]
 
-    @pytest.mark.parametrize("name", ["cosine", "step", "constant"])
+    def test_plateau_multiplies_by_gamma_whenever_the_loss_has_not_fallen_for_patience_epochs(self) -> None:
+        config = ScheduleConfig(name="plateau", warmup_epochs=0, patience=2, gamma=0.5)
+        losses = [1.0, 0.9, 0.95, 0.9, 0.92, 0.8, 0.8, 0.85, 0.9, 0.81]
+        factors = [lr_factor(config, epoch + 0.5, 20, losses[:epoch]) for epoch in range(len(losses) + 1)]
+        assert factors == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125]
+
+    def test_plateau_agrees_with_torch_whose_patience_is_one_less(self) -> None:
+        losses = torch.rand(60, generator=torch.Generator().manual_seed(0)).cumsum(0).sin().tolist()
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+        reference = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.7, patience=2, threshold=0, eps=0)
+        config = ScheduleConfig(name="plateau", warmup_epochs=0, patience=3, gamma=0.7)
+        for epoch, loss in enumerate(losses):
+            reference.step(loss)
+            factor = lr_factor(config, epoch + 1.5, 100, losses[: epoch + 1])
+            assert factor == pytest.approx(optimizer.param_groups[0]["lr"])
+
+    @pytest.mark.parametrize("name", ["cosine", "step", "constant", "plateau"])
     @pytest.mark.parametrize("warmup", [0, 0.5, 3, 10])
     def test_no_step_has_a_rate_of_zero_or_above_the_base(self, name: str, warmup: float) -> None:
         config = ScheduleConfig.model_validate({"name": name, "warmup_epochs": warmup})
@@ -113,6 +131,15 @@ class TestOptimizer:
         layer.bias.requires_grad_(False)
         assert len(create_optimizer(layer, OptimizerConfig(name="adamw")).param_groups[0]["params"]) == 1
 
+    @pytest.mark.parametrize(
+        ("name", "reference"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD)]
+    )
+    def test_names_are_torchs(self, name: str, reference: type[torch.optim.Optimizer]) -> None:
+        config = OptimizerConfig.model_validate({"name": name, "lr": 0.1, "weight_decay": 0.5})
+        optimizer = create_optimizer(torch.nn.Linear(2, 2), config)
+        assert type(optimizer) is reference
+        assert (optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["weight_decay"]) == (0.1, 0.5)
+
     def test_average_follows_the_definition(self) -> None:
         model = create_model({"backbone": "test_resnet"}, ["neutral", "anger"], seed=0)
         average = WeightAverage(model, 0.5)
@@ -135,6 +162,38 @@ def test_meter_weighs_by_count_and_is_nan_without_any() -> None:
     meter.add("loss", math.inf, 0)
     assert meter.mean("loss") == 2.0
     assert math.isnan(meter.mean("loss_au"))
+    assert meter.has("loss")
+    assert not meter.has("loss_au")
+
+
+class TestBalancedOrder:
+    LABELS = [0] * 20 + [1] * 3 + [4] * 8
+
+    def test_every_class_occurs_equally_often_in_an_epoch_of_the_same_length(self) -> None:
+        order = balanced(self.LABELS, 0, 0)
+        counts = Counter(self.LABELS[index] for index in order)
+        assert len(order) == len(self.LABELS)
+        assert sorted(counts.values()) == [10, 10, 11]
+
+    def test_samples_repeat_only_after_all_of_their_class(self) -> None:
+        for epoch in range(5):
+            times = Counter(balanced(self.LABELS, 0, epoch))
+            for label in set(self.LABELS):
+                own = [times[index] for index in range(len(self.LABELS)) if self.LABELS[index] == label]
+                assert max(own) - min(own) <= 1
+
+    def test_it_is_shuffled_repeats_and_changes_with_seed_and_epoch(self) -> None:
+        orders = [balanced(self.LABELS, seed, epoch) for seed, epoch in ((0, 0), (0, 0), (0, 1), (1, 0))]
+        assert orders[0] == orders[1]
+        assert len({tuple(order) for order in orders}) == 3
+        assert [self.LABELS[index] for index in orders[0]] != sorted(self.LABELS[index] for index in orders[0])
+
+    def test_over_epochs_all_samples_of_a_large_class_are_seen(self) -> None:
+        seen = {index for epoch in range(12) for index in balanced(self.LABELS, 0, epoch)}
+        assert seen == set(range(len(self.LABELS)))
+
+    def test_fewer_samples_than_classes(self) -> None:
+        assert sorted(balanced([2, 0, 1], 0, 0)) == [0, 1, 2]
 
 
 ROW = HistoryRow(0, 0.1, 1.5, 1.0, {"loss_au": math.nan}, 0.5, 0.6, 0.55, 0.9, 100.0)
@@ -157,6 +216,12 @@ class TestHistory:
             [(0.5, 0.1), (0.9, 0.7), (0.9, 0.3), (0.9, 0.3), (0.8, 0.0)]
         )]  # fmt: skip
         assert best_epoch(rows) == 2
+
+    def test_it_stalls_when_the_best_epoch_lies_patience_epochs_back(self) -> None:
+        rows = [replace(ROW, epoch=e, valid_accuracy=a) for e, a in enumerate([0.5, 0.9, 0.8, 0.85, 0.7])]
+        assert [has_stalled(rows[:k], 2) for k in range(6)] == [False, False, False, False, True, True]
+        assert not has_stalled(rows, None)
+        assert not has_stalled(rows, 4)
 
     def test_speed_is_the_median(self) -> None:
         rows = [replace(ROW, images_per_second=speed) for speed in (100, 1, 110, 120)]
@@ -181,3 +246,15 @@ def test_seeds_differ_by_purpose_and_epoch_and_repeat() -> None:
     seeds = {derive_seed(seed, purpose, epoch) for seed in (0, 1) for purpose in ("a", "b") for epoch in (0, 1)}
     assert len(seeds) == 8
     assert derive_seed(3, "a", 5) == derive_seed(3, "a", 5)
+
+
+def test_processes_drop_differently_and_the_first_one_as_one_alone() -> None:
+    draws = []
+    for process in (0, 1, 2, 1):
+        seed_layers(0, 3, process)
+        draws.append(torch.rand(4))
+    seed_layers(0, 3)
+    assert torch.equal(draws[0], torch.rand(4))
+    assert torch.equal(draws[1], draws[3])
+    assert not torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[1], draws[2])
