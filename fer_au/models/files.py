@@ -24,6 +24,8 @@ CONFIG = "config.json"
 SCHEMA = "fer_au.model/1"
 _RESERVED = ("schema", "fer_au_version", "model", "classes", "weights_sha256")
 _HEAD = "head."
+_BACKBONE = "backbone."
+_CONTEXT_BACKBONE = "context_backbone."
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,8 @@ def load_model(folder: Path) -> tuple[FerModel, dict[str, Any]]:
 def load_base_weights(model: FerModel, folder: Path) -> LoadedWeights:
     """Start a model from another one's weights: the backbone always, the head if kind and classes are the same.
 
-    A different output stride is fine; the weights are the same.
+    A different output stride is fine; the weights are the same. Where the model has a second backbone for the whole
+    picture and the base has none, both get the base's; where it is the other way round, the model gets the face's.
 
     Raises:
         DataError: A missing, damaged or foreign file, or another backbone.
@@ -115,6 +118,7 @@ def load_base_weights(model: FerModel, folder: Path) -> LoadedWeights:
     reason = _head_difference(model, meta)
     wanted = {name: value for name, value in own.items() if not (reason and name.startswith(_HEAD))}
     found = {name: value for name, value in tensors.items() if not (reason and name.startswith(_HEAD))}
+    found = _fit_views(found, wanted)
     base = meta["model"].get("backbone")
     if base != model.config.backbone:
         raise DataError(f"{folder}: the base has backbone {base!r}, the model {model.config.backbone!r}")
@@ -123,6 +127,19 @@ def load_base_weights(model: FerModel, folder: Path) -> LoadedWeights:
     skipped = tuple(name for name in own if name not in wanted)
     log(f"base {folder}: {len(found)} tensors loaded" + (f"; head starts fresh: {reason}" if reason else ""))
     return LoadedWeights(tuple(found), skipped, reason, meta["weights_sha256"])
+
+
+def _fit_views(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A base's tensors for a model with another number of backbones."""
+    fitted = {name: value for name, value in found.items() if name in wanted or not name.startswith(_CONTEXT_BACKBONE)}
+    if not any(name.startswith(_CONTEXT_BACKBONE) for name in fitted):
+        second = {
+            name: _BACKBONE + name.removeprefix(_CONTEXT_BACKBONE)
+            for name in wanted
+            if name.startswith(_CONTEXT_BACKBONE)
+        }
+        fitted |= {name: found[source] for name, source in second.items() if source in found}
+    return fitted
 
 
 def _head_difference(model: FerModel, meta: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 from fer_au.cam import compute_cam, list_cams
 from fer_au.config.experiments import ModelConfig
 from fer_au.errors import ConfigError, UnknownNameError
-from fer_au.models import FerModel, create_model, load_model, save_model
+from fer_au.models import FerModel, create_model, load_base_weights, load_model, save_model
 from fer_au.models.network import count_views
 
 CLASSES = ("neutral", "happiness", "surprise", "anger")
@@ -104,6 +104,27 @@ def test_a_saved_model_comes_back_and_a_copy_is_equal(tmp_path: Path, shared: bo
         expected = model(pictures()).logits
         assert torch.equal(loaded(pictures()).logits, expected)
         assert torch.equal(copy.deepcopy(model)(pictures()).logits, expected)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_base_that_sees_the_face_alone_serves_both_views(tmp_path: Path, shared: bool) -> None:
+    base = create_model({**CONFIG, "head": "gap"}, CLASSES, seed=7)
+    save_model(tmp_path, base, {})
+    model = model_of(shared=shared)
+    report = load_base_weights(model, tmp_path)
+    assert set(report.skipped) == {"head.linear.weight", "head.linear.bias"}
+    for backbone in filter(None, (model.backbone, model.context_backbone)):
+        own = backbone.state_dict()
+        assert all(torch.equal(value, own[name]) for name, value in base.backbone.state_dict().items())
+
+
+def test_a_base_with_two_backbones_gives_a_model_of_the_face_its_own(tmp_path: Path) -> None:
+    base = model_of(shared=False)
+    save_model(tmp_path, base, {})
+    model = create_model({**CONFIG, "head": "gap"}, CLASSES, seed=7)
+    load_base_weights(model, tmp_path)
+    own = model.backbone.state_dict()
+    assert all(torch.equal(value, own[name]) for name, value in base.backbone.state_dict().items())
 
 
 def test_a_vision_transformer_takes_two_views_too() -> None:
