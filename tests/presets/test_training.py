@@ -1,0 +1,143 @@
+"""Every experiment of every preset, made small, trains for a few steps.
+
+How an experiment is made small: no pretrained weights, 64 px, batches of 16 of a toy set's 40 faces, one epoch (one for
+each frozen phase, and one more). A backbone of more than `LARGEST` parameters gives way to the small one of its family;
+the project's own large networks share their blocks with the one that stands for them. Experiments that then differ only
+in the size of numbers, or in the fold, are trained once.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fer_au.cam import compute_cam
+from fer_au.config.experiments import ExperimentConfig, TrainConfig, load_experiment
+from fer_au.config.loading import read_params
+from fer_au.expressions import ordered
+from fer_au.models import create_model, load_model
+from fer_au.presets import list_presets, write_preset
+from fer_au.training import train_experiment
+from tests.training.blobs import CENTRES, Blob, write_dataset
+
+LARGEST = 10_000_000
+SMALL = {"resnet": "test_resnet", "vgg": "vgg11", "deit": "test_vit", "vit": "test_vit", "gimefive": "gimefive-13"}
+SIDE = 64
+
+Small = tuple[ExperimentConfig, TrainConfig]
+
+
+@dataclass
+class Workshop:
+    """A toy data set, and what has been trained on it: signature -> folder of the model."""
+
+    dataset: Path
+    trained: dict[str, Path] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    folder = tmp_path_factory.mktemp("presets")
+    blobs = [
+        Blob(label, split, fold=fold)
+        for label in CENTRES
+        for split, fold, count in (("train", "1", 10), ("valid", "1", 2), ("test", "0", 2))
+        for _ in range(count)
+    ]
+    threads = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("FER_AU_WORKERS", "1")
+        patch.setenv("ACCELERATE_USE_CPU", "true")
+        torch.set_num_threads(1)
+        yield Workshop(write_dataset(folder / "data", blobs))
+    torch.set_num_threads(threads)
+
+
+@cache
+def small_backbone(model: str) -> str:
+    config = json.loads(model)
+    name: str = config["backbone"]
+    with torch.device("meta"):
+        built = create_model(config, ordered(CENTRES))
+    if sum(parameter.numel() for parameter in built.backbone.parameters()) <= LARGEST:
+        return name
+    return next(small for family, small in SMALL.items() if name.startswith(family))
+
+
+def make_small(experiment: ExperimentConfig, train: TrainConfig) -> Small:
+    model = {**experiment.model.model_dump(), "weights": "none"}
+    model["backbone"] = small_backbone(json.dumps(model))
+    phases = [{**phase.model_dump(), "epochs": 1} for phase in train.freeze]
+    settings = {**train.model_dump(), "freeze": phases, "epochs": len(phases) + 1}
+    settings.update(batch_size=16, image_size=SIDE, precision="fp32")
+    content = experiment.model_dump(exclude={"train", "model"})
+    return ExperimentConfig.model_validate({**content, "model": model}), TrainConfig.model_validate(settings)
+
+
+def signature(small: Small, base: str | None) -> str:
+    """What tells small experiments apart: everything but how large a number is, and which fold is held out."""
+    experiment, train = small
+    content = (
+        experiment.model_dump(include={"model", "guidance"}),
+        train.model_dump(),
+        experiment.fold is not None,
+        base,
+    )
+    return json.dumps(without_sizes(content))
+
+
+def without_sizes(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_sizes(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_sizes(item) for item in value]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return int(value > 0)
+    return value
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", list_presets())
+def test_every_experiment_trains_for_a_few_steps(preset: str, workshop: Workshop, tmp_path: Path) -> None:
+    params = write_preset(preset, tmp_path / "params.yaml")[0]
+    cams = read_params(params)["evaluate"]["cams"]
+    signatures: dict[str, str] = {}
+    for name in read_params(params)["experiments"]:
+        experiment, train = make_small(*load_experiment(name, params))
+        base = signatures.get(experiment.base)
+        signatures[name] = signature((experiment, train), base)
+        if signatures[name] in workshop.trained:
+            continue
+        out = Path("models") / f"{preset}-{name}"
+        base_dir = workshop.trained[base] if base else Path("models/none")
+        train_experiment(name, experiment, train, workshop.dataset, base_dir, out)
+        workshop.trained[signatures[name]] = out
+        check_history(out, experiment)
+        check_cams(out, cams)
+
+
+def check_history(out: Path, experiment: ExperimentConfig) -> None:
+    with (out / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    terms = [f"loss_{entry.cue}" for entry in experiment.guidance if entry.weight]
+    for row in rows:
+        for key in ("loss", "loss_ce", *terms):
+            assert math.isfinite(float(row[key])), (out, key)
+        assert all(float(row[key]) > 0 for key in terms), out
+
+
+def check_cams(out: Path, cams: list[str]) -> None:
+    model, _ = load_model(out)
+    images = torch.rand(2, model.config.in_chans, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    for cam in cams:
+        assert compute_cam(cam, model, images, torch.tensor([0, 1])).isfinite().all(), (out, cam)
