@@ -98,6 +98,13 @@ class FerModel(nn.Module):
         scores: HeadOutput = self.head(trunk, labels)
         return ModelOutput(scores.logits, trunk.features, scores.attention, scores.auxiliary, trunk)
 
+    def train(self, mode: bool = True) -> FerModel:
+        """Switch modes; the batch norms of frozen layers stay in evaluation mode, and their statistics as they are."""
+        super().train(mode)
+        for module in _frozen_norms(self):
+            module.training = False
+        return self
+
     def trunk(self, x: Tensor) -> TrunkOutput:
         """What the head is given for images; arguments as in ``forward``."""
         if self.views == 1:
@@ -165,6 +172,18 @@ def count_views(config: ModelConfig) -> int:
         UnknownNameError: There is no such head.
     """
     return 1 if config.backbone in NETS.names() else HEADS.get(config.head or DEFAULT_HEAD).views
+
+
+def _frozen_norms(model: nn.Module) -> Iterator[nn.Module]:
+    """Layers with running statistics whose parameters are frozen; where they have none, those of the block around."""
+    for name, module in model.named_modules():
+        if getattr(module, "running_mean", None) is None:
+            continue
+        parts = name.split(".")
+        around = (model.get_submodule(".".join(parts[:depth])) for depth in range(len(parts), 0, -1))
+        parameters = next(filter(None, (list(block.parameters()) for block in around)), [])
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            yield module
 
 
 def create_model(
