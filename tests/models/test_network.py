@@ -13,7 +13,7 @@ CLASSES = ("neutral", "happiness", "surprise", "anger")
 CONFIG = {"backbone": "resnet10t", "output_stride": 8}
 
 
-@pytest.mark.parametrize("head", list_heads())
+@pytest.mark.parametrize("head", [name for name in list_heads() if name != "ts_cam"])  # that needs a transformer
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_every_head_scores_and_maps_each_class_in_float32(head: str, channels_last: bool) -> None:
     model = create_model({**CONFIG, "head": head}, CLASSES, seed=0).eval()
