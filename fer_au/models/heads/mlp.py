@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -46,7 +46,7 @@ class MlpHead(Head):
     ) -> None:
         super().__init__(channels, classes)
         widths = [channels * (1 if grid is None else count("grid", grid)) ** 2, *counts("hidden", hidden), classes]
-        rates = dropout if isinstance(dropout, list | tuple) else [dropout] * (len(widths) - 1)
+        rates: list[Any] = [*dropout] if isinstance(dropout, list | tuple) else [dropout] * (len(widths) - 1)
         if len(rates) != len(widths) - 1:
             raise ValueError(f"dropout must be one share, or one of each of {len(widths) - 1} linear layers")
         self.dropout = tuple(number("dropout", rate, 0, 1) for rate in rates)
