@@ -12,7 +12,7 @@ from fer_au.cam import compute_cam
 from fer_au.errors import ConfigError
 from fer_au.models import create_model, list_backbones, load_base_weights, load_model, save_model
 from fer_au.models.heads.mlp import MlpHead
-from fer_au.models.nets.base import NETS
+from fer_au.models.nets.base import NETS, Net
 from fer_au.models.nets.blocks import SqueezeExcitation
 from fer_au.models.nets.stacked import SharedNormPair, stacked_trunk, wide_head
 from fer_au.models.trunk import TrunkOutput
@@ -276,6 +276,15 @@ def test_a_saved_network_comes_back_and_serves_as_base(tmp_path: Path) -> None:
     report = load_base_weights(other, tmp_path)
     assert all(name.startswith("head.") for name in report.skipped)
     assert torch.equal(other.backbone.blocks[1][2].weight, model.backbone.blocks[1][2].weight)
+
+
+def test_a_third_partys_network_is_built_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = Net(lambda in_chans: stacked_trunk(in_chans, (4, 8)), wide_head)
+    monkeypatch.setitem(NETS._entries, "tiny", tiny)
+    model = create_model({"backbone": "tiny", "in_chans": 1}, SIX, seed=0)
+    assert "tiny" in list_backbones("t*")
+    assert model.grid_sizes(16) == {"1": (16, 16), "2": (8, 8)}
+    assert model(torch.randn(2, 1, 16, 16)).logits.shape == (2, 6)
 
 
 def test_the_wide_head_has_the_published_widths() -> None:

@@ -1,7 +1,8 @@
 """Residual networks of the GiMeFive project: ``gimefive-resnet18``, ``-resnet34`` and the 25-layer ``gimefive-25``.
 
-Source: Wang et al., arXiv 2402.15662, and the code published with it. The ResNets have no max pooling after their stem,
-so that 64 px images end in 4 x 4 maps; ``gimefive-25`` has a bias in every convolution.
+Source: Wang and Kawka, arXiv 2402.15662, and the code published with it. The ResNets have no max pooling after their
+stem, so that 64 px images end in 4 x 4 maps; their classifier is head ``gap``, whose fresh weights are Xavier-uniform
+instead of torch's default. ``gimefive-25`` has a bias in every convolution.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Networks of stacked convolutions: ``gimefive-10`` to ``-17``, ``gimefive-vgg``, ``csci-cnn``.
 
-Sources: Wang et al., "GiMeFive: Towards Interpretable Facial Emotion Classification" (arXiv 2402.15662) and its
+Sources: Wang and Kawka, "GiMeFive: Towards Interpretable Facial Emotion Classification" (arXiv 2402.15662) and its
 preliminary report, whose numbers of layers are the names here; and the small CNN of the course project csci5527. Their
 parameter counts are the published ones. Linear and convolutional weights start as torch's default, as there.
 
