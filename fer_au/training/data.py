@@ -204,6 +204,11 @@ class FaceDataset(Dataset[Sample]):
         return size
 
     @property
+    def points(self) -> NDArray[np.float32]:
+        """The landmarks of all faces, (N, 68, 2) xy pixels of the stored crop; NaN where none were found."""
+        return np.asarray(self._stores["landmarks"]["points"], np.float32)[self.rows]
+
+    @property
     def map_size(self) -> int:
         """Side of the stored AU maps, cells."""
         return int(self._stores["heatmaps"]["map"].shape[1])

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from fer_au.cam.maps import channel_mean, resize_maps
+from fer_au.cam.maps import resize_maps
 from fer_au.config.experiments import GuidanceConfig
-from fer_au.cues.cue import Cue, create_cue
+from fer_au.cues.clusters import CLUSTERS
+from fer_au.cues.cue import Annotated, Cue, create_cue
+from fer_au.errors import ConfigError
 from fer_au.models.network import FerModel, ModelOutput
+from fer_au.stores.reader import Store
+from fer_au.training.attention import AttentionSource, resolve_source, true_class_maps
+from fer_au.training.cue_maps import CueMaps, read_annotated, rows_of
 from fer_au.training.data import Batch, FaceDataset
 from fer_au.training.landmark_noise import LandmarkNoise
-from fer_au.training.losses import GuidanceLoss, create_loss
+from fer_au.training.losses import AVOIDING, GuidanceLoss, create_loss
 
 STORED_CUE = "au"
 
 
 class Targets(NamedTuple):
-    """The cue of a batch for one term.
+    """The cue of a batch for one term: where to look, and beyond the picture's border nowhere.
+
+    A cue to avoid, as ``background`` is, comes inverted.
 
     Attributes:
         maps: (N, s, s) float32 in [0, 1].
@@ -33,40 +40,32 @@ class Targets(NamedTuple):
     valid: Tensor
     known: Tensor | None = None
 
-
-@dataclass(frozen=True)
-class Rendering:
-    """A cue that is rendered from a batch's landmarks, since heatmaps.h5 doesn't hold it."""
-
-    cue: Cue
-    crop_size: float
-    map_size: int
-    noise: LandmarkNoise
-
-    def __call__(self, batch: Batch, classes: Sequence[str]) -> Targets:
-        """Render a batch's maps on its device."""
-        labels = [classes[label] for label in batch.labels.tolist()]
-        maps, valid = self.cue.render(self.noise(batch.points, batch.ids), labels, self.crop_size, self.map_size)
-        return Targets(torch.as_tensor(maps), torch.as_tensor(valid))
+    def on_grid(self, grid: tuple[int, int]) -> tuple[Tensor, Tensor | None]:
+        """The maps and what is known of them on a layer's own grid; a cell's value is the mean of its known part."""
+        if self.known is None:
+            return resize_maps(self.maps, grid), None
+        known = resize_maps(self.known, grid)
+        part = resize_maps(torch.where(self.known > 0, self.maps * self.known, 0.0), grid)
+        return torch.where(known > 0, part / torch.where(known > 0, known, 1.0), 0.0), known
 
 
 @dataclass(frozen=True)
 class Term:
-    """One entry of ``guidance``, resolved for a model.
+    """One entry of ``guidance``, resolved for a model and a data set.
 
     Attributes:
         name: Of its loss in histories and messages, such as ``loss_au``.
         config: The entry.
-        layers: The model's feature layers it acts on.
+        source: Where its attention comes from.
         loss: Its distance.
-        rendering: None where it takes the maps of heatmaps.h5.
+        cue_maps: The maps of its cue; None where it takes those of heatmaps.h5.
     """
 
     name: str
     config: GuidanceConfig
-    layers: tuple[str, ...]
+    source: AttentionSource
     loss: GuidanceLoss
-    rendering: Rendering | None
+    cue_maps: CueMaps | None
 
     def active(self, time: float) -> bool:
         """Whether it counts at a time of the training, in epochs."""
@@ -78,15 +77,22 @@ class Term:
         ramp = self.config.warmup_epochs
         return self.config.weight * (min((time - self.config.start_epoch) / ramp, 1.0) if ramp else 1.0)
 
-    def value(self, output: ModelOutput, targets: Targets) -> Tensor:
-        """The unweighted loss in float32: its mean over layers, each compared on the layer's own grid."""
+    def value(self, attention: Sequence[Tensor], targets: Targets) -> Tensor:
+        """The unweighted loss in float32: its mean over attention maps, each compared on the map's own grid.
+
+        Args:
+            attention: (N, h, w) each.
+            targets: Of the same images.
+        """
         with torch.autocast(targets.maps.device.type, enabled=False):
-            losses = []
-            for layer in self.layers:
-                attention = channel_mean(output.features[layer])
-                grid = attention.shape[1], attention.shape[2]
-                losses.append(self.loss(attention, resize_maps(targets.maps, grid), targets.valid))
-            return torch.stack(losses).mean()
+            return torch.stack([self._distance(maps, targets) for maps in attention]).mean()
+
+    def _distance(self, attention: Tensor, targets: Targets) -> Tensor:
+        target, known = targets.on_grid((attention.shape[1], attention.shape[2]))
+        target = 1 - target if self.config.loss in AVOIDING else target
+        if known is None:
+            return self.loss(attention, target, targets.valid)
+        return self.loss(attention, target, targets.valid, known)
 
 
 class Guidance:
@@ -94,30 +100,43 @@ class Guidance:
 
     Args:
         entries: The experiment's ``guidance``.
-        model: Whose layers they name.
-        faces: What it trains on: the size of crops and maps, and the codebook and geometry of heatmaps.h5, of which
-            an entry that overrides one keeps the other.
+        model: Whose attention they name.
+        faces: What it trains on: landmarks and annotations, the size of crops and maps, and the codebook and geometry
+            of heatmaps.h5, of which an entry that overrides one keeps the other.
         seed: The experiment's; decides the noise of entries with ``landmark_noise``.
+        clusters: The experiment's ``clusters.h5``, for entries with cue ``clusters``.
 
     Attributes:
         terms: One per entry, in order.
+        mean_count: The mean over processes of a term's number of valid images. Several processes that share a batch set
+            it; a loss is then scaled so that the mean of all processes' gradients is the gradient of the batch's mean.
 
     Raises:
-        ConfigError: An unknown cue, loss, layer or codebook.
+        ConfigError: An unknown cue, loss, layer or codebook, attention that the model doesn't have, or a cue
+            ``clusters`` without clusters.
+        DataError: The data set lacks what a cue needs.
     """
 
-    def __init__(self, entries: Sequence[GuidanceConfig], model: FerModel, faces: FaceDataset, seed: int) -> None:
-        self.classes = model.classes
+    def __init__(
+        self,
+        entries: Sequence[GuidanceConfig],
+        model: FerModel,
+        faces: FaceDataset,
+        seed: int,
+        clusters: Store | None = None,
+    ) -> None:
+        self._model = model
+        self.mean_count: Callable[[Tensor], Tensor] = torch.clone
         names = _distinct([f"loss_{entry.cue}" for entry in entries])
         self.terms = tuple(
             Term(
                 name=name,
                 config=entry,
-                layers=model.resolve_layers(entry.layers),
+                source=resolve_source(entry, model, faces.image_size, f"guidance.{number}"),
                 loss=create_loss(entry.loss),
-                rendering=_rendering(entry, faces, seed),
+                cue_maps=_cue_maps(entry, faces, seed, clusters),
             )
-            for name, entry in zip(names, entries, strict=True)
+            for number, (name, entry) in enumerate(zip(names, entries, strict=True))
         )
 
     def targets(self, batch: Batch, mirrored: Tensor) -> list[Targets]:
@@ -128,7 +147,8 @@ class Guidance:
             mirrored: (N,) bool: which images the augmentation will mirror, and their maps with them.
         """
         stored = Targets(batch.maps.float() / 255, batch.valid)
-        return [term.rendering(batch, self.classes) if term.rendering else stored for term in self.terms]
+        mirrored = mirrored.to(batch.maps.device)
+        return [Targets(*term.cue_maps(batch.ids, mirrored)) if term.cue_maps else stored for term in self.terms]
 
     def losses(self, output: ModelOutput, targets: Sequence[Targets], labels: Tensor, time: float) -> dict[str, Tensor]:
         """The unweighted losses of the terms that are active, by name.
@@ -139,22 +159,40 @@ class Guidance:
             labels: (N, classes) float: each image's shares of the classes, one-hot unless images were mixed.
             time: Of the training, in epochs.
         """
-        pairs = zip(self.terms, targets, strict=True)
-        return {term.name: term.value(output, target) for term, target in pairs if term.active(time)}
+        pairs = [(term, target) for term, target in zip(self.terms, targets, strict=True) if term.active(time)]
+        wanted = any(term.source.kind == "cam" for term, _ in pairs)
+        cam = true_class_maps(self._model, output, labels) if wanted else None
+        losses = {}
+        for term, target in pairs:
+            count = target.valid.sum().float()
+            share = count / self.mean_count(count).clamp(min=torch.finfo(torch.float32).tiny)
+            losses[term.name] = share * term.value(term.source.maps(output, cam), target)
+        return losses
 
     def weighted(self, losses: Mapping[str, Tensor], time: float) -> Tensor | float:
         """The sum of what ``losses`` gave, times the entries' weights at that time."""
         return sum((term.weight(time) * losses[term.name] for term in self.terms if term.name in losses), 0.0)
 
 
-def _rendering(entry: GuidanceConfig, faces: FaceDataset, seed: int) -> Rendering | None:
-    """What renders an entry's cue; None for the very maps of heatmaps.h5."""
+def _cue_maps(entry: GuidanceConfig, faces: FaceDataset, seed: int, clusters: Store | None) -> CueMaps | None:
+    """The maps of an entry's cue; None for the very maps of heatmaps.h5."""
     if entry.cue == STORED_CUE and entry.codebook is None and entry.geometry is None and not entry.landmark_noise:
         return None
     codebook = entry.codebook or str(faces.heatmap_options["codebook"])
     geometry = entry.geometry or str(faces.heatmap_options["geometry"])
     cue = create_cue(entry.cue, codebook=codebook, geometry=geometry)
-    return Rendering(cue, faces.crop_size, faces.map_size, LandmarkNoise(entry.landmark_noise, seed))
+    noise = LandmarkNoise(entry.landmark_noise, seed)
+    return CueMaps(cue, faces, noise, _versions(cue, entry.cue, faces, clusters))
+
+
+def _versions(cue: Cue, name: str, faces: FaceDataset, clusters: Store | None) -> list[Annotated]:
+    if CLUSTERS not in cue.needs:
+        return [read_annotated(cue, name, faces)]
+    if clusters is None:
+        raise ConfigError(f"cue {name!r} needs an experiment's base model, whose features are clustered")
+    both = rows_of(clusters, "map", faces.ids)
+    # The second is a mirrored image's own map, in that image's frame: mirrored, it starts from the frame of the first.
+    return [Annotated({CLUSTERS: both[:, 0]}), Annotated({CLUSTERS: both[:, 1, :, ::-1]})]
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -1,0 +1,115 @@
+"""What counts as a model's attention, by the ``source`` of a guidance entry.
+
+* ``features``: the channel mean of each of some feature layers, as in the AU-cue paper.
+* ``cam``: the head's native map of the true class; of mixed images, the classes' maps weighted by their shares.
+* ``module``: the head's own attention map.
+
+A loss that compares probabilities (``losses.UNIT_INTERVAL``) gets them so: class maps are evidence and go through a
+sigmoid; a module's map is taken as it is if it lies in [0, 1], as a sigmoid's does; channel means, and other modules'
+maps, have no scale of their own, so each map is stretched by its own minimum and maximum to [.01, .99], which keeps
+gradients bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from fer_au.cam.maps import channel_mean, min_max
+from fer_au.config.experiments import GuidanceConfig
+from fer_au.errors import ConfigError
+from fer_au.models.network import FerModel, ModelOutput, evaluating
+from fer_au.training.losses import UNIT_INTERVAL
+
+_LEAST = 0.01  # of a stretched map; its greatest value is 1 minus that
+
+
+@dataclass(frozen=True)
+class AttentionSource:
+    """Where one guidance entry takes its attention.
+
+    Attributes:
+        kind: ``features``, ``cam`` or ``module``.
+        layers: Feature layers; empty unless the kind is ``features``.
+        squash: How maps become probabilities: ``sigmoid``, ``stretch``, or None for as they are.
+    """
+
+    kind: Literal["features", "cam", "module"]
+    layers: tuple[str, ...] = ()
+    squash: Literal["sigmoid", "stretch"] | None = None
+
+    def maps(self, output: ModelOutput, cam: Tensor | None) -> list[Tensor]:
+        """The attention maps of a batch.
+
+        Args:
+            output: Of the model.
+            cam: (N, h, w), what ``true_class_maps`` gives; only read if the kind is ``cam``.
+
+        Returns:
+            (N, h, w) float32, one per layer.
+        """
+        if self.kind == "features":
+            maps = [channel_mean(output.features[layer]) for layer in self.layers]
+        else:
+            own = cam if self.kind == "cam" else output.attention
+            if own is None:
+                raise ValueError(f"attention of source {self.kind!r} is not there")
+            maps = [own]
+        with torch.autocast(output.logits.device.type, enabled=False):
+            return [self._squashed(attention.float()) for attention in maps]
+
+    def _squashed(self, maps: Tensor) -> Tensor:
+        if self.squash == "sigmoid":
+            return maps.sigmoid()
+        return _LEAST + (1 - 2 * _LEAST) * min_max(maps) if self.squash == "stretch" else maps
+
+
+def true_class_maps(model: FerModel, output: ModelOutput, shares: Tensor) -> Tensor:
+    """The native class maps of the images' own classes, (N, h, w) float32, differentiable.
+
+    Args:
+        model: The model.
+        output: What it computed.
+        shares: (N, classes) of the classes in each image.
+    """
+    maps = model.class_maps(output)
+    with torch.autocast(maps.device.type, enabled=False):
+        return torch.einsum("nchw,nc->nhw", maps.float(), shares.to(maps.device, torch.float32))
+
+
+def resolve_source(entry: GuidanceConfig, model: FerModel, image_size: int, where: str) -> AttentionSource:
+    """Find a model's attention for a guidance entry; one forward pass tells whether the head has a map.
+
+    Args:
+        entry: The entry.
+        model: The model.
+        image_size: Of its input.
+        where: Names the entry, for messages.
+
+    Raises:
+        ConfigError: A layer that the model doesn't have, or source ``module`` with a head that has no attention map.
+    """
+    bounded = entry.loss in UNIT_INTERVAL
+    if entry.source == "features":
+        return AttentionSource("features", model.resolve_layers(entry.layers), "stretch" if bounded else None)
+    if entry.source == "cam":
+        return AttentionSource("cam", squash="sigmoid" if bounded else None)
+    attention = _probe(model, image_size)
+    if attention is None:
+        name = model.config.head or model.config.backbone
+        raise ConfigError(f"{where}.source: {name!r} has no attention map of its own; use features or cam")
+    inside = bool(((attention >= 0) & (attention <= 1)).all())
+    return AttentionSource("module", squash="stretch" if bounded and not inside else None)
+
+
+def _probe(model: FerModel, image_size: int) -> Tensor | None:
+    """The head's attention for a grey image; None if it has none."""
+    weight = next(model.parameters())
+    shape: Sequence[int] = (1, model.views * model.config.in_chans, image_size, image_size)
+    with evaluating(model), torch.no_grad():
+        output: ModelOutput = model(torch.zeros(shape, device=weight.device, dtype=weight.dtype))
+    return output.attention
