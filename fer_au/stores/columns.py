@@ -34,12 +34,12 @@ def check_specs(schema: Schema, specs: Mapping[str, ColumnSpec], where: str) -> 
         StoreError: A column is missing, unknown, or of another type or shape.
     """
     first = next(iter(schema.columns))
-    required = [*schema.columns, *(("data", "offset") if schema.ragged else ())]
+    required = [*schema.columns, *(("data", "offset") if schema.ragged else ()), *schema.tables]
     for name in required:
         if name not in specs:
             raise StoreError(f"{where}: column {name!r} is missing")
     rows = specs[first].shape[0]
-    for name, (kinds, shape) in schema.columns.items():
+    for name, (kinds, shape) in (schema.columns | schema.tables).items():
         spec = specs[name]
         fits = len(spec.shape) == 1 + len(shape) and all(
             want in (-1, have) for want, have in zip(shape, spec.shape[1:], strict=True)
@@ -47,6 +47,8 @@ def check_specs(schema: Schema, specs: Mapping[str, ColumnSpec], where: str) -> 
         if spec.dtype.kind not in kinds or not fits:
             raise StoreError(f"{where}: column {name!r} is {spec.dtype} {spec.shape}, expected rows of {kinds}{shape}")
     for name, spec in specs.items():
+        if name in schema.tables:
+            continue
         if not schema.open_columns and name not in schema.columns:
             raise StoreError(f"{where}: unknown column {name!r} in a {schema.name} store")
         expected = rows + 1 if is_offset(name) else rows

@@ -11,7 +11,7 @@ import numpy as np
 
 from fer_au.errors import StoreError
 from fer_au.stores.atomic import AtomicFile
-from fer_au.stores.format import Array, offset_name, ragged_names
+from fer_au.stores.format import Array, is_table, offset_name, ragged_names
 from fer_au.stores.reader import Store
 
 _ROWS = 1024
@@ -22,7 +22,7 @@ def export_store(store: Store, output: Path) -> list[str]:
 
     ``.npz`` holds every column under its name (ids as text; no pickles). ``.csv`` holds one line per row: ``id``, then
     the elements of every column; points as ``x0,y0,x1,y1,...``, others as ``name`` or ``name_0,name_1,...``; an empty
-    cell is NaN. Rows of bytes (crops) do not fit into a csv.
+    cell is NaN. Neither rows of bytes (crops) nor tables of the whole store fit into a csv.
 
     Args:
         store: The open store.
@@ -53,14 +53,15 @@ def _plain(values: Array) -> Array:
 def _write_csv(store: Store, output: Path) -> list[str]:
     ragged = ragged_names(store.columns)
     bounds = {offset_name(name) for name in ragged}
-    names = ["id", *(name for name in store.columns if name not in {"id", *ragged, *bounds})]
+    tables = [name for name in store.columns if is_table(name)]
+    names = ["id", *(name for name in store.columns if name not in {"id", *ragged, *bounds, *tables})]
     header = [cell for name in names for cell in _header(name, store.specs[name].shape[1:])]
     position = 0
     with AtomicFile(output) as file:
         for lines in _csv_pieces(store, names, header):
             file.write(position, lines)
             position += len(lines)
-    return ragged
+    return ragged + tables
 
 
 def _csv_pieces(store: Store, names: list[str], header: list[str]) -> Iterator[bytes]:

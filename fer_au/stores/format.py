@@ -29,6 +29,8 @@ Buffer = bytes | bytearray | memoryview
 USER_BLOCK = 512
 BLOCK_ROWS = 1024
 BLOCKS = "_blocks"
+TABLES = "table/"
+"""What the names of columns begin with that belong to the store as a whole, with rows of their own."""
 _SEAL = b"fer_au store sha256="
 _USER_BLOCK_TEXT = re.compile(_SEAL + rb"([0-9a-f]{64})\n(?:index=([1-9][0-9]{0,8})\n)?\0*")
 _PIECE = 1 << 20
@@ -138,6 +140,11 @@ def is_offset(name: str) -> bool:
     return name == "offset" or name.endswith("_offset")
 
 
+def is_table(name: str) -> bool:
+    """Whether a column belongs to the store as a whole, and not row by row."""
+    return name.startswith(TABLES)
+
+
 def ragged_names(columns: Iterable[str]) -> list[str]:
     """Those of a store's columns whose rows have lengths of their own, which another column bounds."""
     names = set(columns)
@@ -147,11 +154,13 @@ def ragged_names(columns: Iterable[str]) -> list[str]:
 def row_digest(
     read: ReadRows, specs: Mapping[str, ColumnSpec], offsets: Mapping[str, Array], start: int, stop: int
 ) -> bytes:
-    """The sha256 over rows ``start:stop`` of every column, in name order."""
+    """The sha256 over rows ``start:stop`` of every column, in name order; tables count with the first row."""
     digest = hashlib.sha256()
     for name in sorted(specs):
         first, last = start, stop
-        if is_offset(name):
+        if is_table(name):
+            first, last = 0, 0 if start else specs[name].shape[0]
+        elif is_offset(name):
             last += 1
         elif offset_name(name) in offsets:
             bounds = offsets[offset_name(name)]

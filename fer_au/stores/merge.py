@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fer_au.errors import StoreError
 from fer_au.stores.columns import runs
 from fer_au.stores.fingerprints import fingerprint
-from fer_au.stores.format import Array, ColumnSpec, is_offset, offset_name, ragged_names
+from fer_au.stores.format import Array, ColumnSpec, is_offset, is_table, offset_name, ragged_names
 from fer_au.stores.reader import Store
 from fer_au.stores.writer import open_writer
 
@@ -32,10 +32,13 @@ def merge_stores(paths: Sequence[Path], output: Path) -> int:
         Its number of rows.
 
     Raises:
-        StoreError: A part is damaged, or of another kind, or two parts contradict each other; the message names what.
+        StoreError: A part is damaged, of another kind or of one with tables, or two parts contradict each other; the
+            message names what.
     """
     stores = [Store.open_any(path) for path in paths]
     for store in stores:
+        if any(is_table(name) for name in store.columns):
+            raise StoreError(f"{store.path}: a {store.schema} store describes its rows as a whole and can't be merged")
         _check_alike(stores[0], store)
     ids = np.concatenate([store["id"] for store in stores])
     part = np.repeat(np.arange(len(stores)), [len(store) for store in stores])

@@ -32,6 +32,7 @@ class Schema:
         columns: Required columns, name -> (numpy kind letters allowed, row shape; -1 stands for any size).
         ragged: Whether rows of bytes are held in the flat column ``data``, bounded by ``offset`` (rows + 1).
         open_columns: Whether further columns may appear (their names and shapes depend on the data).
+        tables: Required columns that belong to the store as a whole and have rows of their own; given like ``columns``.
     """
 
     kind: str
@@ -39,6 +40,7 @@ class Schema:
     columns: dict[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
     ragged: bool = False
     open_columns: bool = False
+    tables: dict[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -69,6 +71,17 @@ SCHEMAS: dict[str, Schema] = {
         ),
         Schema("landmarks", 1, {**_ID, "points": ("f", (68, 2)), "score": ("f", ()), "status": ("u", ())}),
         Schema("heatmaps", 1, {**_ID, "map": ("u", (-1, -1)), "valid": ("b", ())}),
+        Schema(
+            "clusters",
+            1,
+            {**_ID, "map": ("u", (2, -1, -1))},
+            tables={
+                "table/centres": ("f", (2, -1)),
+                "table/counts": ("i", (2,)),
+                "table/attentive": ("u", ()),
+                "table/degenerate": ("u", ()),
+            },
+        ),
         Schema("evaluation", 1, {**_ID, "label": ("S", ()), "probabilities": ("f", (-1,))}, open_columns=True),
         Schema("shard", 1, {"key": ("u", (32,))}, open_columns=True),
     )

@@ -49,6 +49,13 @@ COLUMNS: dict[str, dict[str, Array]] = {
     "fer_au.faces/1": FACES,
     "fer_au.landmarks/1": {"points": count(68, 2), "score": count(), "status": np.array([0, 2, 1], "u1")},
     "fer_au.heatmaps/1": {"map": count(5, 5, dtype="u1"), "valid": np.array([True, False, True])},
+    "fer_au.clusters/1": {
+        "map": count(2, 2, 2, dtype="u1"),
+        "table/attentive": np.array([1, 0, 1, 0], "u1"),
+        "table/centres": np.arange(24, dtype="<f4").reshape(4, 2, 3),
+        "table/counts": np.arange(8, dtype="<i8").reshape(4, 2),
+        "table/degenerate": np.array([0, 0, 2, 1], "u1"),
+    },
     "fer_au.evaluation/1": {
         "label": np.array([b"fear", b"neutral", b"anger"]),
         "probabilities": count(7),
