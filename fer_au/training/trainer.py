@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fer_au.compute import log
 from fer_au.config.experiments import TrainConfig
+from fer_au.models.freezing import check_phases, phase_at, set_trainable
 from fer_au.models.network import FerModel
 from fer_au.training.checkpoint import Checkpoint, TrainingState, optimizer_tensors, restore_optimizer
 from fer_au.training.data import FaceDataset
@@ -55,7 +56,7 @@ class Trainer:
         processes: Those that train together; default those that were launched.
 
     Raises:
-        ConfigError: A precision or a number of processes that can't be had.
+        ConfigError: A precision or a number of processes that can't be had, or a phase that freezes what isn't there.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Trainer:
         class_weights: Tensor | None = None,
         processes: Processes | None = None,
     ) -> None:
+        check_phases(config.freeze, model)
         self.processes = processes or Processes()
         self.name, self.config, self.seed = name, config, seed
         self.guidance, self.preprocessing = guidance, preprocessing
@@ -76,6 +78,7 @@ class Trainer:
         self.model, self.optimizer, self.scaler = self.updater.model, self.updater.optimizer, self.updater.scaler
         self.device, self.precision, self.step = self.updater.device, self.updater.precision, self.updater.step
         self.average = WeightAverage(self.model, config.ema) if config.ema is not None else None
+        self._phase: int | None = None
 
     def fit(self, train: FaceDataset, selection: FaceDataset, checkpoint: Checkpoint, history_path: Path) -> Fitted:
         """Train for the configured epochs or until early stopping, or go on from the checkpoint.
@@ -126,13 +129,13 @@ class Trainer:
 
     def _train_epoch(self, epoch: int, loader: BatchLoader, losses: Sequence[float]) -> tuple[Meter, float, float]:
         """One pass over the training split: means of its losses, last learning rate, images per second."""
+        self._begin(epoch)
         seed_layers(self.seed, epoch, self.processes.index)
         generator = generator_for(self.seed, "augmentation", epoch)
         batches = cut_batches(self._order(loader.dataset, epoch), self.config.batch_size)
         parts = [self.processes.part(len(batch)) for batch in batches]
         mine = [batch[part.rows] for batch, part in zip(batches, parts, strict=True)]
         meter, lr = Meter(), 0.0
-        self._begin(epoch)
         with EpochProgress(self._title(epoch), len(loader.dataset), self.processes.first) as progress:
             for step, (batch, part) in enumerate(zip(loader(mine), parts, strict=True)):
                 time = epoch + (step + 0.5) / len(batches)
@@ -160,6 +163,11 @@ class Trainer:
     def _begin(self, epoch: int) -> None:
         """Put the model into training mode, and freeze what doesn't train in this epoch."""
         self.model.train()
+        phase = phase_at(self.config.freeze, epoch)
+        if phase != self._phase:
+            self._phase = phase
+            set_trainable(self.model, phase)
+            self.updater.rewrap()
 
     def _title(self, epoch: int) -> str:
         return f"{self.name} {epoch + 1}/{self.config.epochs}"

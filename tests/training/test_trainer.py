@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,10 +40,14 @@ def settings(**changes: Any) -> TrainConfig:
 
 
 def make_trainer(
-    folder: Path, config: TrainConfig, guidance: Sequence[dict[str, Any]] = (), weights: torch.Tensor | None = None
+    folder: Path,
+    config: TrainConfig,
+    guidance: Sequence[dict[str, Any]] = (),
+    weights: torch.Tensor | None = None,
+    head: str = "gap",
 ) -> tuple[Trainer, FaceDataset]:
     faces = FaceDataset(folder, "train", SIZE)
-    model = create_model({"backbone": "test_resnet", "output_stride": 8}, faces.classes, seed=0)
+    model = create_model({"backbone": "test_resnet", "output_stride": 8, "head": head}, faces.classes, seed=0)
     entries = [GuidanceConfig.model_validate(entry) for entry in guidance]
     trainer = Trainer("toy", model, Guidance(entries, model, faces, 0), config, 0, Preprocessing(SIZE), weights)
     return trainer, faces
@@ -197,7 +203,8 @@ def attention_cosine(trainer: Trainer, faces: FaceDataset) -> float:
     batch = faces.batch(range(len(faces)))
     with torch.no_grad():
         output = trainer.model.eval()(trainer.preprocessing(batch.images))
-        losses = trainer.guidance.terms[0].value(output, Targets(batch.maps / 255, batch.valid))
+        attention = [output.features[trainer.model.layers[-1]].mean(1)]
+        losses = trainer.guidance.terms[0].value(attention, Targets(batch.maps / 255, batch.valid))
     return 1 - losses.item()
 
 
@@ -217,14 +224,35 @@ def test_guidance_moves_attention_to_the_maps_of_unseen_faces_and_vanilla_does_n
     assert accuracies[4.0] >= accuracies[0.0] - 0.13
 
 
-@pytest.mark.parametrize("changes", [{}, {"ema": 0.9, "optimizer": {"name": "adamw", "lr": 0.003}}])
+EVERYTHING: dict[str, Any] = {
+    "optimizer": {"name": "adam", "lr": 0.003},
+    "schedule": {"name": "plateau", "warmup_epochs": 0.5, "patience": 1, "gamma": 0.5},
+    "augment": {"mixup": 0.4, "cutmix": 0.4, "noise": 0.02},
+    "label_smoothing": 0.1,
+    "sampling": "balanced",
+    "early_stopping": 8,
+    "clip_grad": 1.0,
+    "ema": 0.9,
+    "freeze": [{"epochs": 1}, {"epochs": 2, "layers": 2}],
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "head", "kill"),
+    [
+        ({}, "gap", 2),
+        ({"ema": 0.9, "optimizer": {"name": "adamw", "lr": 0.003}}, "gap", 1),
+        *[(EVERYTHING, "acol", kill) for kill in (1, 2, 4)],
+    ],
+)
 def test_a_resumed_training_ends_in_the_same_bits(
-    dataset_dir: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+    dataset_dir: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], head: str, kill: int
 ) -> None:
-    config = settings(epochs=3, augment={}, **changes)
+    config = settings(**{"epochs": kill + 1, "augment": {}, **changes})
+    weights = torch.tensor([0.5, 1.0, 2.0, 1.0])
 
     def fit(identity: str) -> tuple[dict[str, torch.Tensor], list[float]]:
-        trainer, faces = make_trainer(dataset_dir, config, [AU])
+        trainer, faces = make_trainer(dataset_dir, config, [AU], weights, head)
         valid = FaceDataset(dataset_dir, "valid", SIZE, faces.classes)
         fitted = trainer.fit(faces, valid, Checkpoint({"run": identity}), Path(f"{identity}.csv"))
         state = {f"model.{name}": value for name, value in trainer.model.state_dict().items()}
@@ -233,7 +261,7 @@ def test_a_resumed_training_ends_in_the_same_bits(
     straight, losses = fit("straight")
     original = Trainer._train_epoch
     monkeypatch.setattr(
-        Trainer, "_train_epoch", lambda self, epoch, *rest: original(self, epoch, *rest) if epoch < 2 else 1 / 0
+        Trainer, "_train_epoch", lambda self, epoch, *rest: original(self, epoch, *rest) if epoch < kill else 1 / 0
     )
     with pytest.raises(ZeroDivisionError):
         fit("killed")
@@ -266,3 +294,99 @@ def test_bf16_trains_and_measures_guidance_in_float32(dataset_dir: Path) -> None
     precise = exact.step(batch, 0, generator()).losses
     assert rough["loss_au"] == pytest.approx(precise["loss_au"], abs=0.01)
     assert rough["loss_ce"] == pytest.approx(precise["loss_ce"], abs=0.1)
+
+
+def test_auxiliary_logits_add_their_cross_entropy(dataset_dir: Path) -> None:
+    trainer, faces = make_trainer(dataset_dir, settings(label_smoothing=0.1, epochs=1), [AU], head="acol")
+    batch = faces.batch(range(10, 18))
+    trainer.model.train()
+    output = trainer.model(Preprocessing(SIZE)(batch.images), batch.labels)
+    (auxiliary,) = output.auxiliary
+    expected = functional.cross_entropy(auxiliary, batch.labels, label_smoothing=0.1).item()
+    losses = trainer.step(batch, 0, generator()).losses
+    assert losses["loss_aux"] == pytest.approx(expected, abs=1e-4)
+    total = losses["loss_ce"] + losses["loss_aux"] + 2 * losses["loss_au"]
+    assert losses["loss"] == pytest.approx(total, abs=1e-5)
+    trainer.fit(faces, faces, Checkpoint({}), Path("history.csv"))
+    columns = Path("history.csv").read_text().splitlines()[0].split(",")
+    assert columns[2:6] == ["loss", "loss_ce", "loss_aux", "loss_au"]
+
+
+def test_it_stops_early_and_a_second_run_does_not_go_on(
+    dataset_dir: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from fer_au.training import trainer as module
+    from fer_au.training.scoring import Scores
+
+    accuracies = iter([0.5, 0.9, 0.8, 0.7])
+    monkeypatch.setattr(module, "score_split", lambda *_: Scores(next(accuracies), 0.5, 1.0))
+    for _ in range(2):
+        trainer, faces = make_trainer(dataset_dir, settings(epochs=9, early_stopping=2))
+        fitted = trainer.fit(faces, faces, Checkpoint({"run": 1}), Path("history.csv"))
+        assert [row.valid_accuracy for row in fitted.history] == [0.5, 0.9, 0.8, 0.7]
+        assert fitted.epoch == 1
+        assert "toy: stopped early, no better epoch since 2" in capfd.readouterr().err
+
+
+def test_frozen_layers_keep_weights_and_statistics_until_their_phase_ends(dataset_dir: Path) -> None:
+    heavy = {"name": "adamw", "lr": 0.01, "weight_decay": 0.5}
+    freeze = [{"epochs": 1}, {"epochs": 1, "layers": 1}]
+    trainer, faces = make_trainer(dataset_dir, settings(epochs=3, optimizer=heavy, freeze=freeze), [AU])
+    first, last = (trainer.model.backbone.network.get_submodule(name) for name in ("conv1", "layer4"))
+    parts = {"first": first, "last": last, "head": trainer.model.head}
+    snapshots = [{name: state(part) for name, part in parts.items()}]
+    original = trainer._train_epoch
+
+    def train_epoch(*arguments: Any) -> Any:
+        result = original(*arguments)
+        snapshots.append({name: state(part) for name, part in parts.items()})
+        return result
+
+    trainer._train_epoch = train_epoch  # type: ignore[method-assign]
+    trainer.fit(faces, faces, Checkpoint({}), Path("history.csv"))
+    changed = [
+        {name for name in parts if not torch.equal(before[name], after[name])}
+        for before, after in itertools.pairwise(snapshots)
+    ]
+    assert changed == [{"head"}, {"head", "last"}, {"head", "last", "first"}]
+
+
+def state(module: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([value.detach().flatten().float() for value in module.state_dict().values()])
+
+
+def test_the_optimiser_remembers_through_phases(dataset_dir: Path) -> None:
+    config = settings(epochs=2, optimizer={"name": "adam", "lr": 0.001}, freeze=[{"epochs": 1}])
+    trainer, faces = make_trainer(dataset_dir, config)
+    trainer.fit(faces, faces, Checkpoint({}), Path("history.csv"))
+    steps = {float(values["step"]) for values in trainer.optimizer.state_dict()["state"].values()}
+    assert steps == {5.0, 10.0}  # the backbone has one epoch behind it, the head two
+
+
+def test_more_frozen_layers_than_there_are_is_a_clear_error(dataset_dir: Path) -> None:
+    with pytest.raises(ConfigError, match=r"train\.freeze"):
+        make_trainer(dataset_dir, settings(freeze=[{"epochs": 1, "layers": 9}]))
+
+
+def test_a_mixed_batch_trains_on_mixed_labels_and_neutral_partners_keep_the_guidance(dataset_dir: Path) -> None:
+    trainer, faces = make_trainer(dataset_dir, settings(augment={**STILL, "cutmix": 1.0, "cutmix_alpha": 50}), [AU])
+    batch = faces.batch([0, 12, 1, 13, 2, 14, 3, 15])  # neutral and other faces in turns
+    trainer.model.train()
+    result = trainer.step(batch, 0, generator())
+    assert batch.valid.sum() == 4
+    assert result.counts["loss_au"] == 8
+    draws = trainer.updater.augmenter.draw(8, generator())
+    assert draws.mix is not None
+    twin = create_model(trainer.model.config, faces.classes, seed=0).train()
+    logits = twin(Preprocessing(SIZE)(draws.mix.images(batch.images / 255))).logits
+    partner = batch.labels.reshape(4, 2).flip(1).flatten()
+    own, other = (functional.cross_entropy(logits, labels).item() for labels in (batch.labels, partner))
+    expected = draws.mix.stays * own + (1 - draws.mix.stays) * other
+    assert result.losses["loss_ce"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_balanced_sampling_shows_rare_classes_as_often(make_dataset: Callable[[Sequence[Blob]], Path]) -> None:
+    folder = make_dataset([*many("anger", 27), *many("neutral", 5)])
+    trainer, faces = make_trainer(folder, settings(sampling="balanced"))
+    shown = faces.labels[list(trainer._order(faces, 0))]
+    assert sorted(Counter(shown.tolist()).values()) == [16, 16]
