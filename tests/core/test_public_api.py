@@ -13,6 +13,7 @@ PUBLIC = {
     "fer_au.datasets": ["list_adapters", "create_adapter"],
     "fer_au.faces": ["list_detectors", "create_detector"],
     "fer_au.landmarks": ["list_extractors", "create_extractor"],
+    "fer_au.presets": ["list_presets", "load_preset", "expand", "write_preset"],
     "fer_au.models": ["create_model", "list_backbones", "list_heads"],
     "fer_au.cam": ["compute_cam", "list_cams"],
     "fer_au.training": ["list_losses", "create_loss"],

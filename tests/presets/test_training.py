@@ -3,8 +3,8 @@
 How an experiment is made small: no pretrained weights, 64 px (48 for the net that takes nothing else), batches of 16 of
 a toy set's 40 faces, one epoch (one for each frozen phase, and one more). A backbone that makes more than `LARGEST`
 parameters with its default head gives way to the small one of its family; the project's own large networks share their
-blocks with the one that stands for them. Heads with wide hidden layers get narrow ones. Experiments that then differ only
-in the size of numbers, or in the fold, are trained once.
+blocks with the one that stands for them. Heads with wide hidden layers get narrow ones. Experiments that then differ
+only in the size of numbers, or in the fold, are trained once.
 """
 
 from __future__ import annotations

@@ -1,0 +1,129 @@
+"""What the guides say of presets and methods must be so."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from fer_au.cues import list_cues
+from fer_au.models import list_heads
+from fer_au.models.nets.base import NETS
+from fer_au.presets import expand, list_presets, load_preset
+from fer_au.presets.grid import parse_grid
+from fer_au.training import list_losses
+
+DOCS = Path(__file__).parents[2] / "docs"
+PRESETS = (DOCS / "presets.md").read_text(encoding="utf-8")
+METHODS = (DOCS / "methods.md").read_text(encoding="utf-8")
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_table_of_presets_is_complete_and_counts_right() -> None:
+    rows = dict(re.findall(r"^\| `([a-z0-9-]+)` \| (\d+(?:, \d+ cross)?) \|", PRESETS, re.MULTILINE))
+    counted = {}
+    for name in list_presets():
+        expansion = expand(name, load_preset(name))
+        cross = f", {len(expansion.cross)} cross" if expansion.cross else ""
+        counted[name] = f"{len(expansion.experiments)}{cross}"
+    assert rows == counted
+
+
+def test_every_grid_that_is_shown_works() -> None:
+    commands = [shlex.split(line) for block in blocks(PRESETS, "console") for line in block.splitlines()]
+    shown = [words for words in commands if "--grid" in words]
+    assert len(shown) == 3
+    for words in shown:
+        name = words[words.index("write") + 1]
+        grid = parse_grid(words[i + 1] for i, word in enumerate(words) if word == "--grid")
+        preset = load_preset(name)
+        assert len(expand(name, preset, grid).experiments) > len(expand(name, preset).experiments)
+
+
+def test_the_searches_that_presets_suggest_work() -> None:
+    for name in list_presets():
+        preset = load_preset(name)
+        for text in (*preset.notes, *filter(None, preset.comments.values())):
+            for option in re.findall(r"--grid (\S+?)[.:;,]*(?=\s|$)", text):
+                assert expand(name, preset, parse_grid([option])).experiments
+
+
+def test_the_preset_of_a_labs_own_works(tmp_path: Path) -> None:
+    (block,) = blocks(PRESETS, "yaml")
+    path = tmp_path / "my.yaml"
+    path.write_text(block)
+    experiments = expand("my", load_preset(path)).experiments
+    assert len(experiments) == 3 * (3 + 3)
+    assert experiments["small-au-weight-4p0-seed-2"]["group"] == "small-au-weight-4p0"
+
+
+def run_snippet(number: int, old: str, root: Path) -> list[dict[str, str]]:
+    code = blocks(PRESETS, "python")[number]
+    assert old in code
+    exec(compile(code.replace(old, str(root)), "docs/presets.md", "exec"), {})
+    with (root / "labels.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_kdefs_label_file_keeps_persons_in_one_fold(tmp_path: Path) -> None:
+    for sex in "FM":
+        for person in range(1, 36):
+            for session in "AB":
+                for code in ("AFS", "HAHL"):
+                    stem = f"{session}{sex}{person:02d}{code}"
+                    folder = tmp_path / stem[:4]
+                    folder.mkdir(exist_ok=True)
+                    (folder / f"{stem}.JPG").touch()
+    rows = run_snippet(0, "/path/to/KDEF", tmp_path)
+    assert len(rows) == 280
+    folds = {row["subject"]: row["fold"] for row in rows}
+    assert len(folds) == 70
+    assert all(folds[row["subject"]] == row["fold"] for row in rows)
+    assert [sum(fold == str(number) for fold in folds.values()) for number in range(10)] == [7] * 10
+    assert {row["label"] for row in rows} == {"fear", "happiness"}
+
+
+def test_ferplus_label_file_joins_by_position(tmp_path: Path) -> None:
+    names = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF"]
+    with (tmp_path / "fer2013.csv").open("w") as faces, (tmp_path / "fer2013new.csv").open("w") as votes:
+        faces.write("emotion,pixels,Usage\n")
+        votes.write(",".join(["Usage", "Image name", *names]) + "\n")
+        for row, (usage, winner) in enumerate([("Training", 7), ("PublicTest", 9), ("PrivateTest", 1)]):
+            faces.write(f"0,{' '.join([str(row)] * 2304)},{usage}\n")
+            votes.write(
+                ",".join([usage, f"fer{row + 5}.png", *("10" if i == winner else "0" for i in range(10))]) + "\n"
+            )
+    rows = run_snippet(1, "/path/to/FERPlus", tmp_path)
+    assert rows == [
+        {"image": "images/00000.png", "label": "contempt", "split": "train"},
+        {"image": "images/00002.png", "label": "happiness", "split": "test"},
+    ]
+    import cv2
+
+    assert np.all(cv2.imread(str(tmp_path / "images/00002.png")) == 2)
+
+
+@pytest.mark.parametrize("names", [list_heads(), NETS.names(), list_cues(), list_losses()], ids=str)
+def test_every_head_net_cue_and_loss_is_described(names: list[str]) -> None:
+    rows = set(re.findall(r"`([a-z0-9_-]+)`", " ".join(re.findall(r"^\| ([^|]*) \|", METHODS, re.MULTILINE))))
+    assert set(names) <= rows
+
+
+def test_the_guidance_that_is_shown_is_valid() -> None:
+    from fer_au.config.experiments import ExperimentConfig, GuidanceConfig
+
+    for block in blocks(METHODS, "yaml"):
+        for entry in yaml.safe_load(block)["experiments"].values():
+            ExperimentConfig.model_validate(entry)
+    terms = re.findall(r"`(\{cue: [^`]*\})`", METHODS)
+    assert len(terms) == 3
+    for term in terms:
+        GuidanceConfig.model_validate(yaml.safe_load(term))
