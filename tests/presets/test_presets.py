@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -14,6 +15,7 @@ from fer_au.config.experiments import CrossConfig, EvaluateConfig, ExperimentCon
 from fer_au.config.loading import load_entry, load_section
 from fer_au.datasets import load_dataset_config
 from fer_au.errors import ConfigError, UnknownNameError
+from fer_au.faces.alignment import Aligner
 from fer_au.presets import expand, list_presets, load_preset, write_preset
 from fer_au.presets.grid import parse_grid
 
@@ -95,6 +97,17 @@ def test_a_preset_is_written_as_a_params_file_that_loads(name: str, tmp_path: Pa
     for cross in content["cross"]:
         entry = load_entry("cross", cross, CrossConfig, path)
         assert entry.experiment in content["experiments"]
+
+
+@pytest.mark.parametrize("name", sorted(PROMISED))
+def test_its_alignment_makes_crops_large_enough_to_train_on(name: str) -> None:
+    preset = load_preset(name)
+    align = AlignConfig.model_validate(preset.align)
+    aligner = Aligner(align.detector, align.keypoints, align.template, align.size, align.context, align.choose)
+    crop = aligner(np.full((60, 50, 3), 128, np.uint8)).crop
+    assert crop.shape == (align.size, align.size, 3)
+    for entry in expand(name, preset).experiments.values():
+        assert entry.get("train", {}).get("image_size", preset.train["image_size"]) <= align.size
 
 
 @pytest.mark.parametrize("name", sorted(PROMISED))
