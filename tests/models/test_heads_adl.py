@@ -80,7 +80,7 @@ def test_a_backbone_without_convolutional_blocks_is_refused(backbone: str) -> No
         build(backbone)
 
 
-@pytest.mark.parametrize("backbone", ["densenet121", "pvt_v2_b0"])
+@pytest.mark.parametrize("backbone", ["densenet121", "selecsls42", "pvt_v2_b0"])
 def test_blocks_whose_output_is_no_stage_map_are_refused_before_training(backbone: str) -> None:
     with pytest.raises(ConfigError, match="head 'adl' needs blocks that give maps of"):
         build(backbone).grid_sizes(64)
