@@ -13,11 +13,14 @@ from torch import Tensor
 
 from fer_au.compute import log
 from fer_au.config.experiments import ExperimentConfig, TrainConfig
-from fer_au.errors import DataError
+from fer_au.errors import ConfigError, DataError
 from fer_au.models.files import LoadedWeights, load_base_weights, save_model
 from fer_au.models.network import FerModel, count_views, create_model
+from fer_au.stores.atomic import write_atomically
 from fer_au.stores.locks import output_lock
+from fer_au.stores.reader import Store
 from fer_au.training.checkpoint import Checkpoint
+from fer_au.training.clusters import needs_clusters, prepare_clusters
 from fer_au.training.data import FaceDataset
 from fer_au.training.guidance import Guidance
 from fer_au.training.history import training_speed, write_history
@@ -42,7 +45,7 @@ def train_experiment(
         train: The settings, the experiment's overrides included.
         dataset_dir: ``data/<key>``.
         base_dir: Folder of the model to start from; ignored if ``experiment.base`` is ``none``.
-        out_dir: ``models/<name>``: gets model.safetensors, config.json, history.csv.
+        out_dir: ``models/<name>``: gets model.safetensors, config.json, history.csv, and clusters.h5 if a cue needs it.
 
     Raises:
         ConfigError: An unknown cue, loss, layer, backbone or head, an image size that the backbone can't take, or a
@@ -55,7 +58,8 @@ def train_experiment(
     model = create_model(experiment.model, faces.classes, seed=experiment.seed)
     model.grid_sizes(train.image_size)  # an image size that the backbone can't take is one clear line, here
     base = load_base_weights(model, base_dir) if experiment.base != "none" else None
-    guidance = Guidance(experiment.guidance, model, faces, experiment.seed)
+    clusters = _clusters(name, experiment, faces, base_dir, processes.device)
+    guidance = Guidance(experiment.guidance, model, faces, experiment.seed, clusters)
     preprocessing = Preprocessing(train.image_size, experiment.model.in_chans)
     weights = balanced_weights(faces) if train.class_weights == "balanced" else None
     trainer = Trainer(name, model, guidance, train, experiment.seed, preprocessing, weights, processes)
@@ -71,6 +75,8 @@ def train_experiment(
     }
     checkpoint = Checkpoint(identity)
     with output_lock(out_dir, _LOCK_SECONDS) if processes.first else contextlib.nullcontext():
+        if clusters is not None and processes.first:
+            write_atomically(out_dir / "clusters.h5", clusters.path.read_bytes())
         fitted = trainer.fit(faces, selection, checkpoint, out_dir / "history.csv")
         if processes.first:
             _write(out_dir, model, fitted, identity, train, {**preprocessing.to_meta(), "align": faces.align_options})
@@ -95,6 +101,17 @@ def _splits(experiment: ExperimentConfig, train: TrainConfig, dataset_dir: Path)
     if selection.skipped:
         log(f"{dataset_dir}: {selection.skipped} faces of {train.select_on} left out, train lacks their class")
     return faces, selection
+
+
+def _clusters(
+    name: str, experiment: ExperimentConfig, faces: FaceDataset, base_dir: Path, device: torch.device
+) -> Store | None:
+    """The clusters that the experiment's guidance needs, if any does: the first phase of training."""
+    if not needs_clusters(experiment.guidance):
+        return None
+    if experiment.base == "none":
+        raise ConfigError(f"experiments.{name}.base: none; cue 'clusters' needs a base whose features are clustered")
+    return prepare_clusters(faces, base_dir, device)
 
 
 def balanced_weights(faces: FaceDataset) -> Tensor:
