@@ -97,7 +97,7 @@ def load_model(folder: Path) -> tuple[FerModel, dict[str, Any]]:
     except FerAuError as error:
         raise DataError(f"{folder / CONFIG}: {error}") from None
     tensors = _read_weights(folder, meta)
-    _check_fit(folder, tensors, dict(model.state_dict()))
+    check_fit(folder / WEIGHTS, tensors, dict(model.state_dict()))
     model.load_state_dict(tensors)
     model.eval()
     return model, meta
@@ -122,7 +122,7 @@ def load_base_weights(model: FerModel, folder: Path) -> LoadedWeights:
     base = meta["model"].get("backbone")
     if base != model.config.backbone:
         raise DataError(f"{folder}: the base has backbone {base!r}, the model {model.config.backbone!r}")
-    _check_fit(folder, found, wanted)
+    check_fit(folder / WEIGHTS, found, wanted)
     model.load_state_dict(found, strict=False)
     skipped = tuple(name for name in own if name not in wanted)
     log(f"base {folder}: {len(found)} tensors loaded" + (f"; head starts fresh: {reason}" if reason else ""))
@@ -186,17 +186,26 @@ def _read_weights(folder: Path, meta: Mapping[str, Any]) -> dict[str, Tensor]:
         raise DataError(f"{path}: not a safetensors file: {error}") from None
 
 
-def _check_fit(folder: Path, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
-    path = folder / WEIGHTS
+def check_fit(where: Path | str, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """Check that tensors are a network's, name by name and shape by shape.
+
+    Args:
+        where: Where they were found, for messages.
+        found: What was found.
+        wanted: What the network has.
+
+    Raises:
+        DataError: Tensors are missing, unexpected or of another shape or type.
+    """
     if missing := [name for name in wanted if name not in found]:
-        raise DataError(f"{path}: {len(missing)} tensors are missing, the first is {missing[0]}")
+        raise DataError(f"{where}: {len(missing)} tensors are missing, the first is {missing[0]}")
     if unexpected := [name for name in found if name not in wanted]:
-        raise DataError(f"{path}: {len(unexpected)} unexpected tensors, the first is {unexpected[0]}")
+        raise DataError(f"{where}: {len(unexpected)} unexpected tensors, the first is {unexpected[0]}")
     for name, value in wanted.items():
         if found[name].shape != value.shape or found[name].dtype != value.dtype:
             have, need = found[name], value
             raise DataError(
-                f"{path}: {name} is {have.dtype} {list(have.shape)}, the model needs {need.dtype} {list(need.shape)}"
+                f"{where}: {name} is {have.dtype} {list(have.shape)}, the model needs {need.dtype} {list(need.shape)}"
             )
 
 

@@ -1,0 +1,215 @@
+"""Pretrained weights of a backbone, as ``model.weights`` names them: ImageNet's, or a file of one's own.
+
+A file is looked up in the workspace and DVC does not track it: put it under DVC or keep it where it is. Its sha256 is
+part of a training's identity, so that another file of the same name never continues an old training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import safetensors.torch
+import timm
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from fer_au.compute import log
+from fer_au.errors import ConfigError, DataError, MissingDependencyError
+from fer_au.landmarks.weights import find_weights
+from fer_au.models.backbones import Backbone
+from fer_au.models.files import check_fit
+from fer_au.models.network import FerModel
+from fer_au.models.packaged_weights import PACKAGES, foreign_names
+
+# Where training scripts put the state dict of what they save, and how they call a classifier.
+_NESTS = ("state_dict", "model", "model_state_dict", "net", "backbone")
+_CLASSIFIERS = {"fc", "_fc", "head", "heads", "head_dist", "classifier", "last_linear", "logits", "output"}
+
+
+@dataclass(frozen=True)
+class PretrainedWeights:
+    """What ``load_pretrained`` took over.
+
+    Attributes:
+        origin: Where the weights come from; a file's name without its folder.
+        sha256: Of the file, or, of weights from timm's hub, of the tensors.
+        mean: Of RGB in [0, 1], as the weights were trained; None where that isn't known, or it is ImageNet's.
+        std: Likewise.
+        dropped: Names of the file's tensors that belong to a classifier.
+    """
+
+    origin: str
+    sha256: str
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Source:
+    tensors: dict[str, Tensor]
+    where: str  # for messages
+    weights: PretrainedWeights
+
+
+def load_pretrained(model: FerModel) -> PretrainedWeights | None:
+    """Give a fresh model's backbone the weights that ``model.weights`` names; the head stays fresh.
+
+    ``imagenet`` is found in an installed package for ``mobilenetv2_100`` and ``tf_efficientnet_lite0``, and on timm's
+    hub for every other architecture. Anything else is the path of a file: safetensors, or a state dict by torch.save,
+    which may be nested (``state_dict``, ``model``, ...) and prefixed (``module.``, ``backbone.``, ...). A classifier's
+    tensors are left out; all others must fit, one by one. A first convolution for RGB is summed for grey images.
+
+    Returns:
+        What was loaded; None for ``none``.
+
+    Raises:
+        ConfigError: No such file.
+        MissingDependencyError: ImageNet weights that are neither installed nor can be fetched.
+        DataError: A file that can't be read or doesn't fit the backbone.
+    """
+    choice, name = model.config.weights, model.config.backbone
+    if choice == "none":
+        return None
+    if choice != "imagenet":
+        source = _file(Path(choice))
+    elif name in PACKAGES:
+        source = _packaged(name)
+    else:
+        source = _hub(name)
+    dropped: tuple[str, ...] = ()
+    for backbone in filter(None, (model.backbone, model.context_backbone)):
+        dropped = _adopt(backbone, name, source)
+    left = f"; left out: {len(dropped)} of the classifier" if dropped else ""
+    log(f"backbone {name}: {len(source.tensors) - len(dropped)} tensors of {source.weights.origin}{left}")
+    return replace(source.weights, dropped=dropped)
+
+
+def _packaged(name: str) -> _Source:
+    package = PACKAGES[name]
+    path = find_weights(package.weights)
+    weights = PretrainedWeights(package.origin, package.weights.sha256, package.mean, package.std)
+    return _Source(_read(path, path.read_bytes()), str(path), weights)
+
+
+def _hub(name: str) -> _Source:
+    try:
+        network = timm.create_model(name, pretrained=True)
+    except Exception as error:  # whatever the hub's client, the network and the disk raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise MissingDependencyError(
+            f"model.weights: timm's hub doesn't give ImageNet weights of {name!r} ({reason}); run it with a network, "
+            f"set model.weights to a file you have, or take one of {', '.join(PACKAGES)}, which pip packages carry"
+        ) from None
+    tensors = {key: value.contiguous() for key, value in network.state_dict().items()}
+    digest = hashlib.sha256(safetensors.torch.save(tensors)).hexdigest()
+    config = network.pretrained_cfg
+    tag = f"{name}.{config['tag']}" if config.get("tag") else name
+    weights = PretrainedWeights(f"timm {tag}", digest, tuple(config["mean"]), tuple(config["std"]))
+    return _Source(tensors, f"timm {tag}", weights)
+
+
+def _file(path: Path) -> _Source:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"model.weights: {path}: {error.strerror}; give none, imagenet or a file's path") from None
+    return _Source(_read(path, data), str(path), PretrainedWeights(path.name, hashlib.sha256(data).hexdigest()))
+
+
+def _read(path: Path, data: bytes) -> dict[str, Tensor]:
+    """The tensors of a file, from inside whatever mapping it nests them in."""
+    if path.suffix == ".safetensors":
+        try:
+            return safetensors.torch.load(data)
+        except SafetensorError as error:
+            raise DataError(f"{path}: not a safetensors file: {error}") from None
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):  # many save their command line, too
+            content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:  # the unpickler raises whatever the bytes lead it to
+        code = re.search(r"GLOBAL (\S+)", str(error))
+        reason = f"it holds a {code[1]}, not tensors alone" if code else "it is damaged, or no such file at all"
+        raise DataError(f"{path}: not a state dict: {reason}") from None
+    for _ in range(len(_NESTS)):
+        nests = [content.get(key) for key in _NESTS] if isinstance(content, Mapping) else []
+        content = next((nest for nest in nests if isinstance(nest, Mapping)), content)
+    items = content.items() if isinstance(content, Mapping) else ()
+    tensors = {str(name): value for name, value in items if isinstance(value, Tensor)}
+    if not tensors:
+        raise DataError(f"{path}: holds no state dict")
+    return tensors
+
+
+def _adopt(backbone: nn.Module, name: str, source: _Source) -> tuple[str, ...]:
+    """Load tensors into a backbone; returns the names of those that belong to a classifier."""
+    network: nn.Module = backbone.network if isinstance(backbone, Backbone) else backbone
+    own = dict(network.state_dict())
+    aliases = _aliases(name, own)
+    prefix = _prefix(source, aliases)
+    stripped = {key.removeprefix(prefix): value for key, value in source.tensors.items()}
+    if "norm.weight" in own.keys() - stripped.keys():
+        # Transformers that pool before their last norm call it so; here tokens are normed, and pooled by the head.
+        aliases |= {f"fc_norm.{leaf}": f"norm.{leaf}" for leaf in ("weight", "bias")}
+    classifiers = _CLASSIFIERS | set(getattr(backbone, "dropped", ()))
+    computed = {key for key, _ in network.named_buffers()} - own.keys()  # position indices and the like
+    found: dict[str, Tensor] = {}
+    dropped = []
+    for key, value in stripped.items():
+        first = next((part for part in key.split(".") if part not in prefix.split(".")), key)
+        if key in aliases:
+            found[aliases[key]] = _fitted(value, own[aliases[key]])
+        elif first in classifiers:
+            dropped.append(key)
+        elif key not in computed:
+            found[key] = value  # unexpected
+    for key, value in own.items():
+        if key.endswith("num_batches_tracked"):
+            found.setdefault(key, value)  # files of old torch versions have none
+    check_fit(source.where, found, own)
+    network.load_state_dict(found)
+    return tuple(dropped)
+
+
+def _aliases(name: str, own: Iterable[str]) -> dict[str, str]:
+    """Names that a backbone's tensors may have in files -> their own."""
+    foreign = {ours: theirs for theirs, ours in foreign_names(name).items()}
+    aliases = {key: key for key in own}
+    for key in own:
+        layer, _, leaf = key.rpartition(".")
+        if layer in foreign:
+            aliases[f"{foreign[layer]}.{leaf}"] = key
+    return aliases
+
+
+def _prefix(source: _Source, names: Iterable[str]) -> str:
+    """What stands before most of these names in a file: ``""``, ``"module."``, ``"backbone.network."``, ..."""
+    known = set(names)
+    counts: Counter[str] = Counter()
+    for key in source.tensors:
+        parts = key.split(".")
+        for start in range(len(parts)):
+            if ".".join(parts[start:]) in known:
+                counts["".join(f"{part}." for part in parts[:start])] += 1
+    best = counts.most_common(2)
+    if not best:
+        first = next(iter(source.tensors))
+        raise DataError(f"{source.where}: none of its {len(source.tensors)} tensors fits; the first is {first}")
+    if len(best) == 2 and best[0][1] == best[1][1]:
+        raise DataError(f"{source.where}: holds two such networks, under {best[0][0]!r} and {best[1][0]!r}; keep one")
+    return best[0][0]
+
+
+def _fitted(value: Tensor, own: Tensor) -> Tensor:
+    """A tensor in the backbone's precision; filters for RGB summed for grey images."""
+    if value.ndim == own.ndim == 4 and value.shape[1] == 3 and own.shape[1] == 1:
+        value = value.float().sum(1, keepdim=True)
+    return value.to(own.dtype)
