@@ -1,0 +1,157 @@
+"""Several processes train as one does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from fer_au.config.experiments import ExperimentConfig, TrainConfig
+from fer_au.errors import ConfigError
+from fer_au.models import create_model
+from fer_au.training import train_experiment
+from fer_au.training.processes import Processes, cut_part, has_unused_parameters
+
+from .blobs import CENTRES, Blob, many
+
+ROOT = Path(__file__).parents[2]
+NONE = Path("models/none")
+# LayerNorm throughout: batch normalisation has other statistics where a batch is divided. Layer 2, since right after a
+# LayerNorm, as layer 1 is, the channel mean is rounding noise.
+EXPERIMENT = {
+    "dataset": "blobs",
+    "model": {"backbone": "test_convnext"},
+    "guidance": [{"cue": "au", "loss": "cosine", "layers": ["2"], "weight": 4.0}],
+}
+# 45 faces: three batches of 14, of which each process takes seven or so, and one of three, of which one has none.
+TRAIN = {
+    "epochs": 2,
+    "batch_size": 14,
+    "image_size": 32,
+    "precision": "fp32",
+    "optimizer": {"name": "adamw", "lr": 3e-3},
+}
+EVERYTHING = {
+    "class_weights": "balanced",
+    "label_smoothing": 0.1,
+    "sampling": "balanced",
+    "clip_grad": 1.0,
+    "ema": 0.9,
+    "augment": {"mixup": 0.4, "cutmix": 0.4, "noise": 0.02},
+    "freeze": [{"epochs": 1, "layers": 2}],
+}
+_SCRIPT = """
+import sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from fer_au.config.experiments import ExperimentConfig, TrainConfig
+from fer_au.training import train_experiment
+experiment = ExperimentConfig.model_validate_json(sys.argv[1])
+train = TrainConfig.model_validate_json(sys.argv[2])
+train_experiment("au", experiment, train, Path(sys.argv[3]), Path("models/none"), Path(sys.argv[4]))
+"""
+
+
+@pytest.fixture
+def faces_dir(make_dataset: Callable[[Sequence[Blob]], Path]) -> Path:
+    blobs = [blob for label in CENTRES for blob in [*many(label, 10), *many(label, 2, "valid")]]
+    return make_dataset([*blobs, *many("anger", 5)])
+
+
+def launch(count: int, train: dict[str, Any], data: Path, out: Path) -> str:
+    """Train in some processes; what they wrote to stderr."""
+    script = Path("train_script.py")
+    script.write_text(_SCRIPT)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
+    texts = [json.dumps(EXPERIMENT), json.dumps(train)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    del environment["ACCELERATE_USE_CPU"]  # as a user's shell is
+    command = [sys.executable, *launcher, str(script), *texts, str(data), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def weights_of(folder: Path) -> torch.Tensor:
+    return torch.cat([value.flatten().float() for value in load_file(folder / "model.safetensors").values()])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", [{}, EVERYTHING], ids=["plain", "everything"])
+def test_two_processes_end_where_one_does(faces_dir: Path, changes: dict[str, Any]) -> None:
+    train = {**TRAIN, **changes}
+    alone, pair = Path("models/alone"), Path("models/pair")
+    config = TrainConfig.model_validate(train)
+    train_experiment("au", ExperimentConfig.model_validate(EXPERIMENT), config, faces_dir, NONE, alone)
+    said = launch(2, train, faces_dir, pair)
+    start = torch.cat(
+        [value.flatten() for value in create_model(EXPERIMENT["model"], sorted_classes(), seed=0).state_dict().values()]
+    )
+    moved = (weights_of(alone) - start).norm()
+    assert (weights_of(pair) - weights_of(alone)).norm() < 1e-4 * moved
+    histories = [(folder / "history.csv").read_text().splitlines() for folder in (alone, pair)]
+    for one, two in zip(*histories, strict=True):
+        if not one.startswith("epoch"):
+            values = ([float(cell) for cell in line.split(",")[:-1]] for line in (one, two))
+            assert next(values) == pytest.approx(next(values), rel=1e-3, abs=1e-4)
+    assert said.count("au 1/2: loss") == 1  # one process speaks for both
+
+
+def sorted_classes() -> list[str]:
+    from fer_au.expressions import ordered
+
+    return list(ordered(CENTRES))
+
+
+@pytest.mark.parametrize("total", [1, 2, 3, 4, 7, 14, 64, 65])
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_parts_cover_a_batch_in_whole_pairs(total: int, count: int) -> None:
+    parts = [cut_part(total, index, count) for index in range(count)]
+    taken = [row for part in parts if part.counts for row in range(total)[part.rows]]
+    assert taken == list(range(total))
+    assert parts[0].counts
+    sizes = [len(range(total)[part.rows]) for part in parts]
+    assert all(part.rows.start % 2 == 0 for part in parts)
+    assert min(sizes) >= min(total, 2)
+    real = [size for size, part in zip(sizes, parts, strict=True) if part.counts]
+    assert max(real) - min(real) <= 3
+
+
+def test_one_process_takes_everything_and_changes_nothing() -> None:
+    processes = Processes()
+    model = create_model({"backbone": "test_convnext"}, ["neutral", "anger"], seed=0)
+    assert processes.first
+    assert processes.part(7) == (slice(0, 7), 7, True)
+    assert processes.wrap(model, torch.zeros(2, 3, 32, 32)) is model
+    assert torch.equal(processes.mean(torch.tensor([3.0])), torch.tensor([3.0]))
+    assert str(processes) == "cpu"
+
+
+def test_processes_that_cannot_train_together_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from accelerate.state import AcceleratorState, PartialState
+
+    monkeypatch.setenv("WORLD_SIZE", "2")  # but no LOCAL_RANK, and accelerate has decided already
+    PartialState()
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    with pytest.raises(ConfigError, match="2 processes were launched, but 1 can train together on cpu"):
+        Processes()
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def test_a_parameter_that_plays_no_part_is_found() -> None:
+    model = create_model({"backbone": "test_convnext"}, ["neutral", "anger"], seed=0)
+    inputs = torch.zeros(2, 3, 32, 32)
+    assert not has_unused_parameters(model, inputs)
+    model.head.idle = torch.nn.Linear(2, 2)
+    assert has_unused_parameters(model, inputs)
+    model.head.idle.requires_grad_(False)
+    assert not has_unused_parameters(model, inputs)
