@@ -157,3 +157,26 @@ def test_erasing_paints_one_rectangle_of_one_colour_in_the_asked_share_of_images
 def test_reversed_scale_range_is_a_clear_error() -> None:
     with pytest.raises(ConfigError, match=r"train\.augment\.scale"):
         Augmenter(config(scale=(1.2, 0.9)))
+
+
+def test_views_of_a_face_are_moved_coloured_and_erased_alike() -> None:
+    face = torch.rand(6, 3, 24, 24, generator=seeded(1))
+    augmenter = Augmenter(AugmentConfig(erase=0.5))
+    draws = augmenter.draw(6, seeded())
+    alone, _ = augmenter(face, [], draws)
+    pair, _ = augmenter(torch.cat([face, face.flip(0)], dim=1), [], draws)
+    assert torch.allclose(pair[:, :3], alone, atol=1e-6)
+    twins, _ = augmenter(torch.cat([face, face], dim=1), [], draws)
+    assert torch.equal(twins[:, :3], twins[:, 3:])
+
+
+def test_a_part_of_a_batch_sees_what_it_would_see_in_the_whole() -> None:
+    images, maps = torch.rand(7, 3, 24, 24, generator=seeded(1)), torch.rand(7, 9, 9, generator=seeded(2))
+    augmenter = Augmenter(AugmentConfig(noise=0.1, erase=0.5, mixup=1.0))
+    draws = augmenter.draw(7, seeded())
+    whole, (whole_maps,) = augmenter(images, [maps], draws)
+    for rows in (slice(0, 4), slice(4, 7)):
+        part, (part_maps,) = augmenter(images[rows], [maps[rows]], draws.part(rows))
+        assert torch.allclose(part, whole[rows], atol=1e-6)
+        assert torch.allclose(part_maps, whole_maps[rows], atol=1e-6)
+        assert draws.part(rows).mix == draws.mix
