@@ -89,8 +89,8 @@ class FeatureSpool:
         channels: Length C of a vector.
     """
 
-    def __init__(self, file: BinaryIO, images: int, positions: int, channels: int) -> None:
-        self._file = file
+    def __init__(self, file: BinaryIO, folder: Path, images: int, positions: int, channels: int) -> None:
+        self._file, self._folder = file, folder
         self.images, self.positions, self.channels = images, positions, channels
         self._filled = 0
 
@@ -107,7 +107,7 @@ class FeatureSpool:
                 self._file.flush()
             except OSError as error:
                 size = 4 * self.images * self.positions * self.channels / 1e9
-                raise StoreError(f"{self._file.name}: can't keep {size:.1f} GB of features: {error.strerror}") from None
+                raise StoreError(f"{self._folder}: can't keep {size:.1f} GB of features: {error.strerror}") from None
         self._filled += len(features)
 
     def vectors(self, position: int) -> Floats:
@@ -126,7 +126,7 @@ def feature_spool(folder: Path, images: int, positions: int, channels: int) -> I
     """A spool in a folder; its file, 4 bytes per number, is gone when the block ends or the process dies."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as file:
-        yield FeatureSpool(file, images, positions, channels)
+        yield FeatureSpool(file, folder, images, positions, channels)
 
 
 def fit_clusters(spool: FeatureSpool, seed: int = 0) -> tuple[Clusters, NDArray[np.uint8]]:

@@ -53,8 +53,8 @@ class Annotations:
     Attributes:
         ids: ``Record.id`` of each row, in any order; rows of rejected records are left out later.
         columns: Name -> one entry per id. Known names: ``points`` (N,68,2) float32 source-picture xy, ``au`` (N,A)
-            float32 intensities, ``pose`` (N,3) float32 yaw, pitch, roll in degrees, ``motion`` (N,64,64) uint8 on the
-            source picture's own grid, ``soft_label`` (N,C) float32.
+            float32 intensities from 0 (rest) to 1, ``pose`` (N,3) float32 yaw, pitch, roll in degrees, ``motion``
+            (N,64,64) uint8 on the source picture's own grid, ``soft_label`` (N,C) float32.
         attributes: Such as ``au_names``: ``"AU1,AU2"``.
 
     A record without a row gets NaN in floating columns; an integer column needs a row for every record.
