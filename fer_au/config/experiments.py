@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from fer_au.config.loading import PARAMS, StrictModel, entry, load_section, read_params, validate
 from fer_au.errors import ConfigError
@@ -23,8 +23,8 @@ class ModelConfig(StrictModel):
         backbone: A timm model's name, or a whole network of the project, which has a head of its own.
         head: The classifier on its last feature map; default ``gap``.
         head_options: The head's own options.
-        weights: Of the backbone before training: ``none`` (fresh), ``imagenet``, or the path of a file. An
-            experiment's ``base`` excludes them.
+        weights: Of the backbone before training: ``none`` (fresh), ``imagenet``, or the path of a file, which DVC
+            doesn't track. An experiment's ``base`` excludes them.
         output_stride: Input pixels per cell of the last feature map, where the backbone supports it.
         large_maps: Run the last two stages at stride 1, as the AU-cue paper does.
         in_chans: Channels of the input: 3 (RGB) or 1 (grey).
@@ -236,6 +236,12 @@ class ExperimentConfig(StrictModel):
     train: dict[str, Any] = Field(default_factory=dict)
     group: str | None = None
     fold: int | None = None
+
+    @model_validator(mode="after")
+    def _one_start(self) -> ExperimentConfig:
+        if self.base != "none" and self.model.weights != "none":
+            raise ValueError(f"base {self.base!r} and model.weights {self.model.weights!r} exclude each other")
+        return self
 
 
 class CrossConfig(StrictModel):

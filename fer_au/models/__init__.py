@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fer_au.models.network import FerModel as FerModel
     from fer_au.models.network import ModelOutput as ModelOutput
     from fer_au.models.network import create_model as create_model
+    from fer_au.models.weights import load_pretrained as load_pretrained
 
 __getattr__, __all__ = lazy_exports(
     __name__,
@@ -27,6 +28,7 @@ __getattr__, __all__ = lazy_exports(
         "list_heads": ".heads.base",
         "load_base_weights": ".files",
         "load_model": ".files",
+        "load_pretrained": ".weights",
         "resolve_layers": ".layers",
         "save_model": ".files",
     },

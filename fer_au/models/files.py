@@ -37,12 +37,14 @@ class LoadedWeights:
         skipped: Names of the model's tensors that kept their fresh values.
         reason: Why the head was skipped; empty if it was loaded.
         weights_sha256: Of the base's weights file.
+        preprocessing: What its ``config.json`` says of it.
     """
 
     loaded: tuple[str, ...]
     skipped: tuple[str, ...]
     reason: str
     weights_sha256: str
+    preprocessing: Mapping[str, Any]
 
 
 def save_model(folder: Path, model: FerModel, meta: Mapping[str, Any]) -> str:
@@ -126,7 +128,7 @@ def load_base_weights(model: FerModel, folder: Path) -> LoadedWeights:
     model.load_state_dict(found, strict=False)
     skipped = tuple(name for name in own if name not in wanted)
     log(f"base {folder}: {len(found)} tensors loaded" + (f"; head starts fresh: {reason}" if reason else ""))
-    return LoadedWeights(tuple(found), skipped, reason, meta["weights_sha256"])
+    return LoadedWeights(tuple(found), skipped, reason, meta["weights_sha256"], meta.get("preprocessing", {}))
 
 
 def _fit_views(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from fer_au.config.experiments import ExperimentConfig, TrainConfig
 from fer_au.errors import ConfigError, DataError
 from fer_au.models.files import LoadedWeights, load_base_weights, save_model
 from fer_au.models.network import FerModel, count_views, create_model
+from fer_au.models.weights import PretrainedWeights, load_pretrained
 from fer_au.stores.atomic import write_atomically
 from fer_au.stores.locks import output_lock
 from fer_au.stores.reader import Store
@@ -49,7 +51,8 @@ def train_experiment(
 
     Raises:
         ConfigError: An unknown cue, loss, layer, backbone or head, an image size that the backbone can't take, or a
-            precision this machine doesn't have.
+            precision this machine doesn't have, or no file of pretrained weights.
+        MissingDependencyError: ImageNet weights that are neither installed nor can be fetched.
         DataError: Artefacts that are missing, damaged or don't fit together, or splits that can't train or select.
         FerAuError: A loss became NaN or infinite, or another process trains the same experiment.
     """
@@ -57,10 +60,11 @@ def train_experiment(
     faces, selection = _splits(experiment, train, dataset_dir)
     model = create_model(experiment.model, faces.classes, seed=experiment.seed)
     model.grid_sizes(train.image_size)  # an image size that the backbone can't take is one clear line, here
+    pretrained = load_pretrained(model)
     base = load_base_weights(model, base_dir) if experiment.base != "none" else None
     clusters = _clusters(name, experiment, faces, base_dir, processes.device)
     guidance = Guidance(experiment.guidance, model, faces, experiment.seed, clusters)
-    preprocessing = Preprocessing(train.image_size, experiment.model.in_chans)
+    preprocessing = _preprocessing(experiment, train, pretrained, base)
     weights = balanced_weights(faces) if train.class_weights == "balanced" else None
     trainer = Trainer(name, model, guidance, train, experiment.seed, preprocessing, weights, processes)
     log(
@@ -69,6 +73,7 @@ def train_experiment(
     )
     identity = {
         **_provenance(name, experiment, train, faces, base),
+        "pretrained": {"origin": pretrained.origin, "sha256": pretrained.sha256} if pretrained else None,
         "precision": trainer.precision,
         "device": trainer.device.type,
         "torch": torch.__version__,
@@ -112,6 +117,19 @@ def _clusters(
     if experiment.base == "none":
         raise ConfigError(f"experiments.{name}.base: none; cue 'clusters' needs a base whose features are clustered")
     return prepare_clusters(faces, base_dir, device)
+
+
+def _preprocessing(
+    experiment: ExperimentConfig, train: TrainConfig, pretrained: PretrainedWeights | None, base: LoadedWeights | None
+) -> Preprocessing:
+    """Pixels in the scale of the weights that the training starts from; ImageNet's where that isn't known."""
+    usual = Preprocessing(train.image_size, experiment.model.in_chans)
+    if base is not None:
+        known = Preprocessing.from_meta(base.preprocessing)
+        return replace(usual, mean=known.mean, std=known.std)
+    if pretrained is not None and pretrained.mean is not None and pretrained.std is not None:
+        return replace(usual, mean=pretrained.mean, std=pretrained.std)
+    return usual
 
 
 def balanced_weights(faces: FaceDataset) -> Tensor:

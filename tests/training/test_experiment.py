@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import signal
@@ -13,12 +14,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
+import torch
 
 from fer_au.config.experiments import ExperimentConfig, TrainConfig
+from fer_au.config.loading import validate
 from fer_au.errors import ConfigError, DataError
 from fer_au.models import load_model
+from fer_au.models.weights import PretrainedWeights
 from fer_au.training import FaceDataset, train_experiment
-from fer_au.training.checkpoint import CHECKPOINTS
+from fer_au.training import experiment as experiment_module
+from fer_au.training.checkpoint import CHECKPOINTS, Checkpoint
 from fer_au.training.experiment import balanced_weights
 from fer_au.training.trainer import Trainer
 
@@ -132,6 +138,53 @@ def test_a_base_experiments_weights_are_the_start(dataset_dir: Path, monkeypatch
     assert all(value.equal(starts[0][name]) for name, value in base.state_dict().items())
     assert config_of(Path("models/second"))["base_weights_sha256"] == meta["weights_sha256"]
     assert config_of(Path("models/first"))["base_weights_sha256"] is None
+
+
+def test_a_files_weights_are_the_start_and_part_of_what_a_training_is(
+    dataset_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensors = timm.create_model("test_resnet").state_dict()
+    torch.save({"state_dict": tensors}, "face.pth")
+    starts, identities = [], []
+    original = Trainer.fit
+
+    def fit(self: Trainer, train: FaceDataset, selection: FaceDataset, checkpoint: Checkpoint, *rest: Any) -> Any:
+        starts.append({name: value.clone() for name, value in self.model.backbone.network.state_dict().items()})
+        identities.append(checkpoint.folder)
+        return original(self, train, selection, checkpoint, *rest)
+
+    monkeypatch.setattr(Trainer, "fit", fit)
+    chosen = experiment(model={"backbone": "test_resnet", "weights": "face.pth"})
+    train_experiment("face", chosen, settings(epochs=1), dataset_dir, NONE, Path("models/face"))
+    assert all(value.equal(tensors[name]) for name, value in starts[0].items())
+    digest = hashlib.sha256(Path("face.pth").read_bytes()).hexdigest()
+    assert config_of(Path("models/face"))["pretrained"] == {"origin": "face.pth", "sha256": digest}
+    torch.save({"state_dict": tensors, "epoch": 1}, "face.pth")
+    train_experiment("face", chosen, settings(epochs=1), dataset_dir, NONE, Path("models/face"))
+    assert identities[0] != identities[1]
+    load_model(Path("models/face"))  # without the file that it started from
+    train_experiment("au", experiment(), settings(epochs=1), dataset_dir, NONE, Path("models/au"))
+    assert config_of(Path("models/au"))["pretrained"] is None
+
+
+def test_pixels_keep_the_scale_of_the_weights_that_a_training_starts_from(
+    dataset_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halves = PretrainedWeights("somewhere", "0" * 64, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment_module, "load_pretrained", lambda _: halves)
+        train_experiment("first", experiment(), settings(epochs=1), dataset_dir, NONE, Path("models/first"))
+    second = experiment(base="first")
+    train_experiment("second", second, settings(epochs=1), dataset_dir, Path("models/first"), Path("models/second"))
+    for name in ("first", "second"):
+        preprocessing = config_of(Path("models") / name)["preprocessing"]
+        assert (preprocessing["mean"], preprocessing["std"]) == ([0.5] * 3, [0.25] * 3)
+
+
+def test_a_base_excludes_other_weights() -> None:
+    data = {"dataset": "d", "base": "first", "model": {"backbone": "test_resnet", "weights": "imagenet"}}
+    with pytest.raises(ConfigError, match=r"experiments\.x: base 'first' and model\.weights 'imagenet' exclude"):
+        validate(ExperimentConfig, data, "experiments.x", "params.yaml")
 
 
 def test_a_class_with_one_image_trains_with_balanced_weights(make_dataset: Make) -> None:
