@@ -219,6 +219,8 @@ class ExperimentConfig(StrictModel):
 
     Attributes:
         dataset: Key of the data set.
+        target: What is told apart: ``expression``, or ``subject``, the persons of the training split: a start for
+            other experiments, which name it as their ``base``.
         seed: Of weights, order and augmentation.
         base: Experiment whose weights it starts from; ``none`` for none.
         model: What is trained.
@@ -229,6 +231,7 @@ class ExperimentConfig(StrictModel):
     """
 
     dataset: str
+    target: Literal["expression", "subject"] = "expression"
     seed: int = 0
     base: str = "none"
     model: ModelConfig
@@ -241,6 +244,12 @@ class ExperimentConfig(StrictModel):
     def _one_start(self) -> ExperimentConfig:
         if self.base != "none" and self.model.weights != "none":
             raise ValueError(f"base {self.base!r} and model.weights {self.model.weights!r} exclude each other")
+        return self
+
+    @model_validator(mode="after")
+    def _guides_expressions(self) -> ExperimentConfig:
+        if self.target == "subject" and self.guidance:
+            raise ValueError("target subject takes no guidance, whose cues are expressions'")
         return self
 
 

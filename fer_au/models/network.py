@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from fer_au.config.experiments import ModelConfig
 from fer_au.config.loading import validate
 from fer_au.errors import ConfigError
-from fer_au.expressions import EXPRESSIONS, ordered
 from fer_au.models.backbones import Backbone
+from fer_au.models.classes import check_classes
 from fer_au.models.heads.base import HEADS, HeadOutput, create_head
 from fer_au.models.layers import resolve_layers
 from fer_au.models.nets.base import NETS
@@ -68,7 +68,7 @@ class FerModel(nn.Module):
     def __init__(self, config: ModelConfig, classes: Sequence[str]) -> None:
         super().__init__()
         self.config = config
-        self.classes = _check_classes(classes)
+        self.classes = check_classes(classes)
         self.backbone: nn.Module
         self.context_backbone: nn.Module | None = None
         if config.backbone in NETS.names():
@@ -216,14 +216,3 @@ def _check_net(config: ModelConfig) -> None:
             raise ConfigError(f"model.{key}: network {config.backbone!r} doesn't take it: {reason}")
     if config.weights == "imagenet":
         raise ConfigError(f"model.weights: there are no ImageNet weights of network {config.backbone!r}")
-
-
-def _check_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    names = tuple(classes)
-    if unknown := [name for name in names if name not in EXPRESSIONS]:
-        raise ConfigError(f"classes: {unknown[0]!r} is no canonical label; these are {', '.join(EXPRESSIONS)}")
-    if names != ordered(names):
-        raise ConfigError(f"classes: labels must be distinct and in canonical order: {', '.join(ordered(names))}")
-    if len(names) < 2:
-        raise ConfigError("classes: a classifier needs at least two")
-    return names

@@ -112,7 +112,7 @@ def _hub(name: str) -> _Source:
     tensors = {key: value.contiguous() for key, value in network.state_dict().items()}
     digest = hashlib.sha256(safetensors.torch.save(tensors)).hexdigest()
     config = network.pretrained_cfg
-    tag = f"{name}.{config['tag']}" if config.get("tag") else name
+    tag = f"{config['architecture']}.{config['tag']}" if config.get("tag") else name
     weights = PretrainedWeights(f"timm {tag}", digest, tuple(config["mean"]), tuple(config["std"]))
     return _Source(tensors, f"timm {tag}", weights)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 import cv2
 import numpy as np
@@ -19,8 +19,10 @@ from torch.utils.data import Dataset
 from fer_au.datasets.manifest import ManifestRow, read_manifest
 from fer_au.errors import DataError
 from fer_au.expressions import ordered
+from fer_au.models.classes import are_subjects, subject_class
 from fer_au.stores.reader import Store
 from fer_au.stores.schemas import FaceStatus
+from fer_au.training.persons import person_splits
 from fer_au.training.preprocess import resize_picture
 
 _STORES = ("faces", "landmarks", "heatmaps")
@@ -82,8 +84,9 @@ class FaceDataset(Dataset[Sample]):
         dataset_dir: ``data/<key>`` with manifest.csv, faces.h5, landmarks.h5, heatmaps.h5.
         split: ``train``, ``valid`` or ``test``.
         image_size: Side of the images handed out, pixels.
-        classes: Canonical labels in class order; default those of the training split.
+        classes: In class order, expressions or persons; default those of the training split.
         fold: This fold becomes ``test``, and the set's own ``test`` rows of other folds train.
+        target: What the classes are by default: ``expression``, or ``subject`` with ``person_splits``.
         views: 1 for the aligned crop alone; 2 puts the whole picture behind it, in channels 3 to 5.
 
     Attributes:
@@ -102,6 +105,7 @@ class FaceDataset(Dataset[Sample]):
         classes: Sequence[str] | None = None,
         *,
         fold: str | int | None = None,
+        target: Literal["expression", "subject"] = "expression",
         views: int = 1,
     ) -> None:
         self.dataset_dir = dataset_dir
@@ -111,14 +115,19 @@ class FaceDataset(Dataset[Sample]):
         manifest = read_manifest(dataset_dir / "manifest.csv")
         status = self._join(manifest, fold)
         usable = [row for row in range(len(manifest)) if status[row] != FaceStatus.REJECTED]
-        splits = _splits(manifest, fold)
-        self.classes = tuple(classes) if classes else ordered(manifest[r].label for r in usable if splits[r] == "train")
+        splits, labels = _splits(manifest, fold), [row.label for row in manifest]
+        persons = are_subjects(classes) if classes else target == "subject"
+        if persons:
+            splits = person_splits(manifest, usable, splits)
+            labels = [subject_class(row.subject) if row.subject else "" for row in manifest]
+        trained = {labels[row] for row in usable if splits[row] == "train"}
+        self.classes = tuple(classes) if classes else tuple(sorted(trained)) if persons else ordered(trained)
         members = [row for row in usable if splits[row] == split]
-        known = [row for row in members if manifest[row].label in self.classes]
+        known = [row for row in members if labels[row] in self.classes]
         self.skipped = len(members) - len(known)
         self.rows: NDArray[np.int64] = np.array(known, np.int64)
         self.ids = tuple(manifest[row].id for row in known)
-        self.labels: NDArray[np.int64] = np.array([self.classes.index(manifest[row].label) for row in known], np.int64)
+        self.labels: NDArray[np.int64] = np.array([self.classes.index(labels[row]) for row in known], np.int64)
 
     def _join(self, manifest: list[ManifestRow], fold: str | int | None) -> NDArray[np.uint8]:
         ids = [row.id for row in manifest]

@@ -91,7 +91,11 @@ def train_experiment(
 
 def _splits(experiment: ExperimentConfig, train: TrainConfig, dataset_dir: Path) -> tuple[FaceDataset, FaceDataset]:
     views = count_views(experiment.model)
-    faces = FaceDataset(dataset_dir, "train", train.image_size, fold=experiment.fold, views=views)
+    faces = FaceDataset(
+        dataset_dir, "train", train.image_size, fold=experiment.fold, target=experiment.target, views=views
+    )
+    if experiment.target == "subject" and not len(faces):
+        raise DataError(f"{dataset_dir}: target subject: manifest.csv names no subject of a training face")
     if len(faces) < 2 or len(faces.classes) < 2:
         raise DataError(
             f"{dataset_dir}: training needs at least two faces of two classes, "

@@ -30,6 +30,7 @@ class Blob:
     status: FaceStatus = FaceStatus.OK
     landmarks: bool = True
     fold: str | None = None
+    subject: str | None = None
 
 
 def draw(label: str, rng: np.random.Generator, crop: int) -> tuple[np.ndarray, np.ndarray]:
@@ -50,7 +51,7 @@ def write_dataset(
     drawn = [draw(blob.label, rng, crop) for blob in blobs]
     ids = [f"{i:04d}.png" for i in range(len(blobs))]
     rows = [
-        ManifestRow(id_, id_, "0" * 64, blob.split, blob.fold, blob.label, None, crop, crop, None)
+        ManifestRow(id_, id_, "0" * 64, blob.split, blob.fold, blob.label, blob.subject, crop, crop, None)
         for id_, blob in zip(ids, blobs, strict=True)
     ]
     write_manifest(folder / "manifest.csv", rows)
