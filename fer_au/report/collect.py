@@ -126,14 +126,16 @@ class Project:
 
 
 def read_project(params_path: Path, root: Path) -> Project:
-    """Read the experiments that ``params_path`` names, from the project folder ``root``.
+    """Read the experiments that ``params_path`` names, from the project folder ``root``; those on persons are left out.
 
     Raises:
         ConfigError: ``params.yaml`` is wrong.
         DataError: A file is missing, damaged, or doesn't fit the others; the message names it.
     """
     params = read_params(params_path)
-    names = list(params.get("experiments") or {})
+    entries = params.get("experiments") or {}
+    # Networks that tell persons apart are where others start from; their scores don't belong beside these.
+    names = [name for name, own in entries.items() if not isinstance(own, dict) or own.get("target") != "subject"]
     if not names:
         raise DataError(f"{params_path}: experiments: none are named, there is nothing to report")
     experiments = [read_experiment(name, params_path, root) for name in names]

@@ -53,6 +53,13 @@ def test_only_experiments_with_a_group_are_grouped(writer: Writer) -> None:
     assert row.spreads["accuracy"].deviation == pytest.approx(math.sqrt(0.005))
 
 
+def test_networks_that_tell_persons_apart_are_left_out(writer: Writer) -> None:
+    writer.dataset("faces")
+    writer.experiment("au", good=True)
+    params = writer.params({"who": {**experiment(), "target": "subject"}, "au": experiment(base="who")})
+    assert [one.name for one in read_project(params, writer.root).experiments] == ["au"]
+
+
 @pytest.fixture
 def pair(writer: Writer) -> tuple[Any, Any]:
     writer.dataset("faces")
