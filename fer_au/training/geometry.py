@@ -61,5 +61,16 @@ def warp(images: Tensor, matrices: Tensor, padding: str) -> Tensor:
     Returns:
         (N, C, H, W), the same type as ``images``.
     """
-    grid = F.affine_grid(invert(matrices).to(images), list(images.shape), align_corners=False)
+    grid = _source_grid(invert(matrices).to(images), images.shape[2], images.shape[3])
     return F.grid_sample(images, grid, mode="bilinear", padding_mode=padding, align_corners=False)
+
+
+def _source_grid(matrices: Tensor, height: int, width: int) -> Tensor:
+    """Where affine matrices (N, 2, 3) map the centres of a grid, (N, height, width, 2).
+
+    ``affine_grid`` does the same by a matrix product with every pixel, in four times the time.
+    """
+    x, y = ((2 * torch.arange(size).to(matrices) + 1) / size - 1 for size in (width, height))
+    across = x[:, None] * matrices[:, None, :, 0]
+    down = y[:, None] * matrices[:, None, :, 1] + matrices[:, None, :, 2]
+    return across[:, None, :, :] + down[:, :, None, :]

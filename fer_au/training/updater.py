@@ -108,7 +108,7 @@ class Updater:
         draws = self.augmenter.draw(part.total, generator).part(part.rows)
         batch = batch.to(self.device)
         targets = self.guidance.targets(batch, mirrored(draws.matrices).to(self.device))
-        images, maps = self.augmenter(batch.images.float() / 255, [cue.maps for cue in targets], draws)
+        images, maps = self.augmenter(batch.images.float().div_(255), [cue.maps for cue in targets], draws)
         targets = [target._replace(maps=cue) for cue, target in zip(maps, targets, strict=True)]
         shares = functional.one_hot(batch.labels, len(self.model.classes)).float()
         if draws.mix is not None:

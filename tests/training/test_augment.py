@@ -5,11 +5,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional
 
 from fer_au.config.experiments import AugmentConfig
 from fer_au.errors import ConfigError
 from fer_au.training.augment import Augmenter, change_colours, erase_rectangles
-from fer_au.training.geometry import random_similarities, warp
+from fer_au.training.geometry import invert, random_similarities, warp
 from fer_au.training.preprocess import LUMA
 
 OFF = {
@@ -180,3 +181,11 @@ def test_a_part_of_a_batch_sees_what_it_would_see_in_the_whole() -> None:
         assert torch.allclose(part, whole[rows], atol=1e-6)
         assert torch.allclose(part_maps, whole_maps[rows], atol=1e-6)
         assert draws.part(rows).mix == draws.mix
+
+
+def test_warp_agrees_with_torchs_affine_grid() -> None:
+    matrices = random_similarities(5, config(flip=0.5, rotate=40, scale=(0.7, 1.3), shift=0.2), seeded(4))
+    images = torch.rand(5, 3, 20, 31, generator=seeded(5))
+    grid = functional.affine_grid(invert(matrices), [5, 3, 20, 31], align_corners=False)
+    expected = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    assert torch.allclose(warp(images, matrices, "border"), expected, atol=1e-5)
