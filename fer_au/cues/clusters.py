@@ -11,7 +11,6 @@ Centres belong to positions, so the map of a mirrored image is not the mirrored 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,10 +21,11 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_au.compute import map_ordered, worker_count
 from fer_au.cues.arrays import Array, constant, full_precision
 from fer_au.cues.codebook import Codebook
 from fer_au.cues.cue import CUES, Annotated, needed_column
-from fer_au.cues.kmeans import Floats, nearer_second, two_means
+from fer_au.cues.kmeans import Floats, TwoMeans, nearer_second, two_means
 from fer_au.cues.rendering import checked_points
 from fer_au.errors import StoreError
 from fer_au.stores.fingerprints import fingerprint
@@ -33,6 +33,7 @@ from fer_au.stores.fingerprints import fingerprint
 CLUSTERS = "clusters"
 VERSION = 1  # raised whenever equal features give other clusters
 _RARE = 0.01  # share of images below which the attentive cluster says more of a few odd images than of faces
+_LARGE = 1 << 26  # bytes of features; fewer are clustered before a worker has started
 _FLAT = 1e-6  # distance of the centres, as a share of the vectors' size, below which they are one
 
 
@@ -84,13 +85,14 @@ class FeatureSpool:
     """Features on the disk: they come image by image and are read position by position. Made by ``feature_spool``.
 
     Attributes:
+        path: The file.
         images: Number of images N.
         positions: Number of positions P.
         channels: Length C of a vector.
     """
 
-    def __init__(self, file: BinaryIO, folder: Path, images: int, positions: int, channels: int) -> None:
-        self._file, self._folder = file, folder
+    def __init__(self, file: BinaryIO, path: Path, images: int, positions: int, channels: int) -> None:
+        self._file, self.path = file, path
         self.images, self.positions, self.channels = images, positions, channels
         self._filled = 0
 
@@ -101,36 +103,38 @@ class FeatureSpool:
             StoreError: The disk refuses.
         """
         for position in range(self.positions):
-            self._seek(position, self._filled)
             try:
+                self._file.seek(4 * self.channels * (position * self.images + self._filled))
                 self._file.write(np.ascontiguousarray(features[:, position], np.float32).data)
                 self._file.flush()
             except OSError as error:
                 size = 4 * self.images * self.positions * self.channels / 1e9
-                raise StoreError(f"{self._folder}: can't keep {size:.1f} GB of features: {error.strerror}") from None
+                raise StoreError(f"{self.path}: can't keep {size:.1f} GB of features: {error.strerror}") from None
         self._filled += len(features)
 
     def vectors(self, position: int) -> Floats:
         """The vectors (N, C) of all images at a position, in a new array."""
-        values = np.empty((self._filled, self.channels), np.float32)
-        self._seek(position, 0)
-        self._file.readinto(values.reshape(-1).view(np.uint8).data)  # type: ignore[attr-defined]
-        return values
+        return _read_vectors(self.path, position, self.images, self.channels)
 
-    def _seek(self, position: int, image: int) -> None:
-        self._file.seek(4 * self.channels * (position * self.images + image))
+
+def _read_vectors(path: Path, position: int, images: int, channels: int) -> Floats:
+    count = images * channels
+    return np.fromfile(path, np.float32, count, offset=4 * count * position).reshape(images, channels)
 
 
 @contextmanager
-def feature_spool(folder: Path, images: int, positions: int, channels: int) -> Iterator[FeatureSpool]:
-    """A spool in a folder; its file, 4 bytes per number, is gone when the block ends or the process dies."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        yield FeatureSpool(file, folder, images, positions, channels)
+def feature_spool(path: Path, images: int, positions: int, channels: int) -> Iterator[FeatureSpool]:
+    """A spool in a file of 4 bytes per number, which is gone when the block ends; one that was left is overwritten."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("wb") as file:
+            yield FeatureSpool(file, path, images, positions, channels)
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def fit_clusters(spool: FeatureSpool, seed: int = 0) -> tuple[Clusters, NDArray[np.uint8]]:
-    """Cluster the features of every position; one position is in memory at a time.
+    """Cluster the features of every position, in parallel; each worker holds one position's vectors.
 
     Args:
         spool: The features of at least one image.
@@ -144,8 +148,10 @@ def fit_clusters(spool: FeatureSpool, seed: int = 0) -> tuple[Clusters, NDArray[
     counts = np.empty((positions, 2), np.int64)
     second = np.empty((spool.images, positions), np.bool_)
     flat = np.empty(positions, np.bool_)
-    for position in range(positions):
-        found = two_means(spool.vectors(position), (seed, position))
+    large = 4 * spool.images * positions * spool.channels > _LARGE
+    task = _Clustering(spool.path, spool.images, spool.channels, seed)
+    results = map_ordered(task, range(positions), label="clusters", workers=worker_count() if large else 1)
+    for position, found in enumerate(results):
         centres[position], second[:, position] = found
         members = int(found.second.sum())
         counts[position] = spool.images - members, members
@@ -154,6 +160,19 @@ def fit_clusters(spool: FeatureSpool, seed: int = 0) -> tuple[Clusters, NDArray[
     degenerate = np.where(flat, Degenerate.FLAT, np.where(rare, Degenerate.RARE, Degenerate.NO)).astype(np.uint8)
     clusters = Clusters(centres, counts, (counts[:, 1] <= counts[:, 0]).astype(np.uint8), degenerate)
     return clusters, clusters._attentive(second)
+
+
+@dataclass(frozen=True)
+class _Clustering:
+    """What a worker does: cluster one position's vectors."""
+
+    path: Path
+    images: int
+    channels: int
+    seed: int
+
+    def __call__(self, position: int) -> TwoMeans:
+        return two_means(_read_vectors(self.path, position, self.images, self.channels), (self.seed, position))
 
 
 def _coincide(centres: Floats) -> bool:

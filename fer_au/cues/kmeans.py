@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-_SETTLED = 1e-4  # share of vectors that may still change sides when a start is taken as converged
-_TRIAL_STEPS = 5
+_SETTLED = 1e-3  # share of vectors that may still change sides when a start is taken as converged
+_SAMPLE = 2048
 _FINALISTS = 3
 
 
@@ -35,29 +35,32 @@ class _Starts:
     """Lloyd's steps of several starts on one set of vectors.
 
     Attributes:
+        low: (K, C), the first centre of each start.
+        high: (K, C), the second.
         second: (K, N), which vectors were nearer to the second centre of each start.
         spread: (K,), what the clusters explain of the variance, times N: the more, the tighter they are.
     """
 
     def __init__(self, vectors: Floats, low: Floats, high: Floats) -> None:
-        self._vectors, self._low, self._high = vectors, low, high
+        self._vectors, self.low, self.high = vectors, low, high
         self._total = vectors.sum(axis=0, dtype=np.float64)
         self.second = np.zeros((len(low), len(vectors)), np.bool_)
         self.spread = np.zeros(len(low))
 
-    def run(self, going: NDArray[np.int64], steps: int) -> None:
-        """Take at most so many steps with some of the starts; one that has settled stops earlier."""
+    def run(self, steps: int) -> None:
+        """Take at most so many steps; a start that has settled stops earlier."""
         count = len(self._vectors)
+        going = np.arange(len(self.low))
         for _ in range(steps):
-            sides = nearer_second(self._vectors, self._low[going], self._high[going])
+            sides = nearer_second(self._vectors, self.low[going], self.high[going])
             changed = (sides != self.second[going]).sum(axis=1)
             self.second[going] = sides
             members = sides.sum(axis=1)[:, None]
             sums = (sides.astype(np.float32) @ self._vectors).astype(np.float64)
             above, below = sums / np.maximum(members, 1), (self._total - sums) / np.maximum(count - members, 1)
             self.spread[going] = (members * above**2 + (count - members) * below**2).sum(axis=1)
-            self._low[going] = np.where(members < count, below, self._low[going])
-            self._high[going] = np.where(members > 0, above, self._high[going])
+            self.low[going] = np.where(members < count, below, self.low[going])
+            self.high[going] = np.where(members > 0, above, self.high[going])
             going = going[changed > _SETTLED * count]
             if not len(going):
                 return
@@ -66,26 +69,29 @@ class _Starts:
 def two_means(vectors: Floats, seed: tuple[int, ...], starts: int = 10, steps: int = 100) -> TwoMeans:
     """Lloyd's algorithm from k-means++ starts (Arthur and Vassilvitskii, SODA 2007); the tightest result is kept.
 
-    All starts take a few steps, and the most promising ones go on until they settle: on real features most starts meet,
-    and those that lag behind early don't win.
+    All starts settle on a sample of the vectors, and the tightest go on with all of them, which takes few more steps.
 
     Args:
         vectors: (N, C) float32, at least one; overwritten.
-        seed: Of the starts.
+        seed: Of the starts and the sample.
         starts: How often to start.
-        steps: Most steps of each start.
+        steps: Most steps of each start, on the sample and on all vectors.
 
     Returns:
         The clusters. Both centres are equal if all vectors are.
     """
     mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
     vectors -= mean
-    lloyd = _Starts(vectors, *_spread_starts(vectors, np.random.default_rng(seed), starts))
-    lloyd.run(np.arange(starts), min(_TRIAL_STEPS, steps))
-    finalists = np.sort(np.argsort(-lloyd.spread, kind="stable")[:_FINALISTS])
-    lloyd.run(finalists, max(steps - _TRIAL_STEPS, 0))
-    best = int(finalists[lloyd.spread[finalists].argmax()])
-    return _ordered(vectors, mean, lloyd.second[best])
+    random = np.random.default_rng(seed)
+    sample = vectors
+    if len(vectors) > _SAMPLE:
+        sample = vectors[np.sort(random.choice(len(vectors), _SAMPLE, replace=False))]
+    trial = _Starts(sample, *_spread_starts(sample, random, starts))
+    trial.run(steps)
+    tightest = np.argsort(-trial.spread, kind="stable")[:_FINALISTS]
+    final = _Starts(vectors, trial.low[tightest], trial.high[tightest])
+    final.run(steps)
+    return _ordered(vectors, mean, final.second[int(final.spread.argmax())])
 
 
 def nearer_second(vectors: Floats, first: Floats, second: Floats) -> NDArray[np.bool_]:

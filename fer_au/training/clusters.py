@@ -96,7 +96,7 @@ def _write(path: Path, identity: str, faces: FaceDataset, base: FerModel, prepro
     log(f"clusters: features of {len(images)} faces, {grid[0]} x {grid[1]} positions")
     features = _features(base, loader, preprocessing, mirror=False)
     first = next(features)
-    with feature_spool(FOLDER, len(images), *first.shape[1:]) as spool:
+    with feature_spool(path.with_suffix(".features"), len(images), *first.shape[1:]) as spool:
         spool.append(first)
         for block in features:
             spool.append(block)

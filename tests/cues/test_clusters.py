@@ -60,7 +60,7 @@ class TestTwoMeans:
         found = two_means(vectors.copy(), (0,))
         distance = ((vectors[None] - found.centres[:, None]) ** 2).sum(axis=2)
         np.testing.assert_array_equal(found.second, distance[1] < distance[0])
-        # It may stop with one vector in 10,000 on the move: none of 500.
+        # It may stop with one vector in 1,000 on the move: none of 500.
         for side, centre in zip((~found.second, found.second), found.centres, strict=True):
             np.testing.assert_allclose(vectors[side].mean(axis=0), centre, atol=1e-5)
 
@@ -85,7 +85,7 @@ class TestTwoMeans:
 
 
 def fit(tmp_path: Path, features: np.ndarray, block: int = 7) -> tuple[Clusters, np.ndarray]:
-    with feature_spool(tmp_path / "work", *features.shape) as spool:
+    with feature_spool(tmp_path / "work" / "features", *features.shape) as spool:
         for start in range(0, len(features), block):
             spool.append(features[start : start + block])
         return fit_clusters(spool)
@@ -142,7 +142,7 @@ class TestFitClusters:
 class TestSpool:
     def test_it_gives_positions_of_what_came_by_images_and_leaves_no_file(self, tmp_path: Path) -> None:
         features = np.random.default_rng(0).standard_normal((10, 3, 4)).astype(np.float32)
-        with feature_spool(tmp_path / "work", 10, 3, 4) as spool:
+        with feature_spool(tmp_path / "work" / "features", 10, 3, 4) as spool:
             spool.append(features[:6])
             spool.append(features[6:])
             for position in range(3):
@@ -151,6 +151,6 @@ class TestSpool:
 
     def test_a_full_disk_is_one_line(self) -> None:
         with Path("/dev/full").open("r+b", buffering=0) as file:
-            spool = FeatureSpool(file, Path("work"), 1000, 49, 512)  # type: ignore[arg-type]
-            with pytest.raises(StoreError, match=r"work: can't keep 0\.1 GB of features: No space left"):
+            spool = FeatureSpool(file, Path("work/features"), 1000, 49, 512)  # type: ignore[arg-type]
+            with pytest.raises(StoreError, match=r"work/features: can't keep 0\.1 GB of features: No space left"):
                 spool.append(np.zeros((2, 49, 512), np.float32))

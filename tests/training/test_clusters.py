@@ -170,6 +170,7 @@ def test_degenerate_positions_are_named() -> None:
     assert describe(many, (4, 4)).endswith("row 1 column 0 (flat) and 11 more")
 
 
+@pytest.mark.slow
 def test_two_processes_cluster_once(base: Path) -> None:
     code = (
         "import sys, torch; from pathlib import Path\n"
