@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
 from fer_au.config.data import HeatmapsConfig, LandmarksConfig
-from fer_au.config.experiments import ExperimentConfig
+from fer_au.config.experiments import ExperimentConfig, GuidanceConfig
 from fer_au.config.loading import validate
-from fer_au.cues import create_cue
+from fer_au.cues import create_cue, list_cues
 from fer_au.datasets import load_dataset_config
 from fer_au.landmarks import create_extractor
-from fer_au.models import create_model
-from fer_au.training import create_loss
+from fer_au.models import create_model, list_heads
+from fer_au.training import create_loss, list_losses
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -52,6 +54,21 @@ def test_the_readme_names_the_two_commands_and_shows_a_picture_that_exists() -> 
 
 def test_stages_of_the_readme_are_those_of_the_pipeline() -> None:
     stages = set(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
-    rows = set(re.findall(r"^\| `([a-z]+)(?:@NAME)?` \|", README, re.MULTILINE))
+    table = README.split("| stage |")[1].split("\n\n")[0]
+    rows = set(re.findall(r"^\| `([a-z]+)(?:@NAME)?` \|", table, re.MULTILINE))
     assert stages - rows <= {"cross"}
     assert rows <= stages
+
+
+@pytest.mark.parametrize(
+    ("part", "names"),
+    [
+        ("head", list_heads()),
+        ("cue", list_cues()),
+        ("loss", list_losses()),
+        ("source", get_args(GuidanceConfig.model_fields["source"].annotation)),
+    ],
+)
+def test_the_readme_lists_every_method(part: str, names: Sequence[str]) -> None:
+    (row,) = re.findall(rf"^\| `{part}` \| (.*) \|$", README, re.MULTILINE)
+    assert sorted(re.findall(r"`([^`]+)`", row)) == sorted(names)
