@@ -8,6 +8,7 @@ images of all, and every mean is over the whole batch. The first process alone w
 from __future__ import annotations
 
 import os
+import warnings
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -29,7 +30,7 @@ class Part(NamedTuple):
         rows: Which images of the batch.
         total: Images of the whole batch.
         counts: False where there are fewer pairs of images than processes: a process without one borrows the first pair
-            to keep in step, and it must count for nothing.
+            to keep in step. It counts for nothing in losses and gradients; synchronised batch statistics see it twice.
     """
 
     rows: slice
@@ -127,6 +128,8 @@ class Processes:
         """
         if self.count == 1:
             return model
+        # Of a 1 x 1 convolution, channels_last has strides that differ and describe the same memory.
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
         return DistributedDataParallel(
             model,
             device_ids=[self.device] if self.device.type == "cuda" else None,

@@ -49,12 +49,18 @@ EVERYTHING = {
     "freeze": [{"epochs": 1, "layers": 2}],
 }
 _SCRIPT = """
+import os
 import sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from fer_au.config.experiments import ExperimentConfig, TrainConfig
 from fer_au.training import train_experiment
+from fer_au.training.trainer import Trainer
+if "BREAK_IN_EPOCH" in os.environ:
+    original = Trainer._train_epoch
+    end = int(os.environ["BREAK_IN_EPOCH"])
+    Trainer._train_epoch = lambda self, epoch, *rest: original(self, epoch, *rest) if epoch < end else os._exit(3)
 experiment = ExperimentConfig.model_validate_json(sys.argv[1])
 train = TrainConfig.model_validate_json(sys.argv[2])
 train_experiment("au", experiment, train, Path(sys.argv[3]), Path("models/none"), Path(sys.argv[4]))
@@ -67,17 +73,19 @@ def faces_dir(make_dataset: Callable[[Sequence[Blob]], Path]) -> Path:
     return make_dataset([*blobs, *many("anger", 5)])
 
 
-def launch(count: int, train: dict[str, Any], data: Path, out: Path) -> str:
-    """Train in some processes; what they wrote to stderr."""
+def launch(count: int, train: dict[str, Any], data: Path, out: Path, break_in: int | None = None) -> str:
+    """Train in some processes, which may die in an epoch; what they wrote to stderr."""
     script = Path("train_script.py")
     script.write_text(_SCRIPT)
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
     texts = [json.dumps(EXPERIMENT), json.dumps(train)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     del environment["ACCELERATE_USE_CPU"]  # as a user's shell is
+    if break_in is not None:
+        environment["BREAK_IN_EPOCH"] = str(break_in)
     command = [sys.executable, *launcher, str(script), *texts, str(data), str(out)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode != 0) == (break_in is not None), done.stderr
     return done.stderr
 
 
@@ -104,6 +112,17 @@ def test_two_processes_end_where_one_does(faces_dir: Path, changes: dict[str, An
             values = ([float(cell) for cell in line.split(",")[:-1]] for line in (one, two))
             assert next(values) == pytest.approx(next(values), rel=1e-3, abs=1e-4)
     assert said.count("au 1/2: loss") == 1  # one process speaks for both
+
+
+@pytest.mark.slow
+def test_processes_that_died_go_on_together_and_end_in_the_same_bits(faces_dir: Path) -> None:
+    train = {**TRAIN, **EVERYTHING}
+    straight, broken = Path("models/straight"), Path("models/broken")
+    launch(2, train, faces_dir, straight)
+    launch(2, train, faces_dir, broken, break_in=1)
+    assert not (broken / "model.safetensors").exists()
+    assert launch(2, train, faces_dir, broken).count("au: goes on after epoch 1 of 2") == 1
+    assert torch.equal(weights_of(straight), weights_of(broken))
 
 
 def sorted_classes() -> list[str]:
