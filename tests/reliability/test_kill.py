@@ -82,7 +82,8 @@ def test_ctrl_c_stops_at_once_and_keeps_what_is_done(
     stage: str, workers: int, workspace: Workspace, undisturbed: dict[str, bytes]
 ) -> None:
     rows = prepare(stage, workspace, undisturbed)
-    run = workspace.start(stage, shard_rows=SHARD, pause=0.03, env={"FER_AU_WORKERS": str(workers)})
+    # Slow enough not to end by itself before the signal, on a machine that is busy with other things.
+    run = workspace.start(stage, shard_rows=SHARD, pause=0.1, env={"FER_AU_WORKERS": str(workers)})
     assert run.wait_until(lambda: run.shards >= 6)
     started = time.monotonic()
     os.killpg(run.process.pid, signal.SIGINT)  # what a terminal does: every process of the run gets it
