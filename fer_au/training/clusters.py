@@ -10,7 +10,6 @@ both, such as an ablation's, share one clustering, and so does a killed run with
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -89,8 +88,7 @@ def _usable(path: Path, expected: str) -> bool:
 
 
 def _write(path: Path, identity: str, faces: FaceDataset, base: FerModel, preprocessing: Preprocessing) -> None:
-    images = copy.copy(faces)
-    images.image_size, images.views = preprocessing.image_size, base.views
+    images = faces.resized(preprocessing.image_size, base.views)
     grid = base.grid_sizes(preprocessing.image_size)[base.layers[-1]]
     loader = BatchLoader(images)
     log(f"clusters: features of {len(images)} faces, {grid[0]} x {grid[1]} positions")

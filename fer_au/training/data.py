@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -135,13 +136,27 @@ class FaceDataset(Dataset[Sample]):
             if store.ids != ids:
                 path = self.dataset_dir / f"{name}.h5"
                 raise DataError(f"{path}: its rows are not those of manifest.csv; run `dvc repro`")
-        if self.views > 1 and "context" not in self._stores["faces"]:
-            path = self.dataset_dir / "faces.h5"
-            raise DataError(f"{path}: no whole pictures, which the model needs; set align.context and run `dvc repro`")
+        self._check_views()
         if fold is not None and str(fold) not in {row.fold for row in manifest}:
             folds = ", ".join(sorted({row.fold for row in manifest if row.fold})) or "none"
             raise DataError(f"{self.dataset_dir / 'manifest.csv'}: no fold {str(fold)!r}; it has {folds}")
         return np.asarray(self._stores["faces"]["status"], np.uint8)
+
+    def _check_views(self) -> None:
+        if self.views > 1 and "context" not in self._stores["faces"]:
+            path = self.dataset_dir / "faces.h5"
+            raise DataError(f"{path}: no whole pictures, which the model needs; set align.context and run `dvc repro`")
+
+    def resized(self, image_size: int, views: int) -> FaceDataset:
+        """The same faces as images of another size or number of views.
+
+        Raises:
+            DataError: No whole pictures for two views.
+        """
+        other = copy.copy(self)
+        other.image_size, other.views = image_size, views
+        other._check_views()
+        return other
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -77,6 +77,8 @@ def test_a_data_set_without_whole_pictures_is_one_line_that_names_the_key(tmp_pa
     plain = write_dataset(tmp_path / "plain", many("anger", 2))
     with pytest.raises(DataError, match=r"faces\.h5: no whole pictures, .* set align\.context") as caught:
         FaceDataset(plain, "train", SIZE, views=2)
+    with pytest.raises(DataError, match=r"set align\.context"):
+        FaceDataset(plain, "train", SIZE).resized(SIZE, views=2)
     assert "\n" not in str(caught.value)
     with pytest.raises(DataError, match=r"set align\.context"):
         train_experiment("two", experiment(), settings(), plain, Path("none"), Path("models/two"))
