@@ -11,13 +11,27 @@ import pickle
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from importlib import import_module
 
 _VARIABLE = "_FER_AU_PRELOAD"
+_LONGEST = 100_000  # characters; Linux starts no program with a variable of 128 kB
 
 
-def preload_request(load: Callable[[], object]) -> dict[str, str]:
-    """The environment of a fork server that is to call a picklable function when it starts."""
-    return {_VARIABLE: base64.b85encode(pickle.dumps(load)).decode()}
+def preload_request(module: str, load: Callable[[], object] | None) -> dict[str, str]:
+    """The environment of a fork server that is to load something when it starts.
+
+    Args:
+        module: What is imported.
+        load: A picklable function of that module that is called, too. One that carries much data along, as a method of
+            a large object does, is left to each worker.
+    """
+    text = _encode(load or partial(import_module, module))
+    return {_VARIABLE: text if len(text) <= _LONGEST else _encode(partial(import_module, module))}
+
+
+def _encode(function: Callable[[], object]) -> str:
+    return base64.b85encode(pickle.dumps(function)).decode()
 
 
 if request := os.environ.pop(_VARIABLE, ""):

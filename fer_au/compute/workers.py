@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from importlib import import_module
 from multiprocessing import connection, forkserver
 from multiprocessing.context import BaseContext
 from typing import Any, ParamSpec, TypeVar
@@ -152,8 +150,7 @@ def _worker_environment(runs: object) -> Iterator[None]:
     if (own := os.environ.get("GLIBC_TUNABLES")) is not None:
         wanted["GLIBC_TUNABLES"] = own
     if _module(runs) != "__main__":
-        load = getattr(runs, "load", None) or partial(import_module, _module(runs))
-        wanted |= preload.preload_request(load)
+        wanted |= preload.preload_request(_module(runs), getattr(runs, "load", None))
     saved = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

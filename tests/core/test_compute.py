@@ -75,6 +75,36 @@ def own_pid(_: int) -> int:
     return os.getpid()
 
 
+class Large:
+    """A task that carries more data than an environment variable can."""
+
+    def __init__(self) -> None:
+        self.data = bytes(200_000)
+
+    def load(self) -> None:
+        raise AssertionError("too large to be sent ahead")
+
+    def __call__(self, value: int) -> int:
+        return value + len(self.data)
+
+
+LARGE = """
+from fer_au.compute import map_ordered
+from tests.core.test_compute import Large
+
+if __name__ == "__main__":
+    print(*map_ordered(Large(), range(3), label="test", workers=2))
+"""
+
+
+def test_a_task_may_carry_more_data_than_can_be_sent_ahead(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(LARGE)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, str(tmp_path / "script.py")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["200000", "200001", "200002"]
+
+
 SHARED = """
 import os
 from fer_au.compute import open_workers, warm_workers
