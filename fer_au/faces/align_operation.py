@@ -18,8 +18,8 @@ from fer_au.faces.alignment import AlignedFace, Aligner
 from fer_au.faces.crops import JPEG_QUALITY, encode_crop
 from fer_au.faces.decoding import ImageRejected, decode_image
 from fer_au.faces.geometry import box_area
+from fer_au.faces.keypoints import WEIGHTS
 from fer_au.landmarks.dlib_points import load_predictor
-from fer_au.landmarks.weights import DLIB5, DLIB68
 from fer_au.rejects import Reason
 from fer_au.stores.columns import pack_ragged
 from fer_au.stores.fingerprints import fingerprint
@@ -40,8 +40,6 @@ FIELDS = {
     "why": Field("S32", (), b""),
 }
 """Columns of ``faces.h5`` that the operation computes; a row without a crop has the blanks."""
-
-_WEIGHTS = {"dlib5": DLIB5, "dlib68": DLIB68}
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ class AlignOperation:
     @property
     def needs_predictor(self) -> bool:
         """Whether points are sought in the pictures at all."""
-        return self.aligner.target.aligned and self.aligner.keypoints in _WEIGHTS
+        return self.aligner.target.aligned and self.aligner.keypoints in WEIGHTS
 
     def check(self) -> None:
         """Find what the workers will load, so that a missing package is one line at once.
@@ -106,7 +104,7 @@ class AlignOperation:
     def load(self) -> None:
         """Load what workers can share, see ``compute.warm_workers``."""
         if self.needs_predictor:
-            load_predictor(_WEIGHTS[self.aligner.keypoints])
+            load_predictor(WEIGHTS[self.aligner.keypoints])
 
     @cached_property
     def fingerprint(self) -> str:
@@ -116,7 +114,7 @@ class AlignOperation:
             "detector": aligner.detector_fingerprint,
             "choose": aligner.choose,
             "keypoints": aligner.keypoints if aligner.target.aligned else "unused",
-            "weights": _WEIGHTS[aligner.keypoints].sha256 if self.needs_predictor else "",
+            "weights": WEIGHTS[aligner.keypoints].sha256 if self.needs_predictor else "",
             "template": [aligner.template, aligner.target.mean_face(1000).round(3).tolist()],
             "five": aligner.target.five(1000).round(3).tolist(),
             "size": aligner.size,

@@ -30,7 +30,7 @@ Keypoints = Literal["detector", "dlib5", "dlib68"]
 # dlib's five points as indices of the 68, in dlib's order.
 _DLIB5_AS_68 = (LEFT_EYE_OUTER, LEFT_EYE_INNER, RIGHT_EYE_OUTER, RIGHT_EYE_INNER, SUBNASALE)
 
-_WEIGHTS = {"dlib5": DLIB5, "dlib68": DLIB68}
+WEIGHTS = {"dlib5": DLIB5, "dlib68": DLIB68}
 
 _PATCH_SIZE = 192
 _PATCH_BOX = (44.0, 44.0, 148.0, 148.0)
@@ -47,7 +47,7 @@ def check_keypoints(keypoints: Keypoints) -> None:
     """
     if keypoints != "detector":
         import_dlib()
-        find_weights(_WEIGHTS[keypoints])
+        find_weights(WEIGHTS[keypoints])
 
 
 def turned_box_to_box(box: ArrayLike, target: ArrayLike, roll: float) -> Matrix:
@@ -86,7 +86,7 @@ def find_points(
     image: NDArray[np.uint8], detection: Detection, keypoints: Literal["dlib5", "dlib68"]
 ) -> NDArray[np.float64]:
     """The predictor's points in the picture, (5, 2) or (68, 2) xy."""
-    weights = _WEIGHTS[keypoints]
+    weights = WEIGHTS[keypoints]
     mean = MEAN_FACE[list(_DLIB5_AS_68)] if keypoints == "dlib5" else MEAN_FACE
     gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
     to_patch = turned_box_to_box(detection.box, _PATCH_BOX, detection.roll)
