@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
-from fer_au.errors import MissingDependencyError, UnknownNameError
+from fer_au.errors import ConfigError, MissingDependencyError, UnknownNameError
 
 T = TypeVar("T")
 
@@ -85,3 +85,26 @@ class Registry(Generic[T]):
                 except Exception as error:
                     # Somebody else's fault must not hide the parts that work.
                     self._broken[point.name] = f"({point.value}) can't be loaded: {type(error).__name__}: {error}"
+
+
+def construct(
+    registry: Registry[type[T]], name: str, options: Mapping[str, object], *args: object, where: str = ""
+) -> T:
+    """Make a registered part from a user's options.
+
+    Args:
+        registry: Of the part's class.
+        name: Of the part.
+        options: The part's own options, keyword arguments of its constructor.
+        args: What the project itself gives.
+        where: Begins the message, such as the key that holds the options.
+
+    Raises:
+        UnknownNameError: There is no such part; the message lists near names.
+        ConfigError: An option that the part doesn't have, or a bad value (a ValueError of its constructor).
+    """
+    entry = registry.get(name)
+    try:
+        return entry(*args, **options)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{where}{registry.kind} {name!r}: {error}") from None

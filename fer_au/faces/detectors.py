@@ -9,9 +9,8 @@ from typing import Any, Literal, Protocol, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fer_au.errors import ConfigError
 from fer_au.faces.geometry import box_area, box_iou
-from fer_au.registry import Registry
+from fer_au.registry import Registry, construct
 
 Choice = Literal["largest", "central", "best-iou"]
 
@@ -90,11 +89,7 @@ def create_detector(name: str, **options: object) -> Detector:
         UnknownNameError: No such detector.
         ConfigError: An option that the detector doesn't have.
     """
-    entry = DETECTORS.get(name)
-    try:
-        return entry(**options)
-    except TypeError as error:
-        raise ConfigError(f"face detector {name!r}: {error}") from None
+    return construct(DETECTORS, name, options)
 
 
 def exhaustive(detector: Detector) -> Detector:

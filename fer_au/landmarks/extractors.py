@@ -9,10 +9,9 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.errors import ConfigError
 from fer_au.faces.templates import crop_boxes
 from fer_au.landmarks.scheme import N_POINTS
-from fer_au.registry import Registry
+from fer_au.registry import Registry, construct
 
 Images = NDArray[np.uint8]
 FloatArray = NDArray[np.floating]
@@ -111,11 +110,7 @@ def create_extractor(name: str, **options: object) -> Extractor:
         ConfigError: An option that the extractor doesn't have.
         MissingDependencyError: Its weights are not installed; the message tells how to get them.
     """
-    entry = EXTRACTORS.get(name)
-    try:
-        return entry(**options)
-    except TypeError as error:
-        raise ConfigError(f"landmark extractor {name!r}: {error}") from None
+    return construct(EXTRACTORS, name, options)
 
 
 def extractor_card(name: str) -> ExtractorCard:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from fer_au.errors import ConfigError
 from fer_au.models.trunk import TrunkOutput
-from fer_au.registry import Registry
+from fer_au.registry import Registry, construct
 
 if TYPE_CHECKING:
     from fer_au.models.backbones import Backbone
@@ -118,8 +117,4 @@ def create_head(name: str, channels: int, classes: int, options: dict[str, objec
         UnknownNameError: There is no such head; near names are listed.
         ConfigError: An option that it doesn't have, or a bad value.
     """
-    head = HEADS.get(name)
-    try:
-        return head(channels, classes, **options)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"model.head_options: head {name!r}: {error}") from None
+    return construct(HEADS, name, options, channels, classes, where="model.head_options: ")
