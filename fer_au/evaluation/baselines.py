@@ -61,3 +61,27 @@ def class_mean_maps(means: dict[str, FloatArray], labels: Sequence[str], size: i
     """The map that each image's TRUE class has in ``mean_maps``; (N, size, size), NaN where the class has none."""
     missing = np.full((size, size), np.nan)
     return np.stack([means.get(label, missing) for label in labels]) if labels else np.zeros((0, size, size))
+
+
+def least_shares(areas: NDArray[Any], grid: tuple[int, int]) -> FloatArray:
+    """The least share of its mass that a map of a grid can have in an area: that of its best single cell.
+
+    A cell spreads over its neighbours when its grid is brought up to the comparison grid, so a coarse layer can't keep
+    out of an area that comes close everywhere. The share of any map is a mean of its cells' shares, weighted by their
+    mass; none is below the least of them.
+
+    Args:
+        areas: (N, S, S) how much of each pixel of the comparison grid the area covers, in [0, 1].
+        grid: (h, w) of the layer.
+
+    Returns:
+        (N,) shares in [0, 1], NaN for an area that isn't finite.
+    """
+    import torch
+
+    height, width = grid
+    cells = torch.eye(height * width).reshape(-1, height, width)
+    spread = to_numpy(resize_maps(cells, (areas.shape[1], areas.shape[2]))).reshape(len(cells), -1)
+    shares = areas.reshape(len(areas), -1) @ (spread / spread.sum(axis=1, keepdims=True)).T
+    least: FloatArray = shares.min(axis=1)
+    return least

@@ -27,6 +27,7 @@ from fer_au.evaluation.scores import (
     class_metrics,
     classification_metrics,
     comparison_maps,
+    floor_scores,
     macro,
     moved_scores,
     reference_maps,
@@ -41,7 +42,7 @@ from fer_au.training.data import FaceDataset
 from fer_au.training.loading import BatchLoader
 from fer_au.training.preprocess import Preprocessing
 
-_VERSION = 1  # of what the evaluation computes
+_VERSION = 2  # of what the evaluation computes
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,7 @@ def _score(runner: SplitRunner, truth: Truth, layers: tuple[str, ...], config: E
         "n_cos": int(np.count_nonzero(~np.isnan(scores["att_cos"]))),
         **classification_metrics(outputs.probabilities, labels),
         **macro(scores, truth),
+        **macro(floor_scores(truth, grid), truth, "floor."),
         **class_metrics(outputs.probabilities, labels, classes, scores, truth),
     }
     for name, reference in references.items():

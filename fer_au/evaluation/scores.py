@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from fer_au.cam.maps import resize_maps, shift_non_negative
 from fer_au.evaluation.aggregate import expression_means, macro_mean, masked
 from fer_au.evaluation.arrays import FloatArray, to_numpy
-from fer_au.evaluation.baselines import blank_maps, class_mean_maps, through_grid
+from fer_au.evaluation.baselines import blank_maps, class_mean_maps, least_shares, through_grid
 from fer_au.evaluation.classification import accuracy, balanced_accuracy, class_recall, confusion_matrix, macro_f1
-from fer_au.evaluation.regions import region_shares
+from fer_au.evaluation.regions import REGIONS, region_shares
 from fer_au.evaluation.similarity import centered_cosine, cosine_alignment, map_auc
 from fer_au.evaluation.specificity import own_target_rank
 from fer_au.evaluation.truth import Truth
@@ -68,6 +68,12 @@ def reference_maps(truth: Truth, grid: tuple[int, int]) -> dict[str, FloatArray]
         "ceiling": truth.targets,
     }
     return {name: through_grid(maps, grid) for name, maps in references.items()}
+
+
+def floor_scores(truth: Truth, grid: tuple[int, int]) -> Scores:
+    """``region.background``: the least that attention on that grid can have, however it is trained."""
+    least = least_shares(truth.coverage[:, REGIONS.index("background")], grid)
+    return {"region.background": masked(least, truth.valid)}
 
 
 def macro(scores: Mapping[str, FloatArray], truth: Truth, prefix: str = "") -> dict[str, float]:

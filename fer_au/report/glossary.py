@@ -89,6 +89,11 @@ ENTRIES = (
     Entry("Ceiling", r"ceiling\..+"),
     Entry("Where the attention lies", r"region\..+"),
     Entry(
+        "Where the attention lies",
+        r"floor\.region\.(.+)",
+        "The least share of {0} that the layer's coarse grid allows: all attention in its best cell.",
+    ),
+    Entry(
         "Faithfulness",
         "faithfulness.deletion",
         "Mean class probability while the most attended pixels are removed first; lower: those pixels mattered.",

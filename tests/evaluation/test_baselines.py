@@ -5,7 +5,7 @@ import pytest
 
 from fer_au.cues import render_au_maps
 from fer_au.evaluation import centered_cosine, cosine_alignment, macro_mean
-from fer_au.evaluation.baselines import blank_maps, class_mean_maps, mean_maps, through_grid
+from fer_au.evaluation.baselines import blank_maps, class_mean_maps, least_shares, mean_maps, through_grid
 from fer_au.landmarks.mean_face import MEAN_FACE
 
 EXPRESSIVE = ["happiness", "surprise", "fear", "anger", "disgust", "sadness"]
@@ -82,3 +82,24 @@ def test_a_class_mean_beats_the_blank_map_by_far_on_aligned_faces(au_maps):
     means = mean_maps(maps[:60], labels[:60], np.ones(60, bool))
     guess = class_mean_maps(means, labels[60:], 28)
     assert macro_mean(cosine_alignment(guess, maps[60:]), labels[60:]) > 0.9
+
+
+@pytest.mark.parametrize("grid", [(2, 2), (4, 4), (5, 7), (28, 28)])
+def test_no_map_of_a_grid_has_a_smaller_share_than_the_least_and_one_cell_has_it(rng, grid):
+    areas = np.ones((2, 28, 28))
+    areas[0, 9:17, 11:18] = 0.0  # a hole that no cell of a coarse grid fits into
+    areas[1, :14] = rng.random((14, 28))
+    least = least_shares(areas, grid)
+    height, width = grid
+    cells = np.eye(height * width).reshape(-1, height, width)
+    maps = np.concatenate([cells, rng.random((50, height, width)) ** 9])
+    rows, columns = (tent(size, 28) for size in grid)
+    drawn = np.einsum("ah,nhw,bw->nab", rows, maps, columns)
+    shares = np.einsum("nab,kab->nk", drawn, areas) / drawn.sum(axis=(1, 2))[:, None]
+    assert (shares >= least - 1e-6).all()
+    np.testing.assert_allclose(shares[: len(cells)].min(axis=0), least, atol=1e-6)
+    assert least[0] == 0 if grid == (28, 28) else least[0] > 0.1
+
+
+def test_an_unknown_area_has_no_least_share():
+    assert np.isnan(least_shares(np.full((1, 28, 28), np.nan), (4, 4))).all()

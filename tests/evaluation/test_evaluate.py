@@ -52,6 +52,7 @@ def expected_keys() -> set[str]:
     keys |= {f"per_class.{label}.{key}" for label in LABELS[1:] for key in ("att_cos", "att_ccos")}
     keys |= {f"environment.{key}" for key in ("python", "torch", "timm", "fer_au", "device", "precision", "cpu")}
     keys |= {"accuracy", "balanced_accuracy", "macro_f1", "faithfulness.deletion", "faithfulness.insertion"}
+    keys |= {"floor.region.background"}
     return keys | {"n", "n_cos", "selected_on", "seed", "train_images_per_second"}
 
 
@@ -121,6 +122,7 @@ def test_references_stand_where_they_must(evaluated):
     for prefix in ("", "baseline.blank.", "ceiling."):
         shares = [metrics[f"{prefix}region.{region}"] for region in REGIONS]
         assert sum(shares) == pytest.approx(1.0, abs=1e-5)
+        assert metrics["floor.region.background"] < metrics[f"{prefix}region.background"]
 
 
 def test_cams_are_those_of_compute_cam_for_the_true_class(evaluated, tiny_dataset, tiny_model):
