@@ -21,6 +21,8 @@ class ModelConfig(StrictModel):
 
     Attributes:
         backbone: A timm model's name, or a whole network of the project, which has a head of its own.
+        backbone_options: The backbone's own options: a timm architecture's (such as ``drop_path_rate``), or a
+            network's.
         head: The classifier on its last feature map; default ``gap``.
         head_options: The head's own options.
         weights: Of the backbone before training: ``none`` (fresh), ``imagenet``, or the path of a file, which DVC
@@ -31,6 +33,7 @@ class ModelConfig(StrictModel):
     """
 
     backbone: str
+    backbone_options: dict[str, Any] = Field(default_factory=dict)
     head: str | None = None
     head_options: dict[str, Any] = Field(default_factory=dict)
     weights: str = "none"

@@ -27,6 +27,19 @@ _WISHES: dict[str, tuple[object, tuple[str, ...]]] = {
     "global_pool": ("", ("Cannot disable pooling", "distilled head reads")),
 }
 
+# Options of timm that the project sets itself, or has another key for.
+_OWN_OPTIONS = {
+    "in_chans": "use model.in_chans",
+    "output_stride": "use model.output_stride",
+    "checkpoint_path": "use model.weights",
+    "num_classes": "the head decides",
+    "global_pool": "the head decides",
+    "features_only": "every layer's features are had anyway",
+    "dynamic_img_size": "it is on wherever there is one",
+    "scriptable": "not supported",
+    "exportable": "not supported",
+}
+
 
 def list_backbones(pattern: str = "*") -> list[str]:
     """Names of the available backbones: whole networks of the project, and timm's architectures.
@@ -114,20 +127,29 @@ def _build(config: ModelConfig) -> nn.Module:
         raise UnknownNameError(f"unknown backbone {name!r}; {hint}")
     if config.large_maps and config.output_stride is not None:
         raise ConfigError("model: large_maps and output_stride exclude each other (large_maps is stride 8, undilated)")
-    options: dict[str, Any] = {"num_classes": 0, "in_chans": config.in_chans}
+    _check_options(config)
+    options: dict[str, Any] = {**config.backbone_options, "num_classes": 0, "in_chans": config.in_chans}
     stride = LARGE_MAPS_STRIDE if config.large_maps else config.output_stride
     if stride is not None:
         options["output_stride"] = stride
     try:
         network = _create(name, options)
     except (TypeError, ValueError, AssertionError, NotImplementedError) as error:
-        if stride is None:
-            raise ConfigError(f"backbone {name!r} can't be built so: {error}") from None
+        if stride is None or config.backbone_options:
+            reason = str(error).partition("\n")[0]
+            raise ConfigError(f"model: backbone {name!r} can't be built so: {reason}") from None
         key = "large_maps" if config.large_maps else "output_stride"
         raise ConfigError(f"model.{key}: backbone {name!r} can't change its strides; try a ResNet") from None
     if config.large_maps:
         remove_dilation(network, name)
     return network
+
+
+def _check_options(config: ModelConfig) -> None:
+    """Refuse options that would undo what the project asks of every backbone, or load weights behind its back."""
+    for option in config.backbone_options:
+        if option in _OWN_OPTIONS or option.startswith("pretrained"):
+            raise ConfigError(f"model.backbone_options.{option}: {_OWN_OPTIONS.get(option, 'see model.weights')}")
 
 
 def _create(name: str, options: dict[str, Any]) -> nn.Module:

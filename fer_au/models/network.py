@@ -14,16 +14,15 @@ from fer_au.config.loading import validate
 from fer_au.errors import ConfigError
 from fer_au.models.backbones import Backbone
 from fer_au.models.classes import check_classes
-from fer_au.models.heads.base import HEADS, HeadOutput, create_head
+from fer_au.models.heads.base import HEADS, Head, HeadOutput, create_head
 from fer_au.models.layers import resolve_layers
-from fer_au.models.nets.base import NETS
+from fer_au.models.nets.base import NETS, Trunk
 from fer_au.models.trunk import TrunkOutput
 
 DEFAULT_HEAD = "gap"
 
 _NOT_OF_NETS = {
     "head": "it has a head of its own",
-    "head_options": "it has a head of its own",
     "output_stride": "its strides are fixed",
     "large_maps": "its strides are fixed",
 }
@@ -72,11 +71,8 @@ class FerModel(nn.Module):
         self.backbone: nn.Module
         self.context_backbone: nn.Module | None = None
         if config.backbone in NETS.names():
-            _check_net(config)
-            net = NETS.get(config.backbone)
-            trunk = net.trunk(config.in_chans)
-            self.backbone, self.head = trunk, net.head(trunk.channels, len(self.classes))
-            self.layers = trunk.layers
+            trunk, self.head = _build_net(config, len(self.classes))
+            self.backbone, self.layers = trunk, trunk.layers
         else:
             backbone = Backbone(config)
             self.backbone, self.layers = backbone, backbone.layers
@@ -209,10 +205,22 @@ def create_model(
         return FerModel(typed, classes)
 
 
-def _check_net(config: ModelConfig) -> None:
-    """Refuse what a whole network would ignore."""
+def _build_net(config: ModelConfig, classes: int) -> tuple[Trunk, Head]:
+    """The two parts of a whole network.
+
+    Raises:
+        ConfigError: A setting that it would ignore, an option that it doesn't have, or a bad value.
+    """
     for key, reason in _NOT_OF_NETS.items():
         if getattr(config, key):
             raise ConfigError(f"model.{key}: network {config.backbone!r} doesn't take it: {reason}")
     if config.weights == "imagenet":
         raise ConfigError(f"model.weights: there are no ImageNet weights of network {config.backbone!r}")
+    net = NETS.get(config.backbone)
+    key = "backbone_options"
+    try:
+        trunk = net.trunk(config.in_chans, **config.backbone_options)
+        key = "head_options"
+        return trunk, net.head(trunk.channels, classes, **config.head_options)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"model.{key}: network {config.backbone!r}: {error}") from None

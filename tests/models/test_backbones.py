@@ -234,3 +234,30 @@ def test_a_subsampled_pointwise_stem_equals_the_strided_one() -> None:
         avoid_strided_pointwise(stem)
         assert torch.allclose(stem(images), expected, atol=1e-6)
     assert stem[0].stride == (1, 1)
+
+
+def test_options_of_an_architecture_reach_it() -> None:
+    plain = create_model({"backbone": "test_resnet"}, CLASSES, seed=0)
+    stochastic = create_model({"backbone": "test_resnet", "backbone_options": {"drop_path_rate": 0.5}}, CLASSES, seed=0)
+    drops = [m.drop_prob for m in stochastic.modules() if type(m).__name__ == "DropPath"]
+    assert max(drops) == 0.5
+    x = torch.randn(2, 3, 64, 64)
+    assert torch.equal(plain.eval()(x).logits, stochastic.eval()(x).logits)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"in_chans": 1}, r"^model\.backbone_options\.in_chans: use model\.in_chans$"),
+        ({"pretrained": True}, r"^model\.backbone_options\.pretrained: see model\.weights$"),
+        ({"pretrained_cfg_overlay": {}}, r"^model\.backbone_options\.pretrained_cfg_overlay: see model\.weights$"),
+        ({"checkpoint_path": "x.pth"}, r"^model\.backbone_options\.checkpoint_path: use model\.weights$"),
+        ({"depth": 3}, r"^model: backbone 'test_resnet' can't be built so: .*'depth'"),
+    ],
+)
+def test_options_that_it_lacks_or_that_have_their_own_key_are_one_clear_line(
+    options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        create_model({"backbone": "test_resnet", "backbone_options": options}, CLASSES)
+    assert "\n" not in str(caught.value)

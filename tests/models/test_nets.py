@@ -132,6 +132,8 @@ HEADS = [
     ({"hidden": (12,), "batch_norm": True, "max_pool": True, "grid": 1}, (3, 3)),
     ({"hidden": (12,), "max_pool": True, "grid": 2}, (5, 4)),
     ({"hidden": (12,), "grid": 3}, (3, 3)),
+    ({"hidden": (12,), "pooling": "max"}, (4, 5)),
+    ({"hidden": (), "pooling": "max", "max_pool": True}, (5, 5)),
 ]
 
 
@@ -239,7 +241,6 @@ def test_an_image_size_that_cannot_work_is_one_clear_line(name: str, size: int, 
     ("extra", "message"),
     [
         ({"head": "gap"}, r"model\.head: network 'gimefive-13' doesn't take it: it has a head of its own"),
-        ({"head_options": {"hidden": [3]}}, r"model\.head_options: .*head of its own"),
         ({"output_stride": 8}, r"model\.output_stride: .*strides are fixed"),
         ({"large_maps": True}, r"model\.large_maps: .*strides are fixed"),
         ({"weights": "imagenet"}, r"model\.weights: there are no ImageNet weights of network 'gimefive-13'"),
@@ -250,6 +251,56 @@ def test_what_a_network_would_ignore_is_refused(extra: dict[str, object], messag
         create_model({"backbone": "gimefive-13", **extra}, SIX)
 
 
+def test_options_span_the_published_search() -> None:
+    counts = set()
+    for widths in ([8, 16, 32, 64], [8, 16, 32, 64, 128], [8, 16, 32, 64, 128, 256]):
+        for batch_norm, hidden in ((True, []), (False, [16]), (True, [32, 16])):
+            model = create_model(
+                {
+                    "backbone": "gimefive-15",
+                    "backbone_options": {"widths": widths, "batch_norm": batch_norm, "dropout": 0.5},
+                    "head_options": {"hidden": hidden, "pooling": "max"},
+                },
+                SIX,
+                seed=0,
+            )
+            trunk, head = model.backbone, model.head
+            assert len(trunk.blocks) == len(widths) == int(model.layers[-1])
+            assert len(head.linears) == len(hidden) + 1
+            assert any(isinstance(module, nn.BatchNorm2d) for module in trunk.modules()) == batch_norm
+            assert {module.p for module in trunk.modules() if isinstance(module, nn.Dropout)} == {0.5}
+            assert head.dropout == (0.0, 0.5, 0.0)[: len(hidden) + 1]
+            counts.add(sum(parameter.numel() for parameter in model.parameters()))
+            assert model.eval()(images("gimefive-15")).logits.isfinite().all()
+    assert len(counts) == 9
+
+
+def test_a_deeper_residual_network_is_an_option() -> None:
+    with torch.device("meta"):
+        deeper = create_model({"backbone": "gimefive-resnet18", "backbone_options": {"depths": [3, 4, 6, 3]}}, SIX)
+    assert sum(parameter.numel() for parameter in deeper.parameters()) == PUBLISHED["gimefive-resnet34"]
+
+
+@pytest.mark.parametrize(
+    ("name", "extra", "message"),
+    [
+        ("gimefive-15", {"backbone_options": {"widths": []}}, "backbone_options: .*at least one block"),
+        ("gimefive-15", {"backbone_options": {"widths": [8, 0]}}, r"backbone_options: .*widths\[1\] must be a whole"),
+        ("gimefive-15", {"backbone_options": {"dropout": 2}}, "backbone_options: .*dropout must be a number from 0"),
+        ("gimefive-15", {"backbone_options": {"batch_norm": "no"}}, "backbone_options: .*batch_norm must be true or"),
+        ("gimefive-15", {"backbone_options": {"depth": 4}}, "backbone_options: network 'gimefive-15': .*'depth'"),
+        ("gimefive-vgg", {"backbone_options": {"widths": [8]}}, "backbone_options: network 'gimefive-vgg': .*'widths'"),
+        ("gimefive-resnet18", {"backbone_options": {"depths": [1]}}, "backbone_options: .*depths must be four"),
+        ("gimefive-15", {"head_options": {"hidden": 3}}, "head_options: network 'gimefive-15': hidden must be a list"),
+        ("gimefive-15", {"head_options": {"depth": 3}}, "head_options: network 'gimefive-15': .*'depth'"),
+    ],
+)
+def test_a_bad_option_of_a_network_is_one_clear_line(name: str, extra: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^model\.{message}") as caught:
+        create_model({"backbone": name, **extra}, SIX)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
@@ -258,6 +309,9 @@ def test_what_a_network_would_ignore_is_refused(extra: dict[str, object], messag
         ({"dropout": [0.5]}, "dropout must be one share, or one of each of 2 linear layers"),
         ({"dropout": 1.5}, "dropout must be a number from 0 to 1"),
         ({"grid": 0}, "grid must be a whole number >= 1"),
+        ({"pooling": "sum"}, "pooling must be one of mean, max, not 'sum'"),
+        ({"pooling": "max", "grid": 2}, "pooling and grid exclude each other"),
+        ({"max_pool": 2}, "max_pool must be true or false, not 2"),
         ({"depth": 2}, "depth"),
     ],
 )

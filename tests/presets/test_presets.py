@@ -22,9 +22,9 @@ from fer_au.presets.grid import parse_grid
 PROMISED = {
     "au-cues-rafdb", "au-cues-affectnet", "lambda-sweep", "layer-ablation", "landmark-noise", "cross-dataset",
     "lan-rafdb", "lan-kdef", "lan-ferplus", "lan-affectnet", "gimefive-rafdb", "gimefive-fer2013",
-    "csci5527-fer2013", "best-small",
+    "csci5527-fer2013", "best-small", "gimefive-search",
 }  # fmt: skip
-UNPUBLISHED = {"landmark-noise", "cross-dataset", "best-small"}
+UNPUBLISHED = {"landmark-noise", "cross-dataset", "best-small", "gimefive-search"}
 METRIC = re.compile(r"accuracy|att_cos|cam_cos\.(" + "|".join(list_cams()) + ")")
 
 SMALL = """

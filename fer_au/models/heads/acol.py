@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from fer_au.cam.maps import min_max
 from fer_au.models.heads.base import HEADS, Head, HeadOutput
-from fer_au.models.heads.options import count, number
+from fer_au.models.options import count, number
 from fer_au.models.trunk import TrunkOutput
 
 

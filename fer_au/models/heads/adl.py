@@ -12,7 +12,7 @@ from fer_au.cam.maps import channel_mean
 from fer_au.errors import ConfigError
 from fer_au.models.heads.base import HEADS
 from fer_au.models.heads.gap import GapHead
-from fer_au.models.heads.options import number
+from fer_au.models.options import number
 
 if TYPE_CHECKING:
     from fer_au.models.backbones import Backbone

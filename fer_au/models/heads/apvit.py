@@ -9,7 +9,7 @@ from torch.nn import functional
 from fer_au.cam.maps import min_max
 from fer_au.errors import ConfigError
 from fer_au.models.heads.base import HEADS, Head, HeadOutput
-from fer_au.models.heads.options import count, number, share
+from fer_au.models.options import count, number, share
 from fer_au.models.trunk import TrunkOutput
 
 _INIT_STD = 0.02

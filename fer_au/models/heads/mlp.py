@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fer_au.models.heads.base import HEADS, Head, HeadOutput
-from fer_au.models.heads.options import count, counts, number
+from fer_au.models.options import choice, count, counts, flag, number
 from fer_au.models.trunk import TrunkOutput
 
 
@@ -31,7 +31,8 @@ class MlpHead(Head):
             the last layer included.
         batch_norm: Normalise each hidden layer before its ReLU.
         max_pool: Reduce the map by 2 x 2 max pooling first.
-        grid: Flatten the map, which then must have so many rows and columns; None averages over positions.
+        grid: Flatten the map, which then must have so many rows and columns; None reduces its positions to one.
+        pooling: How they are reduced: ``mean`` or ``max``.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class MlpHead(Head):
         batch_norm: bool = False,
         max_pool: bool = False,
         grid: int | None = None,
+        pooling: str = "mean",
     ) -> None:
         super().__init__(channels, classes)
         widths = [channels * (1 if grid is None else count("grid", grid)) ** 2, *counts("hidden", hidden), classes]
@@ -50,10 +52,15 @@ class MlpHead(Head):
         if len(rates) != len(widths) - 1:
             raise ValueError(f"dropout must be one share, or one of each of {len(widths) - 1} linear layers")
         self.dropout = tuple(number("dropout", rate, 0, 1) for rate in rates)
-        self.max_pool = max_pool
+        self.max_pool = flag("max_pool", max_pool)
         self.grid = grid
+        self.pooling = choice("pooling", pooling, ("mean", "max"))
+        if grid is not None and pooling != "mean":
+            raise ValueError("pooling and grid exclude each other: a map that is flattened keeps its positions")
         self.linears = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
-        self.norms = nn.ModuleList(nn.BatchNorm1d(width) if batch_norm else nn.Identity() for width in hidden)
+        self.norms = nn.ModuleList(
+            nn.BatchNorm1d(width) if flag("batch_norm", batch_norm) else nn.Identity() for width in hidden
+        )
 
     def forward(self, trunk: TrunkOutput, labels: Tensor | None = None) -> HeadOutput:
         """Score features; this head has no attention map of its own.
@@ -76,7 +83,9 @@ class MlpHead(Head):
                 pooled, winners = functional.max_pool2d(final, 2, return_indices=True)
                 read = functional.max_unpool2d(pooled, winners, [2, 2], output_size=list(final.shape))
             weights = self._local_weights(self._vector(pooled))
-            if self.grid is None:
+            if self.grid is None and self.pooling == "max":
+                maps = torch.einsum("nkc,nchw->nkhw", weights, _largest_alone(read))
+            elif self.grid is None:
                 maps = torch.einsum("nkc,nchw->nkhw", weights, read) / pooled[0, 0].numel()
             else:
                 maps = _spread(weights.reshape(*weights.shape[:2], *pooled.shape[1:]), read, 2 if self.max_pool else 1)
@@ -84,7 +93,7 @@ class MlpHead(Head):
 
     def _vector(self, pooled: Tensor) -> Tensor:
         if self.grid is None:
-            return pooled.mean((2, 3))
+            return pooled.amax((2, 3)) if self.pooling == "max" else pooled.mean((2, 3))
         rows, columns = pooled.shape[2:]
         if (rows, columns) != (self.grid, self.grid):
             raise ValueError(f"its classifier needs a {self.grid} x {self.grid} map, not {rows} x {columns}")
@@ -116,6 +125,13 @@ def _affine(norm: nn.BatchNorm1d, y: Tensor) -> tuple[Tensor, Tensor]:
         mean, variance = norm.running_mean, norm.running_var  # type: ignore[assignment]
     scale = norm.weight / (variance + norm.eps).sqrt()
     return scale, norm.bias - mean * scale
+
+
+def _largest_alone(maps: Tensor) -> Tensor:
+    """Maps (N, c, h, w) with zeros everywhere but at the largest value of each, the first of equals."""
+    flat = maps.flatten(2)
+    values, places = flat.max(2, keepdim=True)
+    return torch.zeros_like(flat).scatter(2, places, values).view_as(maps)
 
 
 def _spread(weights: Tensor, read: Tensor, factor: int) -> Tensor:

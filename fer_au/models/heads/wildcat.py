@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fer_au.models.heads.base import HEADS, Head, HeadOutput
-from fer_au.models.heads.options import count, number, share
+from fer_au.models.options import count, number, share
 from fer_au.models.trunk import TrunkOutput
 
 

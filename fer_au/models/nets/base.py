@@ -34,12 +34,13 @@ class Net:
     """How to build a whole network.
 
     Attributes:
-        trunk: Makes the trunk, given the channels of the input.
-        head: Makes the classifier, given the trunk's channels and the number of classes.
+        trunk: Makes the trunk, given the channels of the input; keywords are ``model.backbone_options``.
+        head: Makes the classifier, given the trunk's channels and the number of classes; keywords are
+            ``model.head_options``.
     """
 
-    trunk: Callable[[int], Trunk]
-    head: Callable[[int, int], Head]
+    trunk: Callable[..., Trunk]
+    head: Callable[..., Head]
 
 
 _STACKED = ("csci-cnn", *(f"gimefive-{name}" for name in ("10", "13", "15", "15d", "16", "17", "vgg")))

@@ -17,6 +17,7 @@ from fer_au.models.heads.gap import GapHead
 from fer_au.models.nets.base import NETS, Net
 from fer_au.models.nets.blocks import BlockTrunk, ResidualBlock, SqueezeExcitation
 from fer_au.models.nets.stacked import wide_head
+from fer_au.models.options import counts
 
 
 def resnet_trunk(in_chans: int, depths: Sequence[int]) -> BlockTrunk:
@@ -25,7 +26,12 @@ def resnet_trunk(in_chans: int, depths: Sequence[int]) -> BlockTrunk:
     Args:
         in_chans: Channels of the input.
         depths: Blocks of each stage.
+
+    Raises:
+        ValueError: Not four whole numbers.
     """
+    if len(counts("depths", depths)) != 4:
+        raise ValueError(f"depths must be four whole numbers, not {depths!r}")
     widths = (64, 64, 128, 256, 512)
     stem = [nn.Conv2d(in_chans, widths[0], 7, 2, padding=3, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()]
     stages = [nn.Sequential(*stem)]

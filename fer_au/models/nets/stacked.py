@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from fer_au.models.heads.mlp import MlpHead
 from fer_au.models.nets.base import NETS, Net
 from fer_au.models.nets.blocks import BlockTrunk, SqueezeExcitation
+from fer_au.models.options import counts, flag, number
 
 
 def stacked_trunk(
@@ -32,15 +33,22 @@ def stacked_trunk(
         batch_norm: Whether there is one.
         dropout: Share of the values that training drops after each pooling.
         excitation: Whether the first block ends in a squeeze-and-excitation.
+
+    Raises:
+        ValueError: A bad value.
     """
+    widths, rate = counts("widths", widths), number("dropout", dropout, 0, 1)
+    batch_norm, excitation = flag("batch_norm", batch_norm), flag("excitation", excitation)
+    if not widths:
+        raise ValueError("widths must name at least one block")
     blocks = []
-    for number, (inputs, width) in enumerate(pairwise([in_chans, *widths])):
-        layers: list[nn.Module] = [nn.MaxPool2d(2), nn.Dropout(dropout)] if number else []
+    for block, (inputs, width) in enumerate(pairwise([in_chans, *widths])):
+        layers: list[nn.Module] = [nn.MaxPool2d(2), nn.Dropout(rate)] if block else []
         layers.append(nn.Conv2d(inputs, width, 3, padding=1))
         if batch_norm:
             layers.append(nn.BatchNorm2d(width))
         layers.append(nn.ReLU())
-        if excitation and not number:
+        if excitation and not block:
             layers.append(SqueezeExcitation(width))
         blocks.append(nn.Sequential(*layers))
     return BlockTrunk(blocks, widths[-1])
@@ -79,9 +87,32 @@ def vgg_trunk(in_chans: int) -> BlockTrunk:
     return BlockTrunk([first, *(nn.Sequential(nn.MaxPool2d(2), pair) for pair in others)], widths[-1])
 
 
-def wide_head(channels: int, classes: int, *, max_pool: bool = True) -> MlpHead:
-    """GiMeFive's classifier: two hidden layers, twice as wide as the features and as wide, dropout between them."""
-    return MlpHead(channels, classes, hidden=(2 * channels, channels), dropout=(0.0, 0.5, 0.0), max_pool=max_pool)
+def wide_head(
+    channels: int,
+    classes: int,
+    *,
+    hidden: Sequence[int] | None = None,
+    dropout: float | Sequence[float] | None = None,
+    batch_norm: bool = False,
+    max_pool: bool = True,
+    pooling: str = "mean",
+) -> MlpHead:
+    """GiMeFive's classifier, an ``MlpHead`` with defaults of its own.
+
+    Args:
+        channels: Channels of the trunk's final map.
+        classes: Number of classes.
+        hidden: Widths of the hidden layers; default twice as wide as the features, and as wide.
+        dropout: As in ``MlpHead``; default a half after the first hidden layer, and nowhere else.
+        batch_norm: As in ``MlpHead``.
+        max_pool: As in ``MlpHead``.
+        pooling: As in ``MlpHead``.
+    """
+    widths = (2 * channels, channels) if hidden is None else counts("hidden", hidden)
+    rates = [0.5 if layer == 1 else 0.0 for layer in range(len(widths) + 1)] if dropout is None else dropout
+    return MlpHead(
+        channels, classes, hidden=widths, dropout=rates, batch_norm=batch_norm, max_pool=max_pool, pooling=pooling
+    )
 
 
 def _gimefive(*widths: int, batch_norm: bool = True, dropout: float = 0.0, excitation: bool = False) -> Net:

@@ -1,4 +1,4 @@
-"""Checks of the heads' options: a bad value is a ValueError that names the option."""
+"""Checks of the options of heads and networks: a bad value is a ValueError that names the option."""
 
 from __future__ import annotations
 
@@ -60,4 +60,15 @@ def choice(name: str, value: str, known: Sequence[str]) -> str:
     """
     if value not in known:
         raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
+    return value
+
+
+def flag(name: str, value: bool) -> bool:
+    """Yes or no.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false, not {value!r}")
     return value
