@@ -38,8 +38,8 @@ from fer_au.faces.geometry import fit_similarity
 from fer_au.faces.keypoints import Keypoints, align_matrix
 from fer_au.faces.templates import five_points
 from fer_au.landmarks.dlib_points import import_dlib, load_predictor
-from fer_au.landmarks.weights import DLIB68
 from fer_au.stores import FaceStatus, Store
+from fer_au.weights import DLIB68
 
 SIZE = 256
 SPEED_LIMIT = 10.0

@@ -39,7 +39,6 @@ from fer_au.faces.decoding import decode_image
 from fer_au.faces.templates import TEMPLATES
 from fer_au.landmarks.dlib_points import predict_points
 from fer_au.landmarks.extract_operation import FIELDS
-from fer_au.landmarks.weights import DLIB68
 from fer_au.stores.build import compute_rows
 from fer_au.stores.columns import encode_ids, pack_ragged
 from fer_au.stores.format import Array
@@ -47,6 +46,7 @@ from fer_au.stores.reader import Store
 from fer_au.stores.rows import CachedRows, assemble_store
 from fer_au.stores.verify import verify_store
 from fer_au.stores.writer import write_store
+from fer_au.weights import DLIB68
 
 CROP = 256
 LABELS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")

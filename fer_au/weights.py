@@ -23,7 +23,7 @@ from fer_au.stores.cache import cache_root
 from fer_au.stores.format import file_digest
 
 ENVIRONMENT = "FER_AU_WEIGHTS"
-_BUNDLED = Path(__file__).parents[1] / "bundled"
+_BUNDLED = Path(__file__).parent / "bundled"
 _SYSTEM_FOLDERS = (_BUNDLED, Path("/usr/share/dlib"))
 
 

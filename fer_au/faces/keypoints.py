@@ -23,7 +23,7 @@ from fer_au.faces.warp import warp_crop
 from fer_au.landmarks.dlib_points import import_dlib, predict_points
 from fer_au.landmarks.mean_face import MEAN_FACE
 from fer_au.landmarks.scheme import LEFT_EYE_INNER, LEFT_EYE_OUTER, RIGHT_EYE_INNER, RIGHT_EYE_OUTER, SUBNASALE
-from fer_au.landmarks.weights import DLIB5, DLIB68, Weights, find_weights
+from fer_au.weights import DLIB5, DLIB68, Weights, find_weights
 
 Keypoints = Literal["detector", "dlib5", "dlib68"]
 

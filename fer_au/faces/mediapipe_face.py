@@ -36,8 +36,8 @@ from fer_au.faces.geometry import Matrix, apply_matrix, box_area, fit_similarity
 from fer_au.faces.templates import HOG_BOX, five_points
 from fer_au.faces.warp import warp_crop
 from fer_au.landmarks.mean_face import MEAN_FACE
-from fer_au.landmarks.weights import BLAZE_FACE, find_weights
 from fer_au.stores.fingerprints import fingerprint
+from fer_au.weights import BLAZE_FACE, find_weights
 
 VERSION = 1
 

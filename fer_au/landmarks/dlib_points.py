@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fer_au.errors import MissingDependencyError
-from fer_au.landmarks.weights import Weights, find_weights
+from fer_au.weights import Weights, find_weights
 
 
 class _Point(Protocol):

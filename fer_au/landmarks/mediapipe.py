@@ -22,9 +22,9 @@ from fer_au.faces.warp import Image
 from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Found, Images, extract_each
 from fer_au.landmarks.mediapipe_mesh import N_MESH, SIZE, Mesh, find_mesh, region_of_mesh, square_region
 from fer_au.landmarks.scheme import N_POINTS
-from fer_au.landmarks.weights import FACE_MESH, find_weights
 from fer_au.stores.fingerprints import fingerprint
 from fer_au.stores.format import file_digest
+from fer_au.weights import FACE_MESH, find_weights
 
 VERSION = 1
 TABLE = Path(__file__).with_name("mediapipe68.csv")

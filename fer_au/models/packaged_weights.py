@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fer_au.landmarks.weights import Weights
+from fer_au.weights import Weights
 
 _HALVES = (0.5, 0.5, 0.5)
 

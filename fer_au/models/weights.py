@@ -23,11 +23,11 @@ from torch import Tensor, nn
 
 from fer_au.compute import log
 from fer_au.errors import ConfigError, DataError, MissingDependencyError
-from fer_au.landmarks.weights import find_weights
 from fer_au.models.backbones import Backbone
 from fer_au.models.files import check_fit
 from fer_au.models.network import FerModel
 from fer_au.models.packaged_weights import PACKAGES, foreign_names
+from fer_au.weights import find_weights
 
 # Where training scripts put the state dict of what they save, and how they call a classifier.
 _NESTS = ("state_dict", "model", "model_state_dict", "net", "backbone")

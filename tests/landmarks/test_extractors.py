@@ -45,7 +45,7 @@ def test_unknown_names_and_options_are_one_clear_line():
 
 @pytest.mark.parametrize("name", SEEING)
 def test_without_weights_an_extractor_tells_the_command(name, monkeypatch):
-    monkeypatch.setattr("fer_au.landmarks.weights._candidates", lambda weights: iter(()))
+    monkeypatch.setattr("fer_au.weights._candidates", lambda weights: iter(()))
     with pytest.raises(MissingDependencyError, match="pip install"):
         create_extractor(name)
     assert extractor_card(name).install.startswith("pip install")
