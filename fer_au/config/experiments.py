@@ -120,8 +120,11 @@ class AugmentConfig(StrictModel):
         scale: Range of the zoom factor.
         shift: Largest shift, as a share of the side.
         brightness: Largest relative change; likewise ``contrast`` and ``saturation``.
+        hue: Largest turn of the colour circle, as a share of it.
+        jitter: Probability that an image's brightness, contrast, saturation and hue change at all.
         grayscale: Probability.
         erase: Probability of erasing one random rectangle.
+        erase_area: Range of its share of the image.
         noise: Standard deviation of Gaussian noise on pixels in [0, 1].
         mixup: Share of batches whose images are mixed in pairs, labels and cues with them; 0 for none.
         mixup_alpha: Of the Beta distribution of the mixing ratio.
@@ -136,8 +139,11 @@ class AugmentConfig(StrictModel):
     brightness: NonNegative = 0.3
     contrast: NonNegative = 0.3
     saturation: NonNegative = 0.3
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    jitter: Probability = 1.0
     grayscale: Probability = 0.1
     erase: Probability = 0.2
+    erase_area: tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]] = (0.02, 0.2)
     noise: NonNegative = 0.0
     mixup: Probability = 0.0
     mixup_alpha: Annotated[float, Field(gt=0)] = 0.2

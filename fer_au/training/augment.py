@@ -6,6 +6,7 @@ it takes that part's rows, and sees the same images as if it trained on all.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -18,7 +19,8 @@ from fer_au.training.geometry import random_similarities, warp
 from fer_au.training.mixing import Mix, draw_mix
 from fer_au.training.preprocess import LUMA
 
-_ERASE_AREA = (0.02, 0.2)  # share of the image; the upper end of the paper's .33 hides a whole small face
+# From RGB to NTSC's YIQ, whose last two coordinates are the colour: a saturation scales them, a hue turns them.
+_YIQ = (LUMA, (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135))
 _ERASE_ASPECT = (0.3, 3.3)
 
 
@@ -28,7 +30,7 @@ class Draws:
 
     Attributes:
         matrices: (N, 2, 3), where pixels go; see ``random_similarities``.
-        colours: (N, 4) uniform in [0, 1).
+        colours: (N, 6) uniform in [0, 1).
         erasing: (N, 5) uniform in [0, 1).
         paint: (N, 3) colours of erased rectangles.
         noise: (N,) int64 seeds of pixel noise.
@@ -62,14 +64,16 @@ class Augmenter:
         config: Ranges and probabilities; all zero leaves the batch as it is.
 
     Raises:
-        ConfigError: ``scale`` is not an increasing pair, or ``mixup`` and ``cutmix`` claim more than all batches.
+        ConfigError: ``scale`` or ``erase_area`` is not an increasing pair, or ``mixup`` and ``cutmix`` claim more than
+            all batches.
     """
 
     config: AugmentConfig
 
     def __post_init__(self) -> None:
-        if self.config.scale[0] > self.config.scale[1]:
-            raise ConfigError(f"train.augment.scale: {list(self.config.scale)} is not (smallest, largest)")
+        for key, (low, high) in (("scale", self.config.scale), ("erase_area", self.config.erase_area)):
+            if low > high:
+                raise ConfigError(f"train.augment.{key}: {[low, high]} is not (smallest, largest)")
         if self.config.mixup + self.config.cutmix > 1:
             raise ConfigError(
                 f"train.augment.cutmix: a batch is mixed in one way at most, so mixup {self.config.mixup:g} and "
@@ -78,7 +82,7 @@ class Augmenter:
 
     def draw(self, count: int, generator: Generator) -> Draws:
         """Draw what happens to a batch of ``count`` images; the generator is a CPU's, so that all devices agree."""
-        return Draws(
+        draws = Draws(
             matrices=random_similarities(count, self.config, generator),
             colours=torch.rand(4, count, generator=generator).T,
             erasing=torch.rand(5, count, generator=generator).T,
@@ -86,6 +90,10 @@ class Augmenter:
             noise=torch.randint(2**62, (count,), generator=generator),
             mix=draw_mix(self.config, generator),
         )
+        # Nothing is drawn for what is off, so that other trainings don't depend on these options.
+        varied = self.config.hue > 0 or self.config.jitter < 1
+        more = torch.rand(2, count, generator=generator).T if varied else torch.zeros(count, 2)
+        return replace(draws, colours=torch.cat([draws.colours, more], dim=1))
 
     def __call__(self, images: Tensor, maps: Sequence[Tensor], draws: Draws) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Change a batch, up to mixing.
@@ -103,32 +111,36 @@ class Augmenter:
         images = warp(images, matrices, "border")
         moved = tuple(warp(cue[:, None].to(images.dtype), matrices, "zeros")[:, 0] for cue in maps)
         images = change_colours(images, self.config, draws.colours)
-        images = erase_rectangles(images, self.config.erase, draws.erasing, draws.paint)
+        images = erase_rectangles(images, self.config, draws.erasing, draws.paint)
         return add_noise(images, self.config.noise, draws.noise), moved
 
 
 def change_colours(images: Tensor, config: AugmentConfig, uniform: Tensor) -> Tensor:
-    """Jitter brightness, contrast and saturation, and turn some images grey.
+    """Jitter brightness, contrast, saturation and hue, and turn some images grey.
 
-    Each is linear in the pixel, so that one 3 x 3 matrix and one offset per view do all four: x -> M x + b, then
-    clamp.
+    Each is linear in the pixel, so that one 3 x 3 matrix and one offset per view do all of them: x -> M x + b, then
+    clamp. The hue is turned in YIQ, which keeps the luma; HSV's is another angle, and not linear.
 
     Args:
         images: (N, 3 k, H, W) RGB in [0, 1].
-        config: ``brightness``, ``contrast``, ``saturation`` (largest relative change), ``grayscale`` (probability).
-        uniform: (N, 4) draws in [0, 1).
+        config: ``brightness``, ``contrast``, ``saturation`` (largest relative change), ``hue`` (largest turn, share of
+            the circle), ``jitter`` and ``grayscale`` (probabilities).
+        uniform: (N, 6) draws in [0, 1).
     """
     views = images.shape[1] // 3
     columns = uniform.to(images).repeat_interleave(views, 0).T[:, :, None, None]
+    jittered = columns[5] < config.jitter
 
-    def factor(column: int, reach: float) -> Tensor:
-        return (1 + reach * (2 * columns[column] - 1)).clamp(min=0)
+    def change(column: int, reach: float) -> Tensor:
+        return torch.where(jittered, reach * (2 * columns[column] - 1), 0.0)
 
-    brightness = factor(0, config.brightness)
-    contrast = factor(1, config.contrast)
-    saturation = torch.where(columns[3] < config.grayscale, 0.0, factor(2, config.saturation))
+    brightness = (1 + change(0, config.brightness)).clamp(min=0)
+    contrast = (1 + change(1, config.contrast)).clamp(min=0)
+    saturation = torch.where(columns[3] < config.grayscale, 0.0, (1 + change(2, config.saturation)).clamp(min=0))
     luma = images.new_tensor(LUMA).expand(3, 3)
     matrix = saturation * torch.eye(3, device=images.device) + (1 - saturation) * luma
+    if config.hue:
+        matrix = matrix @ _hue_matrices(2 * math.pi * change(4, config.hue))
     pixels = images.reshape(len(images) * views, 3, -1)
     mean_luma = pixels.mean(dim=2) @ luma[0]
     offset = (brightness * (1 - contrast)).flatten() * mean_luma
@@ -136,19 +148,31 @@ def change_colours(images: Tensor, config: AugmentConfig, uniform: Tensor) -> Te
     return mixed.clamp_(0, 1).view_as(images)
 
 
-def erase_rectangles(images: Tensor, probability: float, uniform: Tensor, paint: Tensor) -> Tensor:
+def _hue_matrices(angles: Tensor) -> Tensor:
+    """(N, 1, 1) angles -> (N, 3, 3) turns of RGB's colours around grey."""
+    to_yiq = torch.tensor(_YIQ, dtype=torch.float64)
+    sine, cosine = angles.flatten().sin(), angles.flatten().cos()
+    turn = torch.zeros(len(angles), 3, 3, dtype=angles.dtype, device=angles.device)
+    turn[:, 0, 0] = 1
+    turn[:, 1, 1] = turn[:, 2, 2] = cosine
+    turn[:, 1, 2], turn[:, 2, 1] = -sine, sine
+    return torch.linalg.inv(to_yiq).to(angles) @ turn @ to_yiq.to(angles)
+
+
+def erase_rectangles(images: Tensor, config: AugmentConfig, uniform: Tensor, paint: Tensor) -> Tensor:
     """Paint one rectangle of random colour over some images (random erasing); maps keep what lies under it.
 
     Args:
         images: (N, 3 k, H, W) in [0, 1].
-        probability: Share of images that lose a rectangle.
+        config: ``erase`` (share of images that lose a rectangle) and ``erase_area`` (range of its share of the image).
         uniform: (N, 5) draws in [0, 1).
         paint: (N, 3) colours.
     """
     height, width = images.shape[-2:]
-    area = _ERASE_AREA[0] + (_ERASE_AREA[1] - _ERASE_AREA[0]) * uniform[:, 1]
+    least, most = config.erase_area
+    area = least + (most - least) * uniform[:, 1]
     aspect = (_ERASE_ASPECT[1] / _ERASE_ASPECT[0]) ** uniform[:, 2] * _ERASE_ASPECT[0]
-    inside = (uniform[:, 0] < probability)[:, None, None]
+    inside = (uniform[:, 0] < config.erase)[:, None, None]
     if not inside.any():
         return images
     sides = ((area * aspect).sqrt(), (area / aspect).sqrt())

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -115,7 +117,7 @@ def test_colours_change_the_image_and_never_the_map() -> None:
 @pytest.mark.parametrize("name", ["brightness", "contrast", "saturation"])
 def test_each_colour_change_is_what_its_name_says(name: str) -> None:
     images = 0.3 + 0.3 * torch.rand(6, 3, 16, 16, generator=seeded(1))  # far from the clamp
-    changed = change_colours(images, config(**{name: 0.3}), torch.rand(6, 4, generator=seeded()))
+    changed = change_colours(images, config(**{name: 0.3}), torch.rand(6, 6, generator=seeded()))
     luma = torch.tensor(LUMA)[:, None, None]
     grey, changed_grey = (images * luma).sum(1), (changed * luma).sum(1)
     if name == "brightness":
@@ -134,16 +136,61 @@ def test_each_colour_change_is_what_its_name_says(name: str) -> None:
     assert ratio.std() > 0.05
 
 
+def test_hue_turns_colours_and_keeps_luma_and_grey() -> None:
+    images = 0.4 + 0.1 * torch.rand(40, 3, 8, 8, generator=seeded(1))  # far from the clamp
+    images[0] = 0.5
+    uniform = torch.rand(40, 6, generator=seeded())
+    changed = change_colours(images, config(hue=0.25), uniform)
+    luma = torch.tensor(LUMA)[:, None, None]
+    assert torch.allclose((changed * luma).sum(1), (images * luma).sum(1), atol=1e-5)
+    assert torch.allclose(changed[0], images[0], atol=1e-5)
+    angles = [[colour_angle(one) for one in batch] for batch in (images[1:], changed[1:])]
+    turns = (torch.stack(angles[1]) - torch.stack(angles[0]) + math.pi) % (2 * math.pi) - math.pi
+    wanted = 2 * math.pi * 0.25 * (2 * uniform[1:, 4] - 1)
+    assert torch.allclose(turns, wanted[:, None, None].expand_as(turns), atol=2e-3)
+    back = uniform.clone()
+    back[:, 4] = 1 - back[:, 4]
+    assert torch.allclose(change_colours(changed, config(hue=0.25), back), images, atol=1e-5)
+
+
+def colour_angle(image: torch.Tensor) -> torch.Tensor:
+    """Where on the colour circle each pixel lies, by NTSC's I and Q."""
+    i = (torch.tensor([0.595716, -0.274453, -0.321263])[:, None, None] * image).sum(0)
+    q = (torch.tensor([0.211456, -0.522591, 0.311135])[:, None, None] * image).sum(0)
+    return torch.atan2(q, i)
+
+
+def test_jitter_is_the_share_of_images_whose_colours_change() -> None:
+    images = torch.rand(500, 3, 6, 6, generator=seeded(1))
+    some = config(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, jitter=0.7)
+    changed = change_colours(images, some, torch.rand(500, 6, generator=seeded()))
+    share = (changed - images).abs().flatten(1).amax(1).gt(1e-3).float().mean()
+    assert 0.63 < share < 0.77
+
+
+def test_what_is_off_draws_nothing() -> None:
+    plain, hued = config(brightness=0.3), config(brightness=0.3, hue=0.1)
+    states = []
+    for options in (plain, hued):
+        generator = seeded()
+        draws = Augmenter(options).draw(4, generator)
+        states.append((draws.colours, generator.get_state()))
+    assert torch.equal(states[0][0][:, :4], states[1][0][:, :4])
+    assert not torch.equal(states[0][1], states[1][1])
+    assert not states[0][0][:, 4:].any()
+
+
 def test_grayscale_makes_all_channels_equal() -> None:
-    grey = change_colours(torch.rand(3, 3, 8, 8, generator=seeded(1)), config(grayscale=1), torch.rand(3, 4))
+    grey = change_colours(torch.rand(3, 3, 8, 8, generator=seeded(1)), config(grayscale=1), torch.rand(3, 6))
     assert torch.allclose(grey[:, 0], grey[:, 1], atol=1e-6)
     assert torch.allclose(grey[:, 0], grey[:, 2], atol=1e-6)
 
 
-def test_erasing_paints_one_rectangle_of_one_colour_in_the_asked_share_of_images() -> None:
+@pytest.mark.parametrize("area", [(0.02, 0.2), (0.25, 0.4)])
+def test_erasing_paints_one_rectangle_of_one_colour_in_the_asked_share_of_images(area: tuple[float, float]) -> None:
     images = torch.full((400, 3, 40, 40), -1.0)
     uniform, paint = torch.rand(400, 5, generator=seeded(1)), torch.rand(400, 3, generator=seeded(2))
-    erased = erase_rectangles(images, 0.3, uniform, paint)
+    erased = erase_rectangles(images, config(erase=0.3, erase_area=area), uniform, paint)
     hit = (erased != -1).all(1)
     share = hit.flatten(1).any(1).float().mean()
     assert 0.22 < share < 0.38
@@ -152,12 +199,13 @@ def test_erasing_paints_one_rectangle_of_one_colour_in_the_asked_share_of_images
             rows, columns = mask.any(1).sum(), mask.any(0).sum()
             assert int(mask.sum()) == int(rows * columns)
             assert image[:, mask].std(1).max() < 1e-6
-            assert 0.005 < mask.float().mean() < 0.25
+            assert 0.25 * area[0] < mask.float().mean() < area[1] + 0.05
 
 
-def test_reversed_scale_range_is_a_clear_error() -> None:
-    with pytest.raises(ConfigError, match=r"train\.augment\.scale"):
-        Augmenter(config(scale=(1.2, 0.9)))
+@pytest.mark.parametrize("key", ["scale", "erase_area"])
+def test_a_reversed_range_is_a_clear_error(key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^train\.augment\.{key}: \[0\.9, 0\.2\] is not \(smallest, largest\)$"):
+        Augmenter(config(**{key: (0.9, 0.2)}))
 
 
 def test_views_of_a_face_are_moved_coloured_and_erased_alike() -> None:
