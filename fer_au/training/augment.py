@@ -156,7 +156,8 @@ def _hue_matrices(angles: Tensor) -> Tensor:
     turn[:, 0, 0] = 1
     turn[:, 1, 1] = turn[:, 2, 2] = cosine
     turn[:, 1, 2], turn[:, 2, 1] = -sine, sine
-    return torch.linalg.inv(to_yiq).to(angles) @ turn @ to_yiq.to(angles)
+    matrices: Tensor = torch.linalg.inv(to_yiq).to(angles) @ turn @ to_yiq.to(angles)
+    return matrices
 
 
 def erase_rectangles(images: Tensor, config: AugmentConfig, uniform: Tensor, paint: Tensor) -> Tensor:
