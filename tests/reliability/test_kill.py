@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -77,6 +78,15 @@ def test_a_killed_run_loses_at_most_a_shard_per_worker(
     show(f"{stage}: last process gone after at most {max(ends):.2f} s")
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Started programs hear Ctrl-C, even if the tests run in the background of a shell, where they inherit deafness."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize(("stage", "workers"), [("align", 2), ("landmarks", 2), ("align", 1)])
 def test_ctrl_c_stops_at_once_and_keeps_what_is_done(
     stage: str, workers: int, workspace: Workspace, undisturbed: dict[str, bytes]
