@@ -103,8 +103,16 @@ def construct(
         UnknownNameError: There is no such part; the message lists near names.
         ConfigError: An option that the part doesn't have, or a bad value (a ValueError of its constructor).
     """
-    entry = registry.get(name)
+    return call_with_options(registry.get(name), options, *args, where=f"{where}{registry.kind} {name!r}: ")
+
+
+def call_with_options(make: Callable[..., T], options: Mapping[str, object], *args: object, where: str) -> T:
+    """Call what makes a part with a user's options; arguments as in ``construct``.
+
+    Raises:
+        ConfigError: An option that the part doesn't have, or a bad value (a ValueError).
+    """
     try:
-        return entry(*args, **options)
+        return make(*args, **options)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{where}{registry.kind} {name!r}: {error}") from None
+        raise ConfigError(f"{where}{error}") from None

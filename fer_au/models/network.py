@@ -18,6 +18,7 @@ from fer_au.models.heads.base import HEADS, Head, HeadOutput, create_head
 from fer_au.models.layers import resolve_layers
 from fer_au.models.nets.base import NETS, Trunk
 from fer_au.models.trunk import TrunkOutput
+from fer_au.registry import call_with_options
 
 DEFAULT_HEAD = "gap"
 
@@ -216,11 +217,11 @@ def _build_net(config: ModelConfig, classes: int) -> tuple[Trunk, Head]:
             raise ConfigError(f"model.{key}: network {config.backbone!r} doesn't take it: {reason}")
     if config.weights == "imagenet":
         raise ConfigError(f"model.weights: there are no ImageNet weights of network {config.backbone!r}")
-    net = NETS.get(config.backbone)
-    key = "backbone_options"
-    try:
-        trunk = net.trunk(config.in_chans, **config.backbone_options)
-        key = "head_options"
-        return trunk, net.head(trunk.channels, classes, **config.head_options)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"model.{key}: network {config.backbone!r}: {error}") from None
+    net, name = NETS.get(config.backbone), f"network {config.backbone!r}: "
+    trunk = call_with_options(
+        net.trunk, config.backbone_options, config.in_chans, where=f"model.backbone_options: {name}"
+    )
+    head = call_with_options(
+        net.head, config.head_options, trunk.channels, classes, where=f"model.head_options: {name}"
+    )
+    return trunk, head
