@@ -20,7 +20,8 @@ from fer_au.training.mixing import Mix, draw_mix
 from fer_au.training.preprocess import LUMA
 
 # From RGB to NTSC's YIQ, whose last two coordinates are the colour: a saturation scales them, a hue turns them.
-_YIQ = (LUMA, (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135))
+_YIQ = torch.tensor((LUMA, (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135)), dtype=torch.float64)
+_YIQ_INVERSE = torch.linalg.inv(_YIQ)
 _ERASE_ASPECT = (0.3, 3.3)
 
 
@@ -134,9 +135,12 @@ def change_colours(images: Tensor, config: AugmentConfig, uniform: Tensor) -> Te
     def change(column: int, reach: float) -> Tensor:
         return torch.where(jittered, reach * (2 * columns[column] - 1), 0.0)
 
-    brightness = (1 + change(0, config.brightness)).clamp(min=0)
-    contrast = (1 + change(1, config.contrast)).clamp(min=0)
-    saturation = torch.where(columns[3] < config.grayscale, 0.0, (1 + change(2, config.saturation)).clamp(min=0))
+    def factor(column: int, reach: float) -> Tensor:
+        return (1 + change(column, reach)).clamp(min=0)
+
+    brightness = factor(0, config.brightness)
+    contrast = factor(1, config.contrast)
+    saturation = torch.where(columns[3] < config.grayscale, 0.0, factor(2, config.saturation))
     luma = images.new_tensor(LUMA).expand(3, 3)
     matrix = saturation * torch.eye(3, device=images.device) + (1 - saturation) * luma
     if config.hue:
@@ -150,13 +154,12 @@ def change_colours(images: Tensor, config: AugmentConfig, uniform: Tensor) -> Te
 
 def _hue_matrices(angles: Tensor) -> Tensor:
     """(N, 1, 1) angles -> (N, 3, 3) turns of RGB's colours around grey."""
-    to_yiq = torch.tensor(_YIQ, dtype=torch.float64)
     sine, cosine = angles.flatten().sin(), angles.flatten().cos()
     turn = torch.zeros(len(angles), 3, 3, dtype=angles.dtype, device=angles.device)
     turn[:, 0, 0] = 1
     turn[:, 1, 1] = turn[:, 2, 2] = cosine
     turn[:, 1, 2], turn[:, 2, 1] = -sine, sine
-    matrices: Tensor = torch.linalg.inv(to_yiq).to(angles) @ turn @ to_yiq.to(angles)
+    matrices: Tensor = _YIQ_INVERSE.to(angles) @ turn @ _YIQ.to(angles)
     return matrices
 
 

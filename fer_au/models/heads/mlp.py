@@ -58,9 +58,8 @@ class MlpHead(Head):
         if grid is not None and pooling != "mean":
             raise ValueError("pooling and grid exclude each other: a map that is flattened keeps its positions")
         self.linears = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
-        self.norms = nn.ModuleList(
-            nn.BatchNorm1d(width) if flag("batch_norm", batch_norm) else nn.Identity() for width in hidden
-        )
+        batch_norm = flag("batch_norm", batch_norm)
+        self.norms = nn.ModuleList(nn.BatchNorm1d(width) if batch_norm else nn.Identity() for width in hidden)
 
     def forward(self, trunk: TrunkOutput, labels: Tensor | None = None) -> HeadOutput:
         """Score features; this head has no attention map of its own.
@@ -83,10 +82,10 @@ class MlpHead(Head):
                 pooled, winners = functional.max_pool2d(final, 2, return_indices=True)
                 read = functional.max_unpool2d(pooled, winners, [2, 2], output_size=list(final.shape))
             weights = self._local_weights(self._vector(pooled))
-            if self.grid is None and self.pooling == "max":
-                maps = torch.einsum("nkc,nchw->nkhw", weights, _largest_alone(read))
-            elif self.grid is None:
-                maps = torch.einsum("nkc,nchw->nkhw", weights, read) / pooled[0, 0].numel()
+            if self.grid is None:
+                largest = self.pooling == "max"
+                maps = torch.einsum("nkc,nchw->nkhw", weights, _largest_alone(read) if largest else read)
+                maps = maps / (1 if largest else pooled[0, 0].numel())
             else:
                 maps = _spread(weights.reshape(*weights.shape[:2], *pooled.shape[1:]), read, 2 if self.max_pool else 1)
             return maps * final[0, 0].numel()
