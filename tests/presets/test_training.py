@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 import torch
 
+from fer_au.cam import compute_cam
 from fer_au.config.data import AlignConfig, HeatmapsConfig, LandmarksConfig
 from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig, load_experiment
 from fer_au.config.loading import load_section, read_params
@@ -32,7 +33,7 @@ from fer_au.evaluation import evaluate_experiment
 from fer_au.expressions import EXPRESSIONS
 from fer_au.faces import align_dataset
 from fer_au.landmarks import extract_dataset
-from fer_au.models import create_model
+from fer_au.models import create_model, load_model
 from fer_au.presets import list_presets, write_preset
 from fer_au.training import train_experiment
 
@@ -145,6 +146,7 @@ def test_every_experiment_trains_for_a_few_steps_and_is_evaluated(
         metrics = Path("metrics") / f"{preset}-{name}.json"
         evaluate_experiment(scoring, dataset_dir=workshop.dataset, model_dir=out, metrics_path=metrics, store_path=None)
         check_metrics(metrics, scoring)
+        check_cams(out, scoring.cams)
 
 
 def check_history(out: Path, experiment: ExperimentConfig) -> None:
@@ -162,3 +164,11 @@ def check_metrics(path: Path, scoring: EvaluateConfig) -> None:
     wanted = ["accuracy", "att_cos", "att_cos_moved", "faithfulness.deletion"]
     for key in wanted + [f"cam_cos.{cam}" for cam in scoring.cams]:
         assert 0 <= metrics[key] <= 1, (path, key)
+
+
+def check_cams(out: Path, cams: Sequence[str]) -> None:
+    model, meta = load_model(out)
+    side = meta["preprocessing"]["image_size"]
+    images = torch.rand(2, model.config.in_chans, side, side, generator=torch.Generator().manual_seed(0))
+    for cam in cams:
+        assert compute_cam(cam, model, images, torch.tensor([0, 1])).isfinite().all(), (out, cam)
