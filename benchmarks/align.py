@@ -30,16 +30,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.heatmaps import processor
+from fer_au.assets import DLIB68
 from fer_au.compute import worker_count
 from fer_au.config.data import AlignConfig
 from fer_au.datasets.manifest import ManifestRow, write_manifest
-from fer_au.faces import Aligner, ImageRejected, align_dataset, decode_image, encode_crop, get_template, warp_crop
+from fer_au.decoding import ImageRejected, decode_image
+from fer_au.faces import Aligner, align_dataset, encode_crop, get_template, warp_crop
+from fer_au.faces.dlib_points import import_dlib, load_predictor
 from fer_au.faces.geometry import fit_similarity
 from fer_au.faces.keypoints import Keypoints, align_matrix
 from fer_au.faces.templates import five_points
-from fer_au.landmarks.dlib_points import import_dlib, load_predictor
 from fer_au.stores import FaceStatus, Store
-from fer_au.weights import DLIB68
 
 SIZE = 256
 SPEED_LIMIT = 10.0
@@ -224,7 +225,7 @@ def main() -> None:
         os.environ["FER_AU_CACHE"] = str(scratch / "cache")
         root = arguments.folder
         if root is None:
-            from fer_au.datasets.demo.generate import DemoConfig, generate  # workers would import it too
+            from fer_au.demo.generate import DemoConfig, generate  # workers would import it too
 
             root = scratch / "demo"
             generate(DemoConfig(identities=20, images=10, test_fraction=0.2), root)

@@ -27,26 +27,26 @@ import cv2
 import numpy as np
 
 from benchmarks.heatmaps import processor
+from fer_au.assets import DLIB68
 from fer_au.compute import worker_count
 from fer_au.config.data import AlignConfig, HeatmapsConfig
-from fer_au.cues.heatmaps import render_dataset
-from fer_au.datasets.demo.generate import DemoConfig, generate
+from fer_au.cues.stage import render_dataset
 from fer_au.datasets.manifest import ManifestRow, write_manifest
-from fer_au.faces.align_operation import AlignOperation
+from fer_au.decoding import decode_image
+from fer_au.demo.generate import DemoConfig, generate
 from fer_au.faces.alignment import Aligner
 from fer_au.faces.crops import decode_crop_bytes, encode_crop
-from fer_au.faces.decoding import decode_image
+from fer_au.faces.dlib_points import predict_points
+from fer_au.faces.operation import AlignOperation
 from fer_au.faces.templates import TEMPLATES
-from fer_au.landmarks.dlib_points import predict_points
-from fer_au.landmarks.extract_operation import FIELDS
-from fer_au.stores.build import compute_rows
+from fer_au.landmarks.operation import FIELDS
+from fer_au.shards.assemble import CachedRows, assemble_store
+from fer_au.shards.compute import compute_rows
 from fer_au.stores.columns import encode_ids, pack_ragged
 from fer_au.stores.format import Array
 from fer_au.stores.reader import Store
-from fer_au.stores.rows import CachedRows, assemble_store
 from fer_au.stores.verify import verify_store
 from fer_au.stores.writer import write_store
-from fer_au.weights import DLIB68
 
 CROP = 256
 LABELS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
@@ -127,7 +127,7 @@ _STAGE = """
 import resource, sys
 from pathlib import Path
 from fer_au.config.data import LandmarksConfig
-from fer_au.landmarks.extraction import extract_dataset
+from fer_au.landmarks.stage import extract_dataset
 extract_dataset(LandmarksConfig(extractor=sys.argv[2]), Path(sys.argv[1]))
 # Not ru_maxrss: a new process inherits that from the one that started it.
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())

@@ -13,12 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from fer_au.expressions import ordered
 from fer_au.faces.geometry import box_iou, fit_similarity, map_box
 from fer_au.faces.templates import HOG_BOX
-from fer_au.landmarks.mean_face import MEAN_FACE
-from fer_au.landmarks.scheme import (
+from fer_au.ibug68 import (
     BROWS,
     EYES,
     JAW,
     LEFT_EYE_OUTER,
+    MEAN_FACE,
     MOUTH,
     N_POINTS,
     NOSE,

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from benchmarks.landmark_accuracy import Truth
 from fer_au.datasets import ingest_dataset, read_manifest
-from fer_au.datasets.demo.adapter import DemoAdapterConfig
-from fer_au.datasets.demo.generate import DemoConfig, generate
+from fer_au.datasets.demo import DemoAdapterConfig
+from fer_au.decoding import decode_image
+from fer_au.demo.generate import DemoConfig, generate
 from fer_au.errors import DataError
-from fer_au.faces.decoding import decode_image
 from fer_au.stores import Store
 
 

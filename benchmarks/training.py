@@ -23,15 +23,15 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from benchmarks.heatmaps import processor
+from fer_au.batches.faces import FaceDataset
+from fer_au.batches.loading import BatchLoader, cut_batches, shuffled
+from fer_au.batches.precision import autocast
+from fer_au.batches.preprocess import Preprocessing
+from fer_au.batches.seeds import generator_for
 from fer_au.compute import worker_count
 from fer_au.config.experiments import GuidanceConfig, ModelConfig, TrainConfig
 from fer_au.models import create_model
-from fer_au.training.data import FaceDataset
 from fer_au.training.guidance import Guidance
-from fer_au.training.loading import BatchLoader, cut_batches, shuffled
-from fer_au.training.precision import autocast
-from fer_au.training.preprocess import Preprocessing
-from fer_au.training.seeds import generator_for
 from fer_au.training.trainer import Trainer
 from tests.training.blobs import CENTRES, many, write_dataset
 

@@ -1,6 +1,6 @@
 """Lazy package exports (PEP 562): a room's public names load their module on first use.
 
-Importing ``fer_au.landmarks.scheme`` must not load dlib, and a DVC stage must depend only on the modules it uses;
+Importing ``fer_au.ibug68`` must not load dlib, and a DVC stage must depend only on the modules it uses;
 eager re-exports in ``__init__.py`` would break both.
 """
 

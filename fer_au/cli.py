@@ -37,7 +37,7 @@ def check_data(
     """Scan a data set as the stage ingest would, and say what it finds; nothing is written."""
     import tempfile
 
-    from fer_au.config.loading import validate
+    from fer_au.config.reading import validate
     from fer_au.datasets import create_adapter, ingest_dataset
 
     settings = dict(_setting(text) for text in option or [])
@@ -107,8 +107,8 @@ def cache_info() -> None:
     """Show where the shard cache is, and how much each operation keeps there."""
     from datetime import UTC, datetime
 
-    from fer_au.stores.cache import cache_root
-    from fer_au.stores.prune import list_operations
+    from fer_au.shards.cache import cache_root
+    from fer_au.shards.prune import list_operations
 
     root = cache_root()
     operations = list_operations(root)
@@ -130,8 +130,8 @@ def cache_prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
 ) -> None:
     """Remove shards from the cache; what is needed again is computed again. Leftovers of killed runs always go."""
-    from fer_au.stores.cache import cache_root
-    from fer_au.stores.prune import prune
+    from fer_au.shards.cache import cache_root
+    from fer_au.shards.prune import prune
 
     limit = None if max_size is None else int(max_size * 1e9)
     count, size = prune(cache_root(), older_than_days=older_than, max_bytes=limit, operation=operation, dry_run=dry_run)

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fer_au.cam.maps import channel_mean, shift_non_negative
+from fer_au.batches.preprocess import Preprocessing, resize_picture
 from fer_au.errors import DataError
 from fer_au.faces import AlignedFace, Aligner
+from fer_au.maps import channel_mean, shift_non_negative
 from fer_au.models import FerModel, load_model
 from fer_au.stores.schemas import FaceStatus
-from fer_au.training.preprocess import Preprocessing, resize_picture
 
 Image = NDArray[np.uint8]
 

@@ -115,4 +115,4 @@ def call_with_options(make: Callable[..., T], options: Mapping[str, object], *ar
     try:
         return make(*args, **options)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{where}{error}") from None
+        raise ConfigError(f"{where}{error}") from error

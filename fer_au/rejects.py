@@ -64,10 +64,10 @@ def read_rejects(path: Path) -> list[Reject]:
             if tuple(next(reader, ())) != HEADER:
                 raise DataError(f"{path}: not a reject table (first line must be {','.join(HEADER)})")
             return [Reject(id_, Reason(reason), detail) for id_, reason, detail in reader]
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
     except ValueError as error:
-        raise DataError(f"{path}: {error}") from None
+        raise DataError(f"{path}: {error}") from error
 
 
 def count_reasons(rejects: Iterable[Reject]) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from fer_au.command import stage_main
 from fer_au.config.experiments import CrossConfig, EvaluateConfig
-from fer_au.config.loading import load_entry, load_section
-from fer_au.stage import stage_main
+from fer_au.config.reading import load_entry, load_section
 
 
 def main(name: str) -> None:

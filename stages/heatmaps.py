@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from fer_au.command import stage_main
 from fer_au.config.data import HeatmapsConfig
-from fer_au.config.loading import load_section
+from fer_au.config.reading import load_section
 from fer_au.cues import render_dataset
-from fer_au.stage import stage_main
 
 
 def main(name: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from fer_au.command import stage_main
 from fer_au.config.experiments import load_experiment
-from fer_au.stage import stage_main
 
 
 def main(name: str) -> None:

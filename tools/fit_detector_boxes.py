@@ -16,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.datasets import ingest_dataset
-from fer_au.datasets.demo.adapter import DemoAdapterConfig
-from fer_au.datasets.demo.generate import DemoConfig, generate
-from fer_au.faces import decode_image
+from fer_au.datasets.demo import DemoAdapterConfig
+from fer_au.decoding import decode_image
+from fer_au.demo.generate import DemoConfig, generate
 from fer_au.faces.blaze_face import KEYPOINTS
 from fer_au.faces.dlib_mmod import PASSES, network_boxes
 from fer_au.faces.geometry import Matrix, apply_matrix, box_iou, fit_similarity, invert_matrix, map_box
 from fer_au.faces.mediapipe_face import face_keypoints
 from fer_au.faces.templates import HOG_BOX
-from fer_au.landmarks.mean_face import MEAN_FACE
+from fer_au.ibug68 import MEAN_FACE
 from fer_au.stores import Store
 
 PEOPLE = 24

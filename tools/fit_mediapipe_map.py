@@ -21,14 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment, nnls
 
-from fer_au.datasets.demo.asset import load_asset
-from fer_au.datasets.demo.expressions import RECIPES
-from fer_au.datasets.demo.generate import DemoConfig
-from fer_au.datasets.demo.identity import sample_identities
-from fer_au.datasets.demo.render import PersonModel, render
-from fer_au.datasets.demo.scene import sample_scene
+from fer_au.demo.asset import load_asset
+from fer_au.demo.expressions import RECIPES
+from fer_au.demo.generate import DemoConfig
+from fer_au.demo.identity import sample_identities
+from fer_au.demo.render import PersonModel, render
+from fer_au.demo.scene import sample_scene
+from fer_au.ibug68 import BROWS, EYES, JAW, MIRROR, MOUTH, N_POINTS, NOSE, inter_ocular_distance
 from fer_au.landmarks.mediapipe_mesh import EYE_CORNERS, N_MESH, find_mesh, region_of_mesh, square_region
-from fer_au.landmarks.scheme import BROWS, EYES, JAW, MIRROR, MOUTH, N_POINTS, NOSE, inter_ocular_distance
 
 Array = NDArray[np.float64]
 SIZE = 256

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.datasets.demo.background import sample_background
+from fer_au.demo.background import sample_background
 from fer_au.faces import decode_crop
 from fer_au.faces.templates import crop_boxes
 from fer_au.landmarks import create_extractor

@@ -119,7 +119,7 @@ def entry_file(command: str) -> Path | None:
         name = words[words.index("-m") + 1]
         return module_file(f"{name}.__main__") or module_file(name)
     scripts = [word for word in words if word.endswith(".py")]
-    return ROOT / scripts[0] if scripts else None
+    return ROOT / "stages" / Path(scripts[0]).name if scripts else None
 
 
 def updated(text: str, prefix: str) -> str:

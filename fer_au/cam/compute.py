@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fer_au.cam.maps import min_max
 from fer_au.cam.registry import CamInput, cam_method
+from fer_au.maps import min_max
 from fer_au.models.network import FerModel, evaluating
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fer_au.models.heads.base import Head
-from fer_au.models.trunk import TrunkOutput
+from fer_au.models.parts import Head, TrunkOutput
 from fer_au.registry import Registry
 
 

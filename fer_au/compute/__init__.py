@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from fer_au._lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from fer_au.compute.base import Workers as Workers
     from fer_au.compute.mapping import batched as batched
     from fer_au.compute.mapping import map_ordered as map_ordered
     from fer_au.compute.mapping import map_unordered as map_unordered
     from fer_au.compute.progress import Progress as Progress
     from fer_au.compute.progress import log as log
-    from fer_au.compute.workers import Workers as Workers
     from fer_au.compute.workers import open_workers as open_workers
     from fer_au.compute.workers import warm_workers as warm_workers
     from fer_au.compute.workers import worker_count as worker_count
@@ -21,7 +21,7 @@ __getattr__, __all__ = lazy_exports(
     __name__,
     {
         "Progress": ".progress",
-        "Workers": ".workers",
+        "Workers": ".base",
         "batched": ".mapping",
         "log": ".progress",
         "map_ordered": ".mapping",

@@ -8,8 +8,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
+from fer_au.compute.base import Workers
 from fer_au.compute.progress import Progress
-from fer_au.compute.workers import Workers, open_workers
+from fer_au.compute.workers import open_workers
 from fer_au.errors import FerAuError
 
 Task = TypeVar("Task")
@@ -88,11 +89,11 @@ def _in_order(workers: Workers, function: Callable[[Task], Result], tasks: Itera
 def _result(future: Future[Result]) -> Result:
     try:
         return future.result()
-    except BrokenProcessPool:
-        raise FerAuError("a worker process died (killed, or out of memory); finished work is kept") from None
+    except BrokenProcessPool as error:
+        raise FerAuError("a worker process died (killed, or out of memory); finished work is kept") from error
     except Exception as error:
-        from fer_au.compute.cluster import explain_lost
+        from fer_au.compute.dask_cluster import explain_lost
 
         if (lost := explain_lost(error)) is not None:
-            raise lost from None
+            raise lost from error
         raise

@@ -10,15 +10,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from multiprocessing import connection, forkserver
 from multiprocessing.context import BaseContext
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from fer_au.compute import preload
+from fer_au.compute.base import InlineExecutor, Workers, use_one_thread
 from fer_au.errors import ConfigError
 
 P = ParamSpec("P")
@@ -33,26 +33,6 @@ _ENVIRONMENT = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
 """Of local workers. What the user has set of the last one is kept."""
-
-
-@dataclass(frozen=True)
-class Workers:
-    """Something that runs tasks.
-
-    Attributes:
-        executor: Takes the tasks, as ``concurrent.futures`` defines it.
-        slots: How many run at once.
-        local: Whether they run on this machine, and so can use its files and folders.
-    """
-
-    executor: Executor
-    slots: int
-    local: bool = True
-
-    @property
-    def in_flight(self) -> int:
-        """How many tasks to have submitted at a time: enough that no worker waits, few enough to bound memory."""
-        return 2 * self.slots if self.slots > 1 or not self.local else 1
 
 
 def worker_count() -> int:
@@ -88,12 +68,12 @@ def open_workers(
     address = _scheduler()
     count = min(workers or worker_count(), tasks)
     if address and tasks and workers is None:
-        from fer_au.compute.cluster import open_cluster
+        from fer_au.compute.dask_cluster import open_cluster
 
         with open_cluster(address) as cluster:
             yield cluster
     elif count <= 1:
-        yield Workers(_InlineExecutor(), 1)
+        yield Workers(InlineExecutor(), 1)
     else:
         pool = ThreadPoolExecutor(count) if threads else _open_processes(count, runs)
         with pool as executor:
@@ -177,19 +157,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         connection.wait([parent.sentinel])
         os._exit(1)
-
-
-def use_one_thread() -> None:
-    """Keep OpenCV to one thread: workers share the processors among themselves."""
-    import cv2
-
-    cv2.setNumThreads(1)
-
-
-class _InlineExecutor(Executor):
-    """Runs a task where it is submitted. What a task raises, Ctrl-C included, is raised there."""
-
-    def submit(self, fn: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs) -> Future[Result]:
-        future: Future[Any] = Future()
-        future.set_result(fn(*args, **kwargs))
-        return future

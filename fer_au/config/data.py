@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fer_au.config.loading import StrictModel
+from fer_au.config.reading import StrictModel
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from fer_au.config.loading import PARAMS, StrictModel, entry, load_section, read_params, validate
+from fer_au.config.reading import PARAMS, StrictModel, entry, load_section, read_params, validate
 from fer_au.errors import ConfigError
 from fer_au.registry import near_names
 

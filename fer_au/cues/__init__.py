@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from fer_au.cues.cue import list_cues as list_cues
     from fer_au.cues.geometries import create_geometry as create_geometry
     from fer_au.cues.geometries import list_geometries as list_geometries
-    from fer_au.cues.heatmaps import render_dataset as render_dataset
     from fer_au.cues.rendering import render_au_maps as render_au_maps
+    from fer_au.cues.stage import render_dataset as render_dataset
 
 __getattr__, __all__ = lazy_exports(
     __name__,
@@ -28,6 +28,6 @@ __getattr__, __all__ = lazy_exports(
         "list_geometries": ".geometries",
         "load_codebook": ".codebook",
         "render_au_maps": ".rendering",
-        "render_dataset": ".heatmaps",
+        "render_dataset": ".stage",
     },
 )

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fer_au.landmarks.scheme import MIRROR
+from fer_au.ibug68 import MIRROR
 
 
 @dataclass(frozen=True)

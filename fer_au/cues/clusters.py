@@ -109,7 +109,7 @@ class FeatureSpool:
                 self._file.flush()
             except OSError as error:
                 size = 4 * self.images * self.positions * self.channels / 1e9
-                raise StoreError(f"{self.path}: can't keep {size:.1f} GB of features: {error.strerror}") from None
+                raise StoreError(f"{self.path}: can't keep {size:.1f} GB of features: {error.strerror}") from error
         self._filled += len(features)
 
     def vectors(self, position: int) -> Floats:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from fer_au.cues.anatomy import SPOTS
 from fer_au.cues.arrays import Array, constant, namespace
 from fer_au.cues.geometries import GEOMETRIES
-from fer_au.landmarks.scheme import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
+from fer_au.ibug68 import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 
 _CELL_VARIANCE = 1 / 12  # of a uniform distribution over one cell
 _SHORTEST = 1e-3  # cells between the outer eye corners; below, a face has no direction

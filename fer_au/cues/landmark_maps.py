@@ -12,7 +12,7 @@ from fer_au.cues.codebook import Codebook
 from fer_au.cues.cue import CUES, Annotated
 from fer_au.cues.geometries import create_geometry
 from fer_au.cues.rendering import checked_points
-from fer_au.landmarks.scheme import JAW, LEFT_EYE_OUTER, N_POINTS, RIGHT_EYE_OUTER
+from fer_au.ibug68 import JAW, LEFT_EYE_OUTER, N_POINTS, RIGHT_EYE_OUTER
 from fer_au.stores.fingerprints import fingerprint
 
 _PAPER_SIGMA = 8 / 224  # of the crop's side

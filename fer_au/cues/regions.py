@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.landmarks import scheme
+from fer_au import ibug68 as scheme
 
 FloatArray = NDArray[np.float64]
 

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from fer_au.datasets.base import create_adapter as create_adapter
     from fer_au.datasets.base import list_adapters as list_adapters
     from fer_au.datasets.configs import load_dataset_config as load_dataset_config
-    from fer_au.datasets.ingest import ingest_dataset as ingest_dataset
     from fer_au.datasets.manifest import ManifestRow as ManifestRow
     from fer_au.datasets.manifest import read_manifest as read_manifest
     from fer_au.datasets.manifest import write_manifest as write_manifest
+    from fer_au.datasets.stage import ingest_dataset as ingest_dataset
 
 __getattr__, __all__ = lazy_exports(
     __name__,
@@ -30,7 +30,7 @@ __getattr__, __all__ = lazy_exports(
         "Record": ".base",
         "Scan": ".base",
         "create_adapter": ".base",
-        "ingest_dataset": ".ingest",
+        "ingest_dataset": ".stage",
         "list_adapters": ".base",
         "load_dataset_config": ".configs",
         "read_manifest": ".manifest",

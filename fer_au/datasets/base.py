@@ -107,7 +107,7 @@ ADAPTERS: Registry[type[Adapter[Any]]] = Registry(
     "fer_au.adapters",
     built_in={
         "csv": "fer_au.datasets.csv_labels",
-        "demo": "fer_au.datasets.demo.adapter",
+        "demo": "fer_au.datasets.demo",
         "folder": "fer_au.datasets.folder",
         "sep": "fer_au.datasets.sep",
     },

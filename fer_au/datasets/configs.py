@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fer_au.config.data import DatasetConfig
-from fer_au.config.loading import PARAMS, entry, validate
+from fer_au.config.reading import PARAMS, entry, validate
 from fer_au.datasets.base import create_adapter
 from fer_au.errors import ConfigError, UnknownNameError
 
@@ -24,6 +24,6 @@ def load_dataset_config(name: str, params_path: Path = PARAMS) -> DatasetConfig:
     try:
         model = create_adapter(adapter).Config
     except UnknownNameError as error:
-        raise ConfigError(f"{params_path}: {prefix}.adapter: {error}") from None
+        raise ConfigError(f"{params_path}: {prefix}.adapter: {error}") from error
     config: DatasetConfig = validate(model, data, prefix, params_path)
     return config

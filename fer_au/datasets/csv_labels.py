@@ -10,7 +10,7 @@ from typing import Annotated, Literal, cast
 
 from pydantic import Field, field_validator
 
-from fer_au.config.loading import StrictModel
+from fer_au.config.reading import StrictModel
 from fer_au.datasets.base import ADAPTERS, Adapter, Record, Scan
 from fer_au.datasets.files import check_root
 from fer_au.datasets.labels import Fault, LabelledConfig, parse_label, parse_split, parse_subject
@@ -95,8 +95,8 @@ class CsvConfig(LabelledConfig):
     def _known_encoding(cls, value: str) -> str:
         try:
             codecs.lookup(value)
-        except LookupError:
-            raise ValueError("unknown encoding") from None
+        except LookupError as error:
+            raise ValueError("unknown encoding") from error
         return value
 
 

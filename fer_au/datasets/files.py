@@ -44,7 +44,7 @@ def check_root(root: Path) -> None:
         if not any(root.iterdir()):
             raise DataError(f"{root}: the data set's root is empty")
     except OSError as error:
-        raise DataError(f"{root}: {error.strerror}") from None
+        raise DataError(f"{root}: {error.strerror}") from error
 
 
 def list_folders(folder: Path) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fer_au.compute import batched, map_ordered
 from fer_au.datasets.files import resolve_below
-from fer_au.faces.decoding import ImageRejected, decode_image
+from fer_au.decoding import ImageRejected, decode_image
 from fer_au.rejects import Reason, Reject
 
 MIN_SIDE = 16

@@ -54,7 +54,7 @@ class LabelledConfig(DatasetConfig):
         try:
             re.compile(value or "")
         except re.error as error:
-            raise ValueError(f"not a regular expression ({error})") from None
+            raise ValueError(f"not a regular expression ({error})") from error
         return value
 
 

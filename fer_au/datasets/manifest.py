@@ -77,9 +77,9 @@ def read_manifest(path: Path) -> list[ManifestRow]:
                 raise DataError(f"{path}: not a manifest (first line must be {','.join(HEADER)})")
             rows = [_parse(cells, path, reader.line_num) for cells in reader]
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from None
+        raise DataError(f"{path}: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a manifest: {error}") from None
+        raise DataError(f"{path}: not a manifest: {error}") from error
     for previous, row in pairwise(rows):
         if previous.id >= row.id:
             raise DataError(f"{path}: not sorted by id, or an id is repeated: {row.id!r}")
@@ -98,7 +98,7 @@ def _parse(cells: list[str], path: Path, line: int) -> ManifestRow:
         corners = tuple(map(float, box.split())) if box else None
         size = int(width), int(height)
     except ValueError as error:
-        raise DataError(f"{path}, line {line}: {error}") from None
+        raise DataError(f"{path}, line {line}: {error}") from error
     if corners is not None and len(corners) != 4:
         raise DataError(f"{path}, line {line}: box needs four numbers, not {box!r}")
     return ManifestRow(

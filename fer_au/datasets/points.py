@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
-from fer_au.config.loading import StrictModel
+from fer_au.config.reading import StrictModel
 from fer_au.datasets.base import Annotations
 from fer_au.datasets.tables import DELIMITERS
 from fer_au.errors import DataError
-from fer_au.landmarks.scheme import N_POINTS, inter_ocular_distance
+from fer_au.ibug68 import N_POINTS, inter_ocular_distance
 
 Points = NDArray[np.float32]
 
@@ -198,11 +198,11 @@ def _read_table(path: Path, id_column: str) -> Iterator[tuple[str, Points | str]
                     name, *numbers = (cells[position].strip() for position in positions)
                     yield name, _to_points(numbers)
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror} (key points.file)") from None
-    except UnicodeError:
-        raise DataError(f"{path}: not utf-8 text (key points.file)") from None
+        raise DataError(f"{path}: {error.strerror} (key points.file)") from error
+    except UnicodeError as error:
+        raise DataError(f"{path}: not utf-8 text (key points.file)") from error
     except csv.Error as error:
-        raise DataError(f"{path}: {error} (key points.file)") from None
+        raise DataError(f"{path}: {error} (key points.file)") from error
 
 
 def _find_columns(path: Path, header: str, id_column: str) -> tuple[list[int], str]:
@@ -224,11 +224,11 @@ def _read_arrays(path: Path) -> Iterator[tuple[str, Points | str]]:
         with np.load(path, allow_pickle=False) as arrays:
             ids, points = arrays["id"], arrays["points"]
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror or 'no npz file'} (key points.file)") from None
-    except KeyError:
-        raise DataError(f"{path}: needs the arrays id and points (key points.file)") from None
-    except (ValueError, zipfile.BadZipFile, EOFError):
-        raise DataError(f"{path}: no npz file of plain arrays (key points.file)") from None
+        raise DataError(f"{path}: {error.strerror or 'no npz file'} (key points.file)") from error
+    except KeyError as error:
+        raise DataError(f"{path}: needs the arrays id and points (key points.file)") from error
+    except (ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise DataError(f"{path}: no npz file of plain arrays (key points.file)") from error
     if ids.ndim != 1 or ids.dtype.kind not in "US" or points.shape != (len(ids), N_POINTS, 2):
         raise DataError(
             f"{path}: id must be (N,) text and points (N, {N_POINTS}, 2), not {ids.dtype} {ids.shape} and "

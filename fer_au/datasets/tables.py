@@ -56,9 +56,9 @@ def read_table(
     try:
         text = path.read_bytes().decode("utf-8-sig" if encoding == "utf-8" else encoding)
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from None
-    except UnicodeError:
-        raise DataError(f"{path}: not {encoding} text; name its encoding with the key encoding") from None
+        raise DataError(f"{path}: {error.strerror}") from error
+    except UnicodeError as error:
+        raise DataError(f"{path}: not {encoding} text; name its encoding with the key encoding") from error
     best: list[str] = []
     for candidate in [delimiter] if delimiter else DELIMITERS:
         first = next((cells for _, cells in _parse(path, text, candidate, limit=1)), [])
@@ -85,7 +85,7 @@ def _parse(path: Path, text: str, delimiter: str, limit: int | None = None) -> l
             if limit is not None and len(rows) >= limit:
                 break
     except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}") from None
+        raise DataError(f"{path}, line {reader.line_num}: {error}") from error
     return rows
 
 

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from fer_au.evaluation.bootstrap import PairedDifference as PairedDifference
     from fer_au.evaluation.bootstrap import paired_bootstrap as paired_bootstrap
     from fer_au.evaluation.classification import confusion_matrix as confusion_matrix
-    from fer_au.evaluation.evaluate import evaluate_experiment as evaluate_experiment
     from fer_au.evaluation.metrics_file import read_metrics as read_metrics
     from fer_au.evaluation.metrics_file import write_metrics as write_metrics
     from fer_au.evaluation.regions import REGIONS as REGIONS
@@ -20,16 +19,17 @@ if TYPE_CHECKING:
     from fer_au.evaluation.similarity import centered_cosine as centered_cosine
     from fer_au.evaluation.similarity import cosine_alignment as cosine_alignment
     from fer_au.evaluation.similarity import map_auc as map_auc
+    from fer_au.evaluation.stage import evaluate_experiment as evaluate_experiment
 
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "REGIONS": ".regions",
         "PairedDifference": ".bootstrap",
+        "REGIONS": ".regions",
         "centered_cosine": ".similarity",
         "confusion_matrix": ".classification",
         "cosine_alignment": ".similarity",
-        "evaluate_experiment": ".evaluate",
+        "evaluate_experiment": ".stage",
         "expression_means": ".aggregate",
         "macro_mean": ".aggregate",
         "map_auc": ".similarity",

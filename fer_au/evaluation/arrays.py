@@ -43,7 +43,7 @@ def paired_rows(maps: NDArray[Any] | Tensor, targets: NDArray[Any] | Tensor) -> 
     if maps.ndim != 3 or tuple(maps.shape) != tuple(targets.shape):
         raise ValueError(
             f"maps and targets must both be (N, h, w): got {tuple(maps.shape)} and {tuple(targets.shape)}; "
-            "bring them to one grid first (fer_au.cam.maps.resize_maps)"
+            "bring them to one grid first (fer_au.maps.resize_maps)"
         )
     rows = (maps.shape[0], maps.shape[1] * maps.shape[2])
     return to_numpy(maps).reshape(rows), to_numpy(targets).reshape(rows)

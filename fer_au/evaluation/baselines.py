@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.cam.maps import resize_maps
 from fer_au.evaluation.arrays import FloatArray, to_numpy
+from fer_au.maps import resize_maps
 
 
 def through_grid(maps: NDArray[Any], grid: tuple[int, int]) -> FloatArray:

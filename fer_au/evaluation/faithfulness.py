@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from torch import Tensor
 
-from fer_au.cam.maps import resize_maps
 from fer_au.evaluation.arrays import FloatArray, to_numpy
+from fer_au.maps import resize_maps
 
 _BLUR_SHARE = 1 / 16  # sigma of the insertion canvas per image side: features go, light and colour stay
 

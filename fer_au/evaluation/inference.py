@@ -10,16 +10,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fer_au.cam.maps import channel_mean, min_max, resize_maps, shift_non_negative
+from fer_au.batches.faces import Batch, FaceDataset
+from fer_au.batches.loading import BatchLoader
+from fer_au.batches.precision import autocast, resolve_precision
+from fer_au.batches.preprocess import Preprocessing
 from fer_au.cam.registry import CamInput, cam_method
 from fer_au.evaluation.arrays import FloatArray
 from fer_au.evaluation.faithfulness import Faithfulness, deletion_insertion
 from fer_au.evaluation.moved import draw_moves, move_images, move_maps
+from fer_au.maps import channel_mean, min_max, resize_maps, shift_non_negative
 from fer_au.models.network import FerModel
-from fer_au.training.data import Batch, FaceDataset
-from fer_au.training.loading import BatchLoader
-from fer_au.training.precision import autocast, resolve_precision
-from fer_au.training.preprocess import Preprocessing
 
 FloatMaps = NDArray[np.float32]
 # One draw for every experiment and every data set: scores on moved images are paired across models.

@@ -34,7 +34,7 @@ def write_metrics(path: Path, metrics: Mapping[str, float | int | str | None]) -
         temporary.write_text(metrics_text(metrics), encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
-        raise DataError(f"{path}: cannot write: {error.strerror or error}") from None
+        raise DataError(f"{path}: cannot write: {error.strerror or error}") from error
 
 
 def read_metrics(path: Path) -> dict[str, Metric]:
@@ -45,10 +45,10 @@ def read_metrics(path: Path) -> dict[str, Metric]:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not a metrics file: {error}") from None
+        raise DataError(f"{path}: not a metrics file: {error}") from error
     if not isinstance(content, dict) or any(isinstance(value, dict | list) for value in content.values()):
         raise DataError(f"{path}: not a flat metrics file")
     return content

@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from fer_au.batches.similarities import random_similarities, warp
 from fer_au.config.experiments import AugmentConfig
-from fer_au.training.geometry import random_similarities, warp
 
 # Beyond what training usually shows (8 degrees, 5 %), short of what turns a portrait into another picture. A mirror
 # image would move nothing: a class mean is nearly symmetric.

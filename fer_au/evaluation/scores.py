@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fer_au.cam.maps import resize_maps, shift_non_negative
 from fer_au.evaluation.aggregate import expression_means, macro_mean, masked
 from fer_au.evaluation.arrays import FloatArray, to_numpy
 from fer_au.evaluation.baselines import blank_maps, class_mean_maps, least_shares, through_grid
@@ -23,6 +22,7 @@ from fer_au.evaluation.similarity import centered_cosine, cosine_alignment, map_
 from fer_au.evaluation.specificity import own_target_rank
 from fer_au.evaluation.truth import Truth
 from fer_au.expressions import NEUTRAL
+from fer_au.maps import resize_maps, shift_non_negative
 
 Scores = dict[str, FloatArray]
 """Score name -> (N,) one per image of the split, NaN where undefined."""

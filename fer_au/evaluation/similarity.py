@@ -24,7 +24,7 @@ def cosine_alignment(maps: Maps, targets: Maps) -> Maps:
     .47 against AU maps: read it beside the baselines, or use ``centered_cosine``.
 
     Args:
-        maps: (N, h, w), non-negative (see ``fer_au.cam.maps.shift_non_negative`` for signed maps).
+        maps: (N, h, w), non-negative (see ``fer_au.maps.shift_non_negative`` for signed maps).
         targets: (N, h, w) on the same grid.
 
     Returns:

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_au.batches.faces import FaceDataset
 from fer_au.cues.regions import region_coverage
 from fer_au.datasets.manifest import read_manifest
 from fer_au.evaluation.arrays import FloatArray
 from fer_au.evaluation.baselines import mean_maps
 from fer_au.evaluation.motion import motion_in_crop
 from fer_au.stores.reader import Store
-from fer_au.training.data import FaceDataset
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_au.assets import BLAZE_FACE, find_weights
 from fer_au.faces.geometry import box_area
-from fer_au.weights import BLAZE_FACE, find_weights
 
 INPUT_SIZE = 128
 """Side of the network's input, pixels."""

@@ -67,4 +67,4 @@ def decode_crop(store: Store, row: int, column: str = "data") -> NDArray[np.uint
     try:
         return decode_crop_bytes(store.ragged(row, column))
     except StoreError as error:
-        raise StoreError(f"{store.path}: row {row} ({store.ids[row]}): {error}") from None
+        raise StoreError(f"{store.path}: row {row} ({store.ids[row]}): {error}") from error

@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fer_au.assets import MMOD, find_weights
 from fer_au.faces.detectors import DETECTORS, Detection
-from fer_au.landmarks.dlib_points import import_dlib
+from fer_au.faces.dlib_points import import_dlib
 from fer_au.stores.fingerprints import fingerprint
-from fer_au.weights import MMOD, find_weights
 
 VERSION = 1
 

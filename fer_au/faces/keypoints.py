@@ -16,14 +16,13 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fer_au.assets import DLIB5, DLIB68, Weights, find_weights
 from fer_au.faces.detectors import Detection
+from fer_au.faces.dlib_points import import_dlib, predict_points
 from fer_au.faces.geometry import Matrix, apply_matrix, box_to_box, compose, fit_similarity, invert_matrix
 from fer_au.faces.templates import HOG_BOX, Template, five_points
 from fer_au.faces.warp import warp_crop
-from fer_au.landmarks.dlib_points import import_dlib, predict_points
-from fer_au.landmarks.mean_face import MEAN_FACE
-from fer_au.landmarks.scheme import LEFT_EYE_INNER, LEFT_EYE_OUTER, RIGHT_EYE_INNER, RIGHT_EYE_OUTER, SUBNASALE
-from fer_au.weights import DLIB5, DLIB68, Weights, find_weights
+from fer_au.ibug68 import LEFT_EYE_INNER, LEFT_EYE_OUTER, MEAN_FACE, RIGHT_EYE_INNER, RIGHT_EYE_OUTER, SUBNASALE
 
 Keypoints = Literal["detector", "dlib5", "dlib68"]
 

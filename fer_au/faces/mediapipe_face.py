@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fer_au.assets import BLAZE_FACE, find_weights
 from fer_au.faces.blaze_face import (
     INPUT_SIZE,
     MERGE_IOU,
@@ -35,9 +36,8 @@ from fer_au.faces.detectors import DETECTORS, Detection
 from fer_au.faces.geometry import Matrix, apply_matrix, box_area, fit_similarity, map_box
 from fer_au.faces.templates import HOG_BOX, five_points
 from fer_au.faces.warp import warp_crop
-from fer_au.landmarks.mean_face import MEAN_FACE
+from fer_au.ibug68 import MEAN_FACE
 from fer_au.stores.fingerprints import fingerprint
-from fer_au.weights import BLAZE_FACE, find_weights
 
 VERSION = 1
 

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from fer_au.errors import UnknownNameError
 from fer_au.faces.geometry import Matrix, apply_matrix, box_area, box_to_box, fit_similarity
-from fer_au.landmarks.mean_face import MEAN_FACE
-from fer_au.landmarks.scheme import LEFT_EYE, LEFT_MOUTH_CORNER, NOSE_TIP, RIGHT_EYE, RIGHT_MOUTH_CORNER
+from fer_au.ibug68 import LEFT_EYE, LEFT_MOUTH_CORNER, MEAN_FACE, NOSE_TIP, RIGHT_EYE, RIGHT_MOUTH_CORNER
 from fer_au.registry import near_names
 
 FloatArray = NDArray[np.floating]

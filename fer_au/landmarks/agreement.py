@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_au.ibug68 import inter_ocular_distance
 from fer_au.landmarks.extractors import Extractor, FloatArray, Images
-from fer_au.landmarks.scheme import inter_ocular_distance
 
 VERSION = 1
 

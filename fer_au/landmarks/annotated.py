@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.errors import DataError
+from fer_au.ibug68 import N_POINTS
 from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Images
-from fer_au.landmarks.scheme import N_POINTS
 from fer_au.stores.fingerprints import fingerprint
 
 VERSION = 1

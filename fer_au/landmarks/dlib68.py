@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.landmarks.dlib_points import import_dlib, load_predictor, predict_points
+from fer_au.assets import DLIB68, find_weights
+from fer_au.faces.dlib_points import import_dlib, load_predictor, predict_points
 from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Found, Images, extract_each
 from fer_au.stores.fingerprints import fingerprint
-from fer_au.weights import DLIB68, find_weights
 
 VERSION = 1
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.faces.templates import crop_boxes
-from fer_au.landmarks.scheme import N_POINTS
+from fer_au.ibug68 import N_POINTS
 from fer_au.registry import Registry, construct
 
 Images = NDArray[np.uint8]

@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_au.assets import FACE_API_68, FACE_API_68_TABLE, find_weights
 from fer_au.faces.geometry import Matrix, apply_matrix, invert_matrix
 from fer_au.faces.warp import warp_crop
 from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Found, Images, extract_each
 from fer_au.stores.fingerprints import fingerprint
-from fer_au.weights import FACE_API_68, FACE_API_68_TABLE, find_weights
 
 VERSION = 1
 

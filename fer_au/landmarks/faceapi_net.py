@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from fer_au.assets import FACE_API_68, FACE_API_68_TABLE, find_weights
 from fer_au.errors import ConfigError
-from fer_au.landmarks.scheme import N_POINTS
-from fer_au.weights import FACE_API_68, FACE_API_68_TABLE, find_weights
+from fer_au.ibug68 import N_POINTS
 
 SIZE = 112
 # What the network subtracts, RGB 0..255, before it divides by 255.

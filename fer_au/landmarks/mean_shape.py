@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.faces.templates import HOG_BOX, mean_face_in
+from fer_au.ibug68 import MEAN_FACE
 from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Images, extract_each
-from fer_au.landmarks.mean_face import MEAN_FACE
 from fer_au.stores.fingerprints import fingerprint
 
 VERSION = 1

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fer_au.assets import FACE_MESH, find_weights
 from fer_au.faces.geometry import Matrix, apply_matrix, invert_matrix
 from fer_au.faces.warp import Image, warp_crop
-from fer_au.weights import FACE_MESH, find_weights
 
 SIZE = 192
 N_MESH = 468

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from fer_au.config.experiments import ModelConfig
 from fer_au.errors import ConfigError, UnknownNameError
-from fer_au.models.attentions import recording, unfuse_attention
-from fer_au.models.nets.base import NETS, Trunk
+from fer_au.models.nets.base import NETS
+from fer_au.models.parts import Trunk, TrunkOutput
 from fer_au.models.strides import LARGE_MAPS_STRIDE, avoid_strided_pointwise, remove_dilation
-from fer_au.models.trunk import TrunkOutput
+from fer_au.models.vit_attention import recording, unfuse_attention
 
 _NEAR = 5
 
@@ -137,9 +137,9 @@ def _build(config: ModelConfig) -> nn.Module:
     except (TypeError, ValueError, AssertionError, NotImplementedError) as error:
         if stride is None or config.backbone_options:
             reason = str(error).partition("\n")[0]
-            raise ConfigError(f"model: backbone {name!r} can't be built so: {reason}") from None
+            raise ConfigError(f"model: backbone {name!r} can't be built so: {reason}") from error
         key = "large_maps" if config.large_maps else "output_stride"
-        raise ConfigError(f"model.{key}: backbone {name!r} can't change its strides; try a ResNet") from None
+        raise ConfigError(f"model.{key}: backbone {name!r} can't change its strides; try a ResNet") from error
     if config.large_maps:
         remove_dilation(network, name)
     return network

@@ -77,7 +77,7 @@ def save_model(folder: Path, model: FerModel, meta: Mapping[str, Any]) -> str:
     try:
         text = json.dumps(record, indent=2, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
-        raise DataError(f"{folder / CONFIG}: can't be written as JSON: {error}") from None
+        raise DataError(f"{folder / CONFIG}: can't be written as JSON: {error}") from error
     folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / WEIGHTS, weights)
     _replace(folder / CONFIG, text.encode())
@@ -97,7 +97,7 @@ def load_model(folder: Path) -> tuple[FerModel, dict[str, Any]]:
     try:
         model = create_model(meta["model"], meta["classes"], seed=0)
     except FerAuError as error:
-        raise DataError(f"{folder / CONFIG}: {error}") from None
+        raise DataError(f"{folder / CONFIG}: {error}") from error
     tensors = _read_weights(folder, meta)
     check_fit(folder / WEIGHTS, tensors, dict(model.state_dict()))
     model.load_state_dict(tensors)
@@ -159,9 +159,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
     try:
         meta = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DataError(f"{path}: can't be read ({error.strerror}); is {folder} a model's folder?") from None
+        raise DataError(f"{path}: can't be read ({error.strerror}); is {folder} a model's folder?") from error
     except ValueError as error:  # bad JSON or bad UTF-8
-        raise DataError(f"{path}: not valid JSON: {error}") from None
+        raise DataError(f"{path}: not valid JSON: {error}") from error
     if not isinstance(meta, dict) or meta.get("schema") != SCHEMA:
         found = meta.get("schema") if isinstance(meta, dict) else None
         raise DataError(f"{path}: schema {found!r} is not {SCHEMA!r}")
@@ -178,14 +178,14 @@ def _read_weights(folder: Path, meta: Mapping[str, Any]) -> dict[str, Tensor]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: can't be read ({error.strerror})") from None
+        raise DataError(f"{path}: can't be read ({error.strerror})") from error
     digest = hashlib.sha256(data).hexdigest()
     if digest != meta["weights_sha256"]:
         raise DataError(f"{path}: sha256 {digest[:12]}... is not the recorded {meta['weights_sha256'][:12]}...")
     try:
         return safetensors.torch.load(data)
     except SafetensorError as error:
-        raise DataError(f"{path}: not a safetensors file: {error}") from None
+        raise DataError(f"{path}: not a safetensors file: {error}") from error
 
 
 def check_fit(where: Path | str, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:

@@ -11,8 +11,8 @@ from torch import Tensor
 from fer_au.config.experiments import FreezeConfig
 from fer_au.errors import ConfigError
 from fer_au.models.backbones import Backbone
-from fer_au.models.nets.base import Trunk
 from fer_au.models.network import FerModel, evaluating
+from fer_au.models.parts import Trunk
 
 _NET_PROBE = 64  # pixels; the convolutions of whole networks take any size
 

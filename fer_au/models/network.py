@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from fer_au.config.experiments import ModelConfig
-from fer_au.config.loading import validate
+from fer_au.config.reading import validate
 from fer_au.errors import ConfigError
 from fer_au.models.backbones import Backbone
 from fer_au.models.classes import check_classes
-from fer_au.models.heads.base import HEADS, Head, HeadOutput, create_head
+from fer_au.models.heads.base import HEADS, create_head
 from fer_au.models.layers import resolve_layers
-from fer_au.models.nets.base import NETS, Trunk
-from fer_au.models.trunk import TrunkOutput
+from fer_au.models.nets.base import NETS
+from fer_au.models.parts import Head, HeadOutput, Trunk, TrunkOutput
 from fer_au.registry import call_with_options
 
 DEFAULT_HEAD = "gap"
@@ -146,7 +146,7 @@ class FerModel(nn.Module):
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 raise ConfigError(
                     f"backbone {self.config.backbone!r} can't take images of {image_size} pixels: {reason}"
-                ) from None
+                ) from error
         return {name: (int(maps.shape[2]), int(maps.shape[3])) for name, maps in features.items()}
 
 

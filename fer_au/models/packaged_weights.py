@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fer_au.weights import Weights
+from fer_au.assets import Weights
 
 _HALVES = (0.5, 0.5, 0.5)
 

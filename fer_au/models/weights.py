@@ -21,13 +21,13 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from fer_au.assets import find_weights
 from fer_au.compute import log
 from fer_au.errors import ConfigError, DataError, MissingDependencyError
 from fer_au.models.backbones import Backbone
 from fer_au.models.files import check_fit
 from fer_au.models.network import FerModel
 from fer_au.models.packaged_weights import PACKAGES, foreign_names
-from fer_au.weights import find_weights
 
 # Where training scripts put the state dict of what they save, and how they call a classifier.
 _NESTS = ("state_dict", "model", "model_state_dict", "net", "backbone")
@@ -108,7 +108,7 @@ def _hub(name: str) -> _Source:
         raise MissingDependencyError(
             f"model.weights: timm's hub doesn't give ImageNet weights of {name!r} ({reason}); run it with a network, "
             f"set model.weights to a file you have, or take one of {', '.join(PACKAGES)}, which pip packages carry"
-        ) from None
+        ) from error
     tensors = {key: value.contiguous() for key, value in network.state_dict().items()}
     digest = hashlib.sha256(safetensors.torch.save(tensors)).hexdigest()
     config = network.pretrained_cfg
@@ -121,7 +121,7 @@ def _file(path: Path) -> _Source:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"model.weights: {path}: {error.strerror}; give none, imagenet or a file's path") from None
+        raise ConfigError(f"model.weights: {path}: {error.strerror}; give none, imagenet or a file's path") from error
     return _Source(_read(path, data), str(path), PretrainedWeights(path.name, hashlib.sha256(data).hexdigest()))
 
 
@@ -131,14 +131,14 @@ def _read(path: Path, data: bytes) -> dict[str, Tensor]:
         try:
             return safetensors.torch.load(data)
         except SafetensorError as error:
-            raise DataError(f"{path}: not a safetensors file: {error}") from None
+            raise DataError(f"{path}: not a safetensors file: {error}") from error
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):  # many save their command line, too
             content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler raises whatever the bytes lead it to
         code = re.search(r"GLOBAL (\S+)", str(error))
         reason = f"it holds a {code[1]}, not tensors alone" if code else "it is damaged, or no such file at all"
-        raise DataError(f"{path}: not a state dict: {reason}") from None
+        raise DataError(f"{path}: not a state dict: {reason}") from error
     for _ in range(len(_NESTS)):
         nests = [content.get(key) for key in _NESTS] if isinstance(content, Mapping) else []
         content = next((nest for nest in nests if isinstance(nest, Mapping)), content)

@@ -8,7 +8,7 @@ from typing import Any
 
 from fer_au.config.data import AlignConfig, HeatmapsConfig, LandmarksConfig
 from fer_au.config.experiments import CrossConfig, EvaluateConfig, ExperimentConfig, TrainConfig, merge
-from fer_au.config.loading import StrictModel, validate
+from fer_au.config.reading import StrictModel, validate
 from fer_au.datasets.base import create_adapter
 from fer_au.errors import ConfigError
 from fer_au.presets.grid import REPEATS, Grid, MissingEntryError, suffixes, with_value
@@ -93,8 +93,8 @@ def _variants(name: str, preset: Preset) -> dict[str, Entry]:
         for path, value in changes.items():
             try:
                 experiments[target] = with_value(experiments[target], path, value)
-            except MissingEntryError:
-                raise ConfigError(f"{name}: adjust.{target}.{path}: there is no such list entry") from None
+            except MissingEntryError as error:
+                raise ConfigError(f"{name}: adjust.{target}.{path}: there is no such list entry") from error
     return experiments
 
 

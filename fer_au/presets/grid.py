@@ -39,8 +39,8 @@ def parse_grid(options: Iterable[str]) -> dict[str, list[Any]]:
             raise ConfigError(f"--grid {option}: {key} is given twice; list all its values in one option")
         try:
             values = yaml.safe_load(f"[{text}]")
-        except yaml.YAMLError:
-            raise ConfigError(f"--grid {option}: the values are not valid YAML") from None
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--grid {option}: the values are not valid YAML") from error
         grid[key] = [_number(value) for value in values]
     return grid
 

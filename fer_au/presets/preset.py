@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from fer_au.config.experiments import merge
-from fer_au.config.loading import StrictModel, read_yaml, validate
+from fer_au.config.reading import StrictModel, read_yaml, validate
 from fer_au.errors import ConfigError
 from fer_au.registry import Registry
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.config.experiments import CrossConfig, ExperimentConfig, load_experiment
-from fer_au.config.loading import load_entry, read_params
+from fer_au.config.reading import load_entry, read_params
 from fer_au.datasets import ManifestRow, read_manifest
 from fer_au.errors import DataError
 from fer_au.evaluation import read_metrics
@@ -202,12 +202,12 @@ def read_history(path: Path) -> dict[str, list[float]]:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from None
+        raise DataError(f"{path}: {error.strerror}") from error
     columns = list(rows[0]) if rows else []
     try:
         return {name: [_cell(row[name]) for row in rows] for name in columns}
     except ValueError as error:
-        raise DataError(f"{path}: {error}") from None
+        raise DataError(f"{path}: {error}") from error
 
 
 def _cell(text: str | None) -> float:
@@ -220,9 +220,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from None
+        raise DataError(f"{path}: {error.strerror}") from error
     except ValueError as error:
-        raise DataError(f"{path}: not JSON: {error}") from None
+        raise DataError(f"{path}: not JSON: {error}") from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: not a JSON object")
     return content

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from fer_au.config.loading import StrictModel
+from fer_au.config.reading import StrictModel
 from fer_au.errors import DataError
 
 RESULTS = Path("benchmarks/results/landmarks.json")
@@ -148,7 +148,7 @@ def write_results(path: Path, results: LandmarkResults) -> None:
         temporary.write_text(results.model_dump_json(indent=1) + "\n", encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
-        raise DataError(f"{path}: cannot write: {error.strerror or error}") from None
+        raise DataError(f"{path}: cannot write: {error.strerror or error}") from error
 
 
 def read_results(path: Path) -> LandmarkResults | None:
@@ -162,10 +162,10 @@ def read_results(path: Path) -> LandmarkResults | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from None
+        raise DataError(f"{path}: cannot be read: {error}") from error
     try:
         return LandmarkResults.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise DataError(f"{path}: {where}: {first['msg']}; run {COMMAND} again") from None
+        raise DataError(f"{path}: {where}: {first['msg']}; run {COMMAND} again") from error

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.faces.crops import decode_crop
-from fer_au.landmarks.scheme import (
+from fer_au.ibug68 import (
     INNER_LIPS,
     JAW,
     LEFT_BROW,

@@ -1,4 +1,4 @@
-"""HDF5 stores of artefacts, and the content-addressed shard cache that makes their rows computed once."""
+"""HDF5 stores of artefacts: their bytes, their schemas, and how they are read, written, checked and merged."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from fer_au._lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from fer_au.stores.build import Operation as Operation
-    from fer_au.stores.build import compute_rows as compute_rows
     from fer_au.stores.columns import encode_ids as encode_ids
     from fer_au.stores.columns import pack_ragged as pack_ragged
     from fer_au.stores.fingerprints import fingerprint as fingerprint
@@ -22,9 +20,7 @@ __getattr__, __all__ = lazy_exports(
     {
         "FaceStatus": ".schemas",
         "LandmarkStatus": ".schemas",
-        "Operation": ".build",
         "Store": ".reader",
-        "compute_rows": ".build",
         "encode_ids": ".columns",
         "fingerprint": ".fingerprints",
         "pack_ragged": ".columns",

@@ -43,7 +43,7 @@ class AtomicFile:
                 os.fchmod(self._descriptor, self.mode)
         except OSError as error:
             self._discard()
-            raise self._refused(error) from None
+            raise self._refused(error) from error
         return self
 
     def write(self, position: int, data: bytes | bytearray | memoryview) -> None:
@@ -54,14 +54,14 @@ class AtomicFile:
                 written = os.pwrite(self._descriptor, rest[:_PIECE], position)
                 rest, position = rest[written:], position + written
         except OSError as error:
-            raise self._refused(error) from None
+            raise self._refused(error) from error
 
     def read(self, position: int, length: int) -> bytes:
         """Read bytes back; fewer only at the end of the file."""
         try:
             return read_at(self._descriptor, position, length)
         except OSError as error:
-            raise self._refused(error) from None
+            raise self._refused(error) from error
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
@@ -72,7 +72,7 @@ class AtomicFile:
                 self._temporary.replace(self.path)
                 _flush_folder(self.path.parent)
         except OSError as error:
-            raise self._refused(error) from None
+            raise self._refused(error) from error
         finally:
             self._discard()
 

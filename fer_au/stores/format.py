@@ -112,7 +112,7 @@ def check_seal(descriptor: int, path: Path) -> str:
             raise StoreError(f"{path}: not a fer_au store, or its user block is damaged")
         found = descriptor_digest(descriptor, USER_BLOCK)
     except OSError as error:
-        raise StoreError(f"{path}: {error.strerror or error}") from None
+        raise StoreError(f"{path}: {error.strerror or error}") from error
     if found != sealed[0]:
         raise StoreError(f"{path}: damaged, its sha256 differs from its user block; run `fer-au verify {path}`")
     return found
@@ -127,7 +127,7 @@ def open_descriptor(path: Path) -> int:
     try:
         return os.open(path, os.O_RDONLY)
     except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}") from None
+        raise StoreError(f"{path}: {error.strerror}") from error
 
 
 def offset_name(name: str) -> str:

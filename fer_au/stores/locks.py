@@ -47,10 +47,10 @@ def output_lock(path: Path, wait: float = _WAIT_SECONDS) -> Iterator[None]:
         except Timeout:
             log(f"{path}: another run is writing it; waiting until that run ends")
             lock.acquire(timeout=wait)
-    except Timeout:
-        raise StoreError(f"{path}: another run has held its lock for {wait:.0f} s; is one still going?") from None
+    except Timeout as error:
+        raise StoreError(f"{path}: another run has held its lock for {wait:.0f} s; is one still going?") from error
     except OSError as error:
-        raise StoreError(f"{path}: cannot lock: {error.strerror or error}") from None
+        raise StoreError(f"{path}: cannot lock: {error.strerror or error}") from error
     try:
         yield
     finally:

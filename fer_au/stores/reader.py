@@ -217,7 +217,7 @@ class Store:
         try:
             data = read_at(self._opened(), place + first * spec.row_bytes, length)
         except OSError as error:
-            raise StoreError(f"{self.path}: column {name!r} can't be read: {error.strerror or error}") from None
+            raise StoreError(f"{self.path}: column {name!r} can't be read: {error.strerror or error}") from error
         if len(data) != length:
             raise StoreError(f"{self.path}: column {name!r} ends too early")
         return data
@@ -244,7 +244,7 @@ def _parse(path: Path, descriptor: int) -> tuple[dict[str, Attribute], Placed]:
             placed = _columns(file, path)
         same = os.path.samestat(os.fstat(descriptor), path.stat())
     except OSError as error:
-        raise StoreError(f"{path}: HDF5 can't open it: {error}") from None
+        raise StoreError(f"{path}: HDF5 can't open it: {error}") from error
     if not same:
         raise _ReplacedError
     return attributes, placed

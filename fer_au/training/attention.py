@@ -19,9 +19,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from fer_au.cam.maps import channel_mean, min_max
 from fer_au.config.experiments import GuidanceConfig
 from fer_au.errors import ConfigError
+from fer_au.maps import channel_mean, min_max
 from fer_au.models.network import FerModel, ModelOutput, evaluating
 from fer_au.training.losses import UNIT_INTERVAL
 

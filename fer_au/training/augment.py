@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Generator, Tensor
 
+from fer_au.batches.preprocess import LUMA
+from fer_au.batches.similarities import random_similarities, warp
 from fer_au.config.experiments import AugmentConfig
 from fer_au.errors import ConfigError
-from fer_au.training.geometry import random_similarities, warp
 from fer_au.training.mixing import Mix, draw_mix
-from fer_au.training.preprocess import LUMA
 
 # From RGB to NTSC's YIQ, whose last two coordinates are the colour: a saturation scales them, a hue turns them.
 _YIQ = torch.tensor((LUMA, (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135)), dtype=torch.float64)

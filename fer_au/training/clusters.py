@@ -18,6 +18,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fer_au.batches.faces import FaceDataset
+from fer_au.batches.loading import BatchLoader, cut_batches
+from fer_au.batches.preprocess import Preprocessing
 from fer_au.compute import log
 from fer_au.config.experiments import GuidanceConfig
 from fer_au.cues.clusters import CLUSTERS, VERSION, Clusters, Degenerate, feature_spool, fit_clusters
@@ -29,9 +32,6 @@ from fer_au.stores.fingerprints import fingerprint
 from fer_au.stores.locks import output_lock
 from fer_au.stores.reader import Store
 from fer_au.stores.writer import write_store
-from fer_au.training.data import FaceDataset
-from fer_au.training.loading import BatchLoader, cut_batches
-from fer_au.training.preprocess import Preprocessing
 
 FOLDER = Path(".fer_au/clusters")
 _BATCH = 64

@@ -17,11 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fer_au.batches.faces import FaceDataset
 from fer_au.compute import worker_count
 from fer_au.cues.cue import Annotated, Cue
 from fer_au.errors import DataError
 from fer_au.stores.reader import Store
-from fer_au.training.data import FaceDataset
 from fer_au.training.landmark_noise import LandmarkNoise
 
 _KEPT_BYTES = 1 << 30

@@ -9,16 +9,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from fer_au.cam.maps import resize_maps
+from fer_au.batches.faces import Batch, FaceDataset
 from fer_au.config.experiments import GuidanceConfig
 from fer_au.cues.clusters import CLUSTERS
 from fer_au.cues.cue import Annotated, Cue, create_cue
 from fer_au.errors import ConfigError
+from fer_au.maps import resize_maps
 from fer_au.models.network import FerModel, ModelOutput
 from fer_au.stores.reader import Store
 from fer_au.training.attention import AttentionSource, resolve_source, true_class_maps
 from fer_au.training.cue_maps import CueMaps, read_annotated, rows_of
-from fer_au.training.data import Batch, FaceDataset
 from fer_au.training.landmark_noise import LandmarkNoise
 from fer_au.training.losses import AVOIDING, GuidanceLoss, create_loss
 

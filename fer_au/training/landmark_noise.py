@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fer_au.landmarks.scheme import LEFT_EYE_OUTER, N_POINTS, RIGHT_EYE_OUTER
+from fer_au.ibug68 import LEFT_EYE_OUTER, N_POINTS, RIGHT_EYE_OUTER
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fer_au.batches.loading import BatchLoader, cut_batches
+from fer_au.batches.precision import Precision, autocast
+from fer_au.batches.preprocess import Preprocessing
 from fer_au.models.network import FerModel
-from fer_au.training.loading import BatchLoader, cut_batches
-from fer_au.training.precision import Precision, autocast
-from fer_au.training.preprocess import Preprocessing
 from fer_au.training.processes import Processes
 
 

@@ -8,23 +8,23 @@ from pathlib import Path
 
 from torch import Tensor
 
+from fer_au.batches.faces import FaceDataset
+from fer_au.batches.loading import BatchLoader, balanced, cut_batches, shuffled
+from fer_au.batches.preprocess import Preprocessing
+from fer_au.batches.seeds import generator_for, seed_layers
 from fer_au.compute import log
 from fer_au.config.experiments import TrainConfig
 from fer_au.models.freezing import check_phases, phase_at, set_trainable
 from fer_au.models.network import FerModel
 from fer_au.training.checkpoint import Checkpoint, TrainingState, optimizer_tensors, restore_optimizer
-from fer_au.training.data import FaceDataset
 from fer_au.training.guidance import Guidance
 from fer_au.training.history import HistoryRow, best_epoch, has_stalled, write_history
-from fer_au.training.loading import BatchLoader, balanced, cut_batches, shuffled
 from fer_au.training.meter import Meter
 from fer_au.training.optimizer import WeightAverage, set_lr
-from fer_au.training.preprocess import Preprocessing
 from fer_au.training.processes import Processes
 from fer_au.training.progress import EpochProgress, log_epoch
 from fer_au.training.schedule import lr_factor
 from fer_au.training.scoring import score_split
-from fer_au.training.seeds import generator_for, seed_layers
 from fer_au.training.updater import NotFiniteError, Updater
 
 
@@ -146,7 +146,7 @@ class Trainer:
                 except NotFiniteError as error:
                     where = f"{self.name}: epoch {epoch}, step {step} of {len(batches)}"
                     advice = "lower train.optimizer.lr, set train.clip_grad or take precision fp32"
-                    raise NotFiniteError(f"{where}: {error}; {advice}") from None
+                    raise NotFiniteError(f"{where}: {error}; {advice}") from error
                 if self.average is not None:
                     self.average.update(self.model, epoch * len(batches) + step + 1)
                 for name, value in result.losses.items():

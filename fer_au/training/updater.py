@@ -10,17 +10,17 @@ from timm.layers import convert_sync_batchnorm
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from fer_au.batches.faces import Batch
+from fer_au.batches.precision import Precision, autocast, resolve_precision
+from fer_au.batches.preprocess import Preprocessing
+from fer_au.batches.similarities import mirrored
 from fer_au.config.experiments import TrainConfig
 from fer_au.errors import FerAuError
 from fer_au.models.network import FerModel
 from fer_au.training.augment import Augmenter
-from fer_au.training.data import Batch
-from fer_au.training.geometry import mirrored
 from fer_au.training.guidance import Guidance
 from fer_au.training.objective import Objective
 from fer_au.training.optimizer import create_optimizer
-from fer_au.training.precision import Precision, autocast, resolve_precision
-from fer_au.training.preprocess import Preprocessing
 from fer_au.training.processes import Part, Processes
 
 

@@ -21,8 +21,7 @@ from benchmarks.landmark_accuracy import (
     true_box,
     yaw_bins,
 )
-from fer_au.landmarks.mean_face import MEAN_FACE
-from fer_au.landmarks.scheme import N_POINTS
+from fer_au.ibug68 import MEAN_FACE, N_POINTS
 
 UNIT = 80.0
 PLACE = MEAN_FACE * UNIT + [128, 100]  # the average face; its outer eye corners are 80 px apart

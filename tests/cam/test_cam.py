@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from fer_au.cam import compute_cam, list_cams, min_max
+from fer_au.cam import compute_cam, list_cams
 from fer_au.errors import UnknownNameError
+from fer_au.maps import min_max
 from fer_au.models import FerModel, create_model
 
 CLASSES = ("neutral", "happiness", "surprise", "anger")

@@ -6,7 +6,7 @@ import pytest
 
 from fer_au.config.data import AlignConfig, DatasetConfig, HeatmapsConfig
 from fer_au.config.experiments import EvaluateConfig, load_experiment
-from fer_au.config.loading import load_entry, load_section
+from fer_au.config.reading import load_entry, load_section
 from fer_au.errors import ConfigError
 
 GOOD = """

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from fer_au.command import stage_main
 from fer_au.errors import ConfigError, run_main
-from fer_au.stage import stage_main
 
 
 def fail() -> None:

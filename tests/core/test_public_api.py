@@ -63,7 +63,7 @@ def test_the_documented_calls_fit_together() -> None:
     from fer_au.cam import compute_cam
     from fer_au.cues import render_au_maps
     from fer_au.evaluation import cosine_alignment
-    from fer_au.landmarks.mean_face import MEAN_FACE
+    from fer_au.ibug68 import MEAN_FACE
     from fer_au.models import create_model
 
     low, high = MEAN_FACE.min(0), MEAN_FACE.max(0)

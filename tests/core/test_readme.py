@@ -12,7 +12,7 @@ import yaml
 
 from fer_au.config.data import HeatmapsConfig, LandmarksConfig
 from fer_au.config.experiments import ExperimentConfig, GuidanceConfig
-from fer_au.config.loading import validate
+from fer_au.config.reading import validate
 from fer_au.cues import create_cue, list_cues
 from fer_au.datasets import load_dataset_config
 from fer_au.landmarks import create_extractor

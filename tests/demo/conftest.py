@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from fer_au.datasets.demo.asset import HeadAsset, load_asset
-from fer_au.datasets.demo.identity import sample_identities
-from fer_au.datasets.demo.render import PersonModel
+from fer_au.demo.asset import HeadAsset, load_asset
+from fer_au.demo.identity import sample_identities
+from fer_au.demo.render import PersonModel
 
 
 @pytest.fixture(scope="session")

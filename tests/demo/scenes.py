@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fer_au.datasets.demo.camera import Camera, Pose
-from fer_au.datasets.demo.degradation import Degradation
-from fer_au.datasets.demo.expressions import Activation
-from fer_au.datasets.demo.lighting import Light
-from fer_au.datasets.demo.scene import Scene
+from fer_au.demo.camera import Camera, Pose
+from fer_au.demo.degradation import Degradation
+from fer_au.demo.expressions import Activation
+from fer_au.demo.lighting import Light
+from fer_au.demo.scene import Scene
 
 
 def plain_scene(**units: float) -> Scene:

@@ -4,10 +4,10 @@ import hashlib
 
 import numpy as np
 
-from fer_au.datasets.demo.action_units import AU_TO_UNITS
-from fer_au.datasets.demo.asset import ASSET, HeadAsset
-from fer_au.datasets.demo.landmarks68 import load_landmarks
-from fer_au.landmarks.scheme import MIRROR
+from fer_au.demo.action_units import AU_TO_UNITS
+from fer_au.demo.asset import ASSET, HeadAsset
+from fer_au.demo.landmarks68 import load_landmarks
+from fer_au.ibug68 import MIRROR
 
 
 def test_the_licence_note_names_the_bundled_file() -> None:

@@ -3,12 +3,12 @@ from __future__ import annotations
 import dlib
 import numpy as np
 
-from fer_au.datasets.demo.asset import load_asset
-from fer_au.datasets.demo.expressions import RECIPES
-from fer_au.datasets.demo.identity import sample_identities
-from fer_au.datasets.demo.render import PersonModel, render
-from fer_au.datasets.demo.scene import sample_scene
-from fer_au.weights import DLIB68, find_weights
+from fer_au.assets import DLIB68, find_weights
+from fer_au.demo.asset import load_asset
+from fer_au.demo.expressions import RECIPES
+from fer_au.demo.identity import sample_identities
+from fer_au.demo.render import PersonModel, render
+from fer_au.demo.scene import sample_scene
 
 
 def test_dlib_finds_the_faces_and_puts_its_points_near_the_truth() -> None:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fer_au.datasets.demo.action_units import AU_NAMES, AU_TO_UNITS, displace
-from fer_au.datasets.demo.asset import HeadAsset
-from fer_au.datasets.demo.expressions import RECIPES, sample_activation
+from fer_au.demo.action_units import AU_NAMES, AU_TO_UNITS, displace
+from fer_au.demo.asset import HeadAsset
+from fer_au.demo.expressions import RECIPES, sample_activation
 from fer_au.expressions import EXPRESSIONS
 
 

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from fer_au.datasets.base import create_adapter
-from fer_au.datasets.demo.action_units import AU_NAMES
-from fer_au.datasets.demo.generate import DemoConfig, generate, plan, split_of
+from fer_au.demo.action_units import AU_NAMES
+from fer_au.demo.generate import DemoConfig, generate, plan, split_of
 from fer_au.errors import DataError, FerAuError
 from fer_au.rejects import Reason
 from fer_au.stores.reader import Store
@@ -118,7 +118,8 @@ def test_a_folder_with_other_files_is_never_cleared(tmp_path: Path) -> None:
 )
 def test_bad_params_are_one_line(tmp_path: Path, text: str, complaint: str) -> None:
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
-    command = [sys.executable, "-m", "fer_au.datasets.demo", str(tmp_path / "params.yaml"), str(tmp_path / "raw")]
+    script = Path(__file__).parents[2] / "stages/render.py"
+    command = [sys.executable, str(script), str(tmp_path / "params.yaml"), str(tmp_path / "raw")]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert complaint in result.stderr
@@ -129,15 +130,18 @@ def test_the_stage_depends_on_exactly_what_it_imports() -> None:
     root = Path(__file__).parents[2]
     stage = yaml.safe_load((root / "data/demo/dvc.yaml").read_text(encoding="utf-8"))["stages"]["render"]
     entries = [(root / "data/demo" / dep).resolve() for dep in stage["deps"]]
-    listed = {file for entry in entries for file in (entry.glob("*.py") if entry.is_dir() else [entry])}
+    listed = {file for entry in entries for file in (entry.iterdir() if entry.is_dir() else [entry]) if file.is_file()}
     program = (
-        "import sys, fer_au.datasets.demo.__main__\n"
+        "import sys; sys.path.insert(0, 'stages'); import render\n"
         "ours = [m.__file__ for n, m in sorted(sys.modules.items()) if n.split('.')[0] == 'fer_au' and m.__file__]\n"
         "print(*ours, sep='\\n')\n"
         "assert not {'torch', 'dlib'} & set(sys.modules)"
     )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root)
     imported = {Path(line).resolve() for line in result.stdout.split()}
-    on_demand = {root / "fer_au/compute/cluster.py"}  # where FER_AU_SCHEDULER is set
-    assert {path for path in listed if path.suffix == ".py"} == imported | on_demand
-    assert {path.name for path in listed if path.suffix != ".py"} == {"head.npz", "landmarks68.csv"}
+    on_demand = {root / "fer_au/compute/dask_cluster.py"}  # where FER_AU_SCHEDULER is set
+    assert {path for path in listed if path.suffix == ".py"} == imported | on_demand | {root / "stages/render.py"}
+    assert {path.name for path in listed if path.suffix not in (".py", ".md", ".pyc")} == {
+        "head.npz",
+        "landmarks68.csv",
+    }

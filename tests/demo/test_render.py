@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fer_au.datasets.demo.camera import Camera, Pose
-from fer_au.datasets.demo.landmarks68 import landmark_points, load_landmarks
-from fer_au.datasets.demo.raster import FAR, draw, empty_depth
-from fer_au.datasets.demo.render import PersonModel, Rendering, render
-from fer_au.datasets.demo.scene import MAX_PITCH, MAX_ROLL, MAX_YAW, sample_scene
-from fer_au.landmarks.scheme import GROUPS
+from fer_au.demo.camera import Camera, Pose
+from fer_au.demo.landmarks68 import landmark_points, load_landmarks
+from fer_au.demo.raster import FAR, draw, empty_depth
+from fer_au.demo.render import PersonModel, Rendering, render
+from fer_au.demo.scene import MAX_PITCH, MAX_ROLL, MAX_YAW, sample_scene
+from fer_au.ibug68 import GROUPS
 from tests.demo.scenes import plain_scene
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fer_au.cues import render_au_maps
 from fer_au.datasets import ManifestRow, write_manifest
 from fer_au.faces.crops import encode_crop
-from fer_au.landmarks.mean_face import MEAN_FACE
+from fer_au.ibug68 import MEAN_FACE
 from fer_au.models import create_model, save_model
 from fer_au.stores import write_store
 from fer_au.stores.columns import encode_ids, pack_ragged

@@ -6,7 +6,7 @@ import pytest
 from fer_au.cues import render_au_maps
 from fer_au.evaluation import centered_cosine, cosine_alignment, macro_mean
 from fer_au.evaluation.baselines import blank_maps, class_mean_maps, least_shares, mean_maps, through_grid
-from fer_au.landmarks.mean_face import MEAN_FACE
+from fer_au.ibug68 import MEAN_FACE
 
 EXPRESSIVE = ["happiness", "surprise", "fear", "anger", "disgust", "sadness"]
 

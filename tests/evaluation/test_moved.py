@@ -7,7 +7,7 @@ from fer_au.cues import render_au_maps
 from fer_au.evaluation import cosine_alignment
 from fer_au.evaluation.baselines import class_mean_maps, mean_maps
 from fer_au.evaluation.moved import MOVES, draw_moves, move_images, move_maps
-from fer_au.landmarks.mean_face import MEAN_FACE
+from fer_au.ibug68 import MEAN_FACE
 
 
 def au_maps(count: int) -> tuple[np.ndarray, np.ndarray, list[str]]:

@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from fer_au import Predictor
-from fer_au.cam.maps import channel_mean
+from fer_au.batches.faces import FaceDataset
+from fer_au.batches.preprocess import Preprocessing
 from fer_au.config.experiments import EvaluateConfig
 from fer_au.errors import DataError
 from fer_au.evaluation import evaluate_experiment
 from fer_au.faces import AlignedFace, decode_crop
+from fer_au.maps import channel_mean
 from fer_au.models import create_model, load_model, save_model
 from fer_au.stores import FaceStatus, Store
-from fer_au.training.data import FaceDataset
-from fer_au.training.preprocess import Preprocessing
 
 LABELS = ("neutral", "happiness", "anger")
 ALIGN = {"detector": "dlib-hog", "keypoints": "detector", "template": "loose", "choose": "largest", "image_size": 96}

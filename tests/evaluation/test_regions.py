@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from matplotlib.path import Path as Polygon
 from scipy.spatial import ConvexHull
 
+from fer_au import ibug68 as scheme
 from fer_au.cues.regions import region_coverage
 from fer_au.evaluation import REGIONS, region_attention
 from fer_au.evaluation.regions import region_shares
-from fer_au.landmarks import scheme
 
 SIZE = 112
 
@@ -85,7 +85,7 @@ def test_the_mouth_wins_over_a_nose_that_reaches_into_it(face):
 @given(seed=st.integers(0, 1000))
 def test_a_mirrored_face_has_mirrored_shares(seed):
     rng = np.random.default_rng(seed)
-    from fer_au.landmarks.mean_face import MEAN_FACE
+    from fer_au.ibug68 import MEAN_FACE
 
     face = (MEAN_FACE * 46 + [56, 42] + rng.normal(0, 1.5, (68, 2)))[None]
     maps = rng.random((1, 28, 28)) ** 4

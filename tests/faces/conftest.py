@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from fer_au.datasets import ingest_dataset
-from fer_au.datasets.demo.adapter import DemoAdapterConfig
-from fer_au.datasets.demo.generate import DemoConfig, generate
+from fer_au.datasets.demo import DemoAdapterConfig
+from fer_au.demo.generate import DemoConfig, generate
 from fer_au.faces.geometry import fit_similarity, map_box
 from fer_au.faces.templates import HOG_BOX
-from fer_au.landmarks.mean_face import MEAN_FACE
+from fer_au.ibug68 import MEAN_FACE
 
 
 @pytest.fixture(scope="session")

@@ -6,17 +6,16 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_au import weights
+from fer_au import assets as weights
+from fer_au.decoding import decode_image
 from fer_au.errors import MissingDependencyError
 from fer_au.faces import keypoints
 from fer_au.faces.alignment import Aligner
-from fer_au.faces.decoding import decode_image
 from fer_au.faces.detectors import Detection
 from fer_au.faces.geometry import apply_matrix, box_iou, compose, fit_similarity, invert_matrix, map_box
 from fer_au.faces.templates import HOG_BOX, five_points, get_template
 from fer_au.faces.warp import warp_crop
-from fer_au.landmarks.mean_face import MEAN_FACE
-from fer_au.landmarks.scheme import inter_ocular_distance
+from fer_au.ibug68 import MEAN_FACE, inter_ocular_distance
 from fer_au.stores import FaceStatus, Store
 
 

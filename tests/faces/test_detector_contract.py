@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_au import weights as weights_module
+from fer_au import assets as weights_module
+from fer_au.decoding import decode_image
 from fer_au.errors import MissingDependencyError
 from fer_au.faces import create_detector, dlib_hog, list_detectors
-from fer_au.faces.decoding import decode_image
 from fer_au.faces.geometry import box_iou
 from fer_au.stores import Store
 

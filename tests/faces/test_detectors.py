@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from fer_au.decoding import decode_image
 from fer_au.errors import ConfigError, UnknownNameError
 from fer_au.faces import create_detector, list_detectors
-from fer_au.faces.decoding import decode_image
 from fer_au.faces.detectors import Detection, choose_detection, exhaustive
 from fer_au.faces.geometry import box_iou
 from fer_au.stores import Store

@@ -6,8 +6,7 @@ import pytest
 from fer_au.errors import UnknownNameError
 from fer_au.faces import templates
 from fer_au.faces.geometry import apply_matrix, fit_similarity
-from fer_au.landmarks.mean_face import MEAN_FACE
-from fer_au.landmarks.scheme import CHIN, JAW, MOUTH, inter_ocular_distance, mirror_points
+from fer_au.ibug68 import CHIN, JAW, MEAN_FACE, MOUTH, inter_ocular_distance, mirror_points
 
 LOOSE = templates.TEMPLATES["loose"]
 ARCFACE = templates.TEMPLATES["arcface"]

@@ -8,8 +8,8 @@ import pytest
 
 from fer_au.config.data import AlignConfig
 from fer_au.datasets import ingest_dataset
-from fer_au.datasets.demo.adapter import DemoAdapterConfig
-from fer_au.datasets.demo.generate import DemoConfig, generate
+from fer_au.datasets.demo import DemoAdapterConfig
+from fer_au.demo.generate import DemoConfig, generate
 from fer_au.faces import align_dataset, decode_crop
 from fer_au.faces.geometry import apply_matrix
 from fer_au.stores import Store

@@ -9,8 +9,8 @@ import pytest
 
 from fer_au.errors import ConfigError, DataError, MissingDependencyError, UnknownNameError
 from fer_au.faces.templates import get_template
+from fer_au.ibug68 import GROUPS
 from fer_au.landmarks import create_extractor, extractor_card, list_extractors, normalised_error
-from fer_au.landmarks.scheme import GROUPS
 
 NAMES = list_extractors()
 SEEING = ("dlib68", "faceapi68", "mediapipe")
@@ -45,7 +45,7 @@ def test_unknown_names_and_options_are_one_clear_line():
 
 @pytest.mark.parametrize("name", SEEING)
 def test_without_weights_an_extractor_tells_the_command(name, monkeypatch):
-    monkeypatch.setattr("fer_au.weights._candidates", lambda weights: iter(()))
+    monkeypatch.setattr("fer_au.assets._candidates", lambda weights: iter(()))
     with pytest.raises(MissingDependencyError, match="pip install"):
         create_extractor(name)
     assert extractor_card(name).install.startswith("pip install")

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fer_au.cam import channel_mean, compute_cam, list_cams, resize_maps, shift_non_negative
+from fer_au.cam import compute_cam, list_cams
+from fer_au.maps import channel_mean, resize_maps, shift_non_negative
 from fer_au.models import FerModel, create_model, list_heads, load_model, save_model
-from fer_au.models.heads.base import HEADS, Head, HeadOutput
+from fer_au.models.heads.base import HEADS
 from fer_au.models.network import ModelOutput
-from fer_au.models.trunk import TrunkOutput
+from fer_au.models.parts import Head, HeadOutput, TrunkOutput
 from fer_au.training.losses import cosine_loss
 
 CLASSES = ("neutral", "happiness", "surprise", "anger")

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from fer_au.cam import min_max
+from fer_au.maps import min_max
 from fer_au.models.heads.acol import AcolHead
-from fer_au.models.trunk import TrunkOutput
+from fer_au.models.parts import TrunkOutput
 
 CHANNELS, CLASSES = 6, 4
 LABELS = torch.tensor([3, 0, 2])

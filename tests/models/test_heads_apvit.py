@@ -9,11 +9,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fer_au.cam import min_max
 from fer_au.errors import ConfigError
+from fer_au.maps import min_max
 from fer_au.models import create_model
 from fer_au.models.heads.apvit import ApvitHead, PoolingBlock
-from fer_au.models.trunk import TrunkOutput
+from fer_au.models.parts import TrunkOutput
 
 CHANNELS, CLASSES = 6, 3
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fer_au.models.heads.lan import FUSIONS, LanHead
-from fer_au.models.trunk import TrunkOutput
+from fer_au.models.parts import TrunkOutput
 
 CHANNELS, CLASSES = 8, 3
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fer_au.models.heads.prm import PrmHead, find_peaks
-from fer_au.models.trunk import TrunkOutput
+from fer_au.models.parts import TrunkOutput
 
 CHANNELS, CLASSES = 5, 3
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fer_au.models.heads.wildcat import WildcatHead
-from fer_au.models.trunk import TrunkOutput
+from fer_au.models.parts import TrunkOutput
 
 CHANNELS, CLASSES, CELLS = 6, 3, 49
 

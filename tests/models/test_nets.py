@@ -15,7 +15,7 @@ from fer_au.models.heads.mlp import MlpHead
 from fer_au.models.nets.base import NETS, Net
 from fer_au.models.nets.blocks import SqueezeExcitation
 from fer_au.models.nets.stacked import SharedNormPair, stacked_trunk, wide_head
-from fer_au.models.trunk import TrunkOutput
+from fer_au.models.parts import TrunkOutput
 
 SIX = ("happiness", "surprise", "fear", "anger", "disgust", "sadness")
 SEVEN = ("neutral", *SIX)

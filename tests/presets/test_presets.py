@@ -12,7 +12,7 @@ from fer_au import cli
 from fer_au.cam import list_cams
 from fer_au.config.data import AlignConfig, HeatmapsConfig, LandmarksConfig
 from fer_au.config.experiments import CrossConfig, EvaluateConfig, ExperimentConfig, TrainConfig, load_experiment
-from fer_au.config.loading import load_entry, load_section
+from fer_au.config.reading import load_entry, load_section
 from fer_au.datasets import load_dataset_config
 from fer_au.errors import ConfigError, UnknownNameError
 from fer_au.faces.alignment import Aligner

@@ -17,16 +17,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import fer_au.faces.align_stage
-import fer_au.landmarks.extraction
+import fer_au.faces.stage
+import fer_au.landmarks.stage
+from fer_au.command import stage_main
 from fer_au.config.data import AlignConfig, HeatmapsConfig, LandmarksConfig
-from fer_au.config.loading import entry, load_section
+from fer_au.config.reading import entry, load_section
 from fer_au.cues import render_dataset
 from fer_au.faces import align_dataset
-from fer_au.faces.align_operation import AlignOperation, FacePayload
+from fer_au.faces.operation import AlignOperation, FacePayload
 from fer_au.landmarks import extract_dataset
-from fer_au.landmarks.extract_operation import CropPayload, ExtractOperation, crop_key
-from fer_au.stage import stage_main
+from fer_au.landmarks.operation import CropPayload, ExtractOperation, crop_key
 
 ROOT = Path(__file__).parents[2]
 DIARY, PAUSE = "OBSERVED_DIARY", "OBSERVED_PAUSE"
@@ -70,8 +70,8 @@ def run(stage: str, name: str) -> None:
 def observe(shard_rows: int) -> None:
     """Let the stages use the observed operations."""
     ObservedAlign.shard_rows = ObservedExtract.shard_rows = shard_rows
-    fer_au.faces.align_stage.AlignOperation = ObservedAlign  # type: ignore[misc]
-    fer_au.landmarks.extraction.ExtractOperation = ObservedExtract  # type: ignore[misc]
+    fer_au.faces.stage.AlignOperation = ObservedAlign  # type: ignore[misc]
+    fer_au.landmarks.stage.ExtractOperation = ObservedExtract  # type: ignore[misc]
 
 
 def die_in_write(number: int) -> None:

@@ -88,7 +88,7 @@ def read_stores(folder: Path, how: str) -> tuple[int, int]:
 def read_batches(folder: Path, how: str) -> tuple[int, int]:
     from torch.utils.data import DataLoader, RandomSampler
 
-    from fer_au.training.data import FaceDataset
+    from fer_au.batches.faces import FaceDataset
 
     times, versions = 0, set()
     # Spawned workers take seconds to start, forked ones nothing: these see new versions with every epoch.

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import yaml
 
+from fer_au.command import stage_main
 from fer_au.errors import StoreError
-from fer_au.stage import stage_main
 from fer_au.stores import Store, encode_ids, write_store
 from fer_au.stores.format import BLOCKS, USER_BLOCK
 from fer_au.stores.verify import verify_store

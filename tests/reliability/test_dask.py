@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_au.compute import cluster as cluster_module
+from fer_au.compute import dask_cluster as cluster_module
 from fer_au.compute import open_workers
 from fer_au.errors import run_main
 from tests.reliability.conftest import PICTURES, STORES

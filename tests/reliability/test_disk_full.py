@@ -18,9 +18,9 @@ from fer_au.cues import render_dataset
 from fer_au.datasets.manifest import read_manifest, write_manifest
 from fer_au.errors import StoreError
 from fer_au.faces import align_dataset
-from fer_au.faces.align_operation import AlignOperation
+from fer_au.faces.operation import AlignOperation
 from fer_au.landmarks import extract_dataset
-from fer_au.landmarks.extract_operation import ExtractOperation
+from fer_au.landmarks.operation import ExtractOperation
 from tests.reliability.workspace import PARAMS, Workspace, errors, show, temporaries
 
 STAGES = {"align": "faces.h5", "landmarks": "landmarks.h5", "heatmaps": "heatmaps.h5"}

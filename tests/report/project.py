@@ -13,7 +13,7 @@ import yaml
 
 from fer_au.datasets import ManifestRow, write_manifest
 from fer_au.evaluation import write_metrics
-from fer_au.landmarks.mean_face import MEAN_FACE
+from fer_au.ibug68 import MEAN_FACE
 from fer_au.rejects import Reason, Reject, write_rejects
 from fer_au.stores import write_store
 from fer_au.stores.columns import encode_ids, pack_ragged

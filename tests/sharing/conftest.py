@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fer_au.datasets.demo.generate import DemoConfig, generate
+from fer_au.demo.generate import DemoConfig, generate
 from tests.sharing.console import Lab, read_block
 
 ROOT = Path(__file__).parents[2]

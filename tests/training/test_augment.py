@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
+from fer_au.batches.preprocess import LUMA
+from fer_au.batches.similarities import invert, random_similarities, warp
 from fer_au.config.experiments import AugmentConfig
 from fer_au.errors import ConfigError
 from fer_au.training.augment import Augmenter, change_colours, erase_rectangles
-from fer_au.training.geometry import invert, random_similarities, warp
-from fer_au.training.preprocess import LUMA
 
 OFF = {
     "flip": 0, "rotate": 0, "scale": (1, 1), "shift": 0,

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from fer_au.batches.faces import FaceDataset
+from fer_au.batches.preprocess import Preprocessing
 from fer_au.config.experiments import ExperimentConfig, TrainConfig
 from fer_au.cues import clusters as clustering
 from fer_au.cues.kmeans import two_means
@@ -19,8 +21,6 @@ from fer_au.models import load_model
 from fer_au.stores import Store
 from fer_au.training import clusters, train_experiment
 from fer_au.training.clusters import FOLDER, describe, needs_clusters, prepare_clusters
-from fer_au.training.data import FaceDataset
-from fer_au.training.preprocess import Preprocessing
 
 CPU = torch.device("cpu")
 MODEL = {"backbone": "test_resnet", "output_stride": 8}
@@ -174,7 +174,7 @@ def test_degenerate_positions_are_named() -> None:
 def test_two_processes_cluster_once(base: Path) -> None:
     code = (
         "import sys, torch; from pathlib import Path\n"
-        "from fer_au.training.clusters import prepare_clusters; from fer_au.training.data import FaceDataset\n"
+        "from fer_au.training.clusters import prepare_clusters; from fer_au.batches.faces import FaceDataset\n"
         "faces = FaceDataset(Path(sys.argv[1]), 'train', 32)\n"
         "prepare_clusters(faces, Path('models/base'), torch.device('cpu'))\n"
     )

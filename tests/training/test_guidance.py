@@ -12,22 +12,22 @@ import pytest
 import torch
 from torch.nn import functional
 
-from fer_au.cam.maps import channel_mean, min_max, resize_maps
+from fer_au.batches.faces import Batch, FaceDataset
+from fer_au.batches.preprocess import Preprocessing
+from fer_au.batches.similarities import mirrored, warp
 from fer_au.config.experiments import AugmentConfig, GuidanceConfig
 from fer_au.cues import create_cue
 from fer_au.cues.cue import Annotated
 from fer_au.errors import ConfigError, DataError
+from fer_au.maps import channel_mean, min_max, resize_maps
 from fer_au.models import FerModel, create_model
 from fer_au.models.network import ModelOutput
 from fer_au.stores import Store, encode_ids, write_store
 from fer_au.training import cue_maps
 from fer_au.training.augment import Augmenter
-from fer_au.training.data import Batch, FaceDataset
-from fer_au.training.geometry import mirrored, warp
 from fer_au.training.guidance import Guidance, Targets
 from fer_au.training.losses import create_loss, list_losses
 from fer_au.training.mixing import Mix
-from fer_au.training.preprocess import Preprocessing
 
 from .blobs import Blob, many
 

@@ -12,12 +12,12 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from fer_au.batches import FaceDataset
 from fer_au.config.experiments import AugmentConfig, ExperimentConfig, GuidanceConfig, TrainConfig
 from fer_au.cues import render_au_maps
-from fer_au.landmarks.mean_face import MEAN_FACE
-from fer_au.landmarks.scheme import inter_ocular_distance, mirror_points, normalised_error
+from fer_au.ibug68 import MEAN_FACE, inter_ocular_distance, mirror_points, normalised_error
 from fer_au.models import create_model
-from fer_au.training import FaceDataset, train_experiment
+from fer_au.training import train_experiment
 from fer_au.training.augment import Augmenter
 from fer_au.training.guidance import Guidance, Targets
 from fer_au.training.landmark_noise import LandmarkNoise, standard_noise

@@ -11,19 +11,19 @@ from pathlib import Path
 import pytest
 import torch
 
+from fer_au.batches import precision
+from fer_au.batches.loading import balanced
+from fer_au.batches.precision import cpu_is_fast_at_bf16, resolve_precision
+from fer_au.batches.preprocess import IMAGENET_MEAN, IMAGENET_STD, LUMA, Preprocessing
+from fer_au.batches.seeds import derive_seed, seed_layers
 from fer_au.config.experiments import OptimizerConfig, ScheduleConfig
 from fer_au.errors import ConfigError, DataError
 from fer_au.models import create_model
-from fer_au.training import precision
 from fer_au.training.history import HistoryRow, best_epoch, has_stalled, training_speed, write_history
-from fer_au.training.loading import balanced
 from fer_au.training.meter import Meter
 from fer_au.training.optimizer import WeightAverage, create_optimizer
-from fer_au.training.precision import cpu_is_fast_at_bf16, resolve_precision
-from fer_au.training.preprocess import IMAGENET_MEAN, IMAGENET_STD, LUMA, Preprocessing
 from fer_au.training.schedule import lr_factor
 from fer_au.training.scoring import summarise
-from fer_au.training.seeds import derive_seed, seed_layers
 
 CPU = torch.device("cpu")
 CUDA = torch.device("cuda")

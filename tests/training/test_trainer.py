@@ -12,14 +12,14 @@ import pytest
 import torch
 from torch.nn import functional
 
+from fer_au.batches.faces import Batch, FaceDataset
+from fer_au.batches.preprocess import Preprocessing
 from fer_au.config.experiments import GuidanceConfig, TrainConfig
 from fer_au.errors import ConfigError, UnknownNameError
 from fer_au.models import FerModel, create_model
 from fer_au.training.checkpoint import Checkpoint
-from fer_au.training.data import Batch, FaceDataset
 from fer_au.training.guidance import Guidance, Targets
 from fer_au.training.losses import cosine_loss
-from fer_au.training.preprocess import Preprocessing
 from fer_au.training.trainer import NotFiniteError, Trainer
 
 from .blobs import Blob, many

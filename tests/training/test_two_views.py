@@ -11,6 +11,9 @@ import pytest
 import torch
 
 from fer_au import Predictor
+from fer_au.batches import FaceDataset
+from fer_au.batches.loading import BatchLoader
+from fer_au.batches.preprocess import Preprocessing
 from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig
 from fer_au.errors import DataError
 from fer_au.evaluation import evaluate_experiment
@@ -20,9 +23,7 @@ from fer_au.faces import AlignedFace, decode_crop
 from fer_au.models import create_model, load_model
 from fer_au.stores import FaceStatus, Store, write_store
 from fer_au.stores.columns import encode_ids
-from fer_au.training import FaceDataset, train_experiment
-from fer_au.training.loading import BatchLoader
-from fer_au.training.preprocess import Preprocessing
+from fer_au.training import train_experiment
 
 from .blobs import CENTRES, many, write_dataset
 

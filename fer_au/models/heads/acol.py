@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from fer_au.cam.maps import min_max
-from fer_au.models.heads.base import HEADS, Head, HeadOutput
+from fer_au.maps import min_max
+from fer_au.models.heads.base import HEADS
 from fer_au.models.options import count, number
-from fer_au.models.trunk import TrunkOutput
+from fer_au.models.parts import Head, HeadOutput, TrunkOutput
 
 
 @HEADS.register("acol")

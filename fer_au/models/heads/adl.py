@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from fer_au.cam.maps import channel_mean
 from fer_au.errors import ConfigError
+from fer_au.maps import channel_mean
 from fer_au.models.heads.base import HEADS
 from fer_au.models.heads.gap import GapHead
 from fer_au.models.options import number
-
-if TYPE_CHECKING:
-    from fer_au.models.backbones import Backbone
+from fer_au.models.parts import Trunk
 
 # Which blocks of the last but one and of the last stage are followed by a drop block; a stage with fewer has it at its
 # end. ResNet-50: after block 0 of stage 3, and after blocks 0 and 2 of stage 4, its last.
@@ -48,7 +46,7 @@ class AdlHead(GapHead):
         self.drop_rate = number("drop_rate", drop_rate, 0, 1)
         self.threshold = number("threshold", threshold, 0, 1)
 
-    def attach(self, backbone: Backbone) -> None:
+    def attach(self, backbone: Trunk) -> None:
         """Hook the drop blocks onto the backbone.
 
         Raises:

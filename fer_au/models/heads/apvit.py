@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fer_au.cam.maps import min_max
 from fer_au.errors import ConfigError
-from fer_au.models.heads.base import HEADS, Head, HeadOutput
+from fer_au.maps import min_max
+from fer_au.models.heads.base import HEADS
 from fer_au.models.options import count, number, share
-from fer_au.models.trunk import TrunkOutput
+from fer_au.models.parts import Head, HeadOutput, TrunkOutput
 
 _INIT_STD = 0.02
 

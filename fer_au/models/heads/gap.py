@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fer_au.models.heads.base import HEADS, Head, HeadOutput
-from fer_au.models.trunk import TrunkOutput
+from fer_au.models.heads.base import HEADS
+from fer_au.models.parts import Head, HeadOutput, TrunkOutput
 
 
 @HEADS.register("gap")

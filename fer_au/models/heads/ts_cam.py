@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fer_au.errors import ConfigError
-from fer_au.models.heads.base import HEADS, Head, HeadOutput
-from fer_au.models.trunk import TrunkOutput
-
-if TYPE_CHECKING:
-    from fer_au.models.backbones import Backbone
+from fer_au.models.heads.base import HEADS
+from fer_au.models.parts import Head, HeadOutput, Trunk, TrunkOutput
 
 
 @HEADS.register("ts_cam")
@@ -32,7 +27,7 @@ class TsCamHead(Head):
         super().__init__(channels, classes)
         self.conv = nn.Conv2d(channels, classes, 3, padding=1)
 
-    def attach(self, backbone: Backbone) -> None:
+    def attach(self, backbone: Trunk) -> None:
         """Let the backbone record its attention."""
         if not backbone.has_class_token:
             raise ConfigError(f"head 'ts_cam' needs a class token, and backbone {backbone.name!r} has none; try a deit")

@@ -1,32 +1,12 @@
-"""What a whole network promises, and the registry of them."""
+"""The registry of whole networks: a trunk and a head that belong together."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import Tensor, nn
-
-from fer_au.models.heads.base import Head
-from fer_au.models.trunk import TrunkOutput
+from fer_au.models.parts import Head, Trunk
 from fer_au.registry import Registry
-
-
-class Trunk(nn.Module, ABC):
-    """The part of a network that makes feature maps.
-
-    Attributes:
-        layers: Names of the feature layers, ``"1"`` to ``"L"`` in network order.
-        channels: Channels of the final map.
-    """
-
-    layers: tuple[str, ...]
-    channels: int
-
-    @abstractmethod
-    def forward(self, x: Tensor) -> TrunkOutput:
-        """Compute the features of normalised images (N, in_chans, H, W)."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from fer_au.models.nets.base import Trunk
-from fer_au.models.trunk import TrunkOutput
+from fer_au.models.parts import Trunk, TrunkOutput
 
 
 class BlockTrunk(Trunk):

@@ -1,0 +1,265 @@
+"""Faces of one split, to train on or to score: crop, class, AU map and landmarks, joined from a data set's stores."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, TypedDict
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from fer_au.batches.persons import person_splits
+from fer_au.batches.preprocess import resize_picture
+from fer_au.datasets.manifest import ManifestRow, read_manifest
+from fer_au.errors import DataError
+from fer_au.expressions import ordered
+from fer_au.models.classes import are_subjects, subject_class
+from fer_au.stores.reader import Store
+from fer_au.stores.schemas import FaceStatus
+
+_STORES = ("faces", "landmarks", "heatmaps")
+
+
+class Sample(TypedDict):
+    """One face: image (3 views, S, S) uint8 RGB, map (s, s) uint8, 255 = 1.0, points (68, 2) xy pixels of the crop."""
+
+    image: Tensor
+    label: int
+    map: Tensor
+    valid: bool
+    points: Tensor
+    id: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some faces.
+
+    Attributes:
+        images: (N, 3 views, S, S) uint8 RGB.
+        labels: (N,) int64, positions in the data set's ``classes``.
+        maps: (N, s, s) uint8 AU maps of the project's codebook, 255 = 1.0.
+        valid: (N,) bool, False where a face has no map (neutral, or no landmarks).
+        points: (N, 68, 2) float32 xy pixels of the stored crop, NaN where none were found.
+        ids: N ids.
+    """
+
+    images: Tensor
+    labels: Tensor
+    maps: Tensor
+    valid: Tensor
+    points: Tensor
+    ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on a device."""
+        return Batch(
+            images=self.images.to(device, non_blocking=True),
+            labels=self.labels.to(device, non_blocking=True),
+            maps=self.maps.to(device, non_blocking=True),
+            valid=self.valid.to(device, non_blocking=True),
+            points=self.points.to(device, non_blocking=True),
+            ids=self.ids,
+        )
+
+
+class FaceDataset(Dataset[Sample]):
+    """The usable faces of one split: rows that have a crop, and a label among the classes.
+
+    Stores are opened on first use in each process and leave no handle open, so that an instance survives fork and
+    pickle.
+
+    Args:
+        dataset_dir: ``data/<key>`` with manifest.csv, faces.h5, landmarks.h5, heatmaps.h5.
+        split: ``train``, ``valid`` or ``test``.
+        image_size: Side of the images handed out, pixels.
+        classes: In class order, expressions or persons; default those of the training split.
+        fold: This fold becomes ``test``, and the set's own ``test`` rows of other folds train.
+        target: What the classes are by default: ``expression``, or ``subject`` with ``person_splits``.
+        views: 1 for the aligned crop alone; 2 puts the whole picture behind it, in channels 3 to 5.
+
+    Attributes:
+        classes: The class order of ``labels``.
+        skipped: Faces of the split that were left out since their label is not among the classes.
+
+    Raises:
+        DataError: Missing or mismatched files, a fold that the set doesn't have, or no whole pictures for two views.
+    """
+
+    def __init__(
+        self,
+        dataset_dir: Path,
+        split: str,
+        image_size: int,
+        classes: Sequence[str] | None = None,
+        *,
+        fold: str | int | None = None,
+        target: Literal["expression", "subject"] = "expression",
+        views: int = 1,
+    ) -> None:
+        self.dataset_dir = dataset_dir
+        self.split = split
+        self.image_size = image_size
+        self.views = views
+        manifest = read_manifest(dataset_dir / "manifest.csv")
+        status = self._join(manifest, fold)
+        usable = [row for row in range(len(manifest)) if status[row] != FaceStatus.REJECTED]
+        splits, labels = _splits(manifest, fold), [row.label for row in manifest]
+        persons = are_subjects(classes) if classes else target == "subject"
+        if persons:
+            splits = person_splits(manifest, usable, splits)
+            labels = [subject_class(row.subject) if row.subject else "" for row in manifest]
+        trained = {labels[row] for row in usable if splits[row] == "train"}
+        self.classes = tuple(classes) if classes else tuple(sorted(trained)) if persons else ordered(trained)
+        members = [row for row in usable if splits[row] == split]
+        known = [row for row in members if labels[row] in self.classes]
+        self.skipped = len(members) - len(known)
+        self.rows: NDArray[np.int64] = np.array(known, np.int64)
+        self.ids = tuple(manifest[row].id for row in known)
+        self.labels: NDArray[np.int64] = np.array([self.classes.index(labels[row]) for row in known], np.int64)
+
+    def _join(self, manifest: list[ManifestRow], fold: str | int | None) -> NDArray[np.uint8]:
+        ids = [row.id for row in manifest]
+        for name, store in self._stores.items():
+            if store.ids != ids:
+                path = self.dataset_dir / f"{name}.h5"
+                raise DataError(f"{path}: its rows are not those of manifest.csv; run `dvc repro`")
+        self._check_views()
+        if fold is not None and str(fold) not in {row.fold for row in manifest}:
+            folds = ", ".join(sorted({row.fold for row in manifest if row.fold})) or "none"
+            raise DataError(f"{self.dataset_dir / 'manifest.csv'}: no fold {str(fold)!r}; it has {folds}")
+        return np.asarray(self._stores["faces"]["status"], np.uint8)
+
+    def _check_views(self) -> None:
+        if self.views > 1 and "context" not in self._stores["faces"]:
+            path = self.dataset_dir / "faces.h5"
+            raise DataError(f"{path}: no whole pictures, which the model needs; set align.context and run `dvc repro`")
+
+    def resized(self, image_size: int, views: int) -> FaceDataset:
+        """The same faces as images of another size or number of views.
+
+        Raises:
+            DataError: No whole pictures for two views.
+        """
+        other = copy.copy(self)
+        other.image_size, other.views = image_size, views
+        other._check_views()
+        return other
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Sample:
+        batch = self.batch([index])
+        return {
+            "image": batch.images[0],
+            "label": int(batch.labels[0]),
+            "map": batch.maps[0],
+            "valid": bool(batch.valid[0]),
+            "points": batch.points[0],
+            "id": batch.ids[0],
+        }
+
+    def __getstate__(self) -> dict[str, object]:
+        return {key: value for key, value in self.__dict__.items() if key != "_stores"}
+
+    def batch(self, indices: Sequence[int], images: NDArray[np.uint8] | None = None) -> Batch:
+        """The faces at some positions.
+
+        Args:
+            indices: Positions in the split.
+            images: Their crops as ``image`` gives them, where they are decoded already.
+
+        Raises:
+            DataError: A crop can't be decoded; the message names it.
+        """
+        rows = self.rows[list(indices)]
+        images = np.stack([self.image(index) for index in indices]) if images is None else images
+        heatmaps, landmarks = self._stores["heatmaps"], self._stores["landmarks"]
+        return Batch(
+            images=torch.from_numpy(images),
+            labels=torch.from_numpy(self.labels[list(indices)]),
+            maps=torch.from_numpy(np.asarray(heatmaps["map"][rows], np.uint8)),
+            valid=torch.from_numpy(np.asarray(heatmaps["valid"][rows], np.bool_)),
+            points=torch.from_numpy(np.asarray(landmarks["points"][rows], np.float32)),
+            ids=tuple(self.ids[index] for index in indices),
+        )
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """The views at a position, (3 views, image_size, image_size) uint8 RGB; safe to call from several threads."""
+        pictures = [self._picture(index, "data", self.crop_size)]
+        if self.views > 1:
+            pictures.append(self._picture(index, "context", float(self._stores["faces"].attributes["context_size"])))
+        return np.concatenate(pictures)
+
+    def _picture(self, index: int, column: str, side: float) -> NDArray[np.uint8]:
+        """One view at a position, (3, image_size, image_size) RGB; ``side`` is its stored size."""
+        data = self._stores["faces"].ragged(int(self.rows[index]), column)
+        # A JPEG decodes four times faster straight to half its size, as long as that is still enough pixels.
+        half = 2 * self.image_size <= side
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_COLOR_2 if half else cv2.IMREAD_COLOR)
+        if picture is None:
+            raise DataError(f"{self._stores['faces'].path}: the crop of {self.ids[index]!r} can't be decoded")
+        return resize_picture(np.asarray(picture, np.uint8), self.image_size)[:, :, ::-1].transpose(2, 0, 1)
+
+    @property
+    def crop_size(self) -> float:
+        """Side of the stored crops, the frame of ``points``, pixels.
+
+        Raises:
+            DataError: landmarks.h5 doesn't say.
+        """
+        landmarks = self._stores["landmarks"]
+        size = landmarks.attributes.get("image_size")
+        if not isinstance(size, int | float) or size <= 0:
+            raise DataError(f"{landmarks.path}: attribute 'image_size' is missing; run the stage landmarks again")
+        return size
+
+    @property
+    def points(self) -> NDArray[np.float32]:
+        """The landmarks of all faces, (N, 68, 2) xy pixels of the stored crop; NaN where none were found."""
+        return np.asarray(self._stores["landmarks"]["points"], np.float32)[self.rows]
+
+    @property
+    def map_size(self) -> int:
+        """Side of the stored AU maps, cells."""
+        return int(self._stores["heatmaps"]["map"].shape[1])
+
+    @property
+    def align_options(self) -> dict[str, str | int | float]:
+        """The attributes of faces.h5: how the crops were made."""
+        return dict(self._stores["faces"].attributes)
+
+    @property
+    def heatmap_options(self) -> Mapping[str, str | int | float]:
+        """The attributes of heatmaps.h5: under which codebook and geometry its maps were rendered."""
+        return self._stores["heatmaps"].attributes
+
+    def content_hashes(self) -> dict[str, str]:
+        """What identifies the data: the manifest's sha256 and each store's content hash."""
+        manifest = (self.dataset_dir / "manifest.csv").read_bytes()
+        hashes = {f"{name}.h5": store.content_sha256 for name, store in self._stores.items()}
+        return {"manifest.csv": hashlib.sha256(manifest).hexdigest(), **hashes}
+
+    @cached_property
+    def _stores(self) -> dict[str, Store]:
+        return {name: Store.open(self.dataset_dir / f"{name}.h5", name) for name in _STORES}
+
+
+def _splits(manifest: Sequence[ManifestRow], fold: str | int | None) -> list[str]:
+    """The split of every row when ``fold`` is held out."""
+    if fold is None:
+        return [row.split for row in manifest]
+    return ["test" if row.fold == str(fold) else "train" if row.split == "test" else row.split for row in manifest]

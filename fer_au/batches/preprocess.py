@@ -1,0 +1,95 @@
+"""What happens to pixels between a crop and a model: the one place that training, evaluation and prediction share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fer_au.errors import DataError
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def resize_picture(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Bring a decoded crop to a model's input size; pixel areas are averaged when it shrinks, and nothing shifts.
+
+    Args:
+        picture: (H, H, 3) uint8, any channel order.
+        size: Side of the result, pixels.
+    """
+    if picture.shape[:2] == (size, size):
+        return picture
+    shrinks = picture.shape[0] > size
+    resized = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(resized, np.uint8)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a model wants its input.
+
+    Attributes:
+        image_size: Side of the square input, pixels.
+        channels: Of each view: 3 for RGB, 1 for luma.
+        mean: Of RGB in [0, 1]; subtracted.
+        std: Of RGB in [0, 1]; divided by.
+    """
+
+    image_size: int
+    channels: int = 3
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Turn crops into a model's input.
+
+        Args:
+            images: (N, 3 views, H, W) RGB, uint8 or float in [0, 1], of any size.
+
+        Returns:
+            (N, channels * views, image_size, image_size) float32, resized with antialiasing where needed, and
+            normalised, each view alike.
+        """
+        floats = images.float() if images.is_floating_point() else images.float() / 255
+        size = (self.image_size, self.image_size)
+        if floats.shape[-2:] != size:
+            floats = F.interpolate(floats, size=size, mode="bilinear", align_corners=False, antialias=True)
+        pictures = floats.reshape(-1, 3, *size)
+        mean, std = floats.new_tensor(self.mean), floats.new_tensor(self.std)
+        if self.channels == 1:
+            luma = floats.new_tensor(LUMA)
+            pictures = torch.einsum("nchw,c->nhw", pictures, luma)[:, None]
+            mean, std = (mean @ luma)[None], (std @ luma)[None]
+        return ((pictures - mean[:, None, None]) / std[:, None, None]).reshape(len(images), -1, *size)
+
+    def to_meta(self) -> dict[str, Any]:
+        """Plain data for ``models/<exp>/config.json``, key ``preprocessing``."""
+        return {
+            "image_size": self.image_size,
+            "channels": self.channels,
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+
+    @classmethod
+    def from_meta(cls, meta: Mapping[str, Any]) -> Preprocessing:
+        """Read what ``to_meta`` wrote; other keys are left alone.
+
+        Raises:
+            DataError: A key is missing or has another type.
+        """
+        try:
+            mean, std = ((float(r), float(g), float(b)) for r, g, b in (meta["mean"], meta["std"]))
+            return cls(int(meta["image_size"]), int(meta["channels"]), mean, std)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"preprocessing of a model's config.json: {type(error).__name__}: {error}") from error

@@ -1,0 +1,68 @@
+"""Adapter ``demo``: the rendered faces with their exact truth."""
+
+from __future__ import annotations
+
+import csv
+from typing import Literal, cast
+
+import numpy as np
+
+from fer_au.config.data import DatasetConfig
+from fer_au.datasets.base import ADAPTERS, Adapter, Annotations, Record, Scan
+from fer_au.errors import DataError
+from fer_au.expressions import EXPRESSIONS
+from fer_au.rejects import Reason, Reject
+from fer_au.stores.reader import Store
+
+# The layout that `fer_au.demo.generate` writes, named again here: ingest must not load the renderer.
+_LABELS, _TRUTH = "labels.csv", "truth.h5"
+_HEADER = ["path", "label", "subject", "split"]
+_COLUMNS = ("points", "au", "pose", "motion")
+
+
+class DemoAdapterConfig(DatasetConfig):
+    """An entry of ``datasets`` with ``adapter: demo``; there are no further keys."""
+
+
+@ADAPTERS.register("demo")
+class DemoAdapter(Adapter[DemoAdapterConfig]):
+    """Reads ``labels.csv`` and ``truth.h5`` of a rendered set."""
+
+    Config = DemoAdapterConfig
+
+    def scan(self, config: DemoAdapterConfig) -> Scan:
+        """List the rendered faces.
+
+        Raises:
+            DataError: A file is missing or is none of the demo's; one line that names it.
+        """
+        labels = config.root / _LABELS
+        try:
+            with labels.open(encoding="utf-8", newline="") as file:
+                header, *rows = list(csv.reader(file)) or [[]]
+        except FileNotFoundError as error:
+            raise DataError(f"{labels}: no such file; render the demo first (dvc repro data/demo/dvc.yaml)") from error
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise DataError(f"{labels}: cannot be read: {error}") from error
+        if header != _HEADER:
+            raise DataError(f"{labels}: first line must be {','.join(_HEADER)}")
+        records: list[Record] = []
+        rejects: list[Reject] = []
+        for number, row in enumerate(rows, 2):
+            if len(row) != len(_HEADER) or row[3] not in ("train", "test"):
+                rejects.append(
+                    Reject(row[0] if row else f"line {number}", Reason.BAD_ROW, f"line {number} of {_LABELS}")
+                )
+            elif row[1] not in EXPRESSIONS:
+                rejects.append(Reject(row[0], Reason.UNKNOWN_LABEL, row[1]))
+            else:
+                split = cast(Literal["train", "test"], row[3])
+                records.append(Record(path=row[0], label=row[1], split=split, subject=row[2]))
+        store = Store.open(config.root / _TRUTH, "truth")
+        known = set(store.ids)
+        rejects += [
+            Reject(record.id, Reason.NO_TRUTH, f"not in {_TRUTH}") for record in records if record.id not in known
+        ]
+        columns = {name: np.asarray(store[name]) for name in _COLUMNS if name in store}
+        annotations = Annotations(tuple(store.ids), columns, {"au_names": str(store.attributes["au_names"])})
+        return Scan(tuple(record for record in records if record.id in known), tuple(rejects), annotations)

@@ -1,0 +1,186 @@
+"""The cached operation behind the ``align`` stage: from picture files to columns of ``faces.h5``."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from fer_au.config.data import AlignConfig
+from fer_au.decoding import ImageRejected, decode_image
+from fer_au.errors import DataError
+from fer_au.faces.alignment import AlignedFace, Aligner
+from fer_au.faces.crops import JPEG_QUALITY, encode_crop
+from fer_au.faces.dlib_points import load_predictor
+from fer_au.faces.geometry import box_area
+from fer_au.faces.keypoints import WEIGHTS
+from fer_au.rejects import Reason
+from fer_au.shards.assemble import Field
+from fer_au.stores.columns import pack_ragged
+from fer_au.stores.fingerprints import fingerprint
+from fer_au.stores.format import Array
+from fer_au.stores.layout import Attribute
+from fer_au.stores.schemas import FaceStatus
+
+VERSION = 3
+"""Raised whenever this code changes the pixels or boxes it gives: cached rows of older code are then not taken."""
+
+FIELDS = {
+    "matrix": Field("<f8", (2, 3), math.nan),
+    "box": Field("<f4", (4,), math.nan),
+    "score": Field("<f4", (), math.nan),
+    "detector": Field("S32", (), b"none"),
+    "status": Field("u1", (), int(FaceStatus.REJECTED)),
+    "why": Field("S32", (), b""),
+}
+"""Columns of ``faces.h5`` that the operation computes; a row without a crop has the blanks."""
+
+
+@dataclass(frozen=True)
+class FacePayload:
+    """What a worker needs for one row."""
+
+    path: str
+    sha256: str
+    box: tuple[float, float, float, float] | None
+    shared: bool
+
+
+@dataclass(frozen=True)
+class _Row:
+    face: AlignedFace | None
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class AlignOperation:
+    """Aligns batches of pictures; see ``stores.build.Operation``.
+
+    A picture without a face always gives the whole picture here; whether it is kept is the stage's decision, so that
+    changing ``on_missing`` computes nothing anew.
+    """
+
+    aligner: Aligner
+    name: str = "align"
+    shard_rows: ClassVar[int] = 64
+
+    @classmethod
+    def of(cls, config: AlignConfig) -> AlignOperation:
+        """The operation of a configuration.
+
+        Raises:
+            ConfigError: An unknown name.
+        """
+        aligner = Aligner(
+            detector=config.detector,
+            keypoints=config.keypoints,
+            template=config.template,
+            size=config.size,
+            context=config.context,
+            choose=config.choose,
+        )
+        return cls(aligner)
+
+    @property
+    def needs_predictor(self) -> bool:
+        """Whether points are sought in the pictures at all."""
+        return self.aligner.target.aligned and self.aligner.keypoints in WEIGHTS
+
+    def check(self) -> None:
+        """Find what the workers will load, so that a missing package is one line at once.
+
+        Raises:
+            MissingDependencyError: dlib or its weights are not installed.
+        """
+        self.aligner.check()
+
+    def load(self) -> None:
+        """Load what workers can share, see ``compute.warm_workers``."""
+        if self.needs_predictor:
+            load_predictor(WEIGHTS[self.aligner.keypoints])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of everything that decides a row."""
+        aligner = self.aligner
+        options = {
+            "detector": aligner.detector_fingerprint,
+            "choose": aligner.choose,
+            "keypoints": aligner.keypoints if aligner.target.aligned else "unused",
+            "weights": WEIGHTS[aligner.keypoints].sha256 if self.needs_predictor else "",
+            "template": [aligner.template, aligner.target.mean_face(1000).round(3).tolist()],
+            "five": aligner.target.five(1000).round(3).tolist(),
+            "size": aligner.size,
+            "context": aligner.context,
+            "jpeg": JPEG_QUALITY,
+        }
+        return fingerprint("faces/align", VERSION, options)
+
+    @property
+    def attributes(self) -> dict[str, Attribute]:
+        """Attributes of ``faces.h5``: how the crops were made, and where an average face lies in them.
+
+        They suffice to align a further picture alike, as ``Predictor`` does.
+        """
+        aligner = self.aligner
+        box = aligner.target.face_box(aligner.size).round(3).tolist()
+        return {
+            "detector": aligner.detector,
+            "choose": aligner.choose,
+            "keypoints": aligner.keypoints,
+            "image_size": aligner.size,
+            "context_size": aligner.context,
+            "template": aligner.template,
+            "face_box": " ".join(map(repr, box)) if aligner.target.aligned else "",
+        }
+
+    def __call__(self, payloads: Sequence[FacePayload]) -> dict[str, Array]:
+        """Columns of some rows; a picture that can't be used has a ``reason`` and status REJECTED."""
+        rows = [self._row(payload) for payload in payloads]
+        faces = [row.face for row in rows]
+        columns: dict[str, Array] = {
+            "matrix": np.array([face.matrix if face else np.full((2, 3), np.nan) for face in faces], np.float64),
+            "box": np.array([face.box if face else (math.nan,) * 4 for face in faces], np.float32),
+            "score": np.array([face.score if face else math.nan for face in faces], np.float32),
+            "detector": np.array([face.detector.encode() if face else b"none" for face in faces], "S32"),
+            "status": np.array([face.status if face else FaceStatus.REJECTED for face in faces], np.uint8),
+            "why": np.array([face.why.encode() if face else b"" for face in faces], "S32"),
+            "reason": np.array([row.reason.encode() for row in rows], "S24"),
+            "detail": np.array([row.detail.encode()[:200] for row in rows], "S200"),
+        }
+        columns |= pack_ragged([encode_crop(face.crop) if face else b"" for face in faces])
+        if self.aligner.context:
+            contexts = [face.context if face else None for face in faces]
+            columns |= pack_ragged([b"" if one is None else encode_crop(one) for one in contexts], "context")
+        return columns
+
+    def faults(self, columns: Mapping[str, Array]) -> int:
+        """Pictures that can't be used."""
+        return int((columns["status"] == FaceStatus.REJECTED).sum())
+
+    def _row(self, payload: FacePayload) -> _Row:
+        try:
+            data = Path(payload.path).read_bytes()
+        except OSError as error:
+            # Checked moments ago: it went away, or a worker on another machine does not see the folder.
+            raise DataError(f"{payload.path}: {error.strerror or error}; does every worker see it?") from error
+        if hashlib.sha256(data).hexdigest() != payload.sha256:
+            # Checked moments ago; a row of other bytes must not enter the cache under this hash.
+            raise DataError(f"{payload.path}: changed while align ran; run it again")
+        try:
+            image = decode_image(data)
+        except ImageRejected as error:
+            return _Row(None, error.reason.value, error.detail)
+        height, width = image.shape[:2]
+        if payload.box is not None:
+            inside = np.clip(payload.box, 0, (width, height, width, height))
+            if box_area(inside) < 1:
+                return _Row(None, Reason.BAD_ROW.value, f"box {payload.box} lies outside the {width}x{height} picture")
+        return _Row(self.aligner(image, payload.box, shared=payload.shared))

@@ -1,0 +1,112 @@
+"""The cached operation behind the ``landmarks`` stage: from crops to columns of ``landmarks.h5``."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from fer_au.faces.crops import decode_crop_bytes
+from fer_au.ibug68 import N_POINTS
+from fer_au.landmarks import agreement
+from fer_au.landmarks.extractors import Extractor, FloatArray, Images
+from fer_au.shards.assemble import Field
+from fer_au.stores.fingerprints import fingerprint
+from fer_au.stores.format import Array
+from fer_au.stores.schemas import LandmarkStatus
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class CropPayload:
+    """What a worker needs for one crop.
+
+    Attributes:
+        data: The encoded crop.
+        box: The face in the crop, xyxy.
+        sure: Whether a detector found that face; else the points must prove themselves.
+    """
+
+    data: bytes
+    box: tuple[float, ...]
+    sure: bool
+
+
+def crop_key(data: bytes | memoryview, box: Sequence[float], sure: bool) -> bytes:
+    """sha256 of everything that a payload holds: the address of its row."""
+    digest = hashlib.sha256(data)
+    digest.update(f"|{' '.join(map(repr, box))}|{int(sure)}".encode())
+    return digest.digest()
+
+
+FIELDS = {
+    "points": Field("<f4", (N_POINTS, 2), math.nan),
+    "score": Field("<f4", (), math.nan),
+    "status": Field("u1", (), int(LandmarkStatus.NO_FACE)),
+}
+"""Columns of ``landmarks.h5`` beside the id; a row without a crop has the blanks."""
+
+
+@dataclass(frozen=True)
+class ExtractOperation:
+    """Extracts batches of crops; see ``stores.build.Operation``."""
+
+    extractor: Extractor
+    name: str = "landmarks"
+    shard_rows: ClassVar[int] = 256
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of everything that decides a row."""
+        options = {
+            "extractor": self.extractor.fingerprint,
+            "agreement": [agreement.VERSION, agreement.MAX_SPREAD],
+        }
+        return fingerprint("landmarks/extract", VERSION, options)
+
+    def load(self) -> None:
+        """Load what workers can share, see ``compute.warm_workers``; an extractor without ``load`` shares nothing."""
+        load = getattr(self.extractor, "load", None)
+        if load is not None:
+            load()
+
+    def __call__(self, payloads: Sequence[CropPayload]) -> dict[str, Array]:
+        """Columns of some rows; a face without points has status NOT_FOUND and a detail."""
+        rows = len(payloads)
+        images = np.stack([decode_crop_bytes(payload.data) for payload in payloads])
+        boxes = np.array([payload.box for payload in payloads], np.float64)
+        sure = np.array([payload.sure for payload in payloads])
+        points = np.full((rows, N_POINTS, 2), np.nan, np.float32)
+        score = np.full(rows, np.nan, np.float32)
+        detail = np.full(rows, b"", "S80")
+        if sure.any():
+            points[sure], score[sure] = self.extractor.extract(images[sure], boxes[sure])
+        if not sure.all():
+            points[~sure], score[~sure], detail[~sure] = self._unsure(images[~sure], boxes[~sure])
+        found = np.isfinite(points).all(axis=(1, 2))
+        points[~found] = np.nan
+        detail[~found & (detail == b"")] = b"the extractor found no points"
+        detail[found] = b""
+        status = np.where(found, np.uint8(LandmarkStatus.OK), np.uint8(LandmarkStatus.NOT_FOUND))
+        return {"points": points, "score": score, "status": status, "detail": detail}
+
+    def faults(self, columns: Mapping[str, Array]) -> int:
+        """Crops without points."""
+        return int((columns["status"] == LandmarkStatus.NOT_FOUND).sum())
+
+    def _unsure(self, images: Images, boxes: FloatArray) -> tuple[FloatArray, FloatArray, Array]:
+        points, score, spread = agreement.extract_if_agreed(self.extractor, images, boxes)
+        # No spread: the extractor itself saw no face in at least one of the boxes.
+        detail = [
+            f"no face was detected, and points from shifted boxes differ by {value:.2f} inter-ocular distances".encode()
+            if math.isfinite(value)
+            else b"no face was detected, and the extractor found none, either"
+            for value in spread.tolist()
+        ]
+        return points, score, np.array(detail, "S80")

@@ -1,0 +1,237 @@
+"""The ``landmarks`` stage: every row of ``faces.h5`` becomes a row of ``landmarks.h5``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_au.compute import log
+from fer_au.config.data import LandmarksConfig
+from fer_au.errors import DataError
+from fer_au.faces.geometry import apply_matrix, map_box
+from fer_au.landmarks.extractors import Extractor, create_extractor
+from fer_au.landmarks.operation import FIELDS, CropPayload, ExtractOperation, crop_key
+from fer_au.rejects import Reason, Reject, check_reject_fraction, write_rejects
+from fer_au.shards.assemble import assemble_store
+from fer_au.shards.cache import KEY_BYTES, Keys
+from fer_au.shards.compute import compute_rows, warm_up
+from fer_au.stores.fingerprints import fingerprint
+from fer_au.stores.format import Array, ColumnSpec
+from fer_au.stores.layout import Attribute
+from fer_au.stores.locks import output_lock
+from fer_au.stores.reader import Store
+from fer_au.stores.schemas import FaceStatus, LandmarkStatus
+from fer_au.stores.writer import open_writer
+
+_ANNOTATED_ROWS = 4096
+_KEY_ROWS = 128
+_KEY_THREADS = 4  # hashing lets other threads run
+
+
+def extract_dataset(config: LandmarksConfig, dataset_dir: Path) -> None:
+    """Extract the landmarks of a data set.
+
+    Reads ``faces.h5`` (and ``annotations.h5``, if the extractor takes the data set's points); writes ``landmarks.h5``
+    with one row per face row, and ``rejects/landmarks.csv`` with the crops on which no points were found.
+
+    Args:
+        config: Section ``landmarks`` of the parameters.
+        dataset_dir: ``data/<name>``.
+
+    Raises:
+        StoreError: ``faces.h5`` is missing or damaged.
+        DataError: The extractor needs points that the data set doesn't have, or more rejects than
+        ``max_reject_fraction`` allows.
+        ConfigError: An unknown extractor.
+        MissingDependencyError: Its weights are not installed.
+    """
+    output = dataset_dir / "landmarks.h5"
+    with output_lock(output):
+        extractor = create_extractor(config.extractor)
+        faces = Store.open(dataset_dir / "faces.h5", "faces")
+        stage = _Stage(config, extractor, faces, dataset_dir)
+        if extractor.needs:
+            stage.take_annotated(output, Store.open(dataset_dir / "annotations.h5", "annotations"))
+        else:
+            stage.extract(output)
+
+
+@dataclass
+class _Stage:
+    """One run of the stage, after its inputs were opened."""
+
+    config: LandmarksConfig
+    extractor: Extractor
+    faces: Store
+    dataset_dir: Path
+
+    def extract(self, output: Path) -> None:
+        """Look at the crops, through the shard cache."""
+        at = np.flatnonzero(self.faces["status"] != FaceStatus.REJECTED).astype(np.int64)
+        crops, operation = _Crops(self.faces, at), ExtractOperation(self.extractor)
+        warm_up(operation, len(at))
+        computed = compute_rows(crops.keys(), crops.payloads, operation)
+        missed: list[tuple[int, bytes]] = []
+        for items, columns in computed.pieces("status", "detail"):
+            lost = columns["status"] == LandmarkStatus.NOT_FOUND
+            missed += zip(at[items[lost]].tolist(), columns["detail"][lost].tolist(), strict=True)
+        self._write_rejects(missed, len(at))
+        assemble_store(
+            output,
+            "landmarks",
+            rows=len(self.faces),
+            source=computed,
+            at=at,
+            fields=FIELDS,
+            columns={"id": self.faces["id"]},
+            fingerprint=self._fingerprint(),
+            attributes=self._attributes,
+        )
+
+    def take_annotated(self, output: Path, annotations: Store) -> None:
+        """Map the points of the data set into the crops: a matrix product, not worth a cache."""
+        name, faces, rows = self.config.extractor, self.faces, len(self.faces)
+        if annotations["id"].tolist() != faces["id"].tolist():
+            raise DataError(
+                f"{annotations.path}: its ids differ from those of {faces.path}; run ingest and align again"
+            )
+        if lacking := [column for column in self.extractor.needs if column not in annotations]:
+            raise DataError(
+                f"{annotations.path}: landmark extractor {name!r} needs {' and '.join(lacking)} of the data set"
+            )
+        kept = faces["status"] != FaceStatus.REJECTED
+        specs = {name: ColumnSpec(np.dtype(field.dtype), (rows, *field.shape)) for name, field in FIELDS.items()}
+        specs["id"] = ColumnSpec.of(faces["id"])
+        identity = self._fingerprint(annotations=annotations.content_sha256)
+        missed: list[tuple[int, bytes]] = []
+        with open_writer(output, "landmarks", specs, fingerprint=identity, attributes=self._attributes) as writer:
+            writer.write("id", 0, faces["id"])
+            for start in range(0, rows, _ANNOTATED_ROWS):
+                columns = self._annotated(annotations, start, kept[start : start + _ANNOTATED_ROWS])
+                for column, values in columns.items():
+                    writer.write(column, start, values)
+                lost = np.flatnonzero(columns["status"] == LandmarkStatus.NOT_FOUND) + start
+                missed += [(row, b"the data set has no points of it") for row in lost.tolist()]
+            self._write_rejects(missed, int(kept.sum()))
+
+    def _annotated(self, annotations: Store, start: int, kept: NDArray[np.bool_]) -> dict[str, Array]:
+        stop = start + len(kept)
+        columns = {name: np.full((len(kept), *f.shape), f.blank, f.dtype) for name, f in FIELDS.items()}
+        source = annotations.rows("points", start, stop)[kept].astype(np.float64)
+        mapped = apply_matrix(self.faces["matrix"][start:stop][kept].astype(np.float64), source)
+        points, score = self.extractor.extract(np.zeros((len(mapped), 0, 0, 3), np.uint8), None, mapped)
+        found = np.isfinite(points).all(axis=(1, 2))
+        columns["points"][kept] = points
+        columns["score"][kept] = score
+        columns["status"][kept] = np.where(found, LandmarkStatus.OK, LandmarkStatus.NOT_FOUND)
+        return columns
+
+    def _write_rejects(self, missed: Sequence[tuple[int, bytes]], crops: int) -> None:
+        """Write the table of crops without points, and fail if they are too many."""
+        ids = self.faces["id"]
+        rejects = [Reject(ids[row].decode(), Reason.NO_LANDMARKS, detail.decode()) for row, detail in missed]
+        path = self.dataset_dir / "rejects" / "landmarks.csv"
+        write_rejects(path, rejects)
+        found, absent = crops - len(missed), len(self.faces) - crops
+        name = self.config.extractor
+        log(f"landmarks: {name}: {found} faces, {len(missed)} crops without points, {absent} rows without a crop")
+        check_reject_fraction("landmarks", rejects, crops, self.config.max_reject_fraction, path)
+
+    def _fingerprint(self, **more: str) -> str:
+        identity = {"extractor": self.extractor.fingerprint, "faces": self.faces.content_sha256, **more}
+        return fingerprint("landmarks", 1, identity)
+
+    @property
+    def _attributes(self) -> dict[str, Attribute]:
+        return {
+            "image_size": int(self.faces.attributes["image_size"]),
+            "template": str(self.faces.attributes["template"]),
+            "extractor": self.config.extractor,
+        }
+
+
+class _Crops:
+    """The crops of some rows of ``faces.h5``, read as they are needed: nothing of them stays in memory.
+
+    Args:
+        faces: The store.
+        at: (N,) its rows that have a crop, ascending.
+    """
+
+    def __init__(self, faces: Store, at: NDArray[np.int64]) -> None:
+        self._faces = faces
+        self._at = at
+
+    def payloads(self, positions: Sequence[int]) -> list[CropPayload]:
+        """What a worker needs for the crops of some positions in ``at``."""
+        found = [crop for position in positions for crop in self._read(position, position + 1)]
+        return [CropPayload(bytes(data), box, sure) for data, box, sure in found]
+
+    def keys(self) -> Keys:
+        """The addresses of all crops' rows, (N, 32)."""
+        keys = np.empty((len(self._at), KEY_BYTES), np.uint8)
+
+        def fill(start: int) -> None:
+            stop = min(start + _KEY_ROWS, len(keys))
+            some = b"".join(crop_key(*crop) for crop in self._read(start, stop))
+            keys[start:stop] = np.frombuffer(some, np.uint8).reshape(-1, KEY_BYTES)
+
+        with ThreadPoolExecutor(_KEY_THREADS) as pool:
+            for _ in pool.map(fill, range(0, len(keys), _KEY_ROWS)):
+                pass
+        return keys
+
+    def _read(self, start: int, stop: int) -> list[tuple[memoryview, tuple[float, ...], bool]]:
+        """Crop, face box and whether it is sure, of neighbouring positions in ``at``: one read per column."""
+        rows = self._at[start:stop]
+        first, last = int(rows[0]), int(rows[-1]) + 1
+        bounds = self._faces["offset"][first : last + 1].astype(np.int64)
+        data = self._faces.rows("data", int(bounds[0]), int(bounds[-1])).data
+        ends = (bounds - bounds[0]).tolist()
+        boxes = crop_face_boxes(self._faces, first, last).tolist()
+        sure = vouched_rows(self._faces, first, last).tolist()
+        return [(data[ends[row] : ends[row + 1]], tuple(boxes[row]), sure[row]) for row in (rows - first).tolist()]
+
+
+def crop_face_boxes(faces: Store, start: int, stop: int) -> NDArray[np.float64]:
+    """Where the face lies in each crop, as the HOG detector would draw its box.
+
+    A found face that was aligned to a template lies where the template says; elsewhere the box in the picture is
+    mapped.
+
+    Args:
+        faces: An open ``faces`` store.
+        start: First row.
+        stop: Row after the last one.
+
+    Returns:
+        (stop - start, 4) xyxy of the crops; NaN for rejected rows.
+    """
+    fixed = [float(text) for text in str(faces.attributes["face_box"]).split()]
+    status = faces["status"][start:stop]
+    boxes = np.full((len(status), 4), np.nan)
+    aligned = (status == FaceStatus.OK) & bool(fixed)
+    if aligned.any():
+        boxes[aligned] = fixed
+    mapped = np.flatnonzero((status != FaceStatus.REJECTED) & ~aligned)
+    if len(mapped):
+        matrices, found = faces.rows("matrix", start, stop), faces.rows("box", start, stop)
+        for row in mapped.tolist():
+            boxes[row] = map_box(matrices[row], found[row])
+    return boxes.round(3)
+
+
+def vouched_rows(faces: Store, start: int, stop: int) -> NDArray[np.bool_]:
+    """Rows whose face a detector or a data set vouches for, (stop - start,) bool.
+
+    Not those where nothing was found, where the picture was taken for a face unseen, or where the score lies on the
+    wrong side of the detector's own boundary. There the points must prove themselves (see ``agreement``).
+    """
+    detector, score = faces.rows("detector", start, stop), faces.rows("score", start, stop)
+    doubtful = (detector == b"whole-image") | (score.astype(np.float64) < 0)
+    return np.asarray((faces["status"][start:stop] == FaceStatus.OK) & ~doubtful, np.bool_)

@@ -1,0 +1,232 @@
+"""Puts the page together and writes it: jinja2 with autoescape, styles and pictures inside, no request to anywhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from fer_au.errors import DataError
+from fer_au.report.collect import Experiment, Project, read_project
+from fer_au.report.curves import HEIGHT, LEFT, WIDTH, Chart, line_chart
+from fer_au.report.heat import palette_stops
+from fer_au.report.landmark_results import COMMAND
+from fer_au.report.landmark_section import PLOT_FRAME, detector_label, landmark_section, rate_text
+from fer_au.report.painter import FacePainter
+from fer_au.report.provenance import provenance
+from fer_au.report.samples import (
+    AverageRow,
+    Layout,
+    Sample,
+    Tile,
+    attention_tile,
+    class_averages,
+    plan_layout,
+    sample_grid,
+    shown_cam,
+)
+from fer_au.report.statistics import Matrix, alignment, confusion
+from fer_au.report.summary import Summary, summarise
+from fer_au.report.tables import GroupRow, Verdict, cross_table, group_rows, metric_table, verdict
+
+COLOURS = 8
+_HERO_CLASSES = 7
+_TAIL = 16
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """An experiment's confusion, cosine and centred-cosine matrix."""
+
+    experiment: str
+    confusion: Matrix
+    cosine: Matrix
+    centred: Matrix
+
+
+@dataclass(frozen=True)
+class DatasetView:
+    """Everything the page shows of one data set."""
+
+    name: str
+    summary: Summary
+    verdict: Verdict
+    groups: list[GroupRow]
+    layout: Layout
+    cams: list[str]
+    samples: dict[str, list[Sample]]
+    matrices: list[Matrices]
+    charts: list[Chart]
+    classes: list[str]
+    averages: list[AverageRow]
+    hero: list[tuple[str, list[Tile]]]
+    hero_labels: list[str]
+
+
+def write_report(params_path: Path, root: Path, output: Path) -> None:
+    """Write the report of exactly the experiments that ``params_path`` names.
+
+    Args:
+        params_path: ``params.yaml``.
+        root: The project folder, with ``data``, ``models``, ``evaluation`` and ``metrics``.
+        output: The HTML file; its folder is made if need be. Equal inputs give equal bytes.
+
+    Raises:
+        ConfigError: ``params.yaml`` is wrong.
+        DataError: An artefact is missing or damaged, or the page can't be written; the message names the file.
+    """
+    page = render_page(read_project(params_path, root))
+    temporary = output.with_name(f".{output.name}.tmp")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(page, encoding="utf-8")
+        temporary.replace(output)
+    except OSError as error:
+        raise DataError(f"{output}: cannot write: {error.strerror or error}") from error
+
+
+def render_page(project: Project) -> str:
+    """The page as text."""
+    colours = {one.name: index % COLOURS for index, one in enumerate(project.experiments)}
+    views = [dataset_view(name, project, colours) for name in project.datasets]
+    template = environment().get_template("page.html.j2")
+    return template.render(
+        project=project,
+        views=views,
+        colours=colours,
+        metrics=metric_table(project.experiments),
+        cross=cross_table(project),
+        provenance=provenance(project),
+        palette=palette_stops(),
+        chart={"width": WIDTH, "height": HEIGHT, "left": LEFT},
+        landmarks=landmark_section(project.landmark_results),
+        landmarks_command=COMMAND,
+        scatter=PLOT_FRAME,
+    )
+
+
+def dataset_view(name: str, project: Project, colours: Mapping[str, int]) -> DatasetView:
+    """Compute what the page shows of one data set."""
+    dataset, experiments = project.datasets[name], project.of_dataset(name)
+    layout = plan_layout(experiments, len(project.datasets))
+    painter = FacePainter(dataset, layout.side)
+    classes, averages = class_averages(layout, dataset, painter)
+    samples = sample_grid(layout, painter)
+    return DatasetView(
+        name,
+        summarise(dataset),
+        verdict(name, experiments),
+        group_rows(experiments),
+        layout,
+        [shown_cam(one) or "" for one in layout.experiments],
+        samples,
+        [
+            Matrices(one.name, confusion(one), alignment(one, centred=False), alignment(one, centred=True))
+            for one in experiments
+        ],
+        training_charts(experiments, colours),
+        classes,
+        averages,
+        *hero(layout, samples, painter),
+    )
+
+
+def hero(
+    layout: Layout, samples: Mapping[str, list[Sample]], painter: FacePainter
+) -> tuple[list[tuple[str, list[Tile]]], list[str]]:
+    """The picture at the top: one face per expression, its AU map, and the attention without and with guidance."""
+    plain = next((one for one in layout.experiments if not one.config.guidance), None)
+    guided = [one for one in layout.experiments if one.config.guidance]
+    best = max(guided, key=lambda one: _or_low(one.number("att_ccos")), default=None)
+    firsts = [rows[0] for rows in samples.values() if rows[0].au_map.uri][:_HERO_CLASSES]
+    rows = [("face", [one.face for one in firsts]), ("AU map", [one.au_map for one in firsts])]
+    rows += [
+        (experiment.name, [attention_tile(one.id, experiment, painter) for one in firsts])
+        for experiment in (plain, best)
+        if experiment is not None
+    ]
+    return rows, [one.label for one in firsts]
+
+
+def training_charts(experiments: list[Experiment], colours: Mapping[str, int]) -> list[Chart]:
+    """One panel per history column, with a line per experiment that has it."""
+    found = dict.fromkeys(key for one in experiments for key in one.history if key != "epoch")
+    columns = sorted(found, key=_panel_rank)
+    best = {
+        one.name: float(one.model["selected_epoch"])
+        for one in experiments
+        if isinstance(one.model.get("selected_epoch"), int)
+    }
+    charts = []
+    for column in columns:
+        series = {
+            one.name: (
+                one.history.get("epoch") or [float(k) for k in range(len(one.history[column]))],
+                one.history[column],
+            )
+            for one in experiments
+            if column in one.history
+        }
+        charts.append(line_chart(column, series, colours, best))
+    return charts
+
+
+def _panel_rank(column: str) -> int:
+    """Losses first, then validation, then training, then the rest."""
+    starts = [place for place, prefix in enumerate(("loss", "valid_", "train_")) if column.startswith(prefix)]
+    return starts[0] if starts else 3
+
+
+def environment() -> Environment:
+    """The template environment: everything is escaped, an undefined name is an error."""
+    loaded = Environment(
+        loader=PackageLoader("fer_au.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    loaded.filters["number"] = format_number
+    loaded.filters["metric"] = format_metric
+    loaded.filters["short"] = format_short
+    loaded.filters["tail"] = lambda text: text if len(text) <= _TAIL else "…" + text[1 - _TAIL :]
+    loaded.filters["detector"] = detector_label
+    loaded.filters["rate"] = rate_text
+    loaded.filters["hundredths"] = lambda value, factor=100: "–" if value is None else format_number(value * factor)
+    loaded.filters["share"] = lambda value: format_number(value * 100, 1)
+    loaded.filters["percent"] = css_percent
+    return loaded
+
+
+def format_number(value: float, digits: int = 2) -> str:
+    """Fixed digits with a true minus sign and no negative zero; a dash for NaN."""
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−") if math.isfinite(value) else "–"
+
+
+def format_short(value: float) -> str:
+    """Two digits without the leading zero, for the cells of a matrix.
+
+    >>> [format_short(value) for value in (0.384, -0.04, -0.001, 1.0)]
+    ['.38', '−.04', '.00', '1']
+    """
+    text = format_number(value)
+    return "1" if text == "1.00" else text.replace("0.", ".", 1)
+
+
+def format_metric(value: object) -> str:
+    """A metric of any type; a dash where it is absent or undefined."""
+    if value is None:
+        return "–"
+    return format_number(value, 3) if isinstance(value, float) else str(value)
+
+
+def css_percent(value: float) -> str:
+    """A value of 0..1 as a CSS percentage; values outside and NaN are clamped, for bars."""
+    return f"{min(1.0, max(0.0, value)) * 100:.1f}%" if math.isfinite(value) else "0%"
+
+
+def _or_low(value: float) -> float:
+    return value if math.isfinite(value) else -math.inf

@@ -1,0 +1,184 @@
+"""Row-wise stages on the shard cache: compute what is missing, in parallel, and know where every row lies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_au.compute import Progress, log, map_unordered, open_workers, warm_workers
+from fer_au.errors import StoreError
+from fer_au.shards.assemble import CachedRows
+from fer_au.shards.cache import Keys, Shard, ShardCache, ShardIndex, as_names
+from fer_au.stores.format import Array, check_seal, open_descriptor
+
+_CHECKERS = 4
+"""Threads that check the seals of shards; hashing and reading let other threads run."""
+
+
+class Operation(Protocol):
+    """A picklable function from payloads to columns, one row each, in order.
+
+    A fault of one item is encoded in its row (``status``, ``detail``), never raised. Columns have the same types and
+    row shapes for all payloads. Rows of bytes are packed by ``pack_ragged``.
+    """
+
+    @property
+    def name(self) -> str:
+        """For progress lines and for ``fer-au cache info``."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of everything that decides the result, see ``stores.fingerprints``."""
+        ...
+
+    @property
+    def shard_rows(self) -> int:
+        """Rows computed and kept together: what a killed worker loses, about half a second's work."""
+        ...
+
+    def __call__(self, payloads: Sequence[Any]) -> Mapping[str, Array]:
+        """Compute the columns of some rows."""
+        ...
+
+    def faults(self, columns: Mapping[str, Array]) -> int:
+        """How many of the rows will be rejects, for the progress display."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One shard to compute."""
+
+    keys: Keys
+    payloads: Sequence[Any]
+
+
+@dataclass(frozen=True)
+class _Result:
+    """A computed shard: on the disk already, or still in memory where the worker has no access to the cache."""
+
+    digest: str
+    keys: Keys
+    faults: int
+    shard: Shard | None
+
+
+@dataclass(frozen=True)
+class _ShardWorker:
+    """Runs in workers: computes a shard and keeps it at once, so that a killed run loses only what is under way."""
+
+    operation: Operation
+    root: Path | None
+
+    def __call__(self, task: _Task) -> _Result:
+        columns = self.operation(task.payloads)
+        shard = Shard.of(self.operation.fingerprint, self.operation.name, task.keys, columns)
+        faults = self.operation.faults(columns)
+        if self.root is None:
+            return _Result(shard.digest, task.keys, faults, shard)
+        ShardCache(self.operation.fingerprint, self.root).write(shard)
+        return _Result(shard.digest, task.keys, faults, None)
+
+
+def warm_up(operation: Operation, rows: int) -> None:
+    """Begin to load what workers need while the stage still reads its inputs, if the cache holds no row at all.
+
+    An operation's ``load``, if it has one, runs once and its memory is shared, see ``compute.warm_workers``.
+    """
+    if not ShardCache(operation.fingerprint).any():
+        warm_workers(rows // operation.shard_rows, operation)
+
+
+def compute_rows(keys: Keys, payloads: Callable[[Sequence[int]], Sequence[Any]], operation: Operation) -> CachedRows:
+    """The rows of items, from the shard cache where it has them.
+
+    Missing rows are computed in shards; every finished shard is kept at once, so a killed run loses at most one shard
+    per worker. Items with equal keys are computed once. Memory: about 100 bytes per item, whatever the rows hold.
+
+    Args:
+        keys: (N, 32) per item, the sha256 of all bytes its row depends on besides the operation's fingerprint.
+        payloads: Gives what the operation needs to load the items of some positions; small and picklable.
+        operation: What computes rows.
+
+    Returns:
+        Where the rows lie, one per item, in the items' order.
+
+    Raises:
+        StoreError: The disk refuses.
+        FerAuError: A worker died.
+    """
+    cache = ShardCache(operation.fingerprint)
+    known = _sound_shards(cache, keys)
+    missing = np.flatnonzero(ShardIndex(known).locate(keys)[0] < 0)
+    if len(missing):
+        _, first = np.unique(as_names(keys[missing]), return_index=True)
+        missing = missing[np.sort(first)]
+        for path, new in _compute(cache, keys, missing, payloads, operation):
+            known[path] = new
+    elif len(keys):
+        log(f"{operation.name}: all {len(keys)} rows were cached")
+    index = ShardIndex(known)
+    del known
+    return CachedRows(cache, index.paths, *index.locate(keys))
+
+
+def _compute(
+    cache: ShardCache,
+    keys: Keys,
+    missing: NDArray[np.int64],
+    payloads: Callable[[Sequence[int]], Sequence[Any]],
+    operation: Operation,
+) -> Iterator[tuple[Path, Keys]]:
+    size = operation.shard_rows
+    starts = range(0, len(missing), size)
+
+    def tasks() -> Iterator[_Task]:
+        for start in starts:
+            members = missing[start : start + size]
+            yield _Task(keys[members], payloads(members.tolist()))
+
+    with Progress(operation.name, len(missing)) as progress, open_workers(len(starts), runs=operation) as workers:
+        worker = _ShardWorker(operation, cache.root if workers.local else None)
+        for result in map_unordered(workers, worker, tasks()):
+            if result.shard is not None:
+                cache.write(result.shard)
+            progress.advance(len(result.keys), result.faults)
+            yield cache.path(result.digest), result.keys
+
+
+def _sound_shards(cache: ShardCache, keys: Keys) -> dict[Path, Keys]:
+    """The shards that hold any of the keys and whose bytes are as they were written.
+
+    A damaged or vanished shard counts as absent: its rows are computed again.
+    """
+    shards = cache.keys()
+    index = ShardIndex(shards)
+    needed = np.unique(index.locate(keys)[0])
+    paths = [index.paths[number] for number in needed.tolist() if number >= 0]
+    with ThreadPoolExecutor(_CHECKERS) as pool:
+        sound = list(pool.map(_is_sound, paths))
+    return {path: shards[path] for path, good in zip(paths, sound, strict=True) if good}
+
+
+def _is_sound(path: Path) -> bool:
+    try:
+        descriptor = open_descriptor(path)
+        try:
+            check_seal(descriptor, path)
+        finally:
+            os.close(descriptor)
+    except StoreError:
+        log(f"{path}: a damaged shard is left aside; its rows are computed again")
+        return False
+    with suppress(OSError):  # someone else's file: only its owner may say when it was used
+        os.utime(path)
+    return True

@@ -1,0 +1,134 @@
+"""What lies in the shard cache, and taking away what is no longer wanted.
+
+Taking away is always safe: whoever needs a row again computes it again. A run that is under way when its shards go
+says so and can simply be started again.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from fer_au.errors import StoreError
+from fer_au.shards.cache import ShardCache
+from fer_au.stores.atomic import TEMPORARY_SUFFIX
+from fer_au.stores.reader import Store
+
+_LEFTOVER_SECONDS = 24 * 3600.0
+"""A temporary file of this age belongs to no run that still goes on."""
+
+
+@dataclass(frozen=True)
+class CachedOperation:
+    """The shards of one operation.
+
+    Attributes:
+        name: The operation's name, such as ``landmarks``; empty if no shard can be read.
+        fingerprint: Its fingerprint.
+        shards: The files.
+        rows: Rows that they name.
+        size: Bytes on the disk.
+        used: When one of them was last used, seconds since 1970.
+    """
+
+    name: str
+    fingerprint: str
+    shards: tuple[Path, ...]
+    rows: int
+    size: int
+    used: float
+
+
+def list_operations(root: Path) -> list[CachedOperation]:
+    """What the cache holds, the longest unused first."""
+    found = []
+    for folder in sorted(path for path in root.glob("[0-9a-f][0-9a-f]/*") if path.is_dir()):
+        cache = ShardCache(folder.name, root)
+        keys = cache.keys()
+        states = [state for path in sorted(folder.glob("*.h5")) if (state := _state(path)) is not None]
+        found.append(
+            CachedOperation(
+                name=_operation_name(list(keys)),
+                fingerprint=folder.name,
+                shards=tuple(path for path, _, _ in states),
+                rows=sum(map(len, keys.values())),
+                size=sum(size for _, size, _ in states),
+                used=max((used for _, _, used in states), default=0.0),
+            )
+        )
+    return sorted(found, key=lambda operation: (operation.used, operation.fingerprint))
+
+
+def prune(
+    root: Path,
+    *,
+    older_than_days: float | None = None,
+    max_bytes: int | None = None,
+    operation: str | None = None,
+    dry_run: bool = False,
+) -> tuple[int, int]:
+    """Remove shards, and always what killed runs left behind.
+
+    Args:
+        root: The cache folder.
+        older_than_days: Remove shards that no run has used for so long.
+        max_bytes: Then remove the longest unused ones until the rest is no larger.
+        operation: Only those of operations whose name is this, or whose fingerprint begins so. Alone: all of them.
+        dry_run: Only count.
+
+    Returns:
+        Files removed, and their bytes.
+    """
+    now = time.time()
+    states = []
+    for group in list_operations(root):
+        if operation is None or group.name == operation or group.fingerprint.startswith(operation):
+            states += [state for path in group.shards if (state := _state(path)) is not None]
+    states.sort(key=lambda state: (state[2], state[0]))
+    everything = older_than_days is None and max_bytes is None and operation is not None
+    age = None if older_than_days is None else older_than_days * 24 * 3600
+    doomed = [state for state in states if everything or (age is not None and now - state[2] > age)]
+    if max_bytes is not None:
+        rest = states[len(doomed) :]
+        total = sum(size for _, size, _ in rest)
+        for state in rest:
+            if total <= max_bytes:
+                break
+            doomed.append(state)
+            total -= state[1]
+    leftovers = [state for path in root.rglob(f".*{TEMPORARY_SUFFIX}") if (state := _state(path)) is not None]
+    doomed += [state for state in leftovers if now - state[2] > _LEFTOVER_SECONDS]
+    if not dry_run:
+        for path, _, _ in doomed:
+            _remove(path)
+        for folder in sorted(root.glob("[0-9a-f][0-9a-f]/*")) + sorted(root.glob("[0-9a-f][0-9a-f]")):
+            with suppress(OSError):  # not empty
+                folder.rmdir()
+    return len(doomed), sum(size for _, size, _ in doomed)
+
+
+def _state(path: Path) -> tuple[Path, int, float] | None:
+    """Size and time of last use; None if it went away."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return path, state.st_size, state.st_mtime
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot remove: {error.strerror or error}") from error
+
+
+def _operation_name(shards: list[Path]) -> str:
+    for path in shards:
+        try:
+            return str(Store.open(path, "shard").attributes.get("operation", ""))
+        except StoreError:
+            continue
+    return ""

@@ -1,0 +1,179 @@
+"""One experiment from its configuration to ``models/<exp>/``: what the stage ``train`` runs."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor
+
+from fer_au.batches.faces import FaceDataset
+from fer_au.batches.preprocess import Preprocessing
+from fer_au.compute import log
+from fer_au.config.experiments import ExperimentConfig, TrainConfig
+from fer_au.errors import ConfigError, DataError
+from fer_au.models.files import LoadedWeights, load_base_weights, save_model
+from fer_au.models.network import FerModel, count_views, create_model
+from fer_au.models.weights import PretrainedWeights, load_pretrained
+from fer_au.stores.atomic import write_atomically
+from fer_au.stores.locks import output_lock
+from fer_au.stores.reader import Store
+from fer_au.training.checkpoint import Checkpoint
+from fer_au.training.clusters import needs_clusters, prepare_clusters
+from fer_au.training.guidance import Guidance
+from fer_au.training.history import training_speed, write_history
+from fer_au.training.processes import Processes
+from fer_au.training.trainer import Fitted, Trainer
+
+_LOCK_SECONDS = 10.0  # a second run of the same training would last as long as the first: don't wait for it
+
+
+def train_experiment(
+    name: str, experiment: ExperimentConfig, train: TrainConfig, dataset_dir: Path, base_dir: Path, out_dir: Path
+) -> None:
+    """Train one experiment and write its model's folder.
+
+    A killed training goes on after its last complete epoch when it is started again with the same configuration and
+    data. Processes that were launched together train together, and the first one writes; see ``processes``.
+
+    Args:
+        name: Of the experiment.
+        experiment: What is trained.
+        train: The settings, the experiment's overrides included.
+        dataset_dir: ``data/<key>``.
+        base_dir: Folder of the model to start from; ignored if ``experiment.base`` is ``none``.
+        out_dir: ``models/<name>``: gets model.safetensors, config.json, history.csv, and clusters.h5 if a cue needs it.
+
+    Raises:
+        ConfigError: An unknown cue, loss, layer, backbone or head, an image size that the backbone can't take, or a
+            precision this machine doesn't have, or no file of pretrained weights.
+        MissingDependencyError: ImageNet weights that are neither installed nor can be fetched.
+        DataError: Artefacts that are missing, damaged or don't fit together, or splits that can't train or select.
+        FerAuError: A loss became NaN or infinite, or another process trains the same experiment.
+    """
+    processes = Processes()
+    faces, selection = _splits(experiment, train, dataset_dir)
+    model = create_model(experiment.model, faces.classes, seed=experiment.seed)
+    model.grid_sizes(train.image_size)  # an image size that the backbone can't take is one clear line, here
+    pretrained = load_pretrained(model)
+    base = load_base_weights(model, base_dir) if experiment.base != "none" else None
+    clusters = _clusters(name, experiment, faces, base_dir, processes.device)
+    guidance = Guidance(experiment.guidance, model, faces, experiment.seed, clusters)
+    preprocessing = _preprocessing(experiment, train, pretrained, base)
+    weights = balanced_weights(faces) if train.class_weights == "balanced" else None
+    trainer = Trainer(name, model, guidance, train, experiment.seed, preprocessing, weights, processes)
+    log(
+        f"{name}: {len(faces)} faces of {len(faces.classes)} classes, {train.image_size} px, "
+        f"{trainer.precision} on {processes}, selected on {train.select_on} ({len(selection)} faces)"
+    )
+    identity = {
+        **_provenance(name, experiment, train, faces, base),
+        "pretrained": {"origin": pretrained.origin, "sha256": pretrained.sha256} if pretrained else None,
+        "precision": trainer.precision,
+        "device": trainer.device.type,
+        "torch": torch.__version__,
+    }
+    checkpoint = Checkpoint(identity)
+    with output_lock(out_dir, _LOCK_SECONDS) if processes.first else contextlib.nullcontext():
+        if clusters is not None and processes.first:
+            write_atomically(out_dir / "clusters.h5", clusters.path.read_bytes())
+        fitted = trainer.fit(faces, selection, checkpoint, out_dir / "history.csv")
+        if processes.first:
+            _write(out_dir, model, fitted, identity, train, {**preprocessing.to_meta(), "align": faces.align_options})
+            checkpoint.remove()
+    processes.close()
+
+
+def _splits(experiment: ExperimentConfig, train: TrainConfig, dataset_dir: Path) -> tuple[FaceDataset, FaceDataset]:
+    views = count_views(experiment.model)
+    faces = FaceDataset(
+        dataset_dir, "train", train.image_size, fold=experiment.fold, target=experiment.target, views=views
+    )
+    if experiment.target == "subject" and not len(faces):
+        raise DataError(f"{dataset_dir}: target subject: manifest.csv names no subject of a training face")
+    if len(faces) < 2 or len(faces.classes) < 2:
+        raise DataError(
+            f"{dataset_dir}: training needs at least two faces of two classes, "
+            f"the split train has {len(faces)} of {len(faces.classes)}"
+        )
+    selection = FaceDataset(
+        dataset_dir, train.select_on, train.image_size, faces.classes, fold=experiment.fold, views=views
+    )
+    if not len(selection):
+        hint = "set datasets.<key>.valid_fraction, or train.select_on: test to repeat a paper's protocol"
+        raise DataError(f"{dataset_dir}: the split {train.select_on} that selects the best epoch is empty; {hint}")
+    if selection.skipped:
+        log(f"{dataset_dir}: {selection.skipped} faces of {train.select_on} left out, train lacks their class")
+    return faces, selection
+
+
+def _clusters(
+    name: str, experiment: ExperimentConfig, faces: FaceDataset, base_dir: Path, device: torch.device
+) -> Store | None:
+    """The clusters that the experiment's guidance needs, if any does: the first phase of training."""
+    if not needs_clusters(experiment.guidance):
+        return None
+    if experiment.base == "none":
+        raise ConfigError(f"experiments.{name}.base: none; cue 'clusters' needs a base whose features are clustered")
+    return prepare_clusters(faces, base_dir, device)
+
+
+def _preprocessing(
+    experiment: ExperimentConfig, train: TrainConfig, pretrained: PretrainedWeights | None, base: LoadedWeights | None
+) -> Preprocessing:
+    """Pixels in the scale of the weights that the training starts from; ImageNet's where that isn't known."""
+    usual = Preprocessing(train.image_size, experiment.model.in_chans)
+    if base is not None:
+        known = Preprocessing.from_meta(base.preprocessing)
+        return replace(usual, mean=known.mean, std=known.std)
+    if pretrained is not None and pretrained.mean is not None and pretrained.std is not None:
+        return replace(usual, mean=pretrained.mean, std=pretrained.std)
+    return usual
+
+
+def balanced_weights(faces: FaceDataset) -> Tensor:
+    """Class weights inversely proportional to the classes' numbers of faces, with mean 1 over the faces."""
+    counts = torch.bincount(torch.from_numpy(faces.labels.copy()), minlength=len(faces.classes))
+    return len(faces) / (len(faces.classes) * counts.float())
+
+
+def _provenance(
+    name: str, experiment: ExperimentConfig, train: TrainConfig, faces: FaceDataset, base: LoadedWeights | None
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "experiment": experiment.model_dump(mode="json", exclude={"train", "model"}),
+        "model": experiment.model.model_dump(mode="json"),
+        "train": train.model_dump(mode="json"),
+        "base_weights_sha256": base.weights_sha256 if base else None,
+        "data": faces.content_hashes(),
+    }
+
+
+def _write(
+    out_dir: Path,
+    model: FerModel,
+    fitted: Fitted,
+    identity: dict[str, Any],
+    train: TrainConfig,
+    preprocessing: dict[str, Any],
+) -> None:
+    """Write the selected epoch's model and how it came about."""
+    model.load_state_dict(fitted.tensors)
+    record = {key: value for key, value in identity.items() if key not in ("model", "torch")}
+    meta = {
+        **record,
+        "preprocessing": preprocessing,
+        "seed": identity["experiment"]["seed"],
+        "selected_epoch": fitted.epoch,
+        "selected_on": train.select_on,
+        "train_images_per_second": round(training_speed(fitted.history), 2),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "timm": timm.__version__},
+    }
+    save_model(out_dir, model, meta)
+    write_history(out_dir / "history.csv", fitted.history)  # a training that resumed after its last epoch wrote none

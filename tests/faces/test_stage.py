@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from fer_au.config.data import AlignConfig
+from fer_au.datasets.manifest import read_manifest, write_manifest
+from fer_au.errors import DataError, MissingDependencyError
+from fer_au.faces import align_dataset, decode_crop
+from fer_au.faces.operation import AlignOperation
+from fer_au.rejects import Reason, read_rejects
+from fer_au.stores import FaceStatus, Store
+
+CONFIG = AlignConfig(size=96, max_reject_fraction=0.5)
+
+
+def align(dataset, config=CONFIG):
+    align_dataset(config, dataset, dataset / "raw")
+    return Store.open(dataset / "faces.h5", "faces")
+
+
+def edit(dataset, change):
+    """Rewrite the manifest with ``change(row) -> row``."""
+    path = dataset / "manifest.csv"
+    rows = read_manifest(path)
+    write_manifest(path, [replace(row, **change(index, row)) for index, row in enumerate(rows)])
+    return rows
+
+
+def test_every_manifest_row_has_a_crop_row_in_the_same_order(dataset):
+    store = align(dataset)
+    rows = read_manifest(dataset / "manifest.csv")
+    assert store.ids == [row.id for row in rows]
+    assert (store["status"] == FaceStatus.OK).all()
+    assert set(store["detector"].tolist()) == {b"dlib-hog"}
+    assert np.isfinite(store["matrix"]).all()
+    assert decode_crop(store, 0).shape == (96, 96, 3)
+    assert store.attributes["image_size"] == 96
+    assert store.attributes["template"] == "loose"
+    assert len(str(store.attributes["face_box"]).split()) == 4
+    assert read_rejects(dataset / "rejects" / "align.csv") == []
+
+
+def test_bytes_are_equal_in_another_folder_with_two_workers_and_from_the_cache(dataset, tmp_path, monkeypatch):
+    align(dataset)
+    first = (dataset / "faces.h5").read_bytes()
+    align(dataset)  # all cached
+    assert (dataset / "faces.h5").read_bytes() == first
+    other = tmp_path / "elsewhere" / "data"
+    shutil.copytree(dataset, other)
+    (other / "faces.h5").unlink()
+    monkeypatch.setenv("FER_AU_WORKERS", "2")
+    monkeypatch.setenv("FER_AU_CACHE", str(tmp_path / "another cache"))
+    monkeypatch.setattr(AlignOperation, "shard_rows", 4)
+    align(other)
+    assert (other / "faces.h5").read_bytes() == first
+
+
+def test_changed_missing_and_outside_files_are_rejected_with_their_reason(dataset):
+    rows = read_manifest(dataset / "manifest.csv")
+    (dataset / "raw" / rows[0].path).write_bytes((dataset / "raw" / rows[1].path).read_bytes())
+    (dataset / "raw" / rows[2].path).unlink()
+    edit(dataset, lambda index, row: {"path": "../data/manifest.csv"} if index == 3 else {})
+    store = align(dataset)
+    rejects = {reject.id: reject.reason for reject in read_rejects(dataset / "rejects" / "align.csv")}
+    assert rejects == {
+        rows[0].id: Reason.CHANGED,
+        rows[2].id: Reason.MISSING_FILE,
+        rows[3].id: Reason.OUTSIDE_ROOT,
+    }
+    assert store["status"].tolist()[:5] == [2, 0, 2, 2, 0]
+    assert store.ragged(0) == b""
+    assert np.isnan(store["matrix"][0]).all()
+    assert decode_crop(store, 4).shape == (96, 96, 3)
+
+
+def test_a_changed_file_does_not_poison_the_cache(dataset):
+    rows = read_manifest(dataset / "manifest.csv")
+    path = dataset / "raw" / rows[0].path
+    original = path.read_bytes()
+    path.write_bytes(b"something else")
+    assert align(dataset)["status"][0] == FaceStatus.REJECTED
+    path.write_bytes(original)
+    assert align(dataset)["status"][0] == FaceStatus.OK
+    path.write_bytes(b"something else")  # now the row is in the cache, and the file is still not the ingested one
+    assert align(dataset)["status"][0] == FaceStatus.REJECTED
+
+
+def blank_first(dataset):
+    """Make the first picture one without a face."""
+    rows = read_manifest(dataset / "manifest.csv")
+    data = cv2.imencode(".png", np.zeros((80, 120, 3), np.uint8))[1].tobytes()
+    (dataset / "raw" / rows[0].path).write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    edit(dataset, lambda index, row: {"sha256": digest} if index == 0 else {})
+    return rows[0].id
+
+
+def test_no_face_keeps_the_whole_picture_and_says_so(dataset):
+    blank_first(dataset)
+    store = align(dataset)
+    assert store["status"].tolist()[:2] == [FaceStatus.WHOLE_IMAGE, FaceStatus.OK]
+    assert store["detector"][0] == b"none"
+    assert store["why"][0] == b"no face"
+    assert decode_crop(store, 0).max() < 5
+    assert read_rejects(dataset / "rejects" / "align.csv") == []
+
+
+@pytest.mark.parametrize("context", [0, 48])
+def test_no_face_is_rejected_on_request_without_computing_anew(dataset, context, capfd):
+    id_ = blank_first(dataset)
+    config = CONFIG.model_copy(update={"context": context})
+    kept = align(dataset, config)
+    capfd.readouterr()
+    store = align(dataset, config.model_copy(update={"on_missing": "reject"}))
+    assert "were cached" in capfd.readouterr().err
+    assert [(r.id, r.reason) for r in read_rejects(dataset / "rejects" / "align.csv")] == [(id_, Reason.NO_FACE)]
+    assert store["status"].tolist()[:2] == [FaceStatus.REJECTED, FaceStatus.OK]
+    assert store.ragged(0) == b""
+    for row in range(1, len(store)):
+        assert store.ragged(row) == kept.ragged(row)
+        if context:
+            assert store.ragged(row, "context") == kept.ragged(row, "context")
+
+
+def test_context_crops_are_stored(dataset):
+    store = align(dataset, CONFIG.model_copy(update={"context": 40}))
+    assert decode_crop(store, 3, "context").shape == (40, 40, 3)
+    assert store.attributes["context_size"] == 40
+
+
+def test_a_box_outside_the_picture_is_a_bad_row(dataset):
+    edit(dataset, lambda index, row: {"box": (900.0, 900.0, 950.0, 950.0)} if index == 0 else {})
+    align(dataset)
+    (reject,) = read_rejects(dataset / "rejects" / "align.csv")
+    assert reject.reason == Reason.BAD_ROW
+
+
+def test_too_many_rejects_fail_the_stage_and_name_the_table(dataset):
+    for row in read_manifest(dataset / "manifest.csv")[:4]:
+        (dataset / "raw" / row.path).unlink()
+    with pytest.raises(DataError, match=r"4 missing_file; see .*align\.csv"):
+        align(dataset, CONFIG.model_copy(update={"max_reject_fraction": 0.1}))
+
+
+def test_all_files_missing_is_one_clear_line(dataset):
+    for row in read_manifest(dataset / "manifest.csv"):
+        (dataset / "raw" / row.path).unlink()
+    with pytest.raises(DataError, match="missing_file"):
+        align(dataset, CONFIG.model_copy(update={"max_reject_fraction": 1.0}))
+
+
+def test_a_missing_root_and_a_missing_manifest_are_clear(dataset):
+    with pytest.raises(DataError, match="nowhere"):
+        align_dataset(CONFIG, dataset, dataset / "nowhere")
+    (dataset / "manifest.csv").unlink()
+    with pytest.raises(DataError, match=r"manifest\.csv"):
+        align(dataset)
+
+
+def test_missing_weights_are_found_before_any_work(dataset, monkeypatch):
+    monkeypatch.setattr("fer_au.assets._candidates", lambda weights: iter(()))
+    with pytest.raises(MissingDependencyError, match="pip install"):
+        align(dataset)
+    align(dataset, CONFIG.model_copy(update={"template": "none"}))  # needs none
+
+
+def test_fingerprints_follow_what_decides_the_pixels():
+    def mark(**change):
+        return AlignOperation.of(CONFIG.model_copy(update=change)).fingerprint
+
+    assert mark() == mark(on_missing="reject") == mark(max_reject_fraction=0.0)
+    others = [
+        mark(size=112),
+        mark(template="arcface"),
+        mark(keypoints="dlib5"),
+        mark(keypoints="detector"),
+        mark(detector="whole-image"),
+        mark(choose="central"),
+        mark(choose="best-iou"),
+        mark(context=32),
+    ]
+    assert len({mark(), *others}) == 9
+    assert mark(template="none", keypoints="dlib5") == mark(template="none")

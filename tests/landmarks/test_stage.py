@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from fer_au.config.data import AlignConfig, LandmarksConfig
+from fer_au.errors import DataError, StoreError, UnknownNameError
+from fer_au.faces import align_dataset
+from fer_au.faces.geometry import apply_matrix
+from fer_au.faces.templates import get_template
+from fer_au.landmarks import extract_dataset, normalised_error
+from fer_au.landmarks.operation import ExtractOperation
+from fer_au.landmarks.stage import crop_face_boxes, vouched_rows
+from fer_au.rejects import Reason, read_rejects
+from fer_au.stores import LandmarkStatus, Store, write_store
+
+
+def extract(dataset, name="dlib68", **change):
+    extract_dataset(LandmarksConfig(extractor=name, **change), dataset)
+    return Store.open(dataset / "landmarks.h5", "landmarks")
+
+
+def rewrite(dataset, name, **columns):
+    """Replace columns of a store."""
+    store = Store.open(dataset / f"{name}.h5", name)
+    values = {column: store[column] for column in store.columns} | columns
+    values = {column: value for column, value in values.items() if value is not None}
+    write_store(dataset / f"{name}.h5", name, values, fingerprint="f" * 64, attributes=store.attributes)
+
+
+def true_points(dataset):
+    faces = Store.open(dataset / "faces.h5", "faces")
+    return apply_matrix(faces["matrix"], Store.open(dataset / "annotations.h5", "annotations")["points"])
+
+
+def test_every_face_row_has_a_landmark_row_in_the_same_order(dataset):
+    store = extract(dataset)
+    assert store.ids == Store.open(dataset / "faces.h5", "faces").ids
+    assert (store["status"] == LandmarkStatus.OK).all()
+    assert np.isnan(store["score"]).all()
+    assert normalised_error(store["points"], true_points(dataset)).mean() < 0.05
+    assert store.attributes["image_size"] == 256
+    assert store.attributes["extractor"] == "dlib68"
+    assert read_rejects(dataset / "rejects" / "landmarks.csv") == []
+
+
+@pytest.mark.parametrize("name", ["dlib68", "faceapi68", "mediapipe"])
+def test_bytes_are_equal_in_another_folder_with_two_workers_and_from_the_cache(name, dataset, tmp_path, monkeypatch):
+    extract(dataset, name)
+    first = (dataset / "landmarks.h5").read_bytes()
+    extract(dataset, name)
+    assert (dataset / "landmarks.h5").read_bytes() == first
+    other = tmp_path / "elsewhere" / "data"
+    shutil.copytree(dataset, other)
+    (other / "landmarks.h5").unlink()
+    monkeypatch.setenv("FER_AU_WORKERS", "2")
+    monkeypatch.setenv("FER_AU_CACHE", str(tmp_path / "another cache"))
+    monkeypatch.setattr(ExtractOperation, "shard_rows", 4)
+    extract(other, name)
+    assert (other / "landmarks.h5").read_bytes() == first
+
+
+def test_swapping_the_extractor_and_back_gives_the_first_bytes_without_computing(dataset, capfd):
+    extract(dataset)
+    first = (dataset / "landmarks.h5").read_bytes()
+    for other in ("mediapipe", "faceapi68", "mean-shape"):
+        assert extract(dataset, other).attributes["extractor"] == other
+        assert (dataset / "landmarks.h5").read_bytes() != first
+    capfd.readouterr()
+    extract(dataset)
+    assert "were cached" in capfd.readouterr().err
+    assert (dataset / "landmarks.h5").read_bytes() == first
+
+
+@pytest.mark.parametrize("name", ["truth", "provided"])
+def test_annotated_points_are_mapped_into_the_crops(dataset, name):
+    store = extract(dataset, name)
+    np.testing.assert_allclose(store["points"], true_points(dataset), atol=1e-3)
+
+
+def test_the_presence_of_the_face_mesh_is_the_score(dataset):
+    store = extract(dataset, "mediapipe")
+    assert (store["score"] > 0.9).all()
+    assert normalised_error(store["points"], true_points(dataset)).mean() < 0.045
+
+
+def test_rows_without_annotated_points_are_listed(dataset):
+    annotations = Store.open(dataset / "annotations.h5", "annotations")
+    points = annotations["points"].copy()
+    points[1] = np.nan
+    rewrite(dataset, "annotations", points=points)
+    store = extract(dataset, "provided")
+    assert store["status"].tolist()[:3] == [LandmarkStatus.OK, LandmarkStatus.NOT_FOUND, LandmarkStatus.OK]
+    (reject,) = read_rejects(dataset / "rejects" / "landmarks.csv")
+    assert reject.id == store.ids[1]
+    assert reject.reason == Reason.NO_LANDMARKS
+
+
+@pytest.mark.parametrize(("name", "column"), [("provided", "points"), ("truth", "motion")])
+def test_a_data_set_without_the_needed_annotations_is_one_clear_line(dataset, name, column):
+    rewrite(dataset, "annotations", **{column: None})
+    with pytest.raises(DataError, match=f"{name}.*{column}"):
+        extract(dataset, name)
+
+
+def test_rejected_faces_have_no_landmarks_and_are_not_counted_again(dataset):
+    faces = Store.open(dataset / "faces.h5", "faces")
+    status = faces["status"].copy()
+    status[0] = 2
+    data, offset = faces["data"], faces["offset"].copy()
+    first = int(offset[1])
+    offset[1:] -= first
+    matrix = faces["matrix"].copy()
+    matrix[0] = np.nan
+    rewrite(dataset, "faces", status=status, data=data[first:], offset=offset, matrix=matrix)
+    for name in ("dlib68", "truth"):
+        store = extract(dataset, name, max_reject_fraction=0.0)
+        assert store["status"].tolist()[:2] == [LandmarkStatus.NO_FACE, LandmarkStatus.OK]
+        assert np.isnan(store["points"][0]).all()
+
+
+def test_crops_without_a_detected_face_must_prove_their_points(dataset):
+    align_dataset(AlignConfig(detector="whole-image", keypoints="detector"), dataset, dataset / "raw")
+    faces = Store.open(dataset / "faces.h5", "faces")
+    assert not vouched_rows(faces, 0, len(faces)).any()
+    extract_dataset(LandmarksConfig(max_reject_fraction=0.9), dataset)
+    store = Store.open(dataset / "landmarks.h5", "landmarks")
+    found = store["status"] == LandmarkStatus.OK
+    assert found.any()
+    assert normalised_error(store["points"], true_points(dataset))[found].mean() < 0.08
+
+
+def test_boxes_of_unaligned_crops_come_from_the_detection(dataset):
+    align_dataset(AlignConfig(template="none", size=200), dataset, dataset / "raw")
+    faces = Store.open(dataset / "faces.h5", "faces")
+    np.testing.assert_allclose(crop_face_boxes(faces, 0, len(faces)), faces["box"] * 200 / 256, atol=0.01)
+    store = extract(dataset)
+    assert normalised_error(store["points"], true_points(dataset)).mean() < 0.06
+
+
+def test_boxes_of_aligned_crops_are_the_templates(dataset):
+    faces = Store.open(dataset / "faces.h5", "faces")
+    expected = np.tile(get_template("loose").face_box(256), (len(faces), 1))
+    np.testing.assert_allclose(crop_face_boxes(faces, 0, len(faces)), expected, atol=0.01)
+
+
+def test_too_many_crops_without_points_fail_the_stage(dataset):
+    annotations = Store.open(dataset / "annotations.h5", "annotations")
+    rewrite(dataset, "annotations", points=np.full_like(annotations["points"], np.nan))
+    with pytest.raises(DataError, match=r"no_landmarks; see .*landmarks\.csv"):
+        extract(dataset, "provided", max_reject_fraction=1.0)
+
+
+def test_other_ids_than_the_faces_are_refused(dataset):
+    annotations = Store.open(dataset / "annotations.h5", "annotations")
+    rewrite(dataset, "annotations", id=annotations["id"][::-1])
+    with pytest.raises(DataError, match="ids differ"):
+        extract(dataset, "truth")
+
+
+def test_missing_faces_and_unknown_extractors_are_clear(dataset):
+    with pytest.raises(UnknownNameError, match="dlib68"):
+        extract(dataset, "dlib")
+    (dataset / "faces.h5").unlink()
+    with pytest.raises(StoreError, match=r"faces\.h5"):
+        extract(dataset)
