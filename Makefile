@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: repro test lint types pytest venv pictures
+.PHONY: repro test lint types pytest venv docs pictures
 
 repro: venv
 	@test -d .git || { git init -q . && echo "no .git here: ran 'git init', which DVC needs"; }
@@ -22,6 +22,10 @@ types: venv
 pytest: venv
 	@test -d .git || git init -q .
 	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
+
+# docs/params.md and docs/cli.md, from the code.
+docs: venv
+	$(BIN)/python tools/write_reference.py
 
 # Pictures of the README, from a finished `make repro`.
 pictures: venv

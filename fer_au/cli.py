@@ -32,7 +32,9 @@ def options(debug: Annotated[bool, typer.Option("--debug", help="Show the trace 
 def check_data(
     adapter: Annotated[str, typer.Argument(help="Adapter: demo, folder, csv, sep, ...")],
     root: Annotated[Path, typer.Argument(help="Folder of the data set.")],
-    option: Annotated[list[str] | None, typer.Option("--set", help="Adapter key as in params.yaml: KEY=VALUE.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Adapter key, as in params.yaml.")
+    ] = None,
 ) -> None:
     """Scan a data set as the stage ingest would, and say what it finds; nothing is written."""
     import tempfile
@@ -152,7 +154,7 @@ def presets_write(
     name: Annotated[str, typer.Argument(help="A preset, or the path of your own.")],
     grid: Annotated[
         list[str] | None,
-        typer.Option(help="KEY=V1,V2,...: every experiment once for each value of one of its keys; repeatable."),
+        typer.Option(metavar="KEY=V1,V2,...", help="Every experiment once for each value of one of its keys."),
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Default params.NAME.yaml.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,

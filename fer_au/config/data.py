@@ -13,15 +13,15 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class DatasetConfig(StrictModel):
-    """One entry of ``datasets``; each adapter adds its own keys in a subclass.
+    """One data set; its adapter adds keys of its own.
 
     Attributes:
-        adapter: Which adapter reads the set.
-        root: Its folder.
-        valid_fraction: Share of the training part that becomes ``valid``, where the set brings no such split.
-        test_fraction: Share that becomes ``test``, where the set brings no such split.
-        seed: Of the split.
-        max_reject_fraction: ``ingest`` fails when it loses more.
+        adapter: Adapter that reads the data set.
+        root: Folder of the data set, inside or outside the project.
+        valid_fraction: Share of the training part that becomes ``valid``, where the data set has no such split.
+        test_fraction: Share of the pictures that becomes ``test``, where the data set has no such split.
+        seed: Seed of the random splits.
+        max_reject_fraction: Largest share of pictures that ``ingest`` may reject; beyond it, the stage fails.
     """
 
     adapter: str
@@ -33,17 +33,18 @@ class DatasetConfig(StrictModel):
 
 
 class AlignConfig(StrictModel):
-    """Section ``align``.
+    """Detection and alignment: one square crop per face.
 
     Attributes:
         detector: Face detector.
-        keypoints: What the similarity is fitted to: the detector's box, or five points of a dlib predictor.
-        template: Where those points go in the crop; ``none`` keeps the crop unrotated.
-        size: Side of the square crop, pixels.
-        context: Side of an additional crop of the whole picture; 0 for none.
-        on_missing: Without a face: take the whole picture, or reject it.
-        choose: Which of several faces.
-        max_reject_fraction: ``align`` fails when it loses more.
+        keypoints: Source of the five points that the crop is fitted to: the detector (its points, or else its box), or
+            a dlib predictor of 5 or 68 points.
+        template: Places of those five points in the crop; ``none`` keeps the crop unrotated.
+        size: Side of the square crop in pixels.
+        context: Side in pixels of an additional crop of the whole picture; 0 for none.
+        on_missing: Treatment of a picture without a detected face: take it whole, or reject it.
+        choose: Rule that picks one of several detected faces; ``best-iou`` compares with the data set's own box.
+        max_reject_fraction: Largest share of faces that ``align`` may lose; beyond it, the stage fails.
     """
 
     detector: str = "dlib-hog"
@@ -57,11 +58,11 @@ class AlignConfig(StrictModel):
 
 
 class LandmarksConfig(StrictModel):
-    """Section ``landmarks``.
+    """Extraction of the 68 points of every crop.
 
     Attributes:
         extractor: Landmark extractor.
-        max_reject_fraction: ``landmarks`` fails when it finds no points on more.
+        max_reject_fraction: Largest share of faces that may stay without points; beyond it, ``landmarks`` fails.
     """
 
     extractor: str = "dlib68"
@@ -69,12 +70,12 @@ class LandmarksConfig(StrictModel):
 
 
 class HeatmapsConfig(StrictModel):
-    """Section ``heatmaps``.
+    """Action-unit maps: the reference of every evaluation.
 
     Attributes:
-        codebook: Name of a codebook, or the path of one.
-        geometry: ``corrected``, ``paper``, or a third party's.
-        size: Side of the stored maps.
+        codebook: Name or path of the codebook, which says which action units an expression has.
+        geometry: Geometry that draws an action unit: ``corrected``, ``paper``, or one from another package.
+        size: Side of the square stored maps in cells.
     """
 
     codebook: str = "corrected"

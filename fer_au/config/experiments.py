@@ -17,16 +17,16 @@ NonNegative = Annotated[float, Field(ge=0)]
 
 
 class ModelConfig(StrictModel):
-    """The ``model`` of an experiment.
+    """The network that an experiment trains.
 
     Attributes:
-        backbone: A timm model's name, or a whole network of the project, which has a head of its own.
-        backbone_options: The backbone's own options: a timm architecture's (such as ``drop_path_rate``), or a
-            network's.
-        head: The classifier on its last feature map; default ``gap``.
-        head_options: The head's own options.
-        weights: Of the backbone before training: ``none`` (fresh), ``imagenet``, or the path of a file, which DVC
-            doesn't track. An experiment's ``base`` excludes them.
+        backbone: Name of a timm model, or of a whole network of the project, which has a head of its own.
+        backbone_options: Options of the backbone itself: of a timm architecture (such as ``drop_path_rate``), or of a
+            network.
+        head: Classifier on the last feature map; null means ``gap``, or the whole network's own head.
+        head_options: Options of the head itself.
+        weights: Weights of the backbone before training: ``none`` (fresh), ``imagenet``, or the path of a file, which
+            DVC doesn't track. Excludes the experiment's ``base``.
         output_stride: Input pixels per cell of the last feature map, where the backbone supports it.
         large_maps: Run the last two stages at stride 1, as the AU-cue paper does.
         in_chans: Channels of the input: 3 (RGB) or 1 (grey).
@@ -43,22 +43,22 @@ class ModelConfig(StrictModel):
 
 
 class GuidanceConfig(StrictModel):
-    """One entry of ``guidance``: pull the attention of some layers to a cue.
+    """One term that pulls attention to a cue.
 
     Attributes:
-        cue: Where to look.
-        loss: How the distance is measured.
-        source: What counts as attention: ``features`` (a layer's channel mean), ``cam`` (the head's native map of the
-            true class) or ``module`` (the head's own attention map).
+        cue: Map of where to look.
+        loss: Measure of the distance between attention and cue.
+        source: Map that is pulled: ``features`` (a layer's channel mean), ``cam`` (the head's class map of the true
+            class) or ``module`` (the head's own attention map).
         layers: Feature layers, by number or ``last`` or ``all``; their terms are averaged. Source ``features`` only.
-        weight: The paper's lambda.
-        codebook: Overrides ``heatmaps.codebook``; maps are then rendered from the landmarks.
-        geometry: Overrides ``heatmaps.geometry``, likewise.
+        weight: Weight of the term beside the classification loss (the AU-cue paper's lambda).
+        codebook: Codebook of this term alone, instead of ``heatmaps.codebook``; its maps are rendered on load.
+        geometry: Geometry of this term alone, instead of ``heatmaps.geometry``; its maps are rendered on load.
         landmark_noise: Standard deviation, per coordinate and in inter-ocular distances, of Gaussian noise on the
             landmarks before the cue is rendered from them: a stand-in for a worse extractor, fixed per image.
-        start_epoch: First epoch (0-based) in which the term counts.
-        end_epoch: First epoch in which it no longer does.
-        warmup_epochs: The weight grows linearly from 0 over as many epochs from ``start_epoch`` on.
+        start_epoch: First epoch, counted from 0, in which the term counts.
+        end_epoch: First epoch in which the term no longer counts; null for never.
+        warmup_epochs: Epochs from ``start_epoch`` on over which the weight grows linearly from 0.
     """
 
     cue: str = "au"
@@ -83,7 +83,15 @@ class GuidanceConfig(StrictModel):
 
 
 class OptimizerConfig(StrictModel):
-    """``train.optimizer``."""
+    """Optimiser and its settings.
+
+    Attributes:
+        name: Optimiser.
+        lr: Learning rate after the warm-up.
+        momentum: Momentum of ``sgd``.
+        nesterov: Nesterov momentum, in ``sgd``.
+        weight_decay: Weight decay (in ``adamw``, decoupled from the gradient).
+    """
 
     name: Literal["sgd", "adam", "adamw"] = "sgd"
     lr: Annotated[float, Field(gt=0)] = 0.05
@@ -93,15 +101,16 @@ class OptimizerConfig(StrictModel):
 
 
 class ScheduleConfig(StrictModel):
-    """``train.schedule``: the learning rate over epochs, after a linear warm-up.
+    """The learning rate over the epochs, after a linear warm-up.
 
     Attributes:
-        name: Half cosine to 0, ``gamma`` per ``step_epochs``, constant, or ``gamma`` whenever the selection split's
-            loss has not fallen for ``patience`` epochs (``plateau``).
-        warmup_epochs: Length of the warm-up.
-        step_epochs: Of ``step``.
-        gamma: Of ``step`` and ``plateau``.
-        patience: Of ``plateau``, epochs.
+        name: Course of the rate: half a ``cosine`` down to 0; times ``gamma`` every ``step_epochs`` (``step``);
+            ``constant``; or times ``gamma`` whenever the selection split's loss has not fallen for ``patience`` epochs
+            (``plateau``).
+        warmup_epochs: Length of the warm-up in epochs.
+        step_epochs: Epochs between two steps of ``step``.
+        patience: Epochs that ``plateau`` waits.
+        gamma: Factor of ``step`` and ``plateau``.
     """
 
     name: Literal["cosine", "step", "constant", "plateau"] = "cosine"
@@ -112,24 +121,26 @@ class ScheduleConfig(StrictModel):
 
 
 class AugmentConfig(StrictModel):
-    """``train.augment``: geometry moves image and map together, the rest touches the image alone.
+    """Random changes of training images. Mirroring, rotation, zoom and shift move image and map together.
 
     Attributes:
         flip: Probability of mirroring.
-        rotate: Largest rotation, degrees.
+        rotate: Largest rotation in degrees.
         scale: Range of the zoom factor.
         shift: Largest shift, as a share of the side.
-        brightness: Largest relative change; likewise ``contrast`` and ``saturation``.
+        brightness: Largest relative change of the brightness.
+        contrast: Largest relative change of the contrast.
+        saturation: Largest relative change of the saturation.
         hue: Largest turn of the colour circle, as a share of it.
         jitter: Probability that an image's brightness, contrast, saturation and hue change at all.
-        grayscale: Probability.
+        grayscale: Probability of removing the colour.
         erase: Probability of erasing one random rectangle.
-        erase_area: Range of its share of the image.
+        erase_area: Range of the erased share of the image.
         noise: Standard deviation of Gaussian noise on pixels in [0, 1].
         mixup: Share of batches whose images are mixed in pairs, labels and cues with them; 0 for none.
-        mixup_alpha: Of the Beta distribution of the mixing ratio.
+        mixup_alpha: Parameter of the Beta distribution that the mixing ratio is drawn from.
         cutmix: Share of batches in which a rectangle of another image is pasted, its label and cue with it.
-        cutmix_alpha: Of the Beta distribution of the area that stays.
+        cutmix_alpha: Parameter of the Beta distribution that the area of the remaining image is drawn from.
     """
 
     flip: Probability = 0.5
@@ -152,7 +163,7 @@ class AugmentConfig(StrictModel):
 
 
 class FreezeConfig(StrictModel):
-    """One entry of ``train.freeze``: a phase in which only the head and the upper layers train.
+    """One phase, at the start, in which only the head and the upper layers train.
 
     Attributes:
         epochs: Length of the phase; phases follow one another, and after the last everything trains.
@@ -164,25 +175,25 @@ class FreezeConfig(StrictModel):
 
 
 class TrainConfig(StrictModel):
-    """Section ``train``: shared settings, which an experiment's own ``train`` may override key by key.
+    """Training settings that all experiments share; an experiment's own ``train`` overrides them key by key.
 
     Attributes:
-        epochs: Length of the training.
+        epochs: Length of the training in epochs.
         batch_size: Images per update, all processes together.
-        image_size: Side of the input, pixels.
-        optimizer: See there.
-        schedule: See there.
-        precision: ``auto`` takes what the hardware does fast.
-        augment: See there.
-        label_smoothing: Share of the target that goes to all classes alike.
-        class_weights: ``balanced`` weighs the cross-entropy inversely to the classes' numbers of faces.
+        image_size: Side of the square input in pixels.
+        optimizer: Optimiser and its settings.
+        schedule: Course of the learning rate.
+        precision: Number format of the forward pass; ``auto`` takes the fastest that the hardware supports.
+        augment: Random changes of training images.
+        label_smoothing: Share of the target that is spread over all classes.
+        class_weights: ``balanced`` weights the cross-entropy inversely to the classes' numbers of faces.
         sampling: ``balanced`` draws every class equally often, with repeats; an epoch keeps its length.
         select_on: Split that selects the best epoch; ``test`` only to repeat a paper's protocol.
-        early_stopping: Stop when the selection has not improved for so many epochs; None for never.
-        clip_grad: Largest norm of the gradient.
-        ema: Decay of the moving average of weights, which is then what is scored and saved.
+        early_stopping: Epochs without an improvement on ``select_on`` after which training stops; null for never.
+        clip_grad: Largest norm of the gradient; null for no limit.
+        ema: Decay of a moving average of the weights, which is then scored and saved instead; null for none.
         freeze: Phases with a frozen backbone, at the start.
-        sync_batch_norm: On several GPUs, normalise by the whole batch, as one would, and not by each GPU's part of it.
+        sync_batch_norm: On several GPUs, normalise over the whole batch instead of each GPU's part of it.
     """
 
     epochs: PositiveInt = 8
@@ -204,14 +215,14 @@ class TrainConfig(StrictModel):
 
 
 class EvaluateConfig(StrictModel):
-    """Section ``evaluate``.
+    """Evaluation of every trained model.
 
     Attributes:
-        split: Which images are scored.
-        cams: CAM methods.
-        attention_layers: Feature layers whose attention is scored: ``all`` or a list.
-        moved: Score the attention on randomly moved images, too.
-        faithfulness_images: Images for the deletion and insertion curves; 0 for none.
+        split: Split that is scored.
+        cams: CAM methods that are scored.
+        attention_layers: Feature layers whose attention is scored: ``all``, or a list.
+        moved: Whether the attention is also scored on randomly moved images.
+        faithfulness_images: Number of images for the deletion and insertion curves; 0 for none.
         batch_size: Images per forward pass.
     """
 
@@ -224,19 +235,19 @@ class EvaluateConfig(StrictModel):
 
 
 class ExperimentConfig(StrictModel):
-    """One entry of ``experiments``.
+    """One training: data set, model, guidance and overrides of the training settings.
 
     Attributes:
-        dataset: Key of the data set.
-        target: What is told apart: ``expression``, or ``subject``, the persons of the training split: a start for
-            other experiments, which name it as their ``base``.
-        seed: Of weights, order and augmentation.
-        base: Experiment whose weights it starts from; ``none`` for none.
-        model: What is trained.
-        guidance: What its attention is pulled to; empty is a vanilla classifier.
-        train: Overrides of the section ``train``.
-        group: Experiments of one group are repeats; the report gives their mean and deviation.
-        fold: The data set's fold that becomes ``test``.
+        dataset: Key of the data set, below ``datasets``.
+        target: Classes: ``expression``, or ``subject`` (the persons of the training split), as a start for other
+            experiments, which name this one as their ``base``.
+        seed: Seed of weights, order and augmentation.
+        base: Experiment whose weights this one starts from; ``none`` for a fresh start.
+        model: Network.
+        guidance: Terms that pull the model's attention to cues; an empty list is a vanilla classifier.
+        train: Overrides of the section ``train``, key by key.
+        group: Name that repeats (seeds, folds) share; the report gives the mean and deviation of a group.
+        fold: Fold of the data set that becomes ``test``.
     """
 
     dataset: str
@@ -263,7 +274,12 @@ class ExperimentConfig(StrictModel):
 
 
 class CrossConfig(StrictModel):
-    """One entry of ``cross``: score an experiment's model on another data set."""
+    """One model, scored on a data set that it was not trained on.
+
+    Attributes:
+        experiment: Key of the experiment, below ``experiments``.
+        dataset: Key of the other data set, below ``datasets``.
+    """
 
     experiment: str
     dataset: str

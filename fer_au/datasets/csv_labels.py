@@ -28,15 +28,15 @@ ColumnName = str | Position
 
 
 class Columns(StrictModel):
-    """Names of the file's columns, or their positions counted from 0.
+    """Columns of the label file, by name or by position (counted from 0).
 
     Attributes:
-        image: Path of the picture below ``images``.
-        label: Name or code of the expression.
-        subject: The person.
-        split: train, valid or test; an empty cell counts as train.
-        fold: Cross-validation fold.
-        face: What tells several faces of one picture apart; without it, one row per picture.
+        image: Column of the picture's path, below ``images``.
+        label: Column of the expression's name or code.
+        subject: Column of the person.
+        split: Column of the split (train, valid or test); an empty cell counts as train.
+        fold: Column of the cross-validation fold.
+        face: Column that tells several faces of one picture apart; without it, every picture has one row.
         box: Four columns of the face's box, in the order of ``box_format``.
     """
 
@@ -61,17 +61,18 @@ class Columns(StrictModel):
 
 
 class CsvConfig(LabelledConfig):
-    """Keys of adapter ``csv`` beside the shared ones.
+    """One label file and a folder of pictures.
 
     Attributes:
-        labels: The label file, below the root.
-        images: The folder that the file's picture paths start from, below the root.
-        columns: Which columns hold what.
-        header: Whether the first row names the columns; without one, columns are positions.
-        delimiter: None finds it.
-        encoding: Of the label file.
-        box_format: ``xyxy`` left, top, right, bottom; ``xywh`` left, top, width, height.
-        points: The set's own 68 points, for extractor ``provided``.
+        labels: Path of the label file, below ``root``.
+        images: Folder, below ``root``, that the paths of the pictures in the label file start from.
+        columns: Columns of the label file.
+        header: Whether the first row names the columns; without a header, columns are given by position.
+        delimiter: Character between two cells; null detects it.
+        encoding: Text encoding of the label file.
+        box_format: Order of the box's four columns: ``xyxy`` (left, top, right, bottom) or ``xywh`` (left, top, width,
+            height).
+        points: Source of the data set's own 68 points, for extractor ``provided``.
     """
 
     labels: str

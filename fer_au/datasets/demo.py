@@ -21,7 +21,7 @@ _COLUMNS = ("points", "au", "pose", "motion")
 
 
 class DemoAdapterConfig(DatasetConfig):
-    """An entry of ``datasets`` with ``adapter: demo``; there are no further keys."""
+    """The rendered demo faces; no further keys."""
 
 
 @ADAPTERS.register("demo")

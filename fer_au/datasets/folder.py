@@ -13,7 +13,7 @@ from fer_au.rejects import Reason, Reject
 
 
 class FolderConfig(LabelledConfig):
-    """Keys of adapter ``folder``: the shared ones of labelled sets."""
+    """Class folders, alone or below folders of splits; no further keys."""
 
 
 @ADAPTERS.register("folder")

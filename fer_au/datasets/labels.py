@@ -31,8 +31,8 @@ class LabelledConfig(DatasetConfig):
     """Keys of every adapter that reads labels as text.
 
     Attributes:
-        label_map: The set's own labels or codes -> expressions (``{1: surprise, 2: fear}``); null leaves a label out.
-            Labels that it doesn't name are read as expression names, in any case.
+        label_map: Mapping from the data set's own labels or codes to expressions (``{1: surprise, 2: fear}``); null
+            leaves a label out. Labels that it doesn't name are read as expression names, in upper or lower case.
         subject_pattern: Regular expression that finds the person in a picture's file name without its suffix, or, if it
             contains ``/``, in its path below the root. The first group counts, or the whole match without a group.
     """

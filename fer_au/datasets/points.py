@@ -31,7 +31,7 @@ _LEAST_DISTANCE = 1e-3
 
 
 class PointsSource(StrictModel):
-    """Key ``points`` of adapter ``csv``: where the set's 68 points are. Exactly one of ``column`` and ``file``.
+    """Source of the data set's own 68 points: exactly one of ``column`` and ``file``.
 
     Attributes:
         column: Column of the label file whose cells hold x;y of all points (136 numbers, also parted by commas or
@@ -40,9 +40,9 @@ class PointsSource(StrictModel):
             ``x_0``...; other columns are ignored). An ``.npz`` has arrays ``id`` and ``points`` (N, 68, 2). An id is
             the picture as the label file names it, or the id of the manifest.
         id: The table's column that names the picture.
-        offset: Added to both coordinates. Data sets mostly count pixel centres from 0, as dlib and OpenCV do, while
-            here the first centre is 0.5: the default. -0.5 for points that count from 1 (Matlab, ``.pts`` files), 0
-            for points that measure from the picture's edge.
+        offset: Pixels added to both coordinates: 0.5 for points that count pixel centres from 0, as dlib and OpenCV
+            do; -0.5 for points that count from 1 (Matlab, ``.pts`` files); 0 for points measured from the picture's
+            edge.
     """
 
     column: str | Annotated[int, Field(ge=0)] | None = None

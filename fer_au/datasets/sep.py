@@ -29,7 +29,7 @@ CODES: dict[str | int, str | None] = {
 
 
 class SepConfig(LabelledConfig):
-    """Keys of adapter ``sep``: the shared ones; ``label_map`` adds to the layout's codes."""
+    """The GiMeFive layout; no further keys. Entries of ``label_map`` are added to the layout's own codes."""
 
 
 @ADAPTERS.register("sep")

@@ -1,0 +1,282 @@
+"""Write docs/params.md and docs/cli.md: every key of params.yaml and every command, from the code that reads them.
+
+    python tools/write_reference.py            # write both pages
+    python tools/write_reference.py --check    # exit code 1 if a page is not what the code says
+
+Types, defaults and limits come from the pydantic models of the configuration, and the words from their docstrings; a
+key without a text is an error.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic import BaseModel
+
+from fer_au.cli import app
+from fer_au.config.data import AlignConfig, DatasetConfig, HeatmapsConfig, LandmarksConfig
+from fer_au.config.experiments import CrossConfig, EvaluateConfig, ExperimentConfig, TrainConfig
+from fer_au.datasets import create_adapter, list_adapters
+from fer_au.datasets.labels import LabelledConfig
+
+DOCS = Path(__file__).parents[1] / "docs"
+SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("datasets.NAME", DatasetConfig),
+    ("align", AlignConfig),
+    ("landmarks", LandmarksConfig),
+    ("heatmaps", HeatmapsConfig),
+    ("train", TrainConfig),
+    ("evaluate", EvaluateConfig),
+    ("experiments.NAME", ExperimentConfig),
+    ("cross.NAME", CrossConfig),
+)
+_TYPES = {"string": "text", "integer": "integer", "number": "number", "boolean": "`true` or `false`", "null": "`null`"}
+_LIMITS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+_NOTICE = "<!-- Written by tools/write_reference.py (`make docs`) from the code: change the texts there. -->"
+_PARAMS_INTRO = """\
+# params.yaml: every key
+
+`params.yaml` has the sections `datasets`, `align`, `landmarks`, `heatmaps`, `train`, `evaluate`, `experiments` and
+`cross`. A missing section or key has its default. An unknown key or a bad value stops the run with one line that names
+the key's path, such as `experiments.au.guidance.0.weight`. Names of data sets, experiments and crosses match
+`[a-z0-9][a-z0-9_-]*`. A complete file that works: [params.yaml](../params.yaml). Whole published tables:
+[presets.md](presets.md).
+"""
+_CLI_INTRO = """\
+# The command `fer-au`
+
+Checks and tools around the pipeline, which itself runs by `dvc repro`. An error is one line on stderr and exit code 2.
+Environment variables that every command and stage obeys: [sharing.md](sharing.md#environment-variables).
+"""
+
+
+@dataclass(frozen=True)
+class Section:
+    """Keys that stand below one path of ``params.yaml``.
+
+    Attributes:
+        path: Path of the mapping that holds the keys.
+        schema: JSON schema of the mapping.
+        texts: Key -> its meaning, and under the empty key the summary of the whole.
+        when: When the keys exist, for the heading; empty for always.
+    """
+
+    path: str
+    schema: Mapping[str, Any]
+    texts: Mapping[str, str]
+    when: str = ""
+
+
+def read_docstring(docstring: str) -> dict[str, str]:
+    """Read a class docstring in Google's form.
+
+    Returns:
+        Attribute -> its text in one line; under the empty key, the text before the attributes.
+    """
+    summary, _, attributes = inspect.cleandoc(docstring).partition("Attributes:\n")
+    texts = {"": " ".join(summary.split())}
+    for name, text in re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", attributes, re.MULTILINE):
+        texts[name] = " ".join(text.split())
+    return texts
+
+
+def find_sections(
+    path: str, model: type[BaseModel], inherited: type[BaseModel] = BaseModel, when: str = ""
+) -> Iterator[Section]:
+    """List a model and the models below its keys, depth first.
+
+    Args:
+        path: Path of the model's mapping in ``params.yaml``.
+        model: Model of the mapping.
+        inherited: Base whose keys are described elsewhere and left out.
+        when: When the keys exist, for the heading.
+    """
+    schema = model.model_json_schema()
+    texts: dict[str, str] = {}
+    for base in reversed([base for base in model.__mro__ if issubclass(base, BaseModel) and base.__doc__]):
+        texts |= read_docstring(str(base.__doc__))
+    known = inherited.model_fields
+    own = {key: value for key, value in schema.get("properties", {}).items() if key not in known}
+    yield from _nested(Section(path, {**schema, "properties": own}, texts, when), schema.get("$defs", {}))
+
+
+def _nested(section: Section, definitions: Mapping[str, Any]) -> Iterator[Section]:
+    yield section
+    for key, value in section.schema["properties"].items():
+        for name, suffix in _references(value):
+            schema = definitions[name]
+            texts = read_docstring(schema["description"])
+            inner = Section(f"{section.path}.{key}{suffix}", schema, texts, section.when)
+            yield from _nested(inner, definitions)
+
+
+def _references(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Models that a key holds: the name, and ``[]`` where the key holds a list of them."""
+    if "$ref" in value:
+        yield value["$ref"].rsplit("/", 1)[1], ""
+    for choice in value.get("anyOf", ()):
+        yield from _references(choice)
+    if "items" in value:
+        yield from ((name, "[]") for name, _ in _references(value["items"]))
+
+
+def describe_type(value: Mapping[str, Any]) -> str:
+    """Say in words which values a JSON schema takes."""
+    if "$ref" in value:
+        return "mapping (below)"
+    if "enum" in value or "const" in value:
+        *first, last = [f"`{choice}`" for choice in value.get("enum", [value.get("const")])]
+        return f"{', '.join(first)} or {last}" if first else last
+    if "anyOf" in value:
+        return " or ".join(dict.fromkeys(describe_type(choice) for choice in value["anyOf"]))
+    if "prefixItems" in value:
+        return f"list of {len(value['prefixItems'])}: {describe_type(value['prefixItems'][0])}"
+    if value.get("type") == "array":
+        return f"list of: {describe_type(value['items'])}"
+    if value.get("type") == "object":
+        return "mapping"
+    name = "path" if value.get("format") == "path" else _TYPES.get(str(value.get("type")), "any value")
+    if value.get("maxLength") == 1:
+        name = "one character"
+    return f"{name} {', '.join(f'{sign} {value[key]:g}' for key, sign in _LIMITS.items() if key in value)}".strip()
+
+
+def _default(key: str, value: Mapping[str, Any], required: bool) -> str:
+    if required:
+        return "*required*"
+    if next(_references(value), None) and isinstance(value.get("default"), dict):
+        return "as below"
+    default = value.get("default", {})
+    return f"`{default if isinstance(default, str) else json.dumps(default)}`"
+
+
+def write_section(section: Section) -> str:
+    """Write one section as a heading, its summary and a table of its keys.
+
+    Raises:
+        ValueError: A key has no text in its model's docstring.
+    """
+    level = "###" if section.when or "." in section.path.removesuffix(".NAME") else "##"
+    lines = [f"{level} `{section.path}`{section.when}", "", section.texts[""], ""]
+    if section.schema["properties"]:
+        lines += ["| key | value | default | meaning |", "|---|---|---|---|"]
+    for key, value in section.schema["properties"].items():
+        if key not in section.texts:
+            raise ValueError(f"{section.path}.{key}: its model's docstring has no text for it")
+        cells = [f"`{key}`", describe_type(value), _default(key, value, key in section.schema.get("required", ()))]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in [*cells, section.texts[key]]) + " |")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def write_params() -> str:
+    """Write the page of all keys of ``params.yaml``."""
+    parts = [_NOTICE, _PARAMS_INTRO]
+    for path, model in SECTIONS:
+        parts += [write_section(section) for section in find_sections(path, model)]
+        if model is DatasetConfig:
+            parts += [write_section(section) for section in find_adapters(path)]
+    return _tidy(parts)
+
+
+def find_adapters(path: str) -> Iterator[Section]:
+    """List the keys of the built-in adapters: those that several share, then each one's own."""
+    configs = {name: type(create_adapter(name)).Config for name in list_adapters()}
+    configs = {name: config for name, config in configs.items() if config.__module__.startswith("fer_au.")}
+    shared = [f"`{name}`" for name, config in configs.items() if issubclass(config, LabelledConfig)]
+    yield from find_sections(path, LabelledConfig, DatasetConfig, f" with adapter {', '.join(shared)}")
+    for name, config in configs.items():
+        inherited = LabelledConfig if issubclass(config, LabelledConfig) else DatasetConfig
+        yield from find_sections(path, config, inherited, f" with adapter `{name}`")
+
+
+def _tidy(parts: list[str]) -> str:
+    """Join the parts of a page; its docstrings' double backticks become Markdown's."""
+    return re.sub("(?<!`)``(?!`)", "`", "\n".join(parts))
+
+
+def find_commands(group: Any, name: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 (typer's commands have no public type)
+    """List the commands below a group of the command line, with their full names."""
+    for key, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from find_commands(command, f"{name} {key}")
+        else:
+            yield f"{name} {key}", command
+
+
+def _usage(parameter: Any) -> str:  # noqa: ANN401
+    """Write a parameter as it is typed."""
+    if parameter.param_type_name == "argument":
+        return str(parameter.name).upper() + ("..." if parameter.nargs == -1 else "")
+    names = ", ".join(parameter.opts)
+    return names if parameter.is_flag else f"{names} {parameter.metavar or parameter.name.upper()}"
+
+
+def _remarks(parameter: Any) -> Iterator[str]:  # noqa: ANN401
+    if parameter.param_type_name == "option":
+        if parameter.required:
+            yield "Required."
+        if parameter.multiple:
+            yield "May be repeated."
+    elif not parameter.required:
+        yield "Optional."
+    if parameter.default not in (None, False, ()) and not callable(parameter.default):
+        yield f"Default: `{parameter.default}`."
+    if parameter.envvar:
+        yield f"Environment variable: `{parameter.envvar}`."
+
+
+def _table(parameters: list[Any]) -> list[str]:
+    rows = [f"| `{_usage(each)}` | {' '.join([each.help or '', *_remarks(each)])} |" for each in parameters]
+    return ["| argument or option | meaning |", "|---|---|", *(row.replace("  ", " ") for row in rows), ""]
+
+
+def write_cli() -> str:
+    """Write the page of all commands.
+
+    Raises:
+        ValueError: A command, an argument or an option has no help.
+    """
+    root = typer.main.get_command(app)
+    commands = sorted(find_commands(root, "fer-au"))
+    parts = [_NOTICE, _CLI_INTRO]
+    parts += ["| command | what it does |", "|---|---|"]
+    for name, command in commands:
+        if not command.help or not all(each.help for each in command.params):
+            raise ValueError(f"{name}: the command or one of its arguments and options has no help")
+        parts.append(f"| [`{name}`](#{name.replace(' ', '-')}) | {command.help.splitlines()[0]} |")
+    parts += ["", "Before the command:", "", *_table(list(root.params))]
+    for name, command in commands:
+        arguments = [each for each in command.params if each.param_type_name == "argument"]
+        words = [f"[{_usage(each)}]" if not each.required else _usage(each) for each in arguments]
+        needed = [_usage(each) for each in command.params if each not in arguments and each.required]
+        needed = [text.split(", ")[-1] for text in needed]
+        free = ["[OPTIONS]"] if len(command.params) > len(arguments) + len(needed) else []
+        parts += [f"## `{name}`", "", inspect.cleandoc(command.help), ""]
+        parts += ["```console", f"$ {' '.join([name, *words, *needed, *free])}", "```", ""]
+        parts += _table(list(command.params)) if command.params else []
+    return _tidy(parts).rstrip() + "\n"
+
+
+def main() -> None:
+    """Write the pages, or with ``--check`` say which are not current."""
+    pages = {DOCS / "params.md": write_params(), DOCS / "cli.md": write_cli()}
+    stale = [path for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    if sys.argv[1:] == ["--check"]:
+        for path in stale:
+            print(f"{path.relative_to(DOCS.parent)}: is not what the code says; run `make docs`")
+        sys.exit(bool(stale))
+    for path in stale:
+        path.write_text(pages[path], encoding="utf-8")
+        print(f"{path.relative_to(DOCS.parent)}: written")
+
+
+if __name__ == "__main__":
+    main()
