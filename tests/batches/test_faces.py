@@ -15,8 +15,7 @@ from fer_au.datasets.manifest import read_manifest, write_manifest
 from fer_au.errors import ConfigError, DataError
 from fer_au.stores.reader import Store
 from fer_au.stores.schemas import FaceStatus
-
-from .blobs import CROP, MAP, Blob, many
+from tests.training.blobs import CROP, MAP, Blob, many
 
 Make = Callable[[Sequence[Blob]], Path]
 

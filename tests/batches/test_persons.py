@@ -20,8 +20,7 @@ from fer_au.stores.columns import encode_ids
 from fer_au.stores.writer import write_store
 from fer_au.training import train_experiment
 from fer_au.training.trainer import Trainer
-
-from .blobs import CENTRES, Blob
+from tests.training.blobs import CENTRES, Blob
 
 Make = Callable[[Sequence[Blob]], Path]
 NONE = Path("models/none")
