@@ -68,15 +68,13 @@ class AttentionSource:
         return _LEAST + (1 - 2 * _LEAST) * min_max(maps) if self.squash == "stretch" else maps
 
 
-def true_class_maps(model: FerModel, output: ModelOutput, shares: Tensor) -> Tensor:
-    """The native class maps of the images' own classes, (N, h, w) float32, differentiable.
+def true_class_maps(maps: Tensor, shares: Tensor) -> Tensor:
+    """Take the class maps of the images' own classes, (N, h, w) float32, differentiable.
 
     Args:
-        model: The model.
-        output: What it computed.
+        maps: (N, classes, h, w) native maps of a model.
         shares: (N, classes) of the classes in each image.
     """
-    maps = model.class_maps(output)
     with torch.autocast(maps.device.type, enabled=False):
         return torch.einsum("nchw,nc->nhw", maps.float(), shares.to(maps.device, torch.float32))
 

@@ -108,8 +108,6 @@ class Guidance:
 
     Attributes:
         terms: One per entry, in order.
-        mean_count: The mean over processes of a term's number of valid images. Several processes that share a batch set
-            it; a loss is then scaled so that the mean of all processes' gradients is the gradient of the batch's mean.
 
     Raises:
         ConfigError: An unknown cue, loss, layer or codebook, attention that the model doesn't have, or a cue
@@ -125,8 +123,7 @@ class Guidance:
         seed: int,
         clusters: Store | None = None,
     ) -> None:
-        self._model = model
-        self.mean_count: Callable[[Tensor], Tensor] = torch.clone
+        self._class_maps = model.class_maps
         names = _distinct([f"loss_{entry.cue}" for entry in entries])
         self.terms = tuple(
             Term(
@@ -150,22 +147,31 @@ class Guidance:
         mirrored = mirrored.to(batch.maps.device)
         return [Targets(*term.cue_maps(batch.ids, mirrored)) if term.cue_maps else stored for term in self.terms]
 
-    def losses(self, output: ModelOutput, targets: Sequence[Targets], labels: Tensor, time: float) -> dict[str, Tensor]:
-        """The unweighted losses of the terms that are active, by name.
+    def losses(
+        self,
+        output: ModelOutput,
+        targets: Sequence[Targets],
+        labels: Tensor,
+        time: float,
+        mean_count: Callable[[Tensor], Tensor] = torch.clone,
+    ) -> dict[str, Tensor]:
+        """Compute the unweighted losses of the terms that are active, by name.
 
         Args:
             output: Of the model for the augmented images.
             targets: One per term, moved and mixed with the images.
             labels: (N, classes) float: each image's shares of the classes, one-hot unless images were mixed.
             time: Of the training, in epochs.
+            mean_count: Mean of a count over the processes that share a batch. A loss is scaled by it, so that the mean
+                of all processes' gradients is the gradient of the batch's mean.
         """
         pairs = [(term, target) for term, target in zip(self.terms, targets, strict=True) if term.active(time)]
         wanted = any(term.source.kind == "cam" for term, _ in pairs)
-        cam = true_class_maps(self._model, output, labels) if wanted else None
+        cam = true_class_maps(self._class_maps(output), labels) if wanted else None
         losses = {}
         for term, target in pairs:
             count = target.valid.sum().float()
-            share = count / self.mean_count(count).clamp(min=torch.finfo(torch.float32).tiny)
+            share = count / mean_count(count).clamp(min=torch.finfo(torch.float32).tiny)
             losses[term.name] = share * term.value(term.source.maps(output, cam), target)
         return losses
 

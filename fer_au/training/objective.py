@@ -49,7 +49,7 @@ class Objective:
         parts = {"loss_ce": entropy}
         if output.auxiliary:
             parts["loss_aux"] = torch.stack([self._cross_entropy(one, shares) for one in output.auxiliary]).sum()
-        guided = self.guidance.losses(output, targets, shares, time)
+        guided = self.guidance.losses(output, targets, shares, time, self.mean_count)
         loss = sum(parts.values(), torch.zeros_like(entropy)) + self.guidance.weighted(guided, time)
         return {"loss": loss, **parts, **guided}
 

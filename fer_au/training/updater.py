@@ -80,7 +80,6 @@ class Updater:
         if config.sync_batch_norm and processes.count > 1 and self.device.type == "cuda":
             model = convert_sync_batchnorm(model)
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
-        guidance.mean_count = processes.mean
         weights = None if class_weights is None else class_weights.to(self.device)
         self.objective = Objective(guidance, config.label_smoothing, weights, processes.mean)
         self.augmenter = Augmenter(config.augment)

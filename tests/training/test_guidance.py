@@ -57,8 +57,10 @@ def still(count: int) -> torch.Tensor:
     return torch.zeros(count, dtype=torch.bool)
 
 
-def value(guidance: Guidance, output: ModelOutput, batch: Batch, time: float = 0) -> dict[str, torch.Tensor]:
-    return guidance.losses(output, guidance.targets(batch, still(len(batch))), shares(batch), time)
+def value(
+    guidance: Guidance, output: ModelOutput, batch: Batch, time: float = 0, **options: Any
+) -> dict[str, torch.Tensor]:
+    return guidance.losses(output, guidance.targets(batch, still(len(batch))), shares(batch), time, **options)
 
 
 def of_class(faces: FaceDataset, name: str) -> list[int]:
@@ -314,15 +316,18 @@ class TestProcesses:
         parts = [faces.batch([*anger[:3], neutral[0]]), faces.batch([*neutral[1:4], anger[3]])]
         whole = faces.batch([*anger[:3], neutral[0], *neutral[1:4], anger[3]])
 
-        def gradient(batch: Batch) -> torch.Tensor:
+        def gradient(batch: Batch, **options: Any) -> torch.Tensor:
             model.zero_grad()
-            value(guidance, run(model, batch), batch)["loss_au"].backward()
+            value(guidance, run(model, batch), batch, **options)["loss_au"].backward()
             return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
         expected = gradient(whole)
         naive = torch.stack([gradient(part) for part in parts]).mean(0)
-        guidance.mean_count = lambda count: (count + (4 - count)) / 2  # 3 valid faces and 1: 4 over two processes
-        scaled = torch.stack([gradient(part) for part in parts]).mean(0)
+
+        def mean_count(count: torch.Tensor) -> torch.Tensor:
+            return (count + (4 - count)) / 2  # 3 valid faces and 1: 4 over two processes
+
+        scaled = torch.stack([gradient(part, mean_count=mean_count) for part in parts]).mean(0)
         torch.testing.assert_close(scaled, expected, rtol=1e-4, atol=1e-7)
         assert not torch.allclose(naive, expected, rtol=1e-2)
 
