@@ -70,6 +70,17 @@ class Predictor:
         preprocess: Its preprocessing.
         aligner: How its crops were made; None if only aligned crops will be given.
         device: Where it runs; default a GPU if there is one.
+
+    Example:
+        A trained model is loaded by ``Predictor.load("models/au")``; this one knows nothing yet.
+
+        >>> import numpy as np
+        >>> from fer_au.models import create_model
+        >>> model = create_model({"backbone": "test_resnet"}, ["happiness", "anger"], seed=0)
+        >>> predictor = Predictor(model, Preprocessing(image_size=64), device="cpu")
+        >>> prediction = predictor(np.zeros((3, 96, 96, 3), np.uint8), aligned=True)
+        >>> prediction.scores.shape, prediction.maps.shape, len(prediction.labels)
+        ((3, 2), (3, 2, 2), 3)
     """
 
     def __init__(

@@ -30,6 +30,13 @@ def compute_cam(name: str, model: FerModel, x: Tensor, target: Tensor, *, normal
     Raises:
         UnknownNameError: There is no such method.
         ValueError: ``target`` is not one valid class index per image.
+
+    Example:
+        >>> import torch
+        >>> from fer_au.models import create_model
+        >>> model = create_model({"backbone": "test_resnet"}, ["happiness", "anger"], seed=0)
+        >>> compute_cam("layercam", model, torch.zeros(2, 3, 64, 64), torch.tensor([0, 1])).shape
+        torch.Size([2, 2, 2])
     """
     method = cam_method(name)
     _check_target(target, len(x), len(model.classes))

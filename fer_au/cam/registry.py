@@ -54,7 +54,12 @@ CAMS: Registry[CamMethod] = Registry(
 
 
 def list_cams() -> list[str]:
-    """Names of the available CAM methods."""
+    """Names of the available CAM methods.
+
+    Example:
+        >>> {"gradcam", "layercam", "native"} <= set(list_cams())
+        True
+    """
     return CAMS.names()
 
 

@@ -56,7 +56,12 @@ class Codebook:
 
 
 def list_codebooks() -> list[str]:
-    """Names of all registered codebooks."""
+    """Names of all registered codebooks.
+
+    Example:
+        >>> {"corrected", "paper"} <= set(list_codebooks())
+        True
+    """
     return CODEBOOKS.names()
 
 
@@ -70,6 +75,10 @@ def load_codebook(name_or_path: str | Path) -> Codebook:
     Raises:
         UnknownNameError: No codebook is registered under that name; the message lists near names.
         ConfigError: The file can't be read, or an entry is wrong; the message names file and key.
+
+    Example:
+        >>> load_codebook("corrected").expressions["happiness"]
+        {6: 1.0, 12: 1.0, 25: 1.0}
     """
     text = os.fspath(name_or_path)
     if isinstance(name_or_path, Path) or text.endswith((".yaml", ".yml")) or "/" in text or os.sep in text:

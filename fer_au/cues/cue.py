@@ -141,12 +141,21 @@ def create_cue(name: str, *, codebook: str | Path | Codebook = "corrected", geom
     Raises:
         UnknownNameError: No cue, codebook or geometry has that name; the message lists near names.
         ConfigError: The codebook is wrong, or does not fit the geometry.
+
+    Example:
+        >>> create_cue("au", codebook="paper", geometry="paper").geometry.name
+        'paper'
     """
     return CUES.get(name)(codebook=codebook, geometry=geometry)
 
 
 def list_cues() -> list[str]:
-    """Names of all cues."""
+    """Names of all cues.
+
+    Example:
+        >>> {"au", "background", "landmarks"} <= set(list_cues())
+        True
+    """
     return CUES.names()
 
 

@@ -57,5 +57,10 @@ def create_geometry(name: str) -> Geometry:
 
 
 def list_geometries() -> list[str]:
-    """Names of all geometries."""
+    """Names of all geometries.
+
+    Example:
+        >>> {"corrected", "paper"} <= set(list_geometries())
+        True
+    """
     return GEOMETRIES.names()

@@ -74,6 +74,16 @@ def render_au_maps(
     Raises:
         DataError: ``points`` and ``labels`` do not fit together, or a size is not positive.
         ConfigError: Unknown or wrong codebook or geometry, or the geometry can't draw what the codebook lists.
+
+    Example:
+        >>> import numpy as np
+        >>> from fer_au.ibug68 import MEAN_FACE
+        >>> points = 112 + 64 * np.stack([MEAN_FACE, MEAN_FACE])
+        >>> maps, valid = render_au_maps(points, ["happiness", "neutral"], image_size=224)
+        >>> maps.shape, valid.tolist()
+        ((2, 28, 28), [True, False])
+        >>> int(maps[0].sum(axis=1).argmax()) > 14  # a smile shows below the middle
+        True
     """
     book = codebook if isinstance(codebook, Codebook) else load_codebook(codebook)
     drawer = create_geometry(geometry) if isinstance(geometry, str) else geometry

@@ -39,9 +39,13 @@ def region_attention(
 
     Example:
         >>> import numpy as np
-        >>> shares = region_attention(np.zeros((1, 28, 28)), np.zeros((1, 68, 2)), 112)
-        >>> float(shares["mouth"][0])
-        nan
+        >>> from fer_au.ibug68 import MEAN_FACE
+        >>> points = 56 + 32 * MEAN_FACE[None]
+        >>> looks_up = np.zeros((1, 28, 28))
+        >>> looks_up[:, :14] = 1
+        >>> shares = region_attention(looks_up, points, image_size=112)
+        >>> bool(shares["brows"][0] > 0), bool(shares["mouth"][0] > 0)
+        (True, False)
     """
     if maps.ndim != 3 or len(points) != len(maps):
         raise ValueError(f"maps must be (N, h, w) with N sets of points: got {tuple(maps.shape)}, {len(points)} sets")

@@ -57,6 +57,14 @@ def centered_cosine(maps: Maps, targets: Maps) -> Maps:
 
     Raises:
         ValueError: The shapes differ.
+
+    Example:
+        >>> import numpy as np
+        >>> target = np.array([[[1.0, 0.0], [0.0, 0.0]]])
+        >>> centered_cosine(np.ones((1, 2, 2)), target)
+        array([0.])
+        >>> centered_cosine(3 * target + 1, target)
+        array([1.])
     """
     map_rows, target_rows = paired_rows(maps, targets)
     return answer_in_kind(_row_cosine(_center(map_rows), _center(target_rows)), maps)

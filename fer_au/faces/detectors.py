@@ -74,7 +74,12 @@ DETECTORS: Registry[type[Detector]] = Registry(
 
 
 def list_detectors() -> list[str]:
-    """Names of the detectors, sorted."""
+    """Names of the detectors, sorted.
+
+    Example:
+        >>> {"dlib-hog", "mediapipe-face", "whole-image"} <= set(list_detectors())
+        True
+    """
     return DETECTORS.names()
 
 
@@ -88,6 +93,12 @@ def create_detector(name: str, **options: object) -> Detector:
     Raises:
         UnknownNameError: No such detector.
         ConfigError: An option that the detector doesn't have.
+
+    Example:
+        >>> import numpy as np
+        >>> picture = np.zeros((60, 80, 3), np.uint8)
+        >>> len(create_detector("whole-image").detect(picture))
+        1
     """
     return construct(DETECTORS, name, options)
 

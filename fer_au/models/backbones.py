@@ -46,6 +46,10 @@ def list_backbones(pattern: str = "*") -> list[str]:
 
     Args:
         pattern: A shell-style filter such as ``"resnet*"``.
+
+    Example:
+        >>> list_backbones("gimefive-1*")
+        ['gimefive-10', 'gimefive-13', 'gimefive-15', 'gimefive-15d', 'gimefive-16', 'gimefive-17']
     """
     return [*fnmatch.filter(NETS.names(), pattern), *map(str, timm.list_models(pattern))]
 

@@ -197,6 +197,14 @@ def create_model(
     Raises:
         UnknownNameError: Unknown backbone or head; near names are listed.
         ConfigError: A bad key or value, or an option that the backbone doesn't support.
+
+    Example:
+        >>> import torch
+        >>> config = {"backbone": "test_resnet", "output_stride": 8, "head": "gap"}
+        >>> model = create_model(config, ["neutral", "happiness", "anger"], seed=0)
+        >>> output = model(torch.zeros(2, 3, 64, 64))
+        >>> output.logits.shape, output.features[model.layers[-1]].shape[-2:]
+        (torch.Size([2, 3]), torch.Size([8, 8]))
     """
     typed = config if isinstance(config, ModelConfig) else validate(ModelConfig, config, "", "model")
     if seed is None:

@@ -85,7 +85,12 @@ class Preset(StrictModel):
 
 
 def list_presets() -> list[str]:
-    """Names of all presets, third parties' included."""
+    """Names of all presets, third parties' included.
+
+    Example:
+        >>> {"best-small", "lan-rafdb"} <= set(list_presets())
+        True
+    """
     return PRESETS.names()
 
 
@@ -97,6 +102,10 @@ def load_preset(name_or_path: str | Path) -> Preset:
     Raises:
         UnknownNameError: There is none of that name; the message lists near names.
         ConfigError: The file can't be read, or a key is wrong; the message names file and key.
+
+    Example:
+        >>> sorted(load_preset("lan-rafdb").datasets)
+        ['rafdb']
     """
     path = _locate(name_or_path)
     return validate(Preset, _read(path, ()), "", path)

@@ -24,7 +24,12 @@ HEADS: Registry[type[Head]] = Registry(
 
 
 def list_heads() -> list[str]:
-    """Names of the available heads."""
+    """Names of the available heads.
+
+    Example:
+        >>> {"gap", "lan", "wildcat"} <= set(list_heads())
+        True
+    """
     return HEADS.names()
 
 
