@@ -34,7 +34,7 @@ from fer_au.report.landmark_section import (
     shape_path,
 )
 
-from .test_page import Page
+from .test_stage import Page
 
 MakeParams = Callable[..., Path]
 
