@@ -29,12 +29,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.heatmaps import processor
 from fer_au.assets import DLIB68
 from fer_au.compute import worker_count
 from fer_au.config.data import AlignConfig
 from fer_au.datasets.manifest import ManifestRow, write_manifest
 from fer_au.decoding import ImageRejected, decode_image
+from fer_au.evaluation.metrics_file import cpu_name
 from fer_au.faces import Aligner, align_dataset, encode_crop, get_template, warp_crop
 from fer_au.faces.dlib_points import import_dlib, load_predictor
 from fer_au.faces.geometry import fit_similarity
@@ -218,7 +218,7 @@ def main() -> None:
     packages = ", ".join(
         f"{name} {version(name)}" for name in ("numpy", "opencv-python", "dlib-bin", "Pillow", "fer-au")
     )
-    print(f"host: {processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {platform.system()}")
+    print(f"host: {cpu_name()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {platform.system()}")
     print(f"versions: Python {platform.python_version()}, {packages}")
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)

@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.heatmaps import processor
 from fer_au.compute import worker_count
 from fer_au.cues.clusters import feature_spool, fit_clusters
+from fer_au.evaluation.metrics_file import cpu_name
 
 IMAGES, POSITIONS, CHANNELS = 12_000, 49, 512
 BATCH = 64
@@ -95,7 +95,7 @@ def main() -> None:
     """Print the table."""
     images = int(sys.argv[1]) if len(sys.argv) > 1 else IMAGES
     packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "fer-au"))
-    print(f"host: {processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {platform.system()}")
+    print(f"host: {cpu_name()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {platform.system()}")
     print(f"versions: Python {platform.python_version()}, {packages}")
     print(f"{images} images x {POSITIONS} positions x {CHANNELS} channels, mirrored ones too; {worker_count()} workers")
     print(f"{'features':<12}{'seconds':>9}{'limit':>8}{'peak GB':>9}{'limit':>8}{'attentive':>11}")

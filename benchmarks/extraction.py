@@ -26,7 +26,6 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from benchmarks.heatmaps import processor
 from fer_au.assets import DLIB68
 from fer_au.compute import worker_count
 from fer_au.config.data import AlignConfig, HeatmapsConfig
@@ -34,6 +33,7 @@ from fer_au.cues.stage import render_dataset
 from fer_au.datasets.manifest import ManifestRow, write_manifest
 from fer_au.decoding import decode_image
 from fer_au.demo.generate import DemoConfig, generate
+from fer_au.evaluation.metrics_file import cpu_name
 from fer_au.faces.alignment import Aligner
 from fer_au.faces.crops import decode_crop_bytes, encode_crop
 from fer_au.faces.dlib_points import predict_points
@@ -295,7 +295,7 @@ def bench_heatmaps(folder: Path) -> None:
 
 def main(parts: Sequence[str]) -> None:
     """Run some parts and print their figures."""
-    print(f"{processor()}, {os.cpu_count()} processors, {worker_count()} workers, load {os.getloadavg()[0]:.1f}")
+    print(f"{cpu_name()}, {os.cpu_count()} processors, {worker_count()} workers, load {os.getloadavg()[0]:.1f}")
     packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "h5py", "opencv-python", "dlib-bin", "fer-au"))
     print(f"Python {platform.python_version()}, {packages}")
     with tempfile.TemporaryDirectory() as temporary:

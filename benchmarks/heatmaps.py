@@ -12,13 +12,13 @@ import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.cues import list_codebooks, load_codebook, render_au_maps
+from fer_au.evaluation.metrics_file import cpu_name
 from tests.cues.faces import cosine, mirrored, random_faces
 from tests.cues.published import CODEBOOK, published_map
 
@@ -37,15 +37,6 @@ def one_thread() -> None:
     if any(os.environ.get(name) != value for name, value in limits.items()):
         os.execve(sys.executable, [sys.executable, "-m", "benchmarks.heatmaps"], {**os.environ, **limits})
     cv2.setNumThreads(1)
-
-
-def processor() -> str:
-    """The processor's model, where the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def milliseconds_per_map(work: Callable[[], object], repeats: int) -> tuple[float, float]:
@@ -118,7 +109,7 @@ def main() -> None:
     """Print all tables."""
     one_thread()
     packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "opencv-python", "fer-au"))
-    print(f"host: {processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {platform.system()}")
+    print(f"host: {cpu_name()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {platform.system()}")
     print(f"versions: Python {platform.python_version()}, {packages}; threads 1, batch {FACES}, maps 28 x 28")
     print("codebooks: " + ", ".join(f"{name} {load_codebook(name).sha256[:12]}" for name in list_codebooks()))
     faces = random_faces(FACES)

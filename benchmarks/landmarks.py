@@ -32,7 +32,7 @@ from benchmarks.landmark_speed import REPEATS, PairSeconds, Searched, one_thread
 from benchmarks.landmark_tables import print_results
 from fer_au.compute import log
 from fer_au.errors import ConfigError, MissingDependencyError, run_main
-from fer_au.evaluation.environment import cpu_name
+from fer_au.evaluation.metrics_file import cpu_name
 from fer_au.faces.alignment import Aligner
 from fer_au.faces.detectors import list_detectors
 from fer_au.faces.keypoints import Keypoints

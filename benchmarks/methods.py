@@ -14,7 +14,6 @@ guidance; and whether ``att_cos`` rose, with the limit that it must.
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 import sys
 from collections.abc import Mapping
@@ -23,11 +22,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.heatmaps import processor
 from fer_au.compute import log
 from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig, merge
 from fer_au.errors import run_main
-from fer_au.evaluation import evaluate_experiment
+from fer_au.evaluation import evaluate_experiment, read_metrics
+from fer_au.evaluation.metrics_file import cpu_name
 from fer_au.training import train_experiment
 
 GUIDANCE = [{"cue": "au", "loss": "cosine", "layers": ["last"], "weight": 4.0}]
@@ -95,8 +94,7 @@ def run(name: str, method: Method, guided: bool, options: argparse.Namespace) ->
             metrics_path=metrics,
             store_path=None,
         )
-    values: dict[str, float] = json.loads(metrics.read_text(encoding="utf-8"))
-    return values
+    return {key: float(value) for key, value in read_metrics(metrics).items() if isinstance(value, int | float)}
 
 
 def main() -> None:
@@ -112,7 +110,7 @@ def main() -> None:
     for name, method in METHODS.items():
         results[name] = [run(name, method, guided, options) for guided in (False, True)]
         log(f"{name}: done")
-    print(f"host: {processor()}; {platform.system()}")
+    print(f"host: {cpu_name()}; {platform.system()}")
     print("versions: " + ", ".join(f"{name} {version(name)}" for name in ("torch", "timm", "fer-au")))
     print(f"{options.data}, {options.size} px, {options.epochs} epochs, seed 0; each column without / with guidance")
     print(

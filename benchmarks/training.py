@@ -22,7 +22,6 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from benchmarks.heatmaps import processor
 from fer_au.batches.faces import FaceDataset
 from fer_au.batches.loading import BatchLoader, cut_batches, shuffled
 from fer_au.batches.precision import autocast
@@ -30,6 +29,7 @@ from fer_au.batches.preprocess import Preprocessing
 from fer_au.batches.seeds import generator_for
 from fer_au.compute import worker_count
 from fer_au.config.experiments import GuidanceConfig, ModelConfig, TrainConfig
+from fer_au.evaluation.metrics_file import cpu_name
 from fer_au.models import create_model
 from fer_au.training.guidance import Guidance
 from fer_au.training.trainer import Trainer
@@ -123,7 +123,7 @@ def main() -> None:
             }
         )
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "timm", "opencv-python", "fer-au"))
-    print(f"host: {processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {platform.system()}")
+    print(f"host: {cpu_name()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {platform.system()}")
     print(f"versions: Python {platform.python_version()}, {packages}")
     print(
         f"{backbone}, {config.image_size} px, batch {config.batch_size}, {vanilla.precision} on {vanilla.device}, "

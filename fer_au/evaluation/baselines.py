@@ -1,7 +1,7 @@
-"""What a map score means: the same score of maps that nobody had to learn, through the same grid.
+"""Draw the maps that a score is read against: maps that nobody had to learn, through the layer's own grid.
 
 A coarse layer can't draw a fine map: a perfect 4x4 attention scores about .80 against AU maps. So each reference
-is reduced to the layer's own grid and brought up again, exactly as that layer's attention is.
+is reduced to the layer's grid and brought up again, exactly as that layer's attention is.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.evaluation.arrays import FloatArray, to_numpy
+from fer_au.evaluation.map_scores import FloatArray, to_numpy
 from fer_au.maps import resize_maps
 
 
 def through_grid(maps: NDArray[Any], grid: tuple[int, int]) -> FloatArray:
-    """Maps as a layer of that grid could at best draw them: down to (or up to) its grid, and back.
+    """Redraw maps as a layer with that grid could at best draw them: down to (or up to) its grid, and back.
 
     Args:
         maps: (N, S, S) on the comparison grid.
-        grid: (h, w) of the layer.
+        grid: Height and width of the layer's map.
 
     Returns:
         (N, S, S) on the comparison grid.
@@ -33,20 +33,20 @@ def through_grid(maps: NDArray[Any], grid: tuple[int, int]) -> FloatArray:
 
 
 def blank_maps(count: int, size: int) -> FloatArray:
-    """All-ones maps (count, size, size): attention that looks everywhere alike."""
+    """Make all-ones maps, (count, size, size): attention that looks everywhere alike."""
     return np.ones((count, size, size))
 
 
 def mean_maps(targets: NDArray[Any], labels: Sequence[str], valid: NDArray[np.bool_]) -> dict[str, FloatArray]:
-    """Mean target of each class: the map of a model that knows the class and never looks at the image.
+    """Average the targets of each class: the map of a model that knows the class and never looks at the image.
 
     Args:
-        targets: (N, S, S) of the TRAINING split, so that no test image's map enters its own baseline.
-        labels: N labels.
-        valid: (N,) whether the target is real.
+        targets: (N, S, S) targets of the TRAINING split, so that no test image's map enters its own baseline.
+        labels: Labels of the N images.
+        valid: (N,) True where the target is real.
 
     Returns:
-        Label -> (S, S), of the labels with a valid target.
+        Label -> (S, S) mean map, for the labels with a valid target.
     """
     names = np.asarray(labels, dtype=object)
     means = {}
@@ -58,24 +58,24 @@ def mean_maps(targets: NDArray[Any], labels: Sequence[str], valid: NDArray[np.bo
 
 
 def class_mean_maps(means: dict[str, FloatArray], labels: Sequence[str], size: int) -> FloatArray:
-    """The map that each image's TRUE class has in ``mean_maps``; (N, size, size), NaN where the class has none."""
+    """Give each image the map of its TRUE class in ``mean_maps``, (N, size, size); NaN where the class has none."""
     missing = np.full((size, size), np.nan)
     return np.stack([means.get(label, missing) for label in labels]) if labels else np.zeros((0, size, size))
 
 
 def least_shares(areas: NDArray[Any], grid: tuple[int, int]) -> FloatArray:
-    """The least share of its mass that a map of a grid can have in an area: that of its best single cell.
+    """Compute the least share of its mass that a map of a grid can have in an area: that of its best single cell.
 
     A cell spreads over its neighbours when its grid is brought up to the comparison grid, so a coarse layer can't keep
     out of an area that comes close everywhere. The share of any map is a mean of its cells' shares, weighted by their
     mass; none is below the least of them.
 
     Args:
-        areas: (N, S, S) how much of each pixel of the comparison grid the area covers, in [0, 1].
-        grid: (h, w) of the layer.
+        areas: (N, S, S) share of each pixel of the comparison grid that the area covers, in [0, 1].
+        grid: Height and width of the layer's map.
 
     Returns:
-        (N,) shares in [0, 1], NaN for an area that isn't finite.
+        (N,) shares in [0, 1]; NaN for an area that isn't finite.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Is one experiment better than another on the same test images? The paired bootstrap."""
+"""Test whether one experiment is better than another on the same test images: the paired bootstrap."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.evaluation.arrays import FloatArray
+from fer_au.evaluation.map_scores import FloatArray
 
 _CHUNK_DRAWS = 4_000_000  # resampled values held at a time: 32 MB, whatever the test split's size
 
@@ -19,11 +19,11 @@ class PairedDifference:
     """A difference of means between two paired sets of scores.
 
     Attributes:
-        difference: mean(a) - mean(b), of the pairs where both are defined.
+        difference: mean(a) - mean(b) over the pairs in which both scores are defined.
         low: Lower end of the 95 % percentile interval.
-        high: Upper end.
+        high: Upper end of the same interval.
         p: Two-sided p-value of "no difference".
-        n: Number of pairs.
+        n: Number of pairs with both scores defined.
     """
 
     difference: float
@@ -50,11 +50,11 @@ def paired_bootstrap(
 
     Args:
         a: (N,) scores per image: cosines, or 1.0 where the prediction is right.
-        b: (N,) scores of the other model, same images in the same order; a pair with a NaN is left out.
+        b: (N,) scores of the other model on the same images in the same order; a pair with a NaN is left out.
         n: Number of resamples.
         seed: Seed of the resampling.
-        strata: N labels. If given, images are drawn within each label and the labels' means are averaged: the
-            counterpart of ``aggregate.macro_mean``.
+        strata: Labels of the N images. If given, images are drawn within each label and the labels' means are
+            averaged, as ``scores.macro_mean`` does.
         level: Coverage of the interval.
 
     Returns:

@@ -1,4 +1,8 @@
-"""Scores of the predicted labels. Classes are indices into a model's class order."""
+"""Score predicted labels. Classes are indices into a model's class order.
+
+In float64, and over the classes that have images: torchmetrics computes in float32, and lets a class without images
+that is predicted once count as a recall of 0, which would punish a model on a data set that lacks one of its classes.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.evaluation.arrays import FloatArray
+from fer_au.evaluation.map_scores import FloatArray
 
 IntArray = NDArray[np.int64]
 
 
 def confusion_matrix(truth: NDArray[Any], predicted: NDArray[Any], classes: int) -> IntArray:
-    """Counts of images, rows by true class and columns by predicted class, (classes, classes).
+    """Count images by true class (rows) and predicted class (columns), (classes, classes).
 
     Raises:
         ValueError: Lengths differ, or an index is outside ``range(classes)``.
@@ -28,13 +32,13 @@ def confusion_matrix(truth: NDArray[Any], predicted: NDArray[Any], classes: int)
 
 
 def accuracy(confusion: IntArray) -> float:
-    """Share of images whose class is right (micro), in [0, 1]; NaN without images. The AU-cue paper's CL / 100."""
+    """Compute the share of images with the right class, in [0, 1]; NaN without images. The AU-cue paper's CL / 100."""
     total = confusion.sum()
     return float(np.trace(confusion) / total) if total else float("nan")
 
 
 def class_recall(confusion: IntArray) -> FloatArray:
-    """Share of each true class that is recognised, (classes,) in [0, 1]; NaN for a class without images."""
+    """Compute the share of each true class that is recognised, (classes,) in [0, 1]; NaN for a class without images."""
     support = confusion.sum(axis=1)
     recall = np.full(len(confusion), np.nan)
     np.divide(np.diag(confusion), support, out=recall, where=support > 0)
@@ -42,14 +46,14 @@ def class_recall(confusion: IntArray) -> FloatArray:
 
 
 def balanced_accuracy(confusion: IntArray) -> float:
-    """Mean of ``class_recall`` over the classes that have images, in [0, 1] (Brodersen et al., ICPR 2010)."""
+    """Average ``class_recall`` over the classes that have images, in [0, 1] (Brodersen et al., ICPR 2010)."""
     recall = class_recall(confusion)
     present = ~np.isnan(recall)
     return float(recall[present].mean()) if present.any() else float("nan")
 
 
 def macro_f1(confusion: IntArray) -> float:
-    """Mean F1 = 2 TP / (2 TP + FP + FN) of the classes that are true or predicted at least once, in [0, 1]."""
+    """Average F1 = 2 TP / (2 TP + FP + FN) over the classes that are true or predicted at least once, in [0, 1]."""
     hits = np.diag(confusion)
     involved = confusion.sum(axis=0) + confusion.sum(axis=1)
     present = involved > 0

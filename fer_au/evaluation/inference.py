@@ -1,4 +1,8 @@
-"""Passes of a trained model over a split: probabilities, attention of its layers, CAMs of the true class."""
+"""Run a trained model over a split: probabilities, attention of its layers, CAMs of the true class, moved images.
+
+Aligned faces put every mouth in one place, so a model can score well by memorising one map per class. After a random
+similarity (rotation, zoom, shift) of picture and target, only attention that follows the face still fits.
+"""
 
 from __future__ import annotations
 
@@ -14,26 +18,30 @@ from fer_au.batches.faces import Batch, FaceDataset
 from fer_au.batches.loading import BatchLoader
 from fer_au.batches.precision import autocast, resolve_precision
 from fer_au.batches.preprocess import Preprocessing
+from fer_au.batches.similarities import random_similarities, warp
 from fer_au.cam.registry import CamInput, cam_method
-from fer_au.evaluation.arrays import FloatArray
+from fer_au.config.experiments import AugmentConfig
 from fer_au.evaluation.faithfulness import Faithfulness, deletion_insertion
-from fer_au.evaluation.moved import draw_moves, move_images, move_maps
+from fer_au.evaluation.map_scores import FloatArray
 from fer_au.maps import channel_mean, min_max, resize_maps, shift_non_negative
 from fer_au.models.network import FerModel
 
 FloatMaps = NDArray[np.float32]
 # One draw for every experiment and every data set: scores on moved images are paired across models.
 MOVE_SEED = 0
+# Beyond what training usually shows (8 degrees, 5 %), short of what turns a portrait into another picture. A mirror
+# image would move nothing: a class mean is nearly symmetric.
+MOVES = AugmentConfig(flip=0.0, rotate=20.0, scale=(0.85, 1.15), shift=0.10)
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a model made of the faces of a split, in the split's order.
+    """Outputs of a model for the faces of a split, in the split's order.
 
     Attributes:
-        probabilities: (N, C) float32.
+        probabilities: (N, C) float32 class probabilities.
         attention: Layer -> (N, h, w) float32, raw channel means on the layer's own grid, signed where the features are.
-        cams: CAM method -> (N, h, w) float32 in [0, 1], of the TRUE class.
+        cams: CAM method -> (N, h, w) float32 in [0, 1], always of the TRUE class.
     """
 
     probabilities: FloatMaps
@@ -43,14 +51,14 @@ class Outputs:
 
 @dataclass(frozen=True)
 class SplitRunner:
-    """A model with the faces that it is scored on.
+    """A model and the faces that it is scored on.
 
     Attributes:
-        model: In evaluation mode, on ``device``.
-        dataset: The faces, labelled in the model's class order.
-        loader: Loads them; keeps decoded images for the next pass where they fit.
-        preprocess: The model's own preprocessing.
-        device: Where the model is.
+        model: Model in evaluation mode, on ``device``.
+        dataset: Faces, labelled in the model's class order.
+        loader: Loader of the faces; keeps decoded images for the next pass where memory allows.
+        preprocess: Preprocessing that the model was trained with.
+        device: Device of the model.
         batch_size: Images per forward pass.
     """
 
@@ -62,7 +70,7 @@ class SplitRunner:
     batch_size: int
 
     def outputs(self, layers: Sequence[str], cams: Sequence[str]) -> Outputs:
-        """One pass for probabilities, attention of ``layers``, and each of ``cams``."""
+        """Compute probabilities, attention of ``layers`` and all ``cams`` in one pass."""
         probabilities: list[Tensor] = []
         attention: dict[str, list[Tensor]] = {layer: [] for layer in layers}
         maps: dict[str, list[Tensor]] = {cam: [] for cam in cams}
@@ -79,12 +87,12 @@ class SplitRunner:
         return Outputs(_joined(probabilities), _joined_maps(attention), _joined_maps(maps))
 
     def moved(self, layer: str, rows: Sequence[int], targets: FloatMaps) -> tuple[FloatMaps, FloatMaps]:
-        """Attention of one layer on randomly moved images, and the targets moved with them.
+        """Compute the attention of one layer on randomly moved images, and move the targets with them.
 
         Args:
-            layer: The layer.
-            rows: Positions of the images, at least one.
-            targets: (N, S, S) targets of the whole split.
+            layer: Name of the layer.
+            rows: Positions of the images in the split, at least one.
+            targets: (N, S, S) AU maps of the whole split.
 
         Returns:
             (len(rows), S, S) attention and targets on the comparison grid.
@@ -104,7 +112,15 @@ class SplitRunner:
         return _joined(found), followed.numpy()
 
     def faithfulness(self, attention: FloatMaps, count: int) -> tuple[NDArray[np.int64], Faithfulness]:
-        """Deletion and insertion of the attention on at most ``count`` images, spread evenly over the split."""
+        """Score deletion and insertion of the attention on at most ``count`` images, spread evenly over the split.
+
+        Args:
+            attention: (N, h, w) attention of the whole split.
+            count: Largest number of images.
+
+        Returns:
+            Positions of the scored images in the split, and their scores.
+        """
         rows = np.unique(np.linspace(0, len(self.dataset) - 1, min(count, len(self.dataset))).round().astype(np.int64))
         deletion: list[FloatArray] = []
         insertion: list[FloatArray] = []
@@ -121,12 +137,12 @@ class SplitRunner:
 
     @property
     def _face_channels(self) -> int:
-        """Channels of the face; what follows them is the whole picture, which attention says nothing about."""
+        """Number of channels of the face; the whole picture follows them, and attention says nothing about it."""
         return self.model.config.in_chans
 
     @property
     def _probabilities(self) -> Callable[[Tensor], Tensor]:
-        """Fast probabilities for the hundreds of passes of the curves; two digits are enough there."""
+        """Function from images to probabilities in the fastest precision: the curves take hundreds of passes."""
         precision = resolve_precision("auto", self.device)
 
         def probabilities(images: Tensor) -> Tensor:
@@ -141,6 +157,29 @@ class SplitRunner:
         for batch in self.loader(cuts):
             images = self.preprocess(batch.images.to(self.device))
             yield batch, images.contiguous(memory_format=torch.channels_last)  # a third faster on a CPU
+
+
+def draw_moves(count: int, seed: int) -> Tensor:
+    """Draw random similarities for a split, the same for every model that is scored on it.
+
+    Args:
+        count: Number of images; image k always gets the k-th transform.
+        seed: Seed of the draw.
+
+    Returns:
+        (count, 2, 3) float32, normalised source points to normalised output points.
+    """
+    return random_similarities(count, MOVES, torch.Generator().manual_seed(seed))
+
+
+def move_images(images: Tensor, moves: Tensor) -> Tensor:
+    """Move (N, C, H, W) images; border pixels are repeated, as in training: a black wedge would attract attention."""
+    return warp(images, moves, "border")
+
+
+def move_maps(maps: Tensor, moves: Tensor) -> Tensor:
+    """Move (N, h, w) targets with their images; parts that come into view are 0: they ask for no attention."""
+    return warp(maps[:, None].float(), moves, "zeros")[:, 0]
 
 
 def _joined(parts: list[Tensor]) -> FloatMaps:

@@ -1,20 +1,102 @@
-"""``metrics/<exp>.json``: flat keys with dots, so that ``dvc metrics diff`` reads well."""
+"""Write and read an experiment's metrics: flat keys with dots, so that ``dvc metrics diff`` reads well.
+
+``metrics/<exp>.json`` holds the headline, which stays readable for fifty experiments side by side, and
+``metrics/detail/<exp>.json`` all other keys. ``read_metrics`` gives both as one mapping.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import platform
+import re
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from fer_au import __version__
 from fer_au.errors import DataError
+from fer_au.stores.atomic import write_atomically
+
+if TYPE_CHECKING:
+    import torch
 
 Metric = float | int | str | None
+
+HEADLINE = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "att_cos",
+    "att_ccos",
+    "att_auc",
+    "att_cos_moved",
+    "att_ccos_moved",
+    "att_specificity",
+    r"cam_cos\..+",
+    r"cam_ccos\..+",
+    r"region\..+",
+    r"faithfulness\..+",
+    r"baseline\.blank\.att_cos",
+    r"baseline\.class_mean\.att_c?cos",
+    r"ceiling\.att_c?cos",
+    "n",
+    "n_cos",
+    "selected_on",
+    "seed",
+    "train_images_per_second",
+)
+"""Regular expressions of the keys of ``metrics/<exp>.json``: the results, and the references needed to read them."""
+
+_HEADLINE = re.compile("|".join(HEADLINE))
 _DIGITS = 6
+_CPUINFO = Path("/proc/cpuinfo")
 
 
-def metrics_text(metrics: Mapping[str, float | int | str | None]) -> str:
-    """Metrics as JSON: sorted keys, floats rounded to 6 decimals, undefined (NaN, infinite) as null.
+def is_headline(key: str) -> bool:
+    """Tell whether a metric belongs to the headline.
+
+    Example:
+        >>> is_headline("att_cos"), is_headline("layer.3.att_cos")
+        (True, False)
+    """
+    return _HEADLINE.fullmatch(key) is not None
+
+
+def detail_path(path: Path) -> Path:
+    """Find the detail file that belongs to a headline file.
+
+    Example:
+        >>> detail_path(Path("metrics/au.json")).as_posix(), detail_path(Path("metrics/cross/au.json")).as_posix()
+        ('metrics/detail/au.json', 'metrics/detail/cross/au.json')
+    """
+    folder = path.parent
+    return folder.parent / "detail" / "cross" / path.name if folder.name == "cross" else folder / "detail" / path.name
+
+
+def write_metrics(path: Path, metrics: Mapping[str, Metric], detail: Path | None = None) -> None:
+    """Write the headline and all other metrics into their two files, each of them whole or not at all.
+
+    Args:
+        path: ``metrics/<exp>.json``, for the headline.
+        metrics: All metrics.
+        detail: File for the other metrics; default ``detail_path(path)``.
+
+    Raises:
+        StoreError: A file can't be written.
+        TypeError: A value is not a plain number, string or None.
+    """
+    texts = {
+        detail or detail_path(path): metrics_text({key: metrics[key] for key in metrics if not is_headline(key)}),
+        path: metrics_text({key: metrics[key] for key in metrics if is_headline(key)}),
+    }
+    for target, text in texts.items():
+        write_atomically(target, text.encode())
+
+
+def metrics_text(metrics: Mapping[str, Metric]) -> str:
+    """Render metrics as JSON: sorted keys, floats rounded to 6 decimals, undefined (NaN, infinite) as null.
 
     Raises:
         TypeError: A value is not a plain number, string or None (a nested mapping, an array).
@@ -22,23 +104,27 @@ def metrics_text(metrics: Mapping[str, float | int | str | None]) -> str:
     return json.dumps({key: _plain(key, metrics[key]) for key in sorted(metrics)}, indent=2, allow_nan=False) + "\n"
 
 
-def write_metrics(path: Path, metrics: Mapping[str, float | int | str | None]) -> None:
-    """Write ``metrics_text`` in one step: a killed run leaves the old file or the new one.
+def read_metrics(path: Path, detail: Path | None = None) -> dict[str, Metric]:
+    """Read all metrics of an experiment: its headline and its details.
+
+    Args:
+        path: ``metrics/<exp>.json``.
+        detail: File of the other metrics; default ``detail_path(path)``.
+
+    Returns:
+        Key -> value, sorted by key.
 
     Raises:
-        DataError: The file can't be written.
+        DataError: A file is missing, is not a flat JSON object of numbers, strings and nulls, or both hold one key.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(metrics_text(metrics), encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot write: {error.strerror or error}") from error
+    headline, others = read_metrics_file(path), read_metrics_file(detail or detail_path(path))
+    if twice := sorted(headline.keys() & others.keys()):
+        raise DataError(f"{detail or detail_path(path)}: {twice[0]!r} is in {path} as well; evaluate the model again")
+    return dict(sorted((headline | others).items()))
 
 
-def read_metrics(path: Path) -> dict[str, Metric]:
-    """Read a metrics file.
+def read_metrics_file(path: Path) -> dict[str, Metric]:
+    """Read one file of metrics.
 
     Raises:
         DataError: It is missing, or not a flat JSON object of numbers, strings and nulls.
@@ -52,6 +138,36 @@ def read_metrics(path: Path) -> dict[str, Metric]:
     if not isinstance(content, dict) or any(isinstance(value, dict | list) for value in content.values()):
         raise DataError(f"{path}: not a flat metrics file")
     return content
+
+
+def environment_metrics(device: torch.device, precision: str) -> dict[str, str]:
+    """List versions and hardware of a run as ``environment.*``.
+
+    Args:
+        device: Device of the evaluation.
+        precision: Numeric precision of the training.
+    """
+    import torch
+
+    return {
+        "environment.python": platform.python_version(),
+        "environment.torch": str(torch.__version__),
+        "environment.timm": version("timm"),
+        "environment.fer_au": __version__,
+        "environment.device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "environment.precision": precision,
+        "environment.cpu": cpu_name(),
+    }
+
+
+def cpu_name(cpuinfo: Path = _CPUINFO) -> str:
+    """Name the processor as its maker does where the system tells it, else by its architecture."""
+    try:
+        lines = cpuinfo.read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name") and ":" in line]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _plain(key: str, value: object) -> Metric:

@@ -1,4 +1,4 @@
-"""Where on the face a map lies: the share of its mass on eyes, brows, nose, mouth, rest of the face and background.
+"""Measure where on the face a map lies: its share on eyes, brows, nose, mouth, rest of the face and background.
 
 The regions (see ``fer_au.cues.regions``) are disjoint and cover the picture, so the shares of a map sum to 1.
 """
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fer_au.cues.regions import REGIONS as REGIONS
 from fer_au.cues.regions import region_coverage
-from fer_au.evaluation.arrays import FloatArray, to_numpy
+from fer_au.evaluation.map_scores import FloatArray, to_numpy
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 def region_attention(
     maps: NDArray[Any] | Tensor, points: NDArray[Any] | Tensor, image_size: float | tuple[float, float]
 ) -> dict[str, FloatArray]:
-    """Share of each map's mass that lies in each region.
+    """Compute the share of each map's mass that lies in each region.
 
     Definition of the csci5527 project, sum(H M) / sum(H), with M made a partition. Negative values hold no mass; no
     offset is subtracted, since that would add or remove mass everywhere. An all-ones map gives each region's area.
 
     Args:
         maps: (N, h, w); bring coarse maps to the comparison grid first, or a cell straddles several regions.
-        points: (N, 68, 2) xy of the image that the maps span.
-        image_size: Side of the square image, or (width, height).
+        points: (N, 68, 2) xy in pixels of the image that the maps span.
+        image_size: Side of the square image in pixels, or (width, height).
 
     Returns:
         Region -> (N,) shares in [0, 1]; they sum to 1. NaN for a map without mass and for non-finite maps or points.
@@ -54,7 +54,7 @@ def region_attention(
 
 
 def region_shares(maps: NDArray[Any] | Tensor, coverage: FloatArray) -> dict[str, FloatArray]:
-    """``region_attention`` with the regions already rasterised by ``region_coverage`` (for many maps of an image)."""
+    """Compute ``region_attention`` with regions drawn by ``region_coverage`` before (for many maps of one image)."""
     values = to_numpy(maps)
     mass = np.where(np.isnan(values), np.nan, np.maximum(values, 0.0))
     total = mass.sum(axis=(1, 2))

@@ -1,4 +1,4 @@
-"""The evaluate stage: one trained model on one split, to ``metrics/<exp>.json`` and ``evaluation/<exp>.h5``."""
+"""Score one trained model on one split: ``metrics/<exp>.json``, its detail file, and ``evaluation/<exp>.h5``."""
 
 from __future__ import annotations
 
@@ -18,20 +18,19 @@ from fer_au.cam import list_cams
 from fer_au.compute import log
 from fer_au.config.experiments import EvaluateConfig
 from fer_au.errors import ConfigError, DataError
-from fer_au.evaluation.arrays import FloatArray
 from fer_au.evaluation.baselines import through_grid
-from fer_au.evaluation.environment import environment_metrics
 from fer_au.evaluation.inference import Outputs, SplitRunner
-from fer_au.evaluation.metrics_file import write_metrics
+from fer_au.evaluation.map_scores import FloatArray
+from fer_au.evaluation.metrics_file import environment_metrics, write_metrics
 from fer_au.evaluation.scores import (
     Scores,
-    agreement,
     attention_scores,
     class_metrics,
     classification_metrics,
     comparison_maps,
     floor_scores,
     macro,
+    map_agreement,
     moved_scores,
     reference_maps,
 )
@@ -42,12 +41,12 @@ from fer_au.stores import fingerprint, write_store
 from fer_au.stores.columns import encode_ids
 from fer_au.stores.format import file_digest
 
-_VERSION = 2  # of what the evaluation computes
+_VERSION = 3  # counts changes of the figures that the evaluation computes
 
 
 @dataclass(frozen=True)
 class _Report:
-    """What goes into the two files."""
+    """Content of the files."""
 
     metrics: dict[str, float | int | str]
     scores: Scores
@@ -62,6 +61,7 @@ def evaluate_experiment(
     model_dir: Path,
     metrics_path: Path,
     store_path: Path | None,
+    detail_path: Path | None = None,
 ) -> None:
     """Score a trained model: recognition, attention and CAMs against AU maps, baselines, ceilings, faithfulness.
 
@@ -71,10 +71,11 @@ def evaluate_experiment(
 
     Args:
         config: Section ``evaluate``.
-        dataset_dir: ``data/<key>`` of the data set to score on.
-        model_dir: ``models/<exp>``.
-        metrics_path: Where the flat metrics go.
-        store_path: Where the per-image results go; None writes none (another data set's images).
+        dataset_dir: Folder ``data/<key>`` of the data set to score on.
+        model_dir: Folder ``models/<exp>``.
+        metrics_path: File for the headline metrics.
+        store_path: File for the per-image results; None writes none (another data set's images).
+        detail_path: File for all other metrics; default ``metrics_file.detail_path(metrics_path)``.
 
     Raises:
         ConfigError: An unknown CAM or layer.
@@ -112,11 +113,11 @@ def evaluate_experiment(
         data = {**dataset.content_hashes(), **_table_hashes(dataset_dir / "rejects")}
         identity = fingerprint("evaluate", _VERSION, {**options, "data": data})
         _write_results(store_path, report, dataset, identity, layers, config.split)
-    write_metrics(metrics_path, {**report.metrics, **context})
+    write_metrics(metrics_path, {**report.metrics, **context}, detail_path)
 
 
 def _table_hashes(folder: Path) -> dict[str, str]:
-    """The sha256 of every reject table."""
+    """Hash every reject table (sha256)."""
     return {path.name: file_digest(path) for path in sorted(folder.glob("*.csv"))}
 
 
@@ -127,7 +128,7 @@ def _of_training(meta: Mapping[str, Any], key: str, model_dir: Path) -> Any:  # 
 
 
 def _score(runner: SplitRunner, truth: Truth, layers: tuple[str, ...], config: EvaluateConfig) -> _Report:
-    """All passes over the split, and all metrics of them."""
+    """Run all passes over the split and compute all metrics."""
     outputs = runner.outputs(layers, config.cams)
     labels, classes = runner.dataset.labels, runner.dataset.classes
     last = layers[-1]
@@ -147,12 +148,11 @@ def _score(runner: SplitRunner, truth: Truth, layers: tuple[str, ...], config: E
     for name, reference in references.items():
         metrics |= macro(reference, truth, f"{name}.")
     for layer in layers:
-        own = agreement(comparison_maps(outputs.attention[layer], truth.size), truth)
+        own = map_agreement(comparison_maps(outputs.attention[layer], truth.size), truth)
         metrics |= {f"layer.{layer}.att_{name}": value for name, value in macro(own, truth).items()}
     for cam, maps in outputs.cams.items():
-        own = {
-            f"cam_{name}.{cam}": values for name, values in agreement(comparison_maps(maps, truth.size), truth).items()
-        }
+        agreement = map_agreement(comparison_maps(maps, truth.size), truth)
+        own = {f"cam_{name}.{cam}": values for name, values in agreement.items()}
         scores |= own
         metrics |= macro(own, truth)
     if config.faithfulness_images:

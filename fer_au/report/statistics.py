@@ -17,7 +17,7 @@ from fer_au.evaluation import (
     expression_means,
     paired_bootstrap,
 )
-from fer_au.evaluation.arrays import FloatArray
+from fer_au.evaluation.map_scores import FloatArray
 from fer_au.evaluation.scores import comparison_maps
 from fer_au.report.collect import Experiment
 from fer_au.report.heat import stretch

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import bootstrap as scipy_bootstrap
 
 from fer_au.evaluation import paired_bootstrap
-from fer_au.evaluation.aggregate import macro_mean
+from fer_au.evaluation.scores import macro_mean
 
 
 def test_difference_and_interval_equal_scipys_percentile_bootstrap(rng):

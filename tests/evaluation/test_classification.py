@@ -40,6 +40,11 @@ def test_a_class_without_images_has_no_recall_and_does_not_count():
     assert balanced_accuracy(confusion) == pytest.approx(0.75)
 
 
+def test_a_class_that_is_predicted_but_has_no_images_does_not_count_against_the_others():
+    confusion = confusion_matrix(np.array([0, 0, 1]), np.array([0, 2, 1]), 3)
+    assert balanced_accuracy(confusion) == pytest.approx(0.75)  # torchmetrics' macro mean is 0.5
+
+
 def test_no_images_are_undefined():
     confusion = confusion_matrix(np.zeros(0), np.zeros(0), 3)
     assert all(math.isnan(score(confusion)) for score in (accuracy, balanced_accuracy, macro_f1))

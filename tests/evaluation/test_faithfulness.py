@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
-from fer_au.evaluation.faithfulness import deletion_insertion
+from fer_au.evaluation.faithfulness import _blur, deletion_insertion
 
 
 def left_half_model(images: torch.Tensor) -> torch.Tensor:
@@ -80,6 +83,15 @@ def test_areas_are_probabilities_even_for_a_dead_map(images):
     found = deletion_insertion(left_half_model, images, torch.zeros(3, 4, 4))
     for area in (found.deletion, found.insertion):
         assert ((area >= 0) & (area <= 1)).all()
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (24, 40), (1, 1)])
+def test_the_insertion_canvas_is_a_gaussian_blur_with_mirrored_borders(shape, rng):
+    pictures = rng.random((2, 3, *shape)).astype(np.float32)
+    sigma = min(shape) / 16
+    radius = min(math.ceil(3 * sigma), min(shape) - 1)
+    expected = gaussian_filter(pictures, sigma, mode="mirror", radius=radius, axes=(2, 3))
+    np.testing.assert_allclose(_blur(torch.from_numpy(pictures)).numpy(), expected, atol=1e-6)
 
 
 def test_a_step_count_below_one_is_refused(images):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from fer_au.evaluation import (
     macro_mean,
     read_metrics,
 )
+from fer_au.evaluation.metrics_file import HEADLINE, detail_path, read_metrics_file
 from fer_au.evaluation.scores import comparison_maps
 from fer_au.models import create_model, load_model, save_model
 from fer_au.stores import Store
@@ -58,6 +60,19 @@ def expected_keys() -> set[str]:
 
 def test_the_keys_are_these_and_no_others(evaluated):
     assert set(evaluated[0]) == expected_keys()
+
+
+def test_the_headline_is_short_and_the_detail_file_holds_the_rest(evaluated):
+    path = evaluated[1].path.parents[1] / "m.json"
+    headline, detail = read_metrics_file(path), read_metrics_file(detail_path(path))
+    assert not headline.keys() & detail.keys()
+    assert headline.keys() | detail.keys() == expected_keys()
+    assert len(headline) <= 33
+    assert {"accuracy", "att_cos", "baseline.class_mean.att_cos", "ceiling.att_ccos", "region.eyes"} <= headline.keys()
+
+
+def test_every_pattern_of_the_headline_has_a_key():
+    assert [own for own in HEADLINE if not any(re.fullmatch(own, key) for key in expected_keys())] == []
 
 
 def test_every_metric_of_a_healthy_run_is_defined(evaluated):
@@ -204,7 +219,8 @@ def test_another_data_sets_results_need_no_store(tiny_dataset, tiny_model, tmp_p
         metrics_path=tmp_path / "cross" / "x.json",
         store_path=None,
     )
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["x.json"]
+    files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert files == {"cross/x.json", "detail/cross/x.json"}
 
 
 def test_the_same_inputs_give_the_same_bytes(evaluated, tiny_dataset, tiny_model, tmp_path):

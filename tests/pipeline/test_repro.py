@@ -20,6 +20,7 @@ def test_one_command_makes_models_metrics_and_a_page(reproduced: Project) -> Non
         assert metrics["n"] > 0
         assert 0 <= metrics["accuracy"] <= 1
         assert {"att_cos", "att_ccos", "baseline.blank.att_cos", "baseline.class_mean.att_cos"} <= metrics.keys()
+        assert "per_class.anger.n" in json.loads((folder / f"metrics/detail/{name}.json").read_text())
     page = (folder / "report/index.html").read_text()
     assert "vanilla" in page
     assert 'src="http' not in page
@@ -61,7 +62,8 @@ def test_an_experiment_is_scored_on_another_data_set(reproduced: Project) -> Non
         assert again["accuracy"] == own["accuracy"]
     finally:
         (reproduced.folder / "params.yaml").write_text(saved)
-        (reproduced.folder / "metrics/cross/au-again.json").unlink(missing_ok=True)
+        for name in ("metrics/cross/au-again.json", "metrics/detail/cross/au-again.json"):
+            (reproduced.folder / name).unlink(missing_ok=True)
 
 
 def test_stages_run_without_dvc(reproduced: Project) -> None:

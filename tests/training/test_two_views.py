@@ -17,8 +17,7 @@ from fer_au.batches.preprocess import Preprocessing
 from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig
 from fer_au.errors import DataError
 from fer_au.evaluation import evaluate_experiment
-from fer_au.evaluation.inference import SplitRunner
-from fer_au.evaluation.moved import draw_moves, move_images
+from fer_au.evaluation.inference import SplitRunner, draw_moves, move_images
 from fer_au.faces import AlignedFace, decode_crop
 from fer_au.models import create_model, load_model
 from fer_au.stores import FaceStatus, Store, write_store

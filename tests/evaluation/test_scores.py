@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fer_au.evaluation import expression_means, macro_mean
-from fer_au.evaluation.aggregate import masked
+from fer_au.evaluation.scores import masked
 
 LABELS = ["anger", "anger", "anger", "neutral", "fear", "sadness"]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fer_au.evaluation.motion import motion_in_crop
+from fer_au.evaluation.truth import motion_in_crop
 
 
 def blob(x: float, y: float, size: int = 64) -> np.ndarray:

@@ -6,7 +6,7 @@ import torch
 from fer_au.cues import render_au_maps
 from fer_au.evaluation import cosine_alignment
 from fer_au.evaluation.baselines import class_mean_maps, mean_maps
-from fer_au.evaluation.moved import MOVES, draw_moves, move_images, move_maps
+from fer_au.evaluation.inference import MOVES, draw_moves, move_images, move_maps
 from fer_au.ibug68 import MEAN_FACE
 
 
