@@ -124,6 +124,7 @@ def test_missing_pieces_are_said_where_a_picture_would_be(make_params: MakeParam
     "name",
     [
         "metrics/au.json",
+        "metrics/detail/au.json",
         "evaluation/au.h5",
         "models/au/history.csv",
         "models/au/config.json",
