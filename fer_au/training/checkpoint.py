@@ -24,7 +24,7 @@ from fer_au.stores.fingerprints import fingerprint
 from fer_au.training.history import HistoryRow
 
 CHECKPOINTS = Path(".fer_au/checkpoints")
-_VERSION = 2
+_VERSION = 3
 _FILE = "state.safetensors"
 
 
@@ -36,7 +36,7 @@ class TrainingState:
         epoch: Epochs done.
         model: The model's tensors.
         optimizer: ``optimizer.state_dict()["state"]``: parameter number -> tensors.
-        average: Moving average of the model's tensors; empty without one.
+        average: Tensors of the moving average of the model, its number of steps included; empty without one.
         best: The selected epoch's tensors.
         history: One row per epoch done.
         scale: The gradient scaler's state (fp16 only).

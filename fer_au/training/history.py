@@ -1,10 +1,12 @@
-"""``history.csv``: one row per epoch, and the choice of the best epoch."""
+"""``history.csv``: means over the steps of each epoch, one row per epoch, and the choice of the best epoch."""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
+import statistics
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,22 +15,45 @@ from typing import Any
 from fer_au.stores.atomic import write_atomically
 
 
+class Meter:
+    """Weighted means by name, over the steps of an epoch."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = defaultdict(float)
+        self._weights: dict[str, float] = defaultdict(float)
+
+    def add(self, name: str, mean: float, weight: float) -> None:
+        """Take in the mean of ``weight`` items; zero items leave no trace."""
+        if weight:
+            self._sums[name] += mean * weight
+            self._weights[name] += weight
+
+    def has(self, name: str) -> bool:
+        """Tell whether there were any items of that name."""
+        return name in self._weights
+
+    def mean(self, name: str) -> float:
+        """Return the mean over all items of that name, NaN if there were none."""
+        return self._sums[name] / self._weights[name] if self.has(name) else math.nan
+
+
 @dataclass(frozen=True)
 class HistoryRow:
-    """What one epoch gave.
+    """The figures of one epoch.
 
     Attributes:
-        epoch: 0-based.
+        epoch: Number of the epoch, 0-based.
         lr: Learning rate of its last step.
         loss: Mean total training loss per image.
         loss_ce: Mean cross-entropy per image, as trained (weights and smoothing included).
-        parts: The other parts of the loss by name, unweighted: ``loss_aux`` (mean cross-entropy of auxiliary logits per
+        parts: Other parts of the loss by name, unweighted: ``loss_aux`` (mean cross-entropy of auxiliary logits per
             image, summed over them) where the model has any, and guidance (mean per valid image; NaN where none was
             active or valid).
-        train_accuracy: Of the augmented images, while training; of mixed ones, whether the larger share was named.
-        valid_accuracy: On the split that selects the epoch.
-        valid_balanced_accuracy: Mean recall over the classes that occur there.
-        valid_loss: Plain cross-entropy there.
+        train_accuracy: Accuracy on the augmented images, while training; of mixed ones, whether the larger share was
+            named.
+        valid_accuracy: Accuracy on the split that selects the epoch.
+        valid_balanced_accuracy: Mean recall over the classes that occur in that split.
+        valid_loss: Plain cross-entropy on that split.
         images_per_second: Training images over the wall time of the training part.
     """
 
@@ -44,19 +69,19 @@ class HistoryRow:
     images_per_second: float
 
     def cells(self) -> dict[str, str]:
-        """Column -> text, other parts behind ``loss_ce``; NaN is an empty cell."""
+        """Return column -> text, other parts behind ``loss_ce``; NaN is an empty cell."""
         flat: dict[str, float] = {}
         for key, value in asdict(self).items():
             flat |= value if isinstance(value, dict) else {key: value}
         return {key: "" if math.isnan(value) else f"{value:.6g}" for key, value in flat.items()}
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data that ``from_json`` restores exactly."""
+        """Return plain data that ``from_json`` restores exactly."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> HistoryRow:
-        """Read what ``to_json`` gave."""
+        """Restore a row from the data of ``to_json``."""
         return cls(**data)
 
 
@@ -74,17 +99,15 @@ def write_history(path: Path, rows: Sequence[HistoryRow]) -> None:
 
 
 def best_epoch(rows: Sequence[HistoryRow]) -> int:
-    """The epoch with the best accuracy on the selecting split; of equals the lower loss, then the earlier one."""
+    """Find the epoch with the best accuracy on the selecting split; ties break by the lower loss, then the earlier."""
     return min(rows, key=lambda row: (-row.valid_accuracy, row.valid_loss, row.epoch)).epoch
 
 
 def has_stalled(rows: Sequence[HistoryRow], patience: int | None) -> bool:
-    """Whether the best epoch lies ``patience`` epochs back or more: time to stop early; None is never."""
+    """Tell whether the best epoch lies ``patience`` epochs back or more: time to stop early; None is never."""
     return patience is not None and bool(rows) and rows[-1].epoch - best_epoch(rows) >= patience
 
 
 def training_speed(rows: Sequence[HistoryRow]) -> float:
-    """Training images per second: the median over epochs, which a pause of the machine does not move."""
-    speeds = sorted(row.images_per_second for row in rows)
-    middle = len(speeds) // 2
-    return speeds[middle] if len(speeds) % 2 else (speeds[middle - 1] + speeds[middle]) / 2
+    """Return the training images per second: the median over epochs, which a pause of the machine does not move."""
+    return statistics.median(row.images_per_second for row in rows)

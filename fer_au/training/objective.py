@@ -1,60 +1,12 @@
-"""What training minimises: cross-entropy on shares of the classes, and the guidance."""
+"""Cross-entropy on shares of the classes: what training minimises besides guidance."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-from fer_au.models.network import ModelOutput
-from fer_au.training.guidance import Guidance, Targets
-
-
-@dataclass(frozen=True)
-class Objective:
-    """The loss of a batch.
-
-    Attributes:
-        guidance: The experiment's.
-        label_smoothing: Share of the target that goes to all classes alike.
-        class_weights: (C,) on the training device; None for equal ones.
-        mean_count: The mean of a scalar over the processes that share a batch. Sums are divided by it, so that the mean
-            of the processes' gradients is the gradient of the whole batch.
-    """
-
-    guidance: Guidance
-    label_smoothing: float
-    class_weights: Tensor | None
-    mean_count: Callable[[Tensor], Tensor]
-
-    def __call__(
-        self, output: ModelOutput, shares: Tensor, targets: Sequence[Targets], time: float
-    ) -> dict[str, Tensor]:
-        """Compute the loss and its parts.
-
-        Args:
-            output: Of the model.
-            shares: (N, classes) float32: of the classes in each image; all zero for an image that doesn't count.
-            targets: One per guidance term, moved and mixed as the images were.
-            time: Of the training, in epochs.
-
-        Returns:
-            ``loss``, ``loss_ce``, ``loss_aux`` (the sum over auxiliary logits, if the model has any), and the guidance
-            losses that are active, unweighted.
-        """
-        entropy = self._cross_entropy(output.logits, shares)
-        parts = {"loss_ce": entropy}
-        if output.auxiliary:
-            parts["loss_aux"] = torch.stack([self._cross_entropy(one, shares) for one in output.auxiliary]).sum()
-        guided = self.guidance.losses(output, targets, shares, time, self.mean_count)
-        loss = sum(parts.values(), torch.zeros_like(entropy)) + self.guidance.weighted(guided, time)
-        return {"loss": loss, **parts, **guided}
-
-    def _cross_entropy(self, logits: Tensor, shares: Tensor) -> Tensor:
-        return cross_entropy(logits, shares, self.class_weights, self.label_smoothing, self.mean_count)
 
 
 def cross_entropy(
@@ -64,17 +16,18 @@ def cross_entropy(
     smoothing: float = 0.0,
     mean_count: Callable[[Tensor], Tensor] = torch.clone,
 ) -> Tensor:
-    """Weighted mean cross-entropy; for one-hot shares, torch's for class indices.
+    """Compute the weighted mean cross-entropy; for one-hot shares, it is torch's for class indices.
 
     torch divides by the number of images where targets are shares, and by the sum of the images' weights where they are
     indices; this divides by the sum of weights always, so that mixing does not change the scale of the loss.
 
     Args:
         logits: (N, C), any float type.
-        shares: (N, C) float32, of the classes in each image.
-        weights: (C,) of the classes.
+        shares: (N, C) float32, shares of the classes in each image; all zero for an image that doesn't count.
+        weights: (C,) weights of the classes; None for equal ones.
         smoothing: Share of the target that goes to all classes alike.
-        mean_count: See ``Objective``.
+        mean_count: Mean of a scalar over the processes that share a batch. Sums are divided by it, so that the mean of
+            the processes' gradients is the gradient of the whole batch.
 
     Returns:
         A float32 scalar.

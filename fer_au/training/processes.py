@@ -1,8 +1,16 @@
-"""The processes of one training: which part of a batch each one takes, and what they tell each other.
+"""The processes of one training: which part of a batch each one takes, and how they exchange tensors.
 
 ``torchrun --nproc-per-node 4 stages/train.py NAME`` (or ``accelerate launch``) trains one experiment in four processes:
 NCCL on GPUs, Gloo on processors. Batches, draws and losses are those of one process: ``train.batch_size`` counts the
 images of all, and every mean is over the whole batch. The first process alone writes and logs.
+
+accelerate sets up launcher, backend and device, and moves tensors between processes. It does not prepare the model:
+
+* Its autocast copies every feature map that a model returns to float32; guidance wants one mean of each.
+* Its precision is one for all trainings of a Python process, ours an experiment's own.
+* It wraps a model once, with ``find_unused_parameters`` chosen before there is a model. Here phases freeze layers, so
+  that a model is wrapped anew, and each time a probe tells whether the slower search is needed.
+* Its dataloaders cut batches image by image; here neighbours, which are mixed in pairs, stay together.
 """
 
 from __future__ import annotations
@@ -17,18 +25,22 @@ from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from fer_au.compute import log
 from fer_au.errors import ConfigError
 from fer_au.models.network import FerModel, evaluating
 
 Value = TypeVar("Value")
+
+# All of them are set by torchrun and accelerate launch, and torch needs them all.
+_LAUNCHED = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 class Part(NamedTuple):
     """One process's part of a batch.
 
     Attributes:
-        rows: Which images of the batch.
-        total: Images of the whole batch.
+        rows: Positions of its images in the batch.
+        total: Number of images of the whole batch.
         counts: False where there are fewer pairs of images than processes: a process without one borrows the first pair
             to keep in step. It counts for nothing in losses and gradients; synchronised batch statistics see it twice.
     """
@@ -57,19 +69,19 @@ class Processes:
     """This process among those that train together.
 
     Attributes:
-        device: Where this one trains.
-        count: How many there are.
-        index: Which one this is, from 0.
+        device: Device that this process trains on.
+        count: Number of processes.
+        index: Number of this process, from 0.
 
     Raises:
         ConfigError: A launcher started several processes that can't train together here.
     """
 
     def __init__(self) -> None:
+        ignore_incomplete_launcher()
         launched = int(os.environ.get("WORLD_SIZE") or 1)
         # Left alone, accelerate would take the processes of a machine without GPUs for as many trainings.
         on_processor = launched > 1 and not (torch.cuda.is_available() or torch.xpu.is_available())
-        # Autocast is entered by the trainer and not left to accelerate, which would copy every feature map to float32.
         self._accelerator = Accelerator(mixed_precision="no", cpu=on_processor)
         self.device: torch.device = self._accelerator.device
         self.count: int = self._accelerator.num_processes
@@ -88,18 +100,18 @@ class Processes:
         return self.index == 0
 
     def part(self, total: int) -> Part:
-        """This process's part of a batch of ``total`` images."""
+        """Return this process's part of a batch of ``total`` images."""
         return cut_part(total, self.index, self.count)
 
     def mean(self, values: Tensor) -> Tensor:
-        """The mean of a tensor over the processes; no gradient passes."""
+        """Average a tensor over the processes; no gradient passes."""
         if self.count == 1:
             return values.detach()
         mean: Tensor = self._accelerator.reduce(values.detach().clone(), "mean")
         return mean
 
     def gather(self, rows: Tensor) -> Tensor:
-        """The rows of all processes, in their order, on the CPU; their numbers may differ."""
+        """Collect the rows of all processes, in their order, on the CPU; their numbers may differ."""
         if self.count == 1:
             return rows.cpu()
         rows = rows.to(self.device)
@@ -109,7 +121,7 @@ class Processes:
         return torch.cat([chunk[:size] for chunk, size in zip(chunks, sizes, strict=True)])
 
     def from_first(self, value: Value) -> Value:
-        """What the first process has; the others' own values are dropped."""
+        """Give all processes the first one's value; the others' own values are dropped."""
         if self.count == 1:
             return value
         values = [value]
@@ -117,14 +129,14 @@ class Processes:
         return values[0]
 
     def wrap(self, model: FerModel, inputs: Tensor) -> nn.Module:
-        """What to call in place of the model, so that gradients become the mean over processes.
+        """Wrap a model so that gradients become the mean over processes; call the wrapper in its place.
 
-        All processes go on with the first one's weights. The model itself stays as it is. It must be wrapped anew, and
-        the old wrapper dropped before, when other parameters train.
+        All processes go on with the first one's weights. The model itself stays as it is. When other parameters train,
+        drop the wrapper and wrap the model anew.
 
         Args:
-            model: On this process's device.
-            inputs: Any model input, to see whether each parameter that trains plays a part in the scores.
+            model: Model on this process's device.
+            inputs: Any model input, which shows whether each parameter that trains plays a part in the scores.
         """
         if self.count == 1:
             return model
@@ -138,7 +150,7 @@ class Processes:
 
     @torch.no_grad()
     def copy_buffers(self, model: nn.Module) -> None:
-        """Give all processes the first one's statistics of batch normalisation, which each has of its own images."""
+        """Give all processes the first one's statistics of batch normalisation; each has those of its own images."""
         if self.count > 1:
             for buffer in model.buffers():
                 torch.distributed.broadcast(buffer, 0)
@@ -148,12 +160,22 @@ class Processes:
         self._accelerator.wait_for_everyone()
 
     def close(self) -> None:
-        """Part; call it once all is done."""
+        """Leave the group of processes, at the end of the training."""
         self._accelerator.end_training()
 
 
+def ignore_incomplete_launcher() -> None:
+    """Forget a ``LOCAL_RANK`` that no launcher of this training has set, and say so.
+
+    Shells on clusters and in notebooks carry one along. Taken for a launcher's, it would make torch wait for others.
+    """
+    missing = [name for name in _LAUNCHED if not os.environ.get(name)]
+    if missing and os.environ.pop("LOCAL_RANK", None) is not None:
+        log(f"LOCAL_RANK is ignored: without {', '.join(missing)} it is no launcher's")
+
+
 def has_unused_parameters(model: FerModel, inputs: Tensor) -> bool:
-    """Whether a parameter that trains plays no part in a model's scores; DDP waits for its gradient unless told."""
+    """Tell whether a parameter that trains plays no part in the scores; DDP waits for its gradient unless told."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     with evaluating(model):
         output = model(inputs)

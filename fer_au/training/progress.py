@@ -1,10 +1,11 @@
-"""Progress of training: a bar with loss parts and speed on a terminal, one line per epoch elsewhere."""
+"""Progress of a training: how long it will take, a bar on a terminal, and one line per epoch."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import NoReturn
 
 from tqdm import tqdm
@@ -12,50 +13,129 @@ from tqdm import tqdm
 from fer_au.compute import log
 from fer_au.training.history import HistoryRow
 
+_FIRST_SECONDS = 5.0  # of steps, before the whole training is estimated from them
+_SCORING = 1 / 3  # of an update's time per image: the forward pass alone
+_LONG_SECONDS = 1800.0  # above that, a training on a processor is told of smaller models
+_SMALL = "best-small"  # the preset of these models
 
-class EpochProgress:
-    """Counts images of one epoch.
+
+class TrainingProgress:
+    """Shows the progress of one training.
 
     Args:
-        title: Such as ``au 3/8``.
-        images: Images of the epoch.
+        name: Experiment name.
+        epochs: Number of epochs in all.
+        done: Number of epochs that an earlier run has done.
+        images: Number of training images, and of images that are scored after each epoch.
         shown: Whether there may be a bar at all.
+        slow_backbone: Backbone of a model that trains on a processor; None where smaller models need no mention.
     """
 
-    def __init__(self, title: str, images: int, shown: bool = True) -> None:
-        self._title, self._images, self._done = title, images, 0
-        self._shown = shown
-        self._bar: tqdm[NoReturn] | None = None
+    def __init__(
+        self,
+        name: str,
+        epochs: int,
+        done: int,
+        images: tuple[int, int],
+        *,
+        shown: bool = True,
+        slow_backbone: str | None = None,
+    ) -> None:
+        self._shown, self._slow_backbone = shown, slow_backbone
+        self._name, self._epochs, self._left = name, epochs, epochs - done
+        self._train, self._selection = images
+        self._begun = time.perf_counter()
+        self._closed = 0
         self._start = self._stop = 0.0
+        self._images = 0
+        self._first: tuple[float, int] | None = None  # time and images at the end of the first step
+        self._estimated = False
+        self._bar: tqdm[NoReturn] | None = None
 
-    def __enter__(self) -> EpochProgress:
+    @contextmanager
+    def epoch(self, number: int) -> Iterator[None]:
+        """Follow the training part of an epoch (0-based)."""
         if self._shown and sys.stderr.isatty():
-            self._bar = tqdm(total=self._images, desc=self._title, unit="img", leave=False)
-        self._start = time.perf_counter()
-        return self
+            left = f", {in_words(self._seconds_left)} left" if self._closed else ""
+            self._bar = tqdm(total=self._train, desc=self._title(number) + left, unit="img", leave=False)
+        self._images, self._start = 0, time.perf_counter()
+        try:
+            yield
+        finally:
+            self._stop = time.perf_counter()
+            if self._bar is not None:
+                self._bar.close()
+        if not self._estimated:
+            self._estimate(self.speed)
 
     def advance(self, images: int, losses: Mapping[str, float]) -> None:
-        """Count a step's images and show its losses."""
-        self._done += images
+        """Count a step's images and show its losses; after the first steps, say how long the training will take."""
+        self._images += images
         if self._bar is not None:
             self._bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()}, refresh=False)
             self._bar.update(images)
+        if self._estimated:
+            return
+        now = time.perf_counter()
+        if self._first is None:
+            self._first = now, self._images  # the first step prepares much that the others find ready
+        elif now - self._first[0] >= _FIRST_SECONDS:
+            self._estimate((self._images - self._first[1]) / (now - self._first[0]))
 
-    def __exit__(self, *_: object) -> None:
-        self._stop = time.perf_counter()
-        if self._bar is not None:
-            self._bar.close()
+    def close_epoch(self, row: HistoryRow, selected: bool) -> None:
+        """Say in one line how an epoch went, and how long the others will take."""
+        self._closed += 1
+        self._left -= 1
+        losses = {"loss": row.loss, "loss_ce": row.loss_ce, **row.parts}
+        parts = [f"{name} {value:.3f}" for name, value in losses.items()]
+        parts.append(f"train {row.train_accuracy:.3f}")
+        parts.append(f"valid {row.valid_accuracy:.3f}" + (" *" if selected else ""))
+        parts.append(f"{row.images_per_second:.0f} images/s")
+        if self._left:
+            parts.append(f"{in_words(self._seconds_left)} left")
+        log(f"{self._title(row.epoch)}: {', '.join(parts)}")
 
     @property
     def speed(self) -> float:
-        """Images per second of the closed epoch."""
-        return self._done / max(self._stop - self._start, 1e-9)
+        """Training images per second of the last epoch."""
+        return self._images / max(self._stop - self._start, 1e-9)
+
+    @property
+    def _seconds_left(self) -> float:
+        return (time.perf_counter() - self._begun) / self._closed * self._left
+
+    def _title(self, epoch: int) -> str:
+        return f"{self._name} {epoch + 1}/{self._epochs}"
+
+    def _estimate(self, speed: float) -> None:
+        self._estimated = True
+        seconds = self._left * (self._train + self._selection * _SCORING) / speed
+        epochs = "1 epoch" if self._left == 1 else f"{self._left} epochs"
+        text = f"{self._name}: about {in_words(seconds)} for {epochs} ({speed:.0f} images/s)"
+        if seconds > _LONG_SECONDS and self._slow_backbone is not None:
+            text += advice_for(self._slow_backbone)
+        log(text)
 
 
-def log_epoch(title: str, row: HistoryRow, selected: bool) -> None:
-    """Say in one line what an epoch gave."""
-    losses = {"loss": row.loss, "loss_ce": row.loss_ce, **row.parts}
-    parts = [f"{name} {value:.3f}" for name, value in losses.items()]
-    parts.append(f"train {row.train_accuracy:.3f}")
-    parts.append(f"valid {row.valid_accuracy:.3f}" + (" *" if selected else ""))
-    log(f"{title}: {', '.join(parts)}, {row.images_per_second:.0f} images/s")
+def in_words(seconds: float) -> str:
+    """Write a duration as people say it: ``45 s``, ``3 min 20 s``, ``25 min``, ``2 h 10 min``."""
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    if seconds < 595:
+        minutes, rest = divmod(round(seconds / 10), 6)
+        return f"{minutes} min {10 * rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if not hours:
+        return f"{minutes} min"
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def advice_for(backbone: str) -> str:
+    """Name the small models of the project's own recipes; nothing to somebody who trains one of them already."""
+    from fer_au.presets.preset import load_preset
+
+    models = (experiment.get("model", {}) for experiment in load_preset(_SMALL).experiments.values())
+    names = list(dict.fromkeys(model["backbone"] for model in models if "backbone" in model))
+    if backbone in names:
+        return ""
+    return f"; smaller models take less: {', '.join(names)}, as `fer-au presets write {_SMALL}` sets them up"

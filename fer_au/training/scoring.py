@@ -1,4 +1,4 @@
-"""Scores of a split during training: what the best epoch is selected by."""
+"""Scores of a split during training, which select the best epoch."""
 
 from __future__ import annotations
 
@@ -16,8 +16,14 @@ from fer_au.training.processes import Processes
 
 
 @dataclass(frozen=True)
-class Scores:
-    """Accuracy over all images, mean recall over the classes that occur, mean plain cross-entropy."""
+class SplitScores:
+    """Scores of a model on a split.
+
+    Attributes:
+        accuracy: Share of images whose class is right.
+        balanced_accuracy: Mean recall over the classes that occur.
+        loss: Mean plain cross-entropy.
+    """
 
     accuracy: float
     balanced_accuracy: float
@@ -32,7 +38,7 @@ def score_split(
     precision: Precision,
     batch_size: int,
     processes: Processes,
-) -> Scores:
+) -> SplitScores:
     """Score a model on all images of a loader, of which each process takes its part; all get the same scores.
 
     The model is put into evaluation mode and stays in it.
@@ -48,11 +54,11 @@ def score_split(
     return summarise(processes.gather(torch.cat(logits)), torch.from_numpy(loader.dataset.labels))
 
 
-def summarise(logits: Tensor, labels: Tensor) -> Scores:
-    """Scores of logits (N, C) under labels (N,)."""
+def summarise(logits: Tensor, labels: Tensor) -> SplitScores:
+    """Compute the scores of logits (N, C) under labels (N,)."""
     hits = (logits.argmax(1) == labels).double()
     recalls = [hits[labels == label].mean() for label in sorted(set(labels.tolist()))]
-    return Scores(
+    return SplitScores(
         accuracy=float(hits.mean()),
         balanced_accuracy=float(torch.stack(recalls).mean()),
         loss=float(functional.cross_entropy(logits, labels)),

@@ -1,44 +1,81 @@
-"""The training loop."""
+"""The training loop: one model, updated batch by batch, scored and checkpointed after every epoch."""
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
-from torch import Tensor
+import torch
+from timm.layers import convert_sync_batchnorm
+from torch import Generator, Tensor, nn
+from torch.nn import functional
 
-from fer_au.batches.faces import FaceDataset
+from fer_au.batches.faces import Batch, FaceDataset
 from fer_au.batches.loading import BatchLoader, balanced, cut_batches, shuffled
+from fer_au.batches.precision import Precision, autocast, resolve_precision
 from fer_au.batches.preprocess import Preprocessing
 from fer_au.batches.seeds import generator_for, seed_layers
+from fer_au.batches.similarities import mirrored
 from fer_au.compute import log
 from fer_au.config.experiments import TrainConfig
+from fer_au.errors import ConfigError, FerAuError
 from fer_au.models.freezing import check_phases, phase_at, set_trainable
-from fer_au.models.network import FerModel
+from fer_au.models.network import FerModel, ModelOutput
+from fer_au.training.augment import Augmenter, Draws
 from fer_au.training.checkpoint import Checkpoint, TrainingState, optimizer_tensors, restore_optimizer
-from fer_au.training.guidance import Guidance
-from fer_au.training.history import HistoryRow, best_epoch, has_stalled, write_history
-from fer_au.training.meter import Meter
-from fer_au.training.optimizer import WeightAverage, set_lr
-from fer_au.training.processes import Processes
-from fer_au.training.progress import EpochProgress, log_epoch
-from fer_au.training.schedule import lr_factor
-from fer_au.training.scoring import score_split
-from fer_au.training.updater import NotFiniteError, Updater
+from fer_au.training.guidance import Guidance, Targets
+from fer_au.training.history import HistoryRow, Meter, best_epoch, has_stalled, write_history
+from fer_au.training.objective import cross_entropy
+from fer_au.training.optimizer import average_of, create_optimizer, lr_factor, set_lr
+from fer_au.training.processes import Part, Processes
+from fer_au.training.progress import TrainingProgress
+from fer_au.training.scoring import SplitScores, score_split
+
+
+class NotFiniteError(FerAuError):
+    """A loss became NaN or infinite; the message names the step."""
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A finished training: one history row per epoch, the selected epoch and its tensors (first process only)."""
+class StepResult:
+    """Figures of one update, over all processes.
 
-    history: list[HistoryRow]
-    epoch: int
-    tensors: dict[str, Tensor]
+    Attributes:
+        losses: ``loss``, ``loss_ce``, ``loss_aux`` of models with auxiliary logits, and each active guidance loss,
+            unweighted.
+        counts: Number of images that each of these is a mean over.
+        correct: Number of images that were classified right.
+    """
+
+    losses: dict[str, float]
+    counts: dict[str, int]
+    correct: int
+
+
+@dataclass
+class Fitted:
+    """A training so far, or a finished one.
+
+    Attributes:
+        history: One row per epoch.
+        tensors: The selected epoch's tensors (first process only).
+    """
+
+    history: list[HistoryRow] = field(default_factory=list)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def epoch(self) -> int:
+        """The selected epoch, 0-based."""
+        return best_epoch(self.history)
 
 
 class Trainer:
-    """Trains one model.
+    """Trains one model, in place.
 
     Every random draw derives from the seed and the epoch, and the state between epochs is checkpointed, so that a
     killed training that is started again ends in the same weights (bit for bit on a CPU in fp32). Several processes
@@ -46,17 +83,25 @@ class Trainer:
     normalises its own part of a batch unless ``sync_batch_norm`` is on and it has a GPU.
 
     Args:
-        name: Of the experiment, for messages.
-        model: The model; it is trained in place.
-        guidance: Its guidance.
-        config: The settings.
-        seed: The experiment's.
-        preprocessing: From crop to input.
+        name: Experiment name, used in messages.
+        model: Model to train.
+        guidance: Guidance of that model.
+        config: Training settings.
+        seed: Seed of order, augmentation and dropout.
+        preprocessing: Conversion of augmented crops to model inputs.
         class_weights: (C,) weights of the classes in the cross-entropy; None for equal ones.
-        processes: Those that train together; default those that were launched.
+        processes: Processes that train together; default those that were launched.
+
+    Attributes:
+        model: The model on its device, never wrapped.
+        optimizer: Optimiser of all its parameters.
+        scaler: Gradient scaler; does nothing unless ``precision`` is fp16.
+        average: Moving average of the weights in ``module``, or None.
+        precision: Numeric precision that ``config.precision`` amounts to here.
 
     Raises:
-        ConfigError: A precision or a number of processes that can't be had, or a phase that freezes what isn't there.
+        ConfigError: A precision or a number of processes that can't be had, a phase that freezes what isn't there, or
+            single images for a model that needs more of them at a time.
     """
 
     def __init__(
@@ -71,64 +116,147 @@ class Trainer:
         processes: Processes | None = None,
     ) -> None:
         check_phases(config.freeze, model)
+        check_batch_size(config, model)
         self.processes = processes or Processes()
+        self.device = self.processes.device
+        self.precision: Precision = resolve_precision(config.precision, self.device)
         self.name, self.config, self.seed = name, config, seed
         self.guidance, self.preprocessing = guidance, preprocessing
-        self.updater = Updater(model, guidance, config, preprocessing, class_weights, self.processes)
-        self.model, self.optimizer, self.scaler = self.updater.model, self.updater.optimizer, self.updater.scaler
-        self.device, self.precision, self.step = self.updater.device, self.updater.precision, self.updater.step
-        self.average = WeightAverage(self.model, config.ema) if config.ema is not None else None
+        self.augmenter = Augmenter(config.augment)
+        if config.sync_batch_norm and self.processes.count > 1 and self.device.type == "cuda":
+            model = convert_sync_batchnorm(model)
+        self.model = model.to(self.device).to(memory_format=torch.channels_last)
+        self.class_weights = None if class_weights is None else class_weights.to(self.device)
+        self.optimizer = create_optimizer(self.model, config.optimizer)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+        self.average = None if config.ema is None else average_of(self.model, config.ema)
         self._phase: int | None = None
+        self._wrapped: nn.Module | None = None
 
     def fit(self, train: FaceDataset, selection: FaceDataset, checkpoint: Checkpoint, history_path: Path) -> Fitted:
         """Train for the configured epochs or until early stopping, or go on from the checkpoint.
 
         Args:
-            train: What is learned from.
-            selection: What selects the best epoch.
-            checkpoint: Where the state is kept.
+            train: Faces to learn from.
+            selection: Faces that select the best epoch.
+            checkpoint: Place of the state between epochs.
             history_path: ``history.csv``, rewritten after each epoch.
 
         Raises:
             NotFiniteError: A loss became NaN or infinite.
         """
         loader, selection_loader = BatchLoader(train), BatchLoader(selection)
-        state = self._restore(checkpoint)
-        history, best = state.history, state.best
-        while len(history) < self.config.epochs and not has_stalled(history, self.config.early_stopping):
-            epoch = len(history)
-            meter, lr, speed = self._train_epoch(epoch, loader, [row.valid_loss for row in history])
-            names = [*(["loss_aux"] if meter.has("loss_aux") else []), *(term.name for term in self.guidance.terms)]
-            scored = self.average.model if self.average else self.model
+        fitted = self._restore(checkpoint)
+        history, epochs = fitted.history, self.config.epochs
+        progress = TrainingProgress(
+            self.name,
+            epochs,
+            len(history),
+            (len(train), len(selection)),
+            shown=self.processes.first,
+            slow_backbone=self.model.config.backbone if self.device.type == "cpu" else None,
+        )
+        while len(history) < epochs and not has_stalled(history, self.config.early_stopping):
+            meter, lr = self._train_epoch(len(history), loader, [row.valid_loss for row in history], progress)
             scores = score_split(
-                scored, selection_loader, self.preprocessing, self.precision, self.config.batch_size, self.processes
-            )
-            row = HistoryRow(
-                epoch=epoch,
-                lr=lr,
-                loss=meter.mean("loss"),
-                loss_ce=meter.mean("loss_ce"),
-                parts={name: meter.mean(name) for name in names},
-                train_accuracy=meter.mean("correct"),
-                valid_accuracy=scores.accuracy,
-                valid_balanced_accuracy=scores.balanced_accuracy,
-                valid_loss=scores.loss,
-                images_per_second=speed,
-            )
-            history.append(row)
+                self._scored, selection_loader, self.preprocessing, self.precision, self.config.batch_size,
+                self.processes,
+            )  # fmt: skip
+            history.append(self._row(len(history), meter, lr, progress.speed, scores))
             if self.processes.first:
-                selected = best_epoch(history) == epoch
+                selected = fitted.epoch == len(history) - 1
                 if selected:
-                    best = {name: value.detach().cpu().clone() for name, value in scored.state_dict().items()}
-                log_epoch(self._title(epoch), row, selected)
+                    state = self._scored.state_dict()
+                    fitted.tensors = {name: value.detach().cpu().clone() for name, value in state.items()}
+                progress.close_epoch(history[-1], selected)
                 write_history(history_path, history)
-                checkpoint.save(self._state(history, best))
-        if len(history) < self.config.epochs:
-            log(f"{self.name}: stopped early, no better epoch since {best_epoch(history) + 1}")
-        return Fitted(history, best_epoch(history), best)
+                checkpoint.save(self._state(fitted))
+        if len(history) < epochs:
+            log(f"{self.name}: stopped early, no better epoch since {fitted.epoch + 1}")
+        return fitted
 
-    def _train_epoch(self, epoch: int, loader: BatchLoader, losses: Sequence[float]) -> tuple[Meter, float, float]:
-        """One pass over the training split: means of its losses, last learning rate, images per second."""
+    def step(self, batch: Batch, time: float, generator: Generator, part: Part | None = None) -> StepResult:
+        """Update the model once.
+
+        Args:
+            batch: Faces as they come from the data set: this process's part.
+            time: Time of the training in epochs; decides which guidance is active.
+            generator: Source of the augmentation's draws; the same in all processes.
+            part: Which part of the whole batch these faces are; default all of it.
+
+        Raises:
+            NotFiniteError: A loss is NaN or infinite; the model is left as it was.
+        """
+        part = part or Part(slice(None), len(batch))
+        draws = self.augmenter.draw(part.total, generator).part(part.rows)
+        inputs, shares, targets = self._prepare(batch.to(self.device), draws, part.counts)
+        labels = shares.argmax(1)
+        if self._wrapped is None:
+            self._wrapped = self.processes.wrap(self.model, inputs[:2])
+        with autocast(self.device, self.precision):
+            output = self._wrapped(inputs, labels)
+        losses = self._losses(output, shares, targets, time)
+        correct = ((output.logits.argmax(1) == labels) & part.counts).sum()
+        # One transfer from the device for all figures of the step.
+        figures = torch.stack([*losses.values(), correct, *(target.valid.sum() for target in targets)])
+        values = self.processes.mean(figures).tolist()
+        means = dict(zip(losses, values, strict=False))
+        if wrong := [f"{name} is {value}" for name, value in means.items() if not math.isfinite(value)]:
+            raise NotFiniteError(", ".join(wrong))
+        self._update(losses["loss"])
+        hits, *valid = (round(value * self.processes.count) for value in values[len(losses) :])
+        counts = dict(zip([term.name for term in self.guidance.terms], valid, strict=True))
+        return StepResult(means, {name: counts.get(name, part.total) for name in losses}, hits)
+
+    def _prepare(self, batch: Batch, draws: Draws, counts: bool) -> tuple[Tensor, Tensor, list[Targets]]:
+        """Augment and mix a batch.
+
+        Returns:
+            The model's inputs; (N, classes) float32, each image's shares of the classes, all zero where the images
+            don't count; and one ``Targets`` per guidance term.
+        """
+        targets = self.guidance.targets(batch, mirrored(draws.matrices).to(self.device))
+        images, maps = self.augmenter(batch.images.float().div_(255), [cue.maps for cue in targets], draws)
+        targets = [target._replace(maps=cue) for cue, target in zip(maps, targets, strict=True)]
+        shares = functional.one_hot(batch.labels, len(self.model.classes)).float()
+        if draws.mix is not None:
+            images, shares = draws.mix.images(images), draws.mix.shares(shares)
+            targets = [draws.mix.targets(target) for target in targets]
+        if not counts:
+            shares = torch.zeros_like(shares)
+            targets = [target._replace(valid=torch.zeros_like(target.valid)) for target in targets]
+        return self.preprocessing(images).contiguous(memory_format=torch.channels_last), shares, targets
+
+    def _losses(
+        self, output: ModelOutput, shares: Tensor, targets: Sequence[Targets], time: float
+    ) -> dict[str, Tensor]:
+        """Compute the training's loss and its parts, by the names of ``StepResult.losses``."""
+
+        def entropy(logits: Tensor) -> Tensor:
+            return cross_entropy(
+                logits, shares, self.class_weights, self.config.label_smoothing, self.processes.mean
+            )  # fmt: skip
+
+        parts = {"loss_ce": entropy(output.logits)}
+        if output.auxiliary:
+            parts["loss_aux"] = torch.stack([entropy(logits) for logits in output.auxiliary]).sum()
+        guided = self.guidance.losses(output, targets, shares, time, self.processes.mean)
+        plain = sum(parts.values(), torch.zeros_like(parts["loss_ce"]))
+        return {"loss": plain + self.guidance.weighted(guided, time), **parts, **guided}
+
+    def _update(self, loss: Tensor) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        if self.config.clip_grad is not None:
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_grad)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
+    def _train_epoch(
+        self, epoch: int, loader: BatchLoader, losses: Sequence[float], progress: TrainingProgress
+    ) -> tuple[Meter, float]:
+        """Pass over the training split once; returns the means of its losses and the last learning rate."""
         self._begin(epoch)
         seed_layers(self.seed, epoch, self.processes.index)
         generator = generator_for(self.seed, "augmentation", epoch)
@@ -136,7 +264,7 @@ class Trainer:
         parts = [self.processes.part(len(batch)) for batch in batches]
         mine = [batch[part.rows] for batch, part in zip(batches, parts, strict=True)]
         meter, lr = Meter(), 0.0
-        with EpochProgress(self._title(epoch), len(loader.dataset), self.processes.first) as progress:
+        with progress.epoch(epoch):
             for step, (batch, part) in enumerate(zip(loader(mine), parts, strict=True)):
                 time = epoch + (step + 0.5) / len(batches)
                 lr = self.config.optimizer.lr * lr_factor(self.config.schedule, time, self.config.epochs, losses)
@@ -148,12 +276,12 @@ class Trainer:
                     advice = "lower train.optimizer.lr, set train.clip_grad or take precision fp32"
                     raise NotFiniteError(f"{where}: {error}; {advice}") from error
                 if self.average is not None:
-                    self.average.update(self.model, epoch * len(batches) + step + 1)
+                    self.average.update_parameters(self.model)
                 for name, value in result.losses.items():
                     meter.add(name, value, result.counts[name])
                 meter.add("correct", result.correct / part.total, part.total)
                 progress.advance(part.total, result.losses)
-        return meter, lr, progress.speed
+        return meter, lr
 
     def _order(self, faces: FaceDataset, epoch: int) -> Sequence[int]:
         if self.config.sampling == "balanced":
@@ -167,31 +295,74 @@ class Trainer:
         if phase != self._phase:
             self._phase = phase
             set_trainable(self.model, phase)
-            self.updater.rewrap()
+            self._wrapped = None  # the next step wraps the parameters that train now
 
-    def _title(self, epoch: int) -> str:
-        return f"{self.name} {epoch + 1}/{self.config.epochs}"
+    @property
+    def _scored(self) -> FerModel:
+        """The weights that are scored and kept: the average's where there is one."""
+        return self.model if self.average is None else cast(FerModel, self.average.module)
 
-    def _state(self, history: list[HistoryRow], best: dict[str, Tensor]) -> TrainingState:
+    def _row(self, epoch: int, meter: Meter, lr: float, speed: float, scores: SplitScores) -> HistoryRow:
+        names = [*(["loss_aux"] if meter.has("loss_aux") else []), *(term.name for term in self.guidance.terms)]
+        return HistoryRow(
+            epoch=epoch,
+            lr=lr,
+            loss=meter.mean("loss"),
+            loss_ce=meter.mean("loss_ce"),
+            parts={name: meter.mean(name) for name in names},
+            train_accuracy=meter.mean("correct"),
+            valid_accuracy=scores.accuracy,
+            valid_balanced_accuracy=scores.balanced_accuracy,
+            valid_loss=scores.loss,
+            images_per_second=speed,
+        )
+
+    def _state(self, fitted: Fitted) -> TrainingState:
         return TrainingState(
-            epoch=len(history),
+            epoch=len(fitted.history),
             model=dict(self.model.state_dict()),
             optimizer=optimizer_tensors(self.optimizer),
-            average=dict(self.average.model.state_dict()) if self.average else {},
-            best=best,
-            history=history,
+            average={} if self.average is None else dict(self.average.state_dict()),
+            best=fitted.tensors,
+            history=fitted.history,
             scale=self.scaler.state_dict(),
         )
 
-    def _restore(self, checkpoint: Checkpoint) -> TrainingState:
+    def _restore(self, checkpoint: Checkpoint) -> Fitted:
         state = self.processes.from_first(checkpoint.load() if self.processes.first else None)
         if state is None:
-            return TrainingState()
+            return Fitted()
         self.model.load_state_dict(state.model)
         if self.average is not None:
-            self.average.model.load_state_dict(state.average)
+            self.average.load_state_dict(state.average)
         restore_optimizer(self.optimizer, state.optimizer)
         if state.scale:
             self.scaler.load_state_dict(state.scale)
         log(f"{self.name}: goes on after epoch {state.epoch} of {self.config.epochs}")
-        return state
+        return Fitted(state.history, state.best)
+
+
+def check_batch_size(config: TrainConfig, model: FerModel) -> None:
+    """Check that a model can train on single images if it gets them: batch statistics of one value don't exist.
+
+    Raises:
+        ConfigError: ``train.batch_size`` is 1 and the model normalises a map of 1 x 1 over the batch.
+    """
+    if config.batch_size > 1:
+        return  # `cut_batches` leaves no image alone
+    twin = copy.deepcopy(model)
+    set_trainable(twin, phase_at(config.freeze, config.epochs - 1))
+    weight = next(twin.parameters())
+    shape = (1, model.views * model.config.in_chans, config.image_size, config.image_size)
+    image = torch.zeros(shape, device=weight.device, dtype=weight.dtype)
+    label = torch.zeros(1, dtype=torch.int64, device=weight.device)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        try:
+            twin.train()(image, label)
+        except ValueError as error:
+            if not str(error).startswith("Expected more than 1 value per channel"):
+                raise
+            raise ConfigError(
+                f"train.batch_size: 1 is too few for backbone {model.config.backbone!r} at {config.image_size} px: "
+                "it normalises over the batch where an image has one value per channel; take 2 or more"
+            ) from error

@@ -19,10 +19,8 @@ from fer_au.batches.seeds import derive_seed, seed_layers
 from fer_au.config.experiments import OptimizerConfig, ScheduleConfig
 from fer_au.errors import ConfigError, DataError
 from fer_au.models import create_model
-from fer_au.training.history import HistoryRow, best_epoch, has_stalled, training_speed, write_history
-from fer_au.training.meter import Meter
-from fer_au.training.optimizer import WeightAverage, create_optimizer
-from fer_au.training.schedule import lr_factor
+from fer_au.training.history import HistoryRow, Meter, best_epoch, has_stalled, training_speed, write_history
+from fer_au.training.optimizer import average_of, create_optimizer, lr_factor
 from fer_au.training.scoring import summarise
 
 CPU = torch.device("cpu")
@@ -142,17 +140,17 @@ class TestOptimizer:
 
     def test_average_follows_the_definition(self) -> None:
         model = create_model({"backbone": "test_resnet"}, ["neutral", "anger"], seed=0)
-        average = WeightAverage(model, 0.5)
+        average = average_of(model, 0.5)
         start = model.head.linear.bias.detach().clone()
         expected = start
         for step in range(1, 4):
             with torch.no_grad():
                 model.head.linear.bias.add_(1.0)
-            average.update(model, step)
+            average.update_parameters(model)
             decay = min(0.5, (1 + step) / (10 + step))
             expected = decay * expected + (1 - decay) * (start + step)
-        assert torch.allclose(average.model.head.linear.bias, expected)
-        assert not any(parameter.requires_grad for parameter in average.model.parameters())
+        assert torch.allclose(average.module.head.linear.bias, expected)
+        assert not any(parameter.requires_grad for parameter in average.parameters())
 
 
 def test_meter_weighs_by_count_and_is_nan_without_any() -> None:

@@ -166,6 +166,22 @@ def test_processes_that_cannot_train_together_are_refused(monkeypatch: pytest.Mo
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
+@pytest.mark.parametrize("others", [{}, {"RANK": "0"}, {"WORLD_SIZE": "1", "RANK": "0"}])
+def test_a_local_rank_that_no_launcher_set_is_ignored_and_said(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], others: dict[str, str]
+) -> None:
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    for name, value in {"LOCAL_RANK": "0", **others}.items():
+        monkeypatch.setenv(name, value)
+    processes = Processes()
+    assert (processes.count, processes.first) == (1, True)
+    assert capfd.readouterr().err.startswith("LOCAL_RANK is ignored: without ")
+    assert "LOCAL_RANK" not in os.environ
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
 def test_a_parameter_that_plays_no_part_is_found() -> None:
     model = create_model({"backbone": "test_convnext"}, ["neutral", "anger"], seed=0)
     inputs = torch.zeros(2, 3, 32, 32)

@@ -108,10 +108,12 @@ def test_the_epoch_is_selected_on_valid_and_on_test_only_if_asked(
 def test_the_saved_weights_are_those_of_the_selected_epoch(dataset_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from fer_au.training import scoring, trainer
 
-    scores = iter([scoring.Scores(0.9, 0.9, 0.1), scoring.Scores(0.5, 0.5, 0.1), scoring.Scores(0.9, 0.9, 0.2)])
+    scores = iter(
+        [scoring.SplitScores(0.9, 0.9, 0.1), scoring.SplitScores(0.5, 0.5, 0.1), scoring.SplitScores(0.9, 0.9, 0.2)]
+    )
     snapshots = []
 
-    def score(model: Any, *_: Any) -> scoring.Scores:
+    def score(model: Any, *_: Any) -> scoring.SplitScores:
         snapshots.append({name: value.clone() for name, value in model.state_dict().items()})
         return next(scores)
 

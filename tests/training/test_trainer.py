@@ -192,6 +192,31 @@ def test_a_last_batch_of_one_does_not_break_batch_normalisation(
     assert math.isfinite(fitted.history[0].loss)
 
 
+@pytest.mark.parametrize(("backbone", "size"), [("test_resnet", 32), ("csci-cnn", 48)])
+def test_single_images_that_batch_normalisation_can_not_take_are_one_clear_line(
+    dataset_dir: Path, backbone: str, size: int
+) -> None:
+    faces = FaceDataset(dataset_dir, "train", size)
+    model = create_model({"backbone": backbone}, faces.classes, seed=0)
+
+    def make(batch_size: int) -> Trainer:
+        config = settings(batch_size=batch_size, image_size=size)
+        return Trainer("toy", model, Guidance([], model, faces, 0), config, 0, Preprocessing(size))
+
+    message = rf"^train\.batch_size: 1 is too few for backbone '{backbone}' at {size} px.*; take 2 or more$"
+    with pytest.raises(ConfigError, match=message):
+        make(1)
+    make(2)
+
+
+def test_single_images_train_where_maps_are_large_enough(make_dataset: Callable[[Sequence[Blob]], Path]) -> None:
+    trainer, faces = make_trainer(make_dataset([*many("anger", 2), *many("neutral", 2)]), settings(batch_size=1))
+    before = parameters(trainer.model)
+    fitted = trainer.fit(faces, faces, Checkpoint({}), Path("history.csv"))
+    assert math.isfinite(fitted.history[-1].loss)
+    assert not torch.equal(parameters(trainer.model), before)
+
+
 def test_it_learns_a_tiny_set_by_heart(dataset_dir: Path) -> None:
     trainer, faces = make_trainer(dataset_dir, settings(epochs=8, optimizer={"lr": 0.03}))
     fitted = trainer.fit(faces, faces, Checkpoint({}), Path("history.csv"))
@@ -316,10 +341,10 @@ def test_it_stops_early_and_a_second_run_does_not_go_on(
     dataset_dir: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     from fer_au.training import trainer as module
-    from fer_au.training.scoring import Scores
+    from fer_au.training.scoring import SplitScores
 
     accuracies = iter([0.5, 0.9, 0.8, 0.7])
-    monkeypatch.setattr(module, "score_split", lambda *_: Scores(next(accuracies), 0.5, 1.0))
+    monkeypatch.setattr(module, "score_split", lambda *_: SplitScores(next(accuracies), 0.5, 1.0))
     for _ in range(2):
         trainer, faces = make_trainer(dataset_dir, settings(epochs=9, early_stopping=2))
         fitted = trainer.fit(faces, faces, Checkpoint({"run": 1}), Path("history.csv"))
@@ -375,7 +400,7 @@ def test_a_mixed_batch_trains_on_mixed_labels_and_neutral_partners_keep_the_guid
     result = trainer.step(batch, 0, generator())
     assert batch.valid.sum() == 4
     assert result.counts["loss_au"] == 8
-    draws = trainer.updater.augmenter.draw(8, generator())
+    draws = trainer.augmenter.draw(8, generator())
     assert draws.mix is not None
     twin = create_model(trainer.model.config, faces.classes, seed=0).train()
     logits = twin(Preprocessing(SIZE)(draws.mix.images(batch.images / 255))).logits
