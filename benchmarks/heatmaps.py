@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.shared.published_maps import CODEBOOK, published_map
+from benchmarks.shared.random_points import cosine, mirrored, random_faces
 from fer_au.cues import list_codebooks, load_codebook, render_au_maps
 from fer_au.evaluation.metrics_file import cpu_name
-from tests.cues.faces import cosine, mirrored, random_faces
-from tests.cues.published import CODEBOOK, published_map
 
 FACES = 200
 EXPRESSIONS = tuple(CODEBOOK)

@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from benchmarks.shared.blobs import CENTRES, many, write_dataset
 from fer_au.batches.faces import FaceDataset
 from fer_au.batches.loading import BatchLoader, cut_batches, shuffled
 from fer_au.batches.precision import autocast
@@ -33,7 +34,6 @@ from fer_au.evaluation.metrics_file import cpu_name
 from fer_au.models import create_model
 from fer_au.training.guidance import Guidance
 from fer_au.training.trainer import Trainer
-from tests.training.blobs import CENTRES, many, write_dataset
 
 IMAGES = 128
 ROUNDS = 7

@@ -18,8 +18,8 @@ from fer_au.config.reading import load_entry, read_params
 from fer_au.datasets import ManifestRow, read_manifest
 from fer_au.errors import DataError
 from fer_au.evaluation import read_metrics
+from fer_au.landmarks.benchmark_results import RESULTS, LandmarkResults, read_results
 from fer_au.rejects import Reject, read_rejects
-from fer_au.report.landmark_results import RESULTS, LandmarkResults, read_results
 from fer_au.stores import Store
 
 REJECT_STAGES = ("ingest", "align", "landmarks")

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from fer_au.landmarks.benchmark_results import FLOOR, Cell, LandmarkResults, PairResult
 from fer_au.report.curves import Tick, nice_ticks
-from fer_au.report.landmark_results import FLOOR, Cell, LandmarkResults, PairResult
 
 WIDTH, HEIGHT = 620, 310
 LEFT, RIGHT, TOP, BOTTOM = 52, 16, 26, 44

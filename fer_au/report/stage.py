@@ -9,11 +9,10 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from fer_au.errors import DataError
+from fer_au.landmarks.benchmark_results import COMMAND
 from fer_au.report.collect import Experiment, Project, read_project
 from fer_au.report.curves import HEIGHT, LEFT, WIDTH, Chart, line_chart
 from fer_au.report.heat import palette_stops
-from fer_au.report.landmark_results import COMMAND
 from fer_au.report.landmark_section import PLOT_FRAME, detector_label, landmark_section, rate_text
 from fer_au.report.painter import FacePainter
 from fer_au.report.provenance import provenance
@@ -31,6 +30,7 @@ from fer_au.report.samples import (
 from fer_au.report.statistics import Matrix, alignment, confusion
 from fer_au.report.summary import Summary, summarise
 from fer_au.report.tables import GroupRow, Verdict, cross_table, group_rows, metric_table, verdict
+from fer_au.stores.atomic import write_atomically
 
 COLOURS = 8
 _HERO_CLASSES = 7
@@ -78,14 +78,7 @@ def write_report(params_path: Path, root: Path, output: Path) -> None:
         ConfigError: ``params.yaml`` is wrong.
         DataError: An artefact is missing or damaged, or the page can't be written; the message names the file.
     """
-    page = render_page(read_project(params_path, root))
-    temporary = output.with_name(f".{output.name}.tmp")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(page, encoding="utf-8")
-        temporary.replace(output)
-    except OSError as error:
-        raise DataError(f"{output}: cannot write: {error.strerror or error}") from error
+    write_atomically(output, render_page(read_project(params_path, root)).encode())
 
 
 def render_page(project: Project) -> str:

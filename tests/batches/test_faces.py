@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.shared.blobs import CROP, MAP, Blob, many
 from fer_au.batches.faces import FaceDataset
 from fer_au.batches.loading import BatchLoader, cut_batches, shuffled
 from fer_au.datasets.manifest import read_manifest, write_manifest
 from fer_au.errors import ConfigError, DataError
 from fer_au.stores.reader import Store
 from fer_au.stores.schemas import FaceStatus
-from tests.training.blobs import CROP, MAP, Blob, many
 
 Make = Callable[[Sequence[Blob]], Path]
 

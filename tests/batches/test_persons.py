@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.shared.blobs import CENTRES, Blob
 from fer_au.batches import FaceDataset
 from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig
 from fer_au.config.reading import validate
@@ -20,7 +21,6 @@ from fer_au.stores.columns import encode_ids
 from fer_au.stores.writer import write_store
 from fer_au.training import train_experiment
 from fer_au.training.trainer import Trainer
-from tests.training.blobs import CENTRES, Blob
 
 Make = Callable[[Sequence[Blob]], Path]
 NONE = Path("models/none")

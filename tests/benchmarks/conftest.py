@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.landmark_faces import FaceSet, rendered_faces
+from benchmarks.landmarks.faces import FaceSet, rendered_faces
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.landmark_accuracy import (
+from benchmarks.landmarks.accuracy import (
     FAILURE_LIMIT,
     REGIONS,
     Outcome,

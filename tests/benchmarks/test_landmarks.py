@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import landmarks
-from benchmarks.landmark_accuracy import Outcome, measure, true_box
-from benchmarks.landmark_faces import FaceSet, evenly, stored_faces
-from benchmarks.landmark_pairs import align_faces, extract, find_points, to_pictures
-from benchmarks.landmark_speed import processor_seconds
-from benchmarks.landmarks import Options, main, run
+from benchmarks.landmarks import __main__ as command
+from benchmarks.landmarks import run as measuring
+from benchmarks.landmarks.accuracy import Outcome, measure, true_box
+from benchmarks.landmarks.faces import FaceSet, evenly, stored_faces
+from benchmarks.landmarks.pairs import align_faces, extract, find_points, to_pictures
+from benchmarks.landmarks.run import Options, run
+from benchmarks.landmarks.speed import processor_seconds
 from fer_au.datasets import ingest_dataset
 from fer_au.datasets.folder import FolderConfig
 from fer_au.errors import ConfigError, DataError, MissingDependencyError
@@ -22,7 +23,7 @@ from fer_au.faces.alignment import Aligner
 from fer_au.faces.detectors import Detection
 from fer_au.faces.geometry import apply_matrix
 from fer_au.landmarks import create_extractor
-from fer_au.report.landmark_results import read_results, write_results
+from fer_au.landmarks.benchmark_results import read_results, write_results
 
 TWO = Options(detectors=("dlib-hog", "provided"), extractors=("dlib68", "mean-shape"), timed=4)
 
@@ -91,7 +92,7 @@ def test_a_detector_that_no_one_vouches_for_is_checked_by_several_looks(rendered
 
 
 def test_a_slow_detector_gets_fewer_faces(rendered: FaceSet) -> None:
-    searched = landmarks.search_faces(rendered, replace(TWO, budget=1e-9), {})
+    searched = measuring.search_faces(rendered, replace(TWO, budget=1e-9), {})
     assert [len(part.faces) for part in searched.values()] == [5, 5]
 
 
@@ -99,26 +100,26 @@ def test_what_is_not_installed_is_noted_or_an_error_if_asked_for(monkeypatch: py
     def missing(name: str) -> None:
         raise MissingDependencyError(f"{name}: pip install it")
 
-    monkeypatch.setattr(landmarks, "create_extractor", missing)
+    monkeypatch.setattr(measuring, "create_extractor", missing)
     skipped: dict[str, str] = {}
-    assert landmarks.make_extractors(Options(), skipped) == {}
+    assert measuring.make_extractors(Options(), skipped) == {}
     assert skipped["dlib68"] == "dlib68: pip install it"
     with pytest.raises(MissingDependencyError, match="dlib68"):
-        landmarks.make_extractors(TWO, {})
+        measuring.make_extractors(TWO, {})
 
 
 def test_points_of_a_data_set_are_no_extractor_to_measure() -> None:
     with pytest.raises(ConfigError, match="'truth' gives a data set's own points"):
-        landmarks.make_extractors(Options(extractors=("truth",)), {})
+        measuring.make_extractors(Options(extractors=("truth",)), {})
 
 
 def test_the_script_prints_a_table_and_writes_the_result(
     rendered: FaceSet, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(landmarks, "stored_faces", lambda folder, root: rendered)
+    monkeypatch.setattr(command, "stored_faces", lambda folder, root: rendered)
     output = tmp_path / "results/landmarks.json"
     names = ["--detectors", "dlib-hog", "--extractors", "dlib68,mean-shape", "--output", str(output)]
-    main(["--data", "any", "--root", "any", *names])
+    command.main(["--data", "any", "--root", "any", *names])
     text = capsys.readouterr().out
     lines = [line for line in text.splitlines() if line.startswith("dlib-hog")]
     assert len(lines) == 8  # four tables of two pairs
@@ -159,13 +160,13 @@ def test_the_time_of_a_task_is_its_median_after_a_warm_up(monkeypatch: pytest.Mo
 @pytest.mark.parametrize("arguments", [["--data", "x"], ["--root", "x"], ["--keypoints", "none"]])
 def test_wrong_arguments_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(arguments)
+        command.main(arguments)
     assert "error" in capsys.readouterr().err
 
 
 def test_the_docs_name_every_option_and_no_other(capsys: pytest.CaptureFixture[str]) -> None:
     text = (Path(__file__).parents[2] / "docs/landmarks.md").read_text(encoding="utf-8")
     with pytest.raises(SystemExit):
-        main(["--help"])
+        command.main(["--help"])
     options = set(re.findall(r"--[a-z]+", capsys.readouterr().out)) - {"--help"}
     assert set(re.findall(r"[`, ](--[a-z]+)", text)) == options

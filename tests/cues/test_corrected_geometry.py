@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.shared.random_points import cosine, mirrored, neutral_shape, on_template, random_faces
 from fer_au.cues import list_codebooks, load_codebook, render_au_maps
 from fer_au.cues.action_units import ACTION_UNITS
 from fer_au.cues.anatomy import SPOTS
 from fer_au.cues.codebook import Codebook
-
-from .faces import cosine, mirrored, neutral_shape, on_template, random_faces
 
 EXPRESSIONS = sorted(load_codebook("corrected").expressions)
 

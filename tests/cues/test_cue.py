@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.shared.random_points import random_faces
 from fer_au.cues import create_cue, list_cues, load_codebook, render_au_maps
 from fer_au.cues.cue import Annotated
 from fer_au.errors import ConfigError, UnknownNameError
-
-from .faces import random_faces
 
 ANNOTATED = Annotated(
     {"au": np.full((4, 2), 0.5, np.float32), "clusters": np.ones((4, 14, 14), np.uint8)}, {"au_names": "AU1,AU12"}

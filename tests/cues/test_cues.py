@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 from matplotlib.path import Path as Polygon
 from scipy.spatial import ConvexHull
 
+from benchmarks.shared.random_points import mirrored, random_faces
 from fer_au.cues import create_cue, create_geometry, load_codebook, render_au_maps
 from fer_au.cues.cue import Annotated
 from fer_au.cues.regions import REGIONS, region_coverage
 from fer_au.errors import DataError
-
-from .faces import mirrored, random_faces
 
 NAMES = "AU1,AU4,AU12,AU25"
 

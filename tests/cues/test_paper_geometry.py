@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.shared.published_maps import CODEBOOK, published_map
+from benchmarks.shared.random_points import cosine, mirrored, random_faces
 from fer_au.cues import load_codebook, render_au_maps
 from fer_au.cues.paper import resize_matrix
-
-from .faces import cosine, mirrored, random_faces
-from .published import CODEBOOK, published_map
 
 EXPRESSIONS = sorted(CODEBOOK)
 

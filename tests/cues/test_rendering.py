@@ -11,11 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from benchmarks.shared.random_points import random_faces
 from fer_au.cues import create_geometry, list_geometries, load_codebook, render_au_maps
 from fer_au.errors import ConfigError, DataError, UnknownNameError
 from fer_au.expressions import EXPRESSIONS
-
-from .faces import random_faces
 
 PROFILES = ["corrected", "paper"]
 LABELS = [EXPRESSIONS[i % 7] for i in range(40)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.shared.random_points import random_faces
 from fer_au.config.data import HeatmapsConfig
 from fer_au.cues import render_au_maps, render_dataset
 from fer_au.datasets.manifest import ManifestRow, write_manifest
@@ -13,8 +14,6 @@ from fer_au.expressions import EXPRESSIONS
 from fer_au.stores.columns import encode_ids
 from fer_au.stores.reader import Store
 from fer_au.stores.writer import write_store
-
-from .faces import random_faces
 
 SIZE = 256
 LABELS = [EXPRESSIONS[i % 7] for i in range(12)]

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from fer_au.errors import DataError
-from fer_au.report import write_report
-from fer_au.report.landmark_results import (
+from fer_au.landmarks.benchmark_results import (
     RESULTS,
     Cell,
     ExtractorNote,
@@ -19,6 +18,7 @@ from fer_au.report.landmark_results import (
     read_results,
     write_results,
 )
+from fer_au.report import write_report
 from fer_au.report.landmark_section import (
     BOTTOM,
     HEIGHT,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from .blobs import CENTRES, Blob, many, write_dataset
+from benchmarks.shared.blobs import CENTRES, Blob, many, write_dataset
 
 
 @pytest.fixture(autouse=True)

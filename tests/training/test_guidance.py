@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from benchmarks.shared.blobs import Blob, many
 from fer_au.batches.faces import Batch, FaceDataset
 from fer_au.batches.preprocess import Preprocessing
 from fer_au.batches.similarities import mirrored, warp
@@ -28,8 +29,6 @@ from fer_au.training.augment import Augmenter
 from fer_au.training.guidance import Guidance, Targets
 from fer_au.training.losses import create_loss, list_losses
 from fer_au.training.mixing import Mix
-
-from .blobs import Blob, many
 
 SIZE = 32
 Make = Callable[[Sequence[Blob]], Path]

@@ -12,6 +12,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from benchmarks.shared.blobs import Blob
 from fer_au.batches import FaceDataset
 from fer_au.config.experiments import AugmentConfig, ExperimentConfig, GuidanceConfig, TrainConfig
 from fer_au.cues import render_au_maps
@@ -21,8 +22,6 @@ from fer_au.training import train_experiment
 from fer_au.training.augment import Augmenter
 from fer_au.training.guidance import Guidance, Targets
 from fer_au.training.landmark_noise import LandmarkNoise, standard_noise
-
-from .blobs import Blob
 
 SIZE = 32
 AU = {"cue": "au", "loss": "cosine", "layers": ["last"], "weight": 4.0}

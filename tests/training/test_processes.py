@@ -14,13 +14,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from benchmarks.shared.blobs import CENTRES, Blob, many
 from fer_au.config.experiments import ExperimentConfig, TrainConfig
 from fer_au.errors import ConfigError
 from fer_au.models import create_model
 from fer_au.training import train_experiment
 from fer_au.training.processes import Processes, cut_part, has_unused_parameters
-
-from .blobs import CENTRES, Blob, many
 
 ROOT = Path(__file__).parents[2]
 NONE = Path("models/none")

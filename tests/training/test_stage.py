@@ -17,6 +17,7 @@ import pytest
 import timm
 import torch
 
+from benchmarks.shared.blobs import Blob, many
 from fer_au.batches import FaceDataset
 from fer_au.config.experiments import ExperimentConfig, TrainConfig
 from fer_au.config.reading import validate
@@ -28,8 +29,6 @@ from fer_au.training import train_experiment
 from fer_au.training.checkpoint import CHECKPOINTS, Checkpoint
 from fer_au.training.stage import balanced_weights
 from fer_au.training.trainer import Trainer
-
-from .blobs import Blob, many
 
 Make = Callable[[Sequence[Blob]], Path]
 NONE = Path("models/none")

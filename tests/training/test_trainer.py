@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from benchmarks.shared.blobs import Blob, many
 from fer_au.batches.faces import Batch, FaceDataset
 from fer_au.batches.preprocess import Preprocessing
 from fer_au.config.experiments import GuidanceConfig, TrainConfig
@@ -21,8 +22,6 @@ from fer_au.training.checkpoint import Checkpoint
 from fer_au.training.guidance import Guidance, Targets
 from fer_au.training.losses import cosine_loss
 from fer_au.training.trainer import NotFiniteError, Trainer
-
-from .blobs import Blob, many
 
 SIZE = 32
 STILL = {

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.shared.blobs import CENTRES, many, write_dataset
 from fer_au import Predictor
 from fer_au.batches import FaceDataset
 from fer_au.batches.loading import BatchLoader
@@ -23,8 +24,6 @@ from fer_au.models import create_model, load_model
 from fer_au.stores import FaceStatus, Store, write_store
 from fer_au.stores.columns import encode_ids
 from fer_au.training import train_experiment
-
-from .blobs import CENTRES, many, write_dataset
 
 CONTEXT = 96
 SIZE = 32

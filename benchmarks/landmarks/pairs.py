@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.landmark_accuracy import Outcome, face_outcome, true_box
-from benchmarks.landmark_faces import FaceSet
+from benchmarks.landmarks.accuracy import Outcome, face_outcome, true_box
+from benchmarks.landmarks.faces import FaceSet
 from fer_au.faces.alignment import AlignedFace, Aligner
 from fer_au.faces.crops import decode_crop_bytes, encode_crop
 from fer_au.faces.geometry import apply_matrix, invert_matrix, map_box

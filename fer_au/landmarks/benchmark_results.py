@@ -1,4 +1,4 @@
-"""The result file of ``benchmarks/landmarks.py``: what it holds, and how it is written and read."""
+"""Write and read the results of the landmark benchmark, ``python -m benchmarks.landmarks``, which the report shows."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 
 from fer_au.config.reading import StrictModel
 from fer_au.errors import DataError
+from fer_au.stores.atomic import write_atomically
 
 RESULTS = Path("benchmarks/results/landmarks.json")
 """Where the benchmark writes and the report looks, below the project's root."""
@@ -140,15 +141,9 @@ def write_results(path: Path, results: LandmarkResults) -> None:
     """Write a run in one step: a killed one leaves the old file.
 
     Raises:
-        DataError: The file can't be written.
+        StoreError: The file can't be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(results.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot write: {error.strerror or error}") from error
+    write_atomically(path, f"{results.model_dump_json(indent=1)}\n".encode())
 
 
 def read_results(path: Path) -> LandmarkResults | None:

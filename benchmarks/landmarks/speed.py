@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.landmark_faces import FaceSet, evenly
-from benchmarks.landmark_pairs import Crops, hint_of, points_in_crops
+from benchmarks.landmarks.faces import FaceSet, evenly
+from benchmarks.landmarks.pairs import Crops, hint_of, points_in_crops
 from fer_au.faces.alignment import Aligner
 from fer_au.faces.crops import decode_crop_bytes
 from fer_au.faces.detectors import Detector, create_detector

@@ -26,7 +26,7 @@ from fer_au.ibug68 import (
     inter_ocular_distance,
     normalised_error,
 )
-from fer_au.report.landmark_results import Cell
+from fer_au.landmarks.benchmark_results import Cell
 
 FAILURE_LIMIT = 0.10
 """A face whose mean error is larger has failed: the usual threshold of the 300-W evaluations."""

@@ -34,7 +34,7 @@ class Blob:
 
 
 def draw(label: str, rng: np.random.Generator, crop: int) -> tuple[np.ndarray, np.ndarray]:
-    """Crop (crop, crop, 3) uint8 RGB and map (MAP, MAP) uint8 of a class, the blob moved a little."""
+    """Draw a crop (crop, crop, 3) uint8 RGB and a map (MAP, MAP) uint8 of a class, the blob moved a little."""
     centre = np.array(CENTRES[label]) + rng.uniform(-0.05, 0.05, 2)
     image = rng.integers(60, 140, (crop, crop, 3), dtype=np.uint8)
     cv2.circle(image, tuple(int(c) for c in centre * crop), crop // 8, COLOURS[label], -1)
@@ -46,7 +46,7 @@ def draw(label: str, rng: np.random.Generator, crop: int) -> tuple[np.ndarray, n
 def write_dataset(
     folder: Path, blobs: Sequence[Blob], seed: int = 0, crop: int = CROP, encoding: str = ".png", context: int = 0
 ) -> Path:
-    """A data set's folder as the stages before training leave it; whole pictures show another blob of the class."""
+    """Write a data set's folder as the stages before training do; whole pictures show another blob of the class."""
     rng = np.random.default_rng(seed)
     drawn = [draw(blob.label, rng, crop) for blob in blobs]
     ids = [f"{i:04d}.png" for i in range(len(blobs))]
@@ -104,4 +104,5 @@ def _encoded(images: Sequence[np.ndarray], lost: np.ndarray, encoding: str) -> l
 
 
 def many(label: str, count: int, split: Split = "train") -> list[Blob]:
+    """Ask for ``count`` faces of one class."""
     return [Blob(label, split)] * count

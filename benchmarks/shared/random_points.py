@@ -26,7 +26,7 @@ _INNER_LIP_BOTTOM = [(0.0, 0.81), (-0.08, 0.805)]
 # Depth towards the viewer, for yaw: how far each group of points stands out of the plane of the outer eye corners.
 _DEPTH = {"jaw": -0.35, "brow": 0.12, "bridge": 0.25, "nostrils": 0.25, "eye": 0.05, "mouth": 0.2}
 
-# Index permutation of a mirror image, written out here so that tests do not lean on the code under test.
+# Index permutation of a mirror image, written out here so that no test leans on the code under test.
 MIRROR = np.concatenate(
     [
         np.r_[16:-1:-1, 26:16:-1, 27:31, 35:30:-1],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from fer_au.report.landmark_results import Cell, LandmarkResults, PairResult
+from fer_au.landmarks.benchmark_results import Cell, LandmarkResults, PairResult
 
 _PARTS: dict[str, Callable[[PairResult], Mapping[str, Cell]]] = {
     "region": lambda pair: pair.by_region,

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.landmark_accuracy import Truth
+from benchmarks.landmarks.accuracy import Truth
 from fer_au.datasets import ingest_dataset, read_manifest
 from fer_au.datasets.demo import DemoAdapterConfig
 from fer_au.decoding import decode_image
