@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from fer_au.errors import ConfigError, MissingDependencyError, UnknownNameError
@@ -85,6 +87,35 @@ class Registry(Generic[T]):
                 except Exception as error:
                     # Somebody else's fault must not hide the parts that work.
                     self._broken[point.name] = f"({point.value}) can't be loaded: {type(error).__name__}: {error}"
+
+
+class FileRegistry(Registry[Path]):
+    """YAML files by name: the project's own lie in a folder, other packages add theirs by entry points to a path.
+
+    Args:
+        kind: As in ``Registry``; likewise ``group``.
+        group: Entry-point group.
+        folder: Folder whose ``*.yaml`` are registered under their names without suffix.
+    """
+
+    def __init__(self, kind: str, group: str, folder: Path) -> None:
+        super().__init__(kind, group)
+        for file in sorted(folder.glob("*.yaml")):
+            self.register(file.stem)(file)
+
+    @staticmethod
+    def is_path(name_or_path: str | Path) -> bool:
+        """Tell a path from a name: a path ends in ``.yaml`` or ``.yml``, or holds a path separator."""
+        text = os.fspath(name_or_path)
+        return isinstance(name_or_path, Path) or text.endswith((".yaml", ".yml")) or "/" in text or os.sep in text
+
+    def locate(self, name_or_path: str | Path) -> Path:
+        """Return the path of a registered file, or of a user's own.
+
+        Raises:
+            UnknownNameError: No file has that name; the message lists near names.
+        """
+        return Path(name_or_path) if self.is_path(name_or_path) else self.get(str(name_or_path))
 
 
 def construct(

@@ -221,11 +221,7 @@ class FaceDataset(Dataset[Sample]):
         Raises:
             DataError: landmarks.h5 doesn't say.
         """
-        landmarks = self._stores["landmarks"]
-        size = landmarks.attributes.get("image_size")
-        if not isinstance(size, int | float) or size <= 0:
-            raise DataError(f"{landmarks.path}: attribute 'image_size' is missing; run the stage landmarks again")
-        return size
+        return self._stores["landmarks"].positive("image_size", "landmarks")
 
     @property
     def points(self) -> NDArray[np.float32]:

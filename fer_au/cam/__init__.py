@@ -8,14 +8,18 @@ from fer_au._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from fer_au.cam.compute import compute_cam as compute_cam
-    from fer_au.cam.registry import cam_method as cam_method
+    from fer_au.cam.registry import CamInput as CamInput
+    from fer_au.cam.registry import CamMethod as CamMethod
+    from fer_au.cam.registry import create_cam as create_cam
     from fer_au.cam.registry import list_cams as list_cams
 
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "cam_method": ".registry",
+        "CamInput": ".registry",
+        "CamMethod": ".registry",
         "compute_cam": ".compute",
+        "create_cam": ".registry",
         "list_cams": ".registry",
     },
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fer_au.cam.registry import CamInput, cam_method
+from fer_au.cam.registry import CamInput, create_cam
 from fer_au.maps import min_max
 from fer_au.models.network import FerModel, evaluating
 
@@ -38,14 +38,14 @@ def compute_cam(name: str, model: FerModel, x: Tensor, target: Tensor, *, normal
         >>> compute_cam("layercam", model, torch.zeros(2, 3, 64, 64), torch.tensor([0, 1])).shape
         torch.Size([2, 2, 2])
     """
-    method = cam_method(name)
+    method = create_cam(name)
     _check_target(target, len(x), len(model.classes))
     # Tensors made in inference mode can't take part in autograd, so it is left for the whole computation.
     with torch.inference_mode(False), torch.no_grad(), evaluating(model):
         trunk = model.trunk(x)
         device = trunk.final.device
         with torch.autocast(device.type, enabled=False):
-            maps = method(CamInput(model.head, trunk, target.to(device, torch.int64, copy=True)))
+            maps = method.maps(CamInput(model.head, trunk, target.to(device, torch.int64, copy=True)))
         return min_max(maps) if normalize else maps.float()
 
 

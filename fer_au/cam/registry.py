@@ -1,8 +1,8 @@
-"""What a CAM method is, and the registry of them."""
+"""CAM methods: their base class, their input, and their registry."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -14,11 +14,11 @@ from fer_au.registry import Registry
 
 @dataclass(frozen=True)
 class CamInput:
-    """What a CAM method sees of a batch: the features, and the head that turns them into scores.
+    """Input of a CAM method: the features of a batch, and the head that turns them into scores.
 
     Attributes:
-        head: Of the model, in evaluation mode.
-        trunk: What the head is given, without gradient history.
+        head: The model's head, in evaluation mode.
+        trunk: Features that the head is given, without gradient history.
         target: (N,) int64 class indices.
     """
 
@@ -32,7 +32,7 @@ class CamInput:
         return self.trunk.final.detach().float()
 
     def gradients(self) -> Tensor:
-        """Gradient of each image's target logit with respect to its features, (N, c, h, w).
+        """Differentiate each image's target logit by its features, (N, c, h, w).
 
         Only the head is differentiated, so the cost doesn't depend on the backbone; parameters gather nothing.
         """
@@ -43,18 +43,28 @@ class CamInput:
         return gradients
 
 
-CamMethod = Callable[[CamInput], Tensor]
-"""Raw maps (N, h, w) of the target classes, signed or rectified as the method defines it."""
+class CamMethod(ABC):
+    """Base of the CAM methods. A subclass defines ``maps``, and registers under a name."""
 
-CAMS: Registry[CamMethod] = Registry(
+    @abstractmethod
+    def maps(self, batch: CamInput) -> Tensor:
+        """Compute raw maps (N, h, w) of the target classes, signed or rectified as the method defines it."""
+
+
+CAMS: Registry[type[CamMethod]] = Registry(
     "CAM method",
     "fer_au.cams",
-    built_in=dict.fromkeys(("gradcam", "gradcampp", "layercam", "native"), "fer_au.cam.methods"),
+    built_in={
+        "gradcam": "fer_au.cam.methods",
+        "gradcampp": "fer_au.cam.methods",
+        "layercam": "fer_au.cam.methods",
+        "native": "fer_au.cam.methods",
+    },
 )
 
 
 def list_cams() -> list[str]:
-    """Names of the available CAM methods.
+    """List the names of the available CAM methods.
 
     Example:
         >>> {"gradcam", "layercam", "native"} <= set(list_cams())
@@ -63,10 +73,10 @@ def list_cams() -> list[str]:
     return CAMS.names()
 
 
-def cam_method(name: str) -> CamMethod:
-    """The CAM method of that name.
+def create_cam(name: str) -> CamMethod:
+    """Make the CAM method of a name.
 
     Raises:
-        UnknownNameError: There is none; the message lists near names.
+        UnknownNameError: No method has that name; the message lists near names.
     """
-    return CAMS.get(name)
+    return CAMS.get(name)()

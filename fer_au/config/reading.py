@@ -52,17 +52,46 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file that holds a mapping.
 
     Raises:
-        ConfigError: Missing file, bad YAML, or no mapping.
+        ConfigError: Missing file, bad YAML, a key that appears twice, or no mapping.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        if (repeated := _repeated_key(node, "", set())) is not None:
+            raise ConfigError(f"{path}: {repeated}: key appears twice")
+        data = loader.construct_document(node) if node else None
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not a UTF-8 text") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: not valid YAML: nested too deeply") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: must hold a mapping")
     return data
+
+
+def _repeated_key(node: yaml.Node | None, where: str, seen: set[yaml.Node]) -> str | None:
+    """Find the dotted path of the first key that a mapping has twice; YAML loaders silently take the last."""
+    if not isinstance(node, yaml.CollectionNode) or node in seen:
+        return None
+    seen.add(node)  # an alias may contain itself
+    if isinstance(node, yaml.MappingNode):
+        entries = [(f"{where}{key.value}", key.tag, value) for key, value in node.value]
+    else:
+        entries = [(f"{where}{number}", "", value) for number, value in enumerate(node.value)]
+    keys = set()
+    for path, tag, value in entries:
+        if (path, tag) in keys:
+            return path
+        keys.add((path, tag))
+        if (deeper := _repeated_key(value, f"{path}.", seen)) is not None:
+            return deeper
+    return None
 
 
 def load_section(section: str, model: type[Model], path: Path = PARAMS) -> Model:
@@ -105,13 +134,14 @@ def validate(model: type[Model], data: Mapping[str, Any], prefix: str, path: Pat
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key is another one's absence: the misspelling says more.
+        first = min(error.errors(), key=lambda fault: fault["type"] == "missing")
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise ConfigError(f"{path}: {_explain(first, model, prefix)}{more}") from error
 
 
 def _explain(fault: ErrorDetails, model: type[BaseModel], prefix: str) -> str:
-    location = [str(part) for part in fault["loc"]]
+    location = [str(part) for part in fault["loc"] if part != "[key]"]  # pydantic's mark of a fault in a mapping's key
     key = ".".join([*filter(None, [prefix]), *location])
     if fault["type"] == "extra_forbidden":
         return f"{key}: unknown key; {near_names(location[-1], _fields(model, location[:-1]))}"

@@ -3,78 +3,66 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.compute.progress import log
-from fer_au.cues.arrays import Array, constant, full_precision, namespace, zeros
-from fer_au.cues.codebook import Codebook
-from fer_au.cues.cue import CUES, Annotated, needed_column
-from fer_au.cues.geometries import create_geometry
-from fer_au.cues.rendering import BLOCK, checked_points
+from fer_au.cues.arrays import Array, namespace
+from fer_au.cues.au import BLOCK
+from fer_au.cues.cue import CUES, Cue, FaceBatch
+from fer_au.cues.geometries import Geometry, create_geometry
 from fer_au.errors import DataError
-from fer_au.stores.fingerprints import fingerprint
 
 _COLUMN = "au"
 _NAMES = "au_names"
 
 
 @CUES.register("au_active")
-class ActiveAUCue:
+class ActiveAUCue(Cue):
     """The map of each active action unit times its intensity, merged by a pixelwise maximum.
 
     Intensities are the column ``au`` of ``annotations.h5``: 0 for an action unit at rest, 1 for its strongest (a FACS
     scale from A to E, or 0 to 5, divided by 5). They are the map's own scale: a slight smile gives a faint map. The
-    label plays no part, so a neutral face with a raised brow has a map. No codebook is used; an intensity of NaN is not
-    known and counts as rest; action units that the geometry can't draw are left out, which the log says.
+    label plays no part, so a neutral face with a raised brow has a map. An intensity of NaN is not known and counts as
+    rest; action units that the geometry can't draw are left out, which the log says.
 
     Args:
-        codebook: Not used.
-        geometry: Name of a geometry.
+        geometry: Name or geometry.
 
     Raises:
         UnknownNameError: There is no such geometry.
     """
 
-    needs: tuple[str, ...] = (_COLUMN,)
-    avoid = False
+    needs = (_COLUMN,)
 
-    def __init__(self, *, codebook: str | Path | Codebook = "corrected", geometry: str = "corrected") -> None:
+    def __init__(self, *, geometry: str | Geometry = "corrected") -> None:
         self.geometry = create_geometry(geometry)
+        self.takes_tensors = self.geometry.takes_tensors
 
-    @property
-    def fingerprint(self) -> str:
-        """Changes with the geometry's version."""
-        return fingerprint("cue/au_active", 1, {"geometry": self.geometry.name, "version": self.geometry.version})
+    def draw(self, faces: FaceBatch) -> tuple[Array, Array]:
+        """Draw the active action units one by one; see ``Cue.draw``.
 
-    def render(
-        self, points: Array, labels: list[str], image_size: float, map_size: int, annotated: Annotated | None = None
-    ) -> tuple[Array, Array]:
-        """See ``Cue.render``; not valid where no action unit is active, or none of the active ones lies in the frame.
+        A face has no map where no action unit is active, or none of the active ones lies in the frame.
 
         Raises:
             DataError: There are no intensities, or they are not from 0 to 1.
         """
-        column = needed_column(annotated, _COLUMN, "au_active")
-        names = "" if annotated is None else str(annotated.attributes.get(_NAMES, ""))
-        intensities = _checked_intensities(column, names, len(points))
-        with full_precision(points):
-            checked, usable = checked_points(points, len(labels), image_size, map_size)
-            xp = namespace(checked)
-            maps = zeros((len(checked), map_size, map_size), checked)
-            valid = zeros((len(checked),), checked, "bool")
-            for column_index, unit in _drawable(names, self.geometry.name):
-                strengths = intensities[:, column_index]
-                active = np.flatnonzero(strengths > 0)
-                for rows in (active[i : i + BLOCK] for i in range(0, len(active), BLOCK)):
-                    index = constant(rows, checked)
-                    drawn, seen = self.geometry.draw(checked[index], {unit: 1.0}, image_size, map_size)
-                    seen &= usable[index]
-                    drawn = drawn * constant(strengths[rows], checked)[:, None, None]
-                    maps[index] = xp.where(seen[:, None, None], xp.maximum(maps[index], drawn), maps[index])
-                    valid[index] |= seen
+        names = str(faces.attributes.get(_NAMES, ""))
+        intensities = _checked_intensities(faces.columns[_COLUMN], names, len(faces))
+        points, size = faces.points, faces.map_size
+        xp = namespace(points)
+        maps = xp.zeros((len(points), size, size), dtype=xp.float32, device=points.device)
+        valid = xp.zeros((len(points),), dtype=xp.bool, device=points.device)
+        for column, unit in _drawable(names, self.geometry):
+            strengths = intensities[:, column]
+            active = np.flatnonzero(strengths > 0)
+            for rows in (active[i : i + BLOCK] for i in range(0, len(active), BLOCK)):
+                block = xp.asarray(rows, device=points.device)
+                drawn, seen = self.geometry.draw(points[block], {unit: 1.0}, faces.image_size, size)
+                drawn = drawn * xp.asarray(strengths[rows], device=points.device)[:, None, None]
+                maps[block] = xp.where(seen[:, None, None], xp.maximum(maps[block], drawn), maps[block])
+                valid[block] |= seen
         return maps, valid
 
 
@@ -90,12 +78,15 @@ def _checked_intensities(column: Array, names: str, count: int) -> NDArray[np.fl
     return known
 
 
+def _drawable(names: str, geometry: Geometry) -> tuple[tuple[int, int], ...]:
+    """Columns and FACS numbers of the annotated action units that a geometry draws; log once which it doesn't."""
+    texts = [name.strip().upper().removeprefix("AU") for name in names.split(",")]
+    units = [int(text) if text.isdecimal() else -1 for text in texts]
+    if left := [text for text, unit in zip(texts, units, strict=True) if unit not in geometry.action_units]:
+        _log_once(f"cue au_active: geometry {geometry.name!r} can't draw {', '.join(f'AU{text}' for text in left)}")
+    return tuple((column, unit) for column, unit in enumerate(units) if unit in geometry.action_units)
+
+
 @lru_cache(maxsize=8)
-def _drawable(names: str, geometry_name: str) -> tuple[tuple[int, int], ...]:
-    """Columns and FACS numbers of the annotated action units that a geometry draws; says once which it doesn't."""
-    geometry = create_geometry(geometry_name)
-    pairs = [(index, name.strip().upper().removeprefix("AU")) for index, name in enumerate(names.split(","))]
-    numbers = [(index, int(text) if text.isdecimal() else -1) for index, text in pairs]
-    if left := [pairs[index][1] for index, unit in numbers if unit not in geometry.action_units]:
-        log(f"cue au_active: geometry {geometry.name!r} can't draw {', '.join(f'AU{text}' for text in left)}")
-    return tuple((index, unit) for index, unit in numbers if unit in geometry.action_units)
+def _log_once(message: str) -> None:
+    log(message)

@@ -1,7 +1,7 @@
-"""One code for numpy arrays and torch tensors: the maps are drawn where the landmarks are.
+"""One code for numpy arrays and torch tensors, so that ``render_au_maps`` draws where the landmarks are.
 
-The geometries use only functions that numpy and torch spell alike (``trunc``, ``maximum``, ``where``, ``stack``,
-``exp``, ``amax`` with ``axis``, ...), taken from ``namespace(points)``. Torch is never imported here: a tensor can
+Numpy and torch spell the same functions alike (``asarray`` with ``device``, ``where``, ``exp``, ``amax`` with ``axis``,
+...); code that is to work for both takes them from ``namespace(points)``. Torch is never imported here: a tensor can
 only come from a program that did.
 """
 
@@ -9,47 +9,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 #: A numpy array or a torch tensor, or the module of either. Their common subset has no static type.
 Array = Any
 
 
-def is_tensor(value: object) -> bool:
-    """Whether ``value`` is a torch tensor."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, torch.Tensor)
-
-
 def namespace(array: Array) -> Array:
-    """The module that computes with ``array``: ``numpy``, or ``torch`` for a tensor."""
-    return sys.modules["torch"] if is_tensor(array) else np
-
-
-def constant(values: NDArray[Any], like: Array) -> Array:
-    """Copy a constant to the library and device of ``like``; floats become float32."""
-    if values.dtype.kind == "f":
-        values = values.astype(np.float32, copy=False)
-    if is_tensor(like):
-        return sys.modules["torch"].as_tensor(values, device=like.device)
-    return values
-
-
-def zeros(shape: tuple[int, ...], like: Array, dtype: str = "float32") -> Array:
-    """Zeros (``dtype`` by name: ``float32`` or ``bool``) in the library and on the device of ``like``."""
-    if is_tensor(like):
-        torch = sys.modules["torch"]
-        return torch.zeros(shape, dtype=getattr(torch, dtype), device=like.device)
-    return np.zeros(shape, dtype=dtype)
-
-
-def as_float32(array: Array) -> Array:
-    """``array`` in float32, without a copy where it is that already; a tensor is cut off its graph."""
-    return array.detach().float() if is_tensor(array) else np.asarray(array, dtype=np.float32)
+    """Return the module that computes with ``array``: ``torch`` for a tensor, else ``numpy``."""
+    torch = sys.modules.get("torch")
+    return torch if torch is not None and isinstance(array, torch.Tensor) else np
 
 
 @contextmanager
@@ -58,12 +30,11 @@ def full_precision(array: Array) -> Iterator[None]:
 
     Coordinates beyond float32's range are met with saturated values, which the geometries expect.
     """
-    if is_tensor(array):
-        torch = sys.modules["torch"]
-        device = array.device.type
-        has_autocast = torch.amp.is_autocast_available(device)
-        with torch.no_grad(), torch.autocast(device, enabled=False) if has_autocast else nullcontext():
-            yield
-    else:
-        with np.errstate(over="ignore", under="ignore"):
-            yield
+    with ExitStack() as stack:
+        stack.enter_context(np.errstate(over="ignore", under="ignore"))
+        torch = namespace(array)
+        if torch is not np:
+            stack.enter_context(torch.no_grad())
+            if torch.amp.is_autocast_available(array.device.type):
+                stack.enter_context(torch.autocast(array.device.type, enabled=False))
+        yield

@@ -22,15 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.compute import map_ordered, worker_count
-from fer_au.cues.arrays import Array, constant, full_precision
-from fer_au.cues.codebook import Codebook
-from fer_au.cues.cue import CUES, Annotated, needed_column
+from fer_au.cues.arrays import Array
+from fer_au.cues.cue import CUES, Cue, FaceBatch
 from fer_au.cues.kmeans import Floats, TwoMeans, nearer_second, two_means
-from fer_au.cues.rendering import checked_points
 from fer_au.errors import StoreError
-from fer_au.stores.fingerprints import fingerprint
 
-CLUSTERS = "clusters"
 VERSION = 1  # raised whenever equal features give other clusters
 _RARE = 0.01  # share of images below which the attentive cluster says more of a few odd images than of faces
 _LARGE = 1 << 26  # bytes of features; fewer are clustered before a worker has started
@@ -181,38 +177,18 @@ def _coincide(centres: Floats) -> bool:
     return bool(np.linalg.norm(second - first) <= _FLAT * size)
 
 
-@CUES.register(CLUSTERS)
-class ClusterCue:
+@CUES.register("clusters")
+class ClusterCue(Cue):
     """The stored maps, on the grid of the features that were clustered.
 
     Its column ``clusters`` comes from the experiment's ``clusters.h5``, which the first phase of training makes from
     the features of the experiment's ``base``.
-
-    Args:
-        codebook: Not used.
-        geometry: Not used.
     """
 
-    needs: tuple[str, ...] = (CLUSTERS,)
-    avoid = False
+    needs = ("clusters",)
+    source = "clusters"
+    needs_landmarks = False
 
-    def __init__(self, *, codebook: str | Path | Codebook = "corrected", geometry: str = "corrected") -> None:
-        pass
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes with the way features are clustered."""
-        return fingerprint("cue/clusters", VERSION)
-
-    def render(
-        self, points: Array, labels: list[str], image_size: float, map_size: int, annotated: Annotated | None = None
-    ) -> tuple[Array, Array]:
-        """See ``Cue.render``: maps of (h, w) cells, 1 where attentive. Every image has one, with landmarks or without.
-
-        Raises:
-            DataError: The column is missing.
-        """
-        column = needed_column(annotated, CLUSTERS, CLUSTERS)
-        with full_precision(points):
-            like, _ = checked_points(points, len(labels), image_size, map_size)
-            return constant(np.asarray(column, np.float32), like), constant(np.ones(len(labels), np.bool_), like)
+    def draw(self, faces: FaceBatch) -> tuple[Array, Array]:
+        """Give the maps of (h, w) cells, 1 where attentive. Every image has one, with landmarks or without."""
+        return np.asarray(faces.columns["clusters"], np.float32), np.ones(len(faces), np.bool_)

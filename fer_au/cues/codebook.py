@@ -1,28 +1,26 @@
-"""Codebooks: which action units an expression moves, and how much each counts."""
+"""Codebooks: which action units an expression moves, and how much each counts. ``docs/codebooks.md`` has the format."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Annotated
 
-import yaml
+from pydantic import BeforeValidator, Field
 
-from fer_au.cues.action_units import ACTION_UNITS
+from fer_au.config.reading import StrictModel, read_yaml, validate
 from fer_au.errors import ConfigError
 from fer_au.expressions import EXPRESSIONS
-from fer_au.registry import Registry, near_names
+from fer_au.registry import FileRegistry, near_names
 from fer_au.stores.fingerprints import fingerprint
 
 #: Named codebooks; another package adds one by an entry point to the path of its YAML file.
-CODEBOOKS: Registry[Path] = Registry("codebook", "fer_au.codebooks")
+CODEBOOKS = FileRegistry("codebook", "fer_au.codebooks", Path(__file__).parent / "codebooks")
 
-for _file in sorted((Path(__file__).parent / "codebooks").glob("*.yaml")):
-    CODEBOOKS.register(_file.stem)(_file)
-
-_KEYS = ("description", "sources", "expressions")
+#: FACS numbers of the facial action units. Source: Ekman, Friesen and Hager, Facial Action Coding System, 2002.
+ACTION_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 16, 17, 20, 22, 23, 24, 25, 26, 27, 43)
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,8 @@ class Codebook:
     Attributes:
         name: Its registered name, or its file's name without suffix.
         expressions: Canonical expression -> FACS action unit number -> weight in (0, 1], both in canonical order.
-        description: What it is for.
-        sources: Where its entries come from.
+        description: Purpose of the codebook, in words.
+        sources: Publications that its entries come from.
     """
 
     name: str
@@ -55,8 +53,57 @@ class Codebook:
         return frozenset(unit for units in self.expressions.values() for unit in units)
 
 
+def _expression(key: object) -> object:
+    if key not in EXPRESSIONS:
+        raise ValueError(f"unknown expression; {near_names(str(key), EXPRESSIONS)}")
+    return key
+
+
+def _units(entry: object) -> dict[int, object]:
+    """Bring both ways to write an entry, a list and a mapping to weights, into one form: FACS number -> weight."""
+    if not isinstance(entry, list | dict):
+        raise ValueError("expected a list of action units or a mapping of action units to weights")
+    weights = entry if isinstance(entry, dict) else dict.fromkeys(range(len(entry)), 1.0)
+    units: dict[int, object] = {}
+    for key, weight in zip(entry, weights.values(), strict=True):
+        text = key.strip().upper().removeprefix("AU") if isinstance(key, str) else key
+        number = int(text) if isinstance(text, str) and text.isdecimal() else text
+        if isinstance(number, bool) or not isinstance(number, int) or number not in ACTION_UNITS:
+            raise ValueError(f"unknown action unit {key!r}; known: {', '.join(map(str, ACTION_UNITS))}")
+        if number in units:
+            raise ValueError(f"action unit {number} is listed twice")
+        units[number] = weight
+    if not any(units.values()):
+        raise ValueError("no action unit; leave the expression out if it has none")
+    return units
+
+
+def _weight(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError("weight is not a number from 0 to 1")
+    return value
+
+
+def _expressions(value: object) -> object:
+    if not isinstance(value, dict) or not value:
+        raise ValueError("expected a mapping from expressions to action units, such as {happiness: [6, 12]}")
+    return value
+
+
+_Units = Annotated[dict[int, Annotated[float, BeforeValidator(_weight)]], BeforeValidator(_units)]
+_Expressions = Annotated[dict[Annotated[str, BeforeValidator(_expression)], _Units], BeforeValidator(_expressions)]
+
+
+class _File(StrictModel):
+    """The content of a codebook's file."""
+
+    expressions: _Expressions
+    description: str = ""
+    sources: list[str] = Field(default_factory=list)
+
+
 def list_codebooks() -> list[str]:
-    """Names of all registered codebooks.
+    """List the names of all registered codebooks.
 
     Example:
         >>> {"corrected", "paper"} <= set(list_codebooks())
@@ -65,122 +112,43 @@ def list_codebooks() -> list[str]:
     return CODEBOOKS.names()
 
 
-def load_codebook(name_or_path: str | Path) -> Codebook:
+def create_codebook(name_or_path: str | Path | Codebook) -> Codebook:
     """Load a codebook by its registered name, or a user's own by the path of its YAML file.
 
-    A text is taken as a path if it ends in ``.yaml`` or ``.yml`` or holds a path separator. The file is a mapping of
-    ``expressions`` (required) and ``description`` and ``sources``. An entry lists action units, ``[6, 12, 25]`` or
-    ``[AU6, AU12]``, or gives each a weight from 0 to 1, ``{6: 1, 12: 0.8}``; a weight of 0 leaves the unit out.
+    A codebook is returned as it is. ``registry.FileRegistry`` tells names from paths.
 
     Raises:
         UnknownNameError: No codebook is registered under that name; the message lists near names.
         ConfigError: The file can't be read, or an entry is wrong; the message names file and key.
 
     Example:
-        >>> load_codebook("corrected").expressions["happiness"]
+        >>> create_codebook("corrected").expressions["happiness"]
         {6: 1.0, 12: 1.0, 25: 1.0}
     """
-    text = os.fspath(name_or_path)
-    if isinstance(name_or_path, Path) or text.endswith((".yaml", ".yml")) or "/" in text or os.sep in text:
-        return _parse(Path(text), Path(text).stem)
-    return _load_registered(text)
+    if isinstance(name_or_path, Codebook):
+        return name_or_path
+    if CODEBOOKS.is_path(name_or_path):
+        return _read(Path(name_or_path), Path(name_or_path).stem)
+    return _read_registered(str(name_or_path))
+
+
+load_codebook = create_codebook  # for a codebook the same: every one is a file
 
 
 @lru_cache(maxsize=32)
-def _load_registered(name: str) -> Codebook:
-    return _parse(CODEBOOKS.get(name), name)
+def _read_registered(name: str) -> Codebook:
+    return _read(CODEBOOKS.get(name), name)
 
 
-def _parse(path: Path, name: str) -> Codebook:
-    content = _read(path)
+def _read(path: Path, name: str) -> Codebook:
+    content = read_yaml(path)
     for key in content:
-        if key not in _KEYS:
-            raise ConfigError(f"{path}: {key}: unknown key; {near_names(str(key), _KEYS)}")
-    description = content.get("description", "")
-    if not isinstance(description, str):
-        raise ConfigError(f"{path}: description: expected a text")
-    sources = content.get("sources", [])
-    if not isinstance(sources, list) or not all(isinstance(source, str) for source in sources):
-        raise ConfigError(f"{path}: sources: expected a list of texts")
-    entries = content.get("expressions")
-    if not isinstance(entries, dict) or not entries:
-        raise ConfigError(f"{path}: expressions: expected a mapping from expressions to action units")
-    for expression in entries:
-        if expression not in EXPRESSIONS:
-            hint = near_names(str(expression), EXPRESSIONS)
-            raise ConfigError(f"{path}: expressions.{expression}: unknown expression; {hint}")
+        if key in EXPRESSIONS:
+            raise ConfigError(f"{path}: {key}: expressions belong below one key, `expressions: {{{key}: [6, 12]}}`")
+    file = validate(_File, content, "", path)
     units = {
-        expression: _parse_units(entries[expression], f"{path}: expressions.{expression}")
+        expression: {unit: weight for unit, weight in sorted(file.expressions[expression].items()) if weight > 0}
         for expression in EXPRESSIONS
-        if expression in entries
+        if expression in file.expressions
     }
-    return Codebook(name, units, description.strip(), tuple(sources))
-
-
-def _parse_units(entry: object, where: str) -> dict[int, float]:
-    if isinstance(entry, list):
-        pairs: list[tuple[object, object]] = [(unit, 1.0) for unit in entry]
-    elif isinstance(entry, dict):
-        pairs = list(entry.items())
-    else:
-        raise ConfigError(f"{where}: expected a list of action units or a mapping of action units to weights")
-    units: dict[int, float] = {}
-    for key, weight in pairs:
-        number = _parse_unit(key, where)
-        if number in units:
-            raise ConfigError(f"{where}: AU{number} is listed twice")
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= 1:
-            raise ConfigError(f"{where}.{key}: weight {weight!r} is not a number from 0 to 1")
-        units[number] = float(weight)
-    kept = {unit: units[unit] for unit in sorted(units) if units[unit] > 0}
-    if not kept:
-        raise ConfigError(f"{where}: no action unit; leave the expression out if it has none")
-    return kept
-
-
-def _parse_unit(key: object, where: str) -> int:
-    text = key.strip().upper().removeprefix("AU") if isinstance(key, str) else key
-    number = int(text) if isinstance(text, str) and text.isdecimal() else text
-    if isinstance(number, bool) or not isinstance(number, int) or number not in ACTION_UNITS:
-        known = ", ".join(map(str, ACTION_UNITS))
-        raise ConfigError(f"{where}: unknown action unit {key!r}; known: {known}")
-    return number
-
-
-def _read(path: Path) -> dict[object, object]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        repeated = _repeated_key(yaml.compose(text, Loader=yaml.SafeLoader))
-        content = yaml.safe_load(text)
-    except OSError as error:
-        raise ConfigError(f"{path}: can't read the codebook: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not a UTF-8 text") from error
-    except RecursionError as error:
-        raise ConfigError(f"{path}: not valid YAML: nested too deeply") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if repeated is not None:
-        raise ConfigError(f"{path}: {repeated}: key appears twice")
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected a mapping with the key 'expressions'")
-    return content
-
-
-def _repeated_key(node: yaml.Node | None, where: str = "", depth: int = 3) -> str | None:
-    """The dotted path of the first key that a mapping has twice; YAML loaders silently take the last.
-
-    A codebook's mappings are three deep; going no deeper also ends at aliases that contain themselves.
-    """
-    if not isinstance(node, yaml.MappingNode) or depth == 0:
-        return None
-    seen = set()
-    for key, value in node.value:
-        path = f"{where}{key.value}"
-        if path in seen:
-            return path
-        seen.add(path)
-        deeper = _repeated_key(value, f"{path}.", depth - 1)
-        if deeper is not None:
-            return deeper
-    return None
+    return Codebook(name, units, file.description.strip(), tuple(file.sources))

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.cues.anatomy import SPOTS
-from fer_au.cues.arrays import Array, constant, namespace
-from fer_au.cues.geometries import GEOMETRIES
+from fer_au.cues.arrays import Array, namespace
+from fer_au.cues.geometries import GEOMETRIES, Geometry
 from fer_au.ibug68 import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 
 _CELL_VARIANCE = 1 / 12  # of a uniform distribution over one cell
@@ -64,19 +64,19 @@ def _layout(weights: tuple[tuple[int, float], ...]) -> _Layout:
     return _Layout(points, shares, *np.array(rows, dtype=np.float32).T[:, :, None])
 
 
-class CorrectedGeometry:
+@GEOMETRIES.register("corrected")
+class CorrectedGeometry(Geometry):
     """The project's own geometry; see the module's text."""
 
-    name = "corrected"
-    version = 1
     action_units = frozenset(SPOTS)
+    takes_tensors = True
 
     def draw(
         self, points: Array, weights: Mapping[int, float], image_size: float, map_size: int
     ) -> tuple[Array, Array]:
-        """See ``Geometry.draw``; valid also needs distinct outer eye corners."""
+        """Draw the spots; see ``Geometry.draw``. A valid map also needs distinct outer eye corners."""
         xp = namespace(points)
-        layout = _Layout(*(constant(values, points) for values in _layout(tuple(weights.items()))))
+        layout = _Layout(*(xp.asarray(values, device=points.device) for values in _layout(tuple(weights.items()))))
         # Landmarks first, faces last: (68, 2, N), from here on in cells.
         points = xp.moveaxis(points * (map_size / image_size), 0, 2)
         ex, ey = points[LEFT_EYE_OUTER] - points[RIGHT_EYE_OUTER]
@@ -109,7 +109,7 @@ def _least_energy(x: Array, y: Array, xx: Array, slope: Array, yy: Array, log_we
     square is completed per row of cells: energy = xx/2 (x - x0 + slope (y - y0))^2 + yy/2 (y - y0)^2 - log weight.
     """
     xp = namespace(x)
-    grid = constant(np.arange(map_size) + 0.5, x)
+    grid = xp.asarray(np.arange(map_size) + 0.5, dtype=xp.float32, device=x.device)
     root = xp.sqrt(xx / 2)
     dy = grid - y[:, :, None]  # (K, N, S)
     columns = root[:, :, None] * grid
@@ -122,6 +122,3 @@ def _least_energy(x: Array, y: Array, xx: Array, slope: Array, yy: Array, log_we
         energy += height[:, :, None]
         least = energy if least is None else xp.minimum(least, energy)
     return least
-
-
-GEOMETRIES.register("corrected")(CorrectedGeometry())

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from fer_au.cues.arrays import Array, constant, full_precision, namespace
-from fer_au.cues.codebook import Codebook
-from fer_au.cues.cue import CUES, Annotated
-from fer_au.cues.geometries import create_geometry
-from fer_au.cues.rendering import checked_points
+from fer_au.cues.arrays import Array, namespace
+from fer_au.cues.cue import CUES, Cue, FaceBatch
+from fer_au.cues.geometries import Geometry, create_geometry
 from fer_au.ibug68 import JAW, LEFT_EYE_OUTER, N_POINTS, RIGHT_EYE_OUTER
-from fer_au.stores.fingerprints import fingerprint
 
 _PAPER_SIGMA = 8 / 224  # of the crop's side
 _SIGMA = 0.08  # of the inter-ocular distance: the paper's 8 px on its own 224 px crops
@@ -22,65 +19,50 @@ _SHORTEST = 1e-3  # cells between the outer eye corners; below, a face has no si
 
 
 @CUES.register("landmarks")
-class LandmarkCue:
+class LandmarkCue(Cue):
     """The maximum of one isotropic Gaussian per landmark, divided by its peak.
 
     Source: the landmark heatmaps among the alternatives of Belharbi et al. (FG 2024, arXiv 2402.00281), with a standard
-    deviation of 8 px at 224 px. Geometry ``paper`` keeps that share of the crop; others size the spots by the face.
+    deviation of 8 px at 224 px. A geometry that is not sized by the face keeps that share of the crop.
 
     Args:
-        codebook: Not used.
-        geometry: Name of a geometry.
+        geometry: Name or geometry; says whether spots are sized by the face.
 
     Raises:
         UnknownNameError: There is no such geometry.
     """
 
-    points: Sequence[int] = range(N_POINTS)
-    name = "landmarks"
-    needs: tuple[str, ...] = ()
-    avoid = False
+    landmarks: ClassVar[Sequence[int]] = range(N_POINTS)
+    takes_tensors = True
 
-    def __init__(self, *, codebook: str | Path | Codebook = "corrected", geometry: str = "corrected") -> None:
-        self.by_face = create_geometry(geometry).name != "paper"
+    def __init__(self, *, geometry: str | Geometry = "corrected") -> None:
+        self.sized_by_face = create_geometry(geometry).sized_by_face
 
-    @property
-    def fingerprint(self) -> str:
-        """Tells the points and the rule of their size apart."""
-        return fingerprint(f"cue/{self.name}", 1, {"sigma": _SIGMA if self.by_face else _PAPER_SIGMA})
-
-    def render(
-        self, points: Array, labels: list[str], image_size: float, map_size: int, annotated: Annotated | None = None
-    ) -> tuple[Array, Array]:
-        """See ``Cue.render``; valid needs a landmark in the frame. Labels play no part."""
-        with full_precision(points):
-            checked, usable = checked_points(points, len(labels), image_size, map_size)
-            xp = namespace(checked)
-            cells = checked * (map_size / image_size)
-            across = cells[:, LEFT_EYE_OUTER] - cells[:, RIGHT_EYE_OUTER]
-            unit = xp.sqrt((across * across).sum(1))
-            sigma = _SIGMA * unit if self.by_face else xp.zeros_like(unit) + _PAPER_SIGMA * map_size
-            chosen = cells[:, constant(np.array(self.points), cells)]
-            energy = _least_square(chosen, map_size) / (2 * (sigma * sigma + _CELL_VARIANCE))[:, None, None]
-            energy = energy - xp.amin(energy, axis=(1, 2))[:, None, None]
-            inside = ((chosen >= 0) & (chosen <= map_size)).all(2).any(1)
-            valid = usable & inside & (unit > _SHORTEST)
-            drawn = xp.exp(-energy)
-            return xp.where(valid[:, None, None], drawn, xp.zeros_like(drawn)), valid
+    def draw(self, faces: FaceBatch) -> tuple[Array, Array]:
+        """Draw the spots; see ``Cue.draw``. A map needs a landmark in the frame. Labels play no part."""
+        xp, size = namespace(faces.points), faces.map_size
+        cells = faces.points * (size / faces.image_size)
+        across = cells[:, LEFT_EYE_OUTER] - cells[:, RIGHT_EYE_OUTER]
+        unit = xp.sqrt((across * across).sum(1))
+        sigma = _SIGMA * unit if self.sized_by_face else xp.zeros_like(unit) + _PAPER_SIGMA * size
+        chosen = cells[:, xp.asarray(np.array(self.landmarks), device=cells.device)]
+        energy = _least_square(chosen, size) / (2 * (sigma * sigma + _CELL_VARIANCE))[:, None, None]
+        energy = energy - xp.amin(energy, axis=(1, 2))[:, None, None]
+        inside = ((chosen >= 0) & (chosen <= size)).all(2).any(1)
+        return xp.exp(-energy), inside & (unit > _SHORTEST)
 
 
 @CUES.register("landmarks51")
 class InnerLandmarkCue(LandmarkCue):
     """``landmarks`` without the 17 points of the jaw, as the same source offers."""
 
-    points = range(len(JAW), N_POINTS)
-    name = "landmarks51"
+    landmarks = range(len(JAW), N_POINTS)
 
 
 def _least_square(points: Array, map_size: int) -> Array:
     """Squared distance of every cell centre from the nearest of some points (N, P, 2) in cells, (N, S, S)."""
     xp = namespace(points)
-    grid = constant(np.arange(map_size) + 0.5, points)
+    grid = xp.asarray(np.arange(map_size) + 0.5, dtype=xp.float32, device=points.device)
     squares = (points[:, :, :, None] - grid) ** 2  # (N, P, 2, S)
     least = None
     for point in range(points.shape[1]):

@@ -24,8 +24,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.cues.arrays import Array, constant, namespace
-from fer_au.cues.geometries import GEOMETRIES
+from fer_au.cues.arrays import Array, namespace
+from fer_au.cues.geometries import GEOMETRIES, Geometry
 
 _GRID = 28  # side of the intermediate grid on which the published maps are smoothed
 
@@ -215,21 +215,27 @@ def _inside(ellipses: list[_Ellipse], pixels: Array) -> Array:
     return filled
 
 
-class PaperGeometry:
+@GEOMETRIES.register("paper")
+class PaperGeometry(Geometry):
     """The published geometry; see the module's text."""
 
-    name = "paper"
-    version = 1
     action_units = frozenset(_TABLE)
+    sized_by_face = False
+    takes_tensors = True
 
     def draw(
         self, points: Array, weights: Mapping[int, float], image_size: float, map_size: int
     ) -> tuple[Array, Array]:
-        """See ``Geometry.draw``; sizes that are constants in the published table are pixels of the crop as given."""
+        """Draw the ellipses; see ``Geometry.draw``.
+
+        Sizes that are constants in the published table are pixels of the crop as given.
+        """
         xp = namespace(points)
         side = round(image_size)
         face = _Face(points, side)
-        pixels, matrix = (constant(value, points) for value in _sampling(side, map_size))
+        pixels, matrix = (
+            xp.asarray(value, dtype=xp.float32, device=points.device) for value in _sampling(side, map_size)
+        )
         drawings: dict[Callable[[_Face], list[_Ellipse]], float] = {}
         for unit, weight in weights.items():
             drawings[_TABLE[unit]] = max(weight, drawings.get(_TABLE[unit], 0.0))
@@ -242,6 +248,3 @@ class PaperGeometry:
         valid = high > low
         span = xp.where(valid, high - low, xp.ones_like(high))
         return (merged - low[:, None, None]) / span[:, None, None], valid
-
-
-GEOMETRIES.register("paper")(PaperGeometry())

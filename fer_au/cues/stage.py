@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from fer_au.compute import log, worker_count
+from fer_au.compute import log
 from fer_au.config.data import HeatmapsConfig
-from fer_au.cues.cue import AUCue
+from fer_au.cues.au import AUCue
+from fer_au.cues.cue import FaceBatch
+from fer_au.cues.drawing import draw_all
 from fer_au.datasets.manifest import read_manifest
 from fer_au.errors import DataError
 from fer_au.stores.fingerprints import fingerprint
@@ -18,8 +19,6 @@ from fer_au.stores.layout import Attribute
 from fer_au.stores.locks import output_lock
 from fer_au.stores.reader import Store
 from fer_au.stores.writer import open_writer
-
-_ROWS = 1024  # rendered at a time: bounds the memory of the float maps
 
 
 def render_dataset(config: HeatmapsConfig, dataset_dir: Path) -> None:
@@ -44,7 +43,7 @@ def render_dataset(config: HeatmapsConfig, dataset_dir: Path) -> None:
         if landmarks["id"].tolist() != [row.id.encode() for row in manifest]:
             raise DataError(f"{landmarks.path}: its faces are not those of manifest.csv; run the stage landmarks again")
         labels = [row.label for row in manifest]
-        image_size = _image_size(landmarks)
+        image_size = landmarks.positive("image_size", "landmarks")
         rows, size = len(landmarks), config.size
         identity = {
             "cue": cue.fingerprint,
@@ -68,22 +67,13 @@ def render_dataset(config: HeatmapsConfig, dataset_dir: Path) -> None:
         with open_writer(output, "heatmaps", specs, fingerprint=total, attributes=attributes) as writer:
             writer.write("id", 0, landmarks["id"])
 
-            def draw(start: int) -> int:
-                stop = min(start + _ROWS, rows)
-                points = landmarks.rows("points", start, stop)
-                maps, valid = cue.render(points, labels[start:stop], image_size, size)
-                writer.write("map", start, np.rint(maps * 255).astype(np.uint8))
-                writer.write("valid", start, np.asarray(valid, np.bool_))
-                return int(valid.sum())
+            def faces(block: range) -> FaceBatch:
+                points = landmarks.rows("points", block.start, block.stop)
+                return FaceBatch(points, labels[block.start : block.stop], image_size, size)
 
-            # Threads: numpy computes the maps without Python's lock, and every row has its place in the file.
-            with ThreadPoolExecutor(worker_count()) as pool:
-                drawn = sum(pool.map(draw, range(0, rows, _ROWS)))
+            drawn = 0
+            for start, maps, valid in draw_all(cue, faces, rows, label="heatmaps"):
+                writer.write("map", start, maps)
+                writer.write("valid", start, valid)
+                drawn += int(valid.sum())
         log(f"heatmaps: {drawn} of {rows} faces have a map")
-
-
-def _image_size(landmarks: Store) -> float:
-    size = landmarks.attributes.get("image_size")
-    if not isinstance(size, int | float) or not size > 0:
-        raise DataError(f"{landmarks.path}: attribute 'image_size' is missing; run the stage landmarks again")
-    return size

@@ -19,7 +19,7 @@ from fer_au.batches.loading import BatchLoader
 from fer_au.batches.precision import autocast, resolve_precision
 from fer_au.batches.preprocess import Preprocessing
 from fer_au.batches.similarities import random_similarities, warp
-from fer_au.cam.registry import CamInput, cam_method
+from fer_au.cam.registry import CamInput, create_cam
 from fer_au.config.experiments import AugmentConfig
 from fer_au.evaluation.faithfulness import Faithfulness, deletion_insertion
 from fer_au.evaluation.map_scores import FloatArray
@@ -83,7 +83,7 @@ class SplitRunner:
                 # What compute_cam does, without running the backbone again for every method.
                 features = CamInput(self.model.head, output.trunk, batch.labels.to(self.device))
                 for cam in cams:
-                    maps[cam].append(min_max(cam_method(cam)(features)).cpu())
+                    maps[cam].append(min_max(create_cam(cam).maps(features)).cpu())
         return Outputs(_joined(probabilities), _joined_maps(attention), _joined_maps(maps))
 
     def moved(self, layer: str, rows: Sequence[int], targets: FloatMaps) -> tuple[FloatMaps, FloatMaps]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,10 @@ from pydantic import Field
 from fer_au.config.experiments import merge
 from fer_au.config.reading import StrictModel, read_yaml, validate
 from fer_au.errors import ConfigError
-from fer_au.registry import Registry
+from fer_au.registry import FileRegistry
 
 #: Named presets; another package adds one by an entry point to the path of its YAML file.
-PRESETS: Registry[Path] = Registry("preset", "fer_au.presets")
-
-for _file in sorted((Path(__file__).parent / "library").glob("*.yaml")):
-    PRESETS.register(_file.stem)(_file)
+PRESETS = FileRegistry("preset", "fer_au.presets", Path(__file__).parent / "library")
 
 # What a preset that extends another one changes key by key; anything else it replaces whole.
 _MERGED = ("train", "evaluate", "defaults", "comments")
@@ -97,7 +93,7 @@ def list_presets() -> list[str]:
 def load_preset(name_or_path: str | Path) -> Preset:
     """Load a preset by its name, or a lab's own by the path of its YAML file.
 
-    A text is taken as a path if it ends in ``.yaml`` or ``.yml`` or holds a path separator.
+    ``registry.FileRegistry`` tells names from paths.
 
     Raises:
         UnknownNameError: There is none of that name; the message lists near names.
@@ -107,15 +103,8 @@ def load_preset(name_or_path: str | Path) -> Preset:
         >>> sorted(load_preset("lan-rafdb").datasets)
         ['rafdb']
     """
-    path = _locate(name_or_path)
+    path = PRESETS.locate(name_or_path)
     return validate(Preset, _read(path, ()), "", path)
-
-
-def _locate(name_or_path: str | Path) -> Path:
-    text = os.fspath(name_or_path)
-    if isinstance(name_or_path, Path) or text.endswith((".yaml", ".yml")) or "/" in text or os.sep in text:
-        return Path(text)
-    return PRESETS.get(text)
 
 
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
@@ -125,6 +114,8 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     own = read_yaml(path)
     if not isinstance(own.get("extends"), str):
         return own
-    parent = {key: value for key, value in _read(_locate(own["extends"]), (*seen, path)).items() if key not in _OWN}
+    parent = {
+        key: value for key, value in _read(PRESETS.locate(own["extends"]), (*seen, path)).items() if key not in _OWN
+    }
     merged = {key: merge(parent[key], own[key]) for key in _MERGED if key in parent and isinstance(own.get(key), dict)}
     return {**parent, **own, **merged}

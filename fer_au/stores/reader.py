@@ -160,6 +160,21 @@ class Store:
             self._columns[name] = self.rows(name, 0, self._spec(name).shape[0])
         return self._columns[name]
 
+    def positive(self, attribute: str, stage: str) -> float:
+        """Return an attribute that must be a number above 0.
+
+        Args:
+            attribute: Name of the attribute.
+            stage: Stage that writes it, named in the message.
+
+        Raises:
+            StoreError: The attribute is missing or something else.
+        """
+        value = self.attributes.get(attribute)
+        if not isinstance(value, int | float) or not value > 0:
+            raise StoreError(f"{self.path}: attribute {attribute!r} is missing; run the stage {stage} again")
+        return value
+
     def rows(self, name: str, start: int, stop: int) -> Array:
         """A part of a column, read and not kept: positions ``start:stop`` along its first axis.
 

@@ -4,8 +4,8 @@
 * ``cam``: the head's native map of the true class; of mixed images, the classes' maps weighted by their shares.
 * ``module``: the head's own attention map.
 
-A loss that compares probabilities (``losses.UNIT_INTERVAL``) gets them so: class maps are evidence and go through a
-sigmoid; a module's map is taken as it is if it lies in [0, 1], as a sigmoid's does; channel means, and other modules'
+A loss that compares probabilities (``GuidanceLoss.unit_interval``) gets them so: class maps are evidence and go through
+a sigmoid; a module's map is taken as it is if it lies in [0, 1], as a sigmoid's does; channel means, and other modules'
 maps, have no scale of their own, so each map is stretched by its own minimum and maximum to [.01, .99], which keeps
 gradients bounded.
 """
@@ -23,7 +23,7 @@ from fer_au.config.experiments import GuidanceConfig
 from fer_au.errors import ConfigError
 from fer_au.maps import channel_mean, min_max
 from fer_au.models.network import FerModel, ModelOutput, evaluating
-from fer_au.training.losses import UNIT_INTERVAL
+from fer_au.training.losses import GuidanceLoss
 
 _LEAST = 0.01  # of a stretched map; its greatest value is 1 minus that
 
@@ -79,19 +79,22 @@ def true_class_maps(maps: Tensor, shares: Tensor) -> Tensor:
         return torch.einsum("nchw,nc->nhw", maps.float(), shares.to(maps.device, torch.float32))
 
 
-def resolve_source(entry: GuidanceConfig, model: FerModel, image_size: int, where: str) -> AttentionSource:
+def resolve_source(
+    entry: GuidanceConfig, loss: GuidanceLoss, model: FerModel, image_size: int, where: str
+) -> AttentionSource:
     """Find a model's attention for a guidance entry; one forward pass tells whether the head has a map.
 
     Args:
         entry: The entry.
+        loss: The entry's loss, which may want probabilities.
         model: The model.
-        image_size: Of its input.
-        where: Names the entry, for messages.
+        image_size: Side of the model's input, pixels.
+        where: Key of the entry, used in messages.
 
     Raises:
         ConfigError: A layer that the model doesn't have, or source ``module`` with a head that has no attention map.
     """
-    bounded = entry.loss in UNIT_INTERVAL
+    bounded = loss.unit_interval
     if entry.source == "features":
         return AttentionSource("features", model.resolve_layers(entry.layers), "stretch" if bounded else None)
     if entry.source == "cam":

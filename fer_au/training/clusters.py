@@ -23,7 +23,8 @@ from fer_au.batches.loading import BatchLoader, cut_batches
 from fer_au.batches.preprocess import Preprocessing
 from fer_au.compute import log
 from fer_au.config.experiments import GuidanceConfig
-from fer_au.cues.clusters import CLUSTERS, VERSION, Clusters, Degenerate, feature_spool, fit_clusters
+from fer_au.cues.clusters import VERSION, Clusters, Degenerate, feature_spool, fit_clusters
+from fer_au.cues.cue import CUES
 from fer_au.errors import DataError, StoreError
 from fer_au.models.files import load_model
 from fer_au.models.network import FerModel
@@ -39,8 +40,12 @@ _NAMED = 5  # degenerate positions that the log names one by one
 
 
 def needs_clusters(entries: Sequence[GuidanceConfig]) -> bool:
-    """Whether an experiment's guidance uses clusters."""
-    return any(entry.cue == CLUSTERS for entry in entries)
+    """Tell whether a cue of an experiment's guidance is drawn from clusters.
+
+    Raises:
+        UnknownNameError: There is no such cue; the message lists near names.
+    """
+    return any(CUES.get(entry.cue).source == "clusters" for entry in entries)
 
 
 def prepare_clusters(faces: FaceDataset, base_dir: Path, device: torch.device) -> Store:

@@ -9,8 +9,7 @@ by batch instead, with the same result.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -18,78 +17,35 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_au.batches.faces import FaceDataset
-from fer_au.compute import worker_count
-from fer_au.cues.cue import Annotated, Cue
-from fer_au.errors import DataError
+from fer_au.cues.cue import Cue, FaceBatch
+from fer_au.cues.drawing import Flags, Maps, draw_all, draw_bytes
+from fer_au.errors import ConfigError, DataError
 from fer_au.stores.reader import Store
 from fer_au.training.landmark_noise import LandmarkNoise
 
 _KEPT_BYTES = 1 << 30
-_ROWS = 1024  # drawn at a time: bounds the memory of the float maps
-
-Maps = NDArray[np.uint8]
-Flags = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class _Drawing:
-    """How the maps of a data set's faces are drawn: what ``CueMaps`` was given, and a row per face."""
-
-    cue: Cue
-    noise: LandmarkNoise
-    versions: tuple[Annotated, ...]
-    ids: tuple[str, ...]
-    points: NDArray[np.float32]
-    labels: tuple[str, ...]
-    crop_size: float
-    map_size: int
-
-    def __call__(self, rows: NDArray[np.int64]) -> tuple[Maps, Flags]:
-        """All versions of the maps of some rows, (V, n, s, s), and valid (V, n)."""
-        points = self.noise(torch.from_numpy(self.points[rows]), [self.ids[row] for row in rows]).numpy()
-        labels = [self.labels[row] for row in rows]
-        drawn = []
-        for version in self.versions:
-            columns = {name: values[rows] for name, values in version.columns.items()}
-            annotated = Annotated(columns, version.attributes)
-            maps, valid = self.cue.render(points, labels, self.crop_size, self.map_size, annotated)
-            shown = np.where(valid[:, None, None], 1 - maps if self.cue.avoid else maps, 0)
-            drawn.append((np.rint(shown * 255).astype(np.uint8), np.asarray(valid, np.bool_)))
-        return np.stack([maps for maps, _ in drawn]), np.stack([valid for _, valid in drawn])
-
-    def all(self) -> tuple[Maps, Flags]:
-        """Of all rows, by threads: numpy draws without Python's lock."""
-        blocks = [np.arange(i, min(i + _ROWS, len(self.ids))) for i in range(0, len(self.ids), _ROWS)]
-        with ThreadPoolExecutor(worker_count()) as pool:
-            maps, valid = zip(*pool.map(self, blocks), strict=True)
-        return np.concatenate(maps, axis=1), np.concatenate(valid, axis=1)
 
 
 class CueMaps:
     """The maps of one cue for all faces of a data set, as *where to look*: a cue to avoid is inverted.
 
     Args:
-        cue: What is drawn.
-        faces: The data set.
-        noise: Of the landmarks.
-        versions: What is known of all faces, in their order. A second one belongs to mirrored images, mirrored once
-            more so that the augmentation's mirroring puts it right.
+        cue: The cue.
+        ids: N ids of the faces.
+        versions: The N faces, as ``known_faces`` gives them: once, or a second time for mirrored images.
 
     Raises:
         DataError: A column that the cue needs is wrong.
     """
 
-    def __init__(self, cue: Cue, faces: FaceDataset, noise: LandmarkNoise, versions: Sequence[Annotated]) -> None:
-        labels = tuple(faces.classes[label] for label in faces.labels.tolist())
-        size = faces.crop_size, faces.map_size
-        drawing = _Drawing(cue, noise, tuple(versions), faces.ids, faces.points, labels, *size)
-        fits = len(versions) * len(faces) * faces.map_size**2 <= _KEPT_BYTES
-        self._maps: _Drawing | tuple[Maps, Flags] = drawing.all() if fits else drawing
-        self._count = len(versions)
-        self._row = {id_: row for row, id_ in enumerate(faces.ids)}
+    def __init__(self, cue: Cue, ids: Sequence[str], versions: Sequence[FaceBatch]) -> None:
+        self._cue, self._versions = cue, tuple(versions)
+        self._row = {id_: row for row, id_ in enumerate(ids)}
+        fits = sum(len(faces) * faces.map_size**2 for faces in versions) <= _KEPT_BYTES
+        self._kept = _stacked([_all_maps(cue, faces) for faces in versions]) if fits else None
 
     def __call__(self, ids: Sequence[str], mirrored: Tensor) -> tuple[Tensor, Tensor]:
-        """The maps of some faces.
+        """Look up the maps of some faces, or draw them.
 
         Args:
             ids: N ids of faces of the data set.
@@ -100,37 +56,64 @@ class CueMaps:
             ``mirrored``.
         """
         rows = np.array([self._row[id_] for id_ in ids], np.int64)
-        version = mirrored.cpu().numpy().astype(np.int64) % self._count
-        if isinstance(self._maps, _Drawing):
-            (maps, valid), rows = self._maps(rows), np.arange(len(rows))
+        version = mirrored.cpu().numpy().astype(np.int64) % len(self._versions)
+        if self._kept is None:
+            drawn = _stacked([draw_bytes(self._cue, faces.rows(rows)) for faces in self._versions])
+            (maps, valid), rows = drawn, np.arange(len(rows))
         else:
-            maps, valid = self._maps
+            maps, valid = self._kept
         chosen = torch.from_numpy(maps[version, rows]).to(mirrored.device, non_blocking=True)
         return chosen.float() / 255, torch.from_numpy(valid[version, rows]).to(mirrored.device, non_blocking=True)
 
 
-def read_annotated(cue: Cue, name: str, faces: FaceDataset) -> Annotated:
-    """The columns of annotations.h5 that a cue needs, in the order of a data set's faces.
+def _all_maps(cue: Cue, faces: FaceBatch) -> tuple[Maps, Flags]:
+    blocks = list(draw_all(cue, faces.rows, len(faces), label=f"cue {cue.name}"))
+    return np.concatenate([maps for _, maps, _ in blocks]), np.concatenate([valid for _, _, valid in blocks])
+
+
+def _stacked(versions: Sequence[tuple[Maps, Flags]]) -> tuple[Maps, Flags]:
+    return np.stack([maps for maps, _ in versions]), np.stack([valid for _, valid in versions])
+
+
+def known_faces(cue: Cue, faces: FaceDataset, noise: LandmarkNoise, clusters: Store | None) -> list[FaceBatch]:
+    """Gather what a cue is drawn from, for all faces of a data set.
 
     Args:
         cue: The cue.
-        name: Its name, for messages.
         faces: The data set.
+        noise: Noise that moves the landmarks.
+        clusters: The experiment's ``clusters.h5``, for a cue whose columns come from there.
+
+    Returns:
+        All faces in order, as one version; or as two, of which the second belongs to mirrored images, mirrored once
+        more so that the augmentation's mirroring puts it right.
 
     Raises:
-        DataError: The data set doesn't know them.
+        ConfigError: The cue needs clusters, and there are none.
+        DataError: The data set lacks a column that the cue needs.
     """
+    points = noise(torch.from_numpy(faces.points), faces.ids).numpy()
+    labels = [faces.classes[label] for label in faces.labels.tolist()]
+    known = FaceBatch(points, labels, faces.crop_size, faces.map_size)
     if not cue.needs:
-        return Annotated()
+        return [known]
+    if cue.source == "clusters":
+        if clusters is None:
+            raise ConfigError(f"cue {cue.name!r} needs an experiment's base model, whose features are clustered")
+        both = rows_of(clusters, "map", faces.ids)
+        # A mirrored image's own map is in that image's frame: mirrored, it starts from the frame of the first.
+        versions = both[:, 0], both[:, 1, :, ::-1]
+        return [replace(known, columns=dict.fromkeys(cue.needs, maps)) for maps in versions]
     store = Store.open(faces.dataset_dir / "annotations.h5", "annotations")
     for column in cue.needs:
         if column not in store:
-            raise DataError(f"{store.path}: the data set has no column {column!r}, which cue {name!r} needs")
-    return Annotated({column: rows_of(store, column, faces.ids) for column in cue.needs}, store.attributes)
+            raise DataError(f"{store.path}: the data set has no column {column!r}, which cue {cue.name!r} needs")
+    columns = {column: rows_of(store, column, faces.ids) for column in cue.needs}
+    return [replace(known, columns=columns, attributes=store.attributes)]
 
 
 def rows_of(store: Store, column: str, ids: Sequence[str]) -> NDArray[np.generic]:
-    """A store's rows of some ids.
+    """Read a store's rows of some ids.
 
     Raises:
         DataError: An id is not in the store.

@@ -11,18 +11,15 @@ from torch import Tensor
 
 from fer_au.batches.faces import Batch, FaceDataset
 from fer_au.config.experiments import GuidanceConfig
-from fer_au.cues.clusters import CLUSTERS
-from fer_au.cues.cue import Annotated, Cue, create_cue
-from fer_au.errors import ConfigError
+from fer_au.cues.au import AUCue
+from fer_au.cues.cue import CUES, create_cue
 from fer_au.maps import resize_maps
 from fer_au.models.network import FerModel, ModelOutput
 from fer_au.stores.reader import Store
 from fer_au.training.attention import AttentionSource, resolve_source, true_class_maps
-from fer_au.training.cue_maps import CueMaps, read_annotated, rows_of
+from fer_au.training.cue_maps import CueMaps, known_faces
 from fer_au.training.landmark_noise import LandmarkNoise
-from fer_au.training.losses import AVOIDING, GuidanceLoss, create_loss
-
-STORED_CUE = "au"
+from fer_au.training.losses import GuidanceLoss, create_loss
 
 
 class Targets(NamedTuple):
@@ -89,9 +86,7 @@ class Term:
 
     def _distance(self, attention: Tensor, targets: Targets) -> Tensor:
         target, known = targets.on_grid((attention.shape[1], attention.shape[2]))
-        target = 1 - target if self.config.loss in AVOIDING else target
-        if known is None:
-            return self.loss(attention, target, targets.valid)
+        target = 1 - target if self.loss.avoids else target
         return self.loss(attention, target, targets.valid, known)
 
 
@@ -124,16 +119,17 @@ class Guidance:
         clusters: Store | None = None,
     ) -> None:
         self._class_maps = model.class_maps
+        losses = [create_loss(entry.loss) for entry in entries]
         names = _distinct([f"loss_{entry.cue}" for entry in entries])
         self.terms = tuple(
             Term(
                 name=name,
                 config=entry,
-                source=resolve_source(entry, model, faces.image_size, f"guidance.{number}"),
-                loss=create_loss(entry.loss),
+                source=resolve_source(entry, loss, model, faces.image_size, f"guidance.{number}"),
+                loss=loss,
                 cue_maps=_cue_maps(entry, faces, seed, clusters),
             )
-            for number, (name, entry) in enumerate(zip(names, entries, strict=True))
+            for number, (name, entry, loss) in enumerate(zip(names, entries, losses, strict=True))
         )
 
     def targets(self, batch: Batch, mirrored: Tensor) -> list[Targets]:
@@ -181,24 +177,14 @@ class Guidance:
 
 
 def _cue_maps(entry: GuidanceConfig, faces: FaceDataset, seed: int, clusters: Store | None) -> CueMaps | None:
-    """The maps of an entry's cue; None for the very maps of heatmaps.h5."""
-    if entry.cue == STORED_CUE and entry.codebook is None and entry.geometry is None and not entry.landmark_noise:
+    """Prepare the maps of an entry's cue; None for the very maps of heatmaps.h5."""
+    overridden = entry.codebook is not None or entry.geometry is not None or entry.landmark_noise > 0
+    if CUES.get(entry.cue) is AUCue and not overridden:
         return None
     codebook = entry.codebook or str(faces.heatmap_options["codebook"])
     geometry = entry.geometry or str(faces.heatmap_options["geometry"])
     cue = create_cue(entry.cue, codebook=codebook, geometry=geometry)
-    noise = LandmarkNoise(entry.landmark_noise, seed)
-    return CueMaps(cue, faces, noise, _versions(cue, entry.cue, faces, clusters))
-
-
-def _versions(cue: Cue, name: str, faces: FaceDataset, clusters: Store | None) -> list[Annotated]:
-    if CLUSTERS not in cue.needs:
-        return [read_annotated(cue, name, faces)]
-    if clusters is None:
-        raise ConfigError(f"cue {name!r} needs an experiment's base model, whose features are clustered")
-    both = rows_of(clusters, "map", faces.ids)
-    # The second is a mirrored image's own map, in that image's frame: mirrored, it starts from the frame of the first.
-    return [Annotated({CLUSTERS: both[:, 0]}), Annotated({CLUSTERS: both[:, 1, :, ::-1]})]
+    return CueMaps(cue, faces.ids, known_faces(cue, faces, LandmarkNoise(entry.landmark_noise, seed), clusters))
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fer_au.cues import list_codebooks, load_codebook
-from fer_au.cues.action_units import ACTION_UNITS
+from fer_au.cues.codebook import ACTION_UNITS
 from fer_au.errors import ConfigError, UnknownNameError
 from fer_au.expressions import EXPRESSIONS
 
@@ -81,7 +81,10 @@ BAD = {
     "AU as a float": ("expressions: {fear: [1.5]}", "expressions.fear: unknown action unit 1.5"),
     "AU as a truth value": ("expressions: {fear: [true]}", "expressions.fear: unknown action unit True"),
     "AU as a list": ("expressions: {fear: [[1, 2]]}", "expressions.fear: unknown action unit [1, 2]"),
-    "AU twice": ("expressions: {fear: [1, 2, AU1]}", "expressions.fear: AU1 is listed twice"),
+    "AU twice": (
+        "expressions: {fear: [1, 2, AU1]}",
+        "expressions.fear: action unit 1 is listed twice, got [1, 2, 'AU1']",
+    ),
     "unknown expression": ("expressions: {fears: [1]}", "expressions.fears: unknown expression; did you mean fear?"),
     "expression as a number": ("expressions: {3: [1]}", "expressions.3: unknown expression"),
     "empty list": ("expressions: {fear: []}", "expressions.fear: no action unit"),
@@ -90,20 +93,39 @@ BAD = {
     "no entry": ("expressions: {fear: }", "expressions.fear: expected a list of action units or a mapping"),
     "entry as a number": ("expressions: {fear: 4}", "expressions.fear: expected a list of action units or a mapping"),
     "entry as a text": ("expressions: {fear: 1+2}", "expressions.fear: expected a list of action units or a mapping"),
-    "weight above 1": ("expressions: {fear: {1: 1.5}}", "expressions.fear.1: weight 1.5 is not a number from 0 to 1"),
-    "negative weight": ("expressions: {fear: {1: -1}}", "expressions.fear.1: weight -1 is not a number from 0 to 1"),
-    "weight NaN": ("expressions: {fear: {1: .nan}}", "expressions.fear.1: weight nan is not a number from 0 to 1"),
-    "weight as a text": ("expressions: {fear: {1: x}}", "expressions.fear.1: weight 'x' is not a number from 0 to 1"),
-    "weight as a truth value": ("expressions: {fear: {1: yes}}", "expressions.fear.1: weight True is not a number"),
+    "weight above 1": (
+        "expressions: {fear: {1: 1.5}}",
+        "expressions.fear.1: weight is not a number from 0 to 1, got 1.5",
+    ),
+    "negative weight": (
+        "expressions: {fear: {1: -1}}",
+        "expressions.fear.1: weight is not a number from 0 to 1, got -1",
+    ),
+    "weight NaN": ("expressions: {fear: {1: .nan}}", "expressions.fear.1: weight is not a number from 0 to 1, got nan"),
+    "weight as a text": (
+        "expressions: {fear: {1: x}}",
+        "expressions.fear.1: weight is not a number from 0 to 1, got 'x'",
+    ),
+    "weight as a truth value": (
+        "expressions: {fear: {1: yes}}",
+        "expressions.fear.1: weight is not a number from 0 to 1, got True",
+    ),
     "expressions as a list": ("expressions: [fear]", "expressions: expected a mapping from expressions"),
-    "no expressions": ("description: none", "expressions: expected a mapping from expressions"),
+    "no expressions": ("description: none", "expressions: required key is missing"),
     "empty expressions": ("expressions: {}", "expressions: expected a mapping from expressions"),
+    "no key": (
+        "happiness: [6, 12]",
+        "happiness: expressions belong below one key, `expressions: {happiness: [6, 12]}`",
+    ),
     "unknown key": ("expresions: {fear: [1]}", "expresions: unknown key; did you mean expressions?"),
-    "sources as a text": ("sources: me\nexpressions: {fear: [1]}", "sources: expected a list of texts"),
-    "description as a list": ("description: [a]\nexpressions: {fear: [1]}", "description: expected a text"),
+    "sources as a text": ("sources: me\nexpressions: {fear: [1]}", "sources: input should be a valid list, got 'me'"),
+    "description as a list": (
+        "description: [a]\nexpressions: {fear: [1]}",
+        "description: input should be a valid string, got ['a']",
+    ),
     "key twice": ("expressions:\n  fear: [1]\n  fear: [2]", "expressions.fear: key appears twice"),
-    "a list": ("- fear", "expected a mapping with the key 'expressions'"),
-    "an empty file": ("", "expected a mapping with the key 'expressions'"),
+    "a list": ("- fear", "must hold a mapping"),
+    "an empty file": ("", "must hold a mapping"),
     "broken YAML": ("expressions: {fear: [1", "not valid YAML"),
     "an unhashable key": ("expressions: {[1]: {[2]: 3}}", "not valid YAML"),
     "a python object": ("expressions: !!python/object/apply:os.getcwd []", "not valid YAML"),
@@ -123,12 +145,12 @@ def test_a_fault_is_one_line_that_names_file_and_key(tmp_path, fault):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ConfigError, match=r"nowhere\.yaml: can't read the codebook: No such file"):
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: no such file"):
         load_codebook(tmp_path / "nowhere.yaml")
 
 
 def test_a_folder_and_a_binary_file_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match="can't read the codebook"):
+    with pytest.raises(ConfigError, match="can't be read: Is a directory"):
         load_codebook(tmp_path)
     binary = tmp_path / "binary.yaml"
     binary.write_bytes(b"\xff\xfe\x00\x81")

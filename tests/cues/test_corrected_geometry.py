@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from benchmarks.shared.random_points import cosine, mirrored, neutral_shape, on_template, random_faces
 from fer_au.cues import list_codebooks, load_codebook, render_au_maps
-from fer_au.cues.action_units import ACTION_UNITS
 from fer_au.cues.anatomy import SPOTS
-from fer_au.cues.codebook import Codebook
+from fer_au.cues.codebook import ACTION_UNITS, Codebook
 
 EXPRESSIONS = sorted(load_codebook("corrected").expressions)
 

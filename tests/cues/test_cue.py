@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from benchmarks.shared.random_points import random_faces
-from fer_au.cues import create_cue, list_cues, load_codebook, render_au_maps
-from fer_au.cues.cue import Annotated
+from fer_au.cues import FaceBatch, create_cue, list_cues, load_codebook, render_au_maps
 from fer_au.errors import ConfigError, UnknownNameError
 
-ANNOTATED = Annotated(
-    {"au": np.full((4, 2), 0.5, np.float32), "clusters": np.ones((4, 14, 14), np.uint8)}, {"au_names": "AU1,AU12"}
-)
+COLUMNS = {"au": np.full((4, 2), 0.5, np.float32), "clusters": np.ones((4, 14, 14), np.uint8)}
+
+
+def batch(points: object, labels: list[str], map_size: int = 14) -> FaceBatch:
+    return FaceBatch(points, labels, 224, map_size, COLUMNS, {"au_names": "AU1,AU12"})
 
 
 def test_the_cue_of_action_units_is_listed():
@@ -25,7 +26,7 @@ def test_every_cue_keeps_the_contract(name):
     cue = create_cue(name)
     faces = random_faces(4)
     faces[3] = np.nan
-    maps, valid = cue.render(faces, ["fear", "anger", "sadness", "fear"], 224, 14, ANNOTATED)
+    maps, valid = cue.render(batch(faces, ["fear", "anger", "sadness", "fear"]))
     assert (maps.shape, maps.dtype) == ((4, 14, 14), np.float32)
     assert valid.dtype == np.bool_
     assert valid[:3].all()
@@ -34,10 +35,9 @@ def test_every_cue_keeps_the_contract(name):
     assert maps.min() >= 0
     assert maps.max() <= 1
     assert maps[valid].reshape(valid.sum(), -1).any(axis=1).all()
-    assert set(cue.needs) <= set(ANNOTATED.columns)
+    assert set(cue.needs) <= set(COLUMNS)
     assert cue.avoid == (name == "background")
-    assert cue.fingerprint == create_cue(name).fingerprint
-    assert len(cue.fingerprint) == 64
+    assert cue.name == name
 
 
 @pytest.mark.parametrize("name", list_cues())
@@ -46,8 +46,8 @@ def test_every_cue_is_drawn_alike_in_torch(name):
     faces = random_faces(4).astype(np.float32)
     faces[1] = np.nan
     labels = ["fear", "anger", "sadness", "neutral"]
-    maps, valid = cue.render(faces, labels, 224, 14, ANNOTATED)
-    in_torch, flags = cue.render(torch.from_numpy(faces), labels, 224, 14, ANNOTATED)
+    maps, valid = cue.render(batch(faces, labels))
+    in_torch, flags = cue.render(batch(torch.from_numpy(faces), labels))
     assert isinstance(in_torch, torch.Tensor)
     assert in_torch.dtype == torch.float32
     np.testing.assert_allclose(in_torch.numpy(), maps, atol=1e-5)
@@ -56,7 +56,8 @@ def test_every_cue_is_drawn_alike_in_torch(name):
 
 def test_cue_au_draws_the_au_maps_of_its_options():
     faces = random_faces(2)
-    maps, valid = create_cue("au", codebook="paper", geometry="paper").render(faces, ["fear", "neutral"], 224, 28)
+    cue = create_cue("au", codebook="paper", geometry="paper")
+    maps, valid = cue.render(batch(faces, ["fear", "neutral"], 28))
     expected, flags = render_au_maps(faces, ["fear", "neutral"], codebook="paper", geometry="paper")
     np.testing.assert_array_equal(maps, expected)
     np.testing.assert_array_equal(valid, flags)
@@ -68,6 +69,20 @@ def test_fingerprints_tell_codebooks_and_geometries_apart():
     assert len({cue.fingerprint for cue in cues}) == 4
     loaded = create_cue("au", codebook=load_codebook("paper"), geometry="paper")
     assert loaded.fingerprint == cues[0].fingerprint
+
+
+# Raised by hand alone: every heatmaps.h5 that exists is recognised by them.
+FINGERPRINTS = {
+    ("corrected", "corrected"): "580546e1c2928d45ce591d1e0e89c631c6138e0a50e3e72e812d896c6a5d1b5d",
+    ("paper", "paper"): "7c8f75565c6e9ceaa09e144e85167d8d6969d284694a21a4508e3b3c0f8e7992",
+    ("paper", "corrected"): "036086e6e1ad88563f34e0f61f4073f0f636fbd0293e78d3b6f3355102f6d592",
+    ("paper-figure", "corrected"): "1e665aa6c4dbfa5561d1be71290f3825655d69a74b75be9fa799efdd2e532619",
+}
+
+
+@pytest.mark.parametrize(("codebook", "geometry"), FINGERPRINTS)
+def test_fingerprints_of_the_bundled_profiles_stay(codebook, geometry):
+    assert create_cue("au", codebook=codebook, geometry=geometry).fingerprint == FINGERPRINTS[codebook, geometry]
 
 
 def test_unknown_names_and_unfit_pairs_are_one_line():

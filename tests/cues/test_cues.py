@@ -14,8 +14,7 @@ from matplotlib.path import Path as Polygon
 from scipy.spatial import ConvexHull
 
 from benchmarks.shared.random_points import mirrored, random_faces
-from fer_au.cues import create_cue, create_geometry, load_codebook, render_au_maps
-from fer_au.cues.cue import Annotated
+from fer_au.cues import FaceBatch, create_cue, create_geometry, load_codebook, render_au_maps
 from fer_au.cues.regions import REGIONS, region_coverage
 from fer_au.errors import DataError
 
@@ -23,8 +22,9 @@ NAMES = "AU1,AU4,AU12,AU25"
 
 
 def active(intensities: Any, faces: np.ndarray, names: str = NAMES, size: int = 28) -> tuple[np.ndarray, np.ndarray]:
-    annotated = Annotated({"au": np.asarray(intensities, np.float32)}, {"au_names": names})
-    return create_cue("au_active").render(faces, ["neutral"] * len(faces), 224, size, annotated)
+    columns = {"au": np.asarray(intensities, np.float32)}
+    faces_and_units = FaceBatch(faces, ["neutral"] * len(faces), 224, size, columns, {"au_names": names})
+    return create_cue("au_active").render(faces_and_units)
 
 
 def alone(unit: int, faces: np.ndarray) -> np.ndarray:
@@ -70,7 +70,7 @@ class TestActive:
 
     def test_a_data_set_without_intensities_is_one_line(self) -> None:
         with pytest.raises(DataError, match="cue 'au_active' needs the column 'au'"):
-            create_cue("au_active").render(random_faces(1), ["fear"], 224, 28)
+            create_cue("au_active").render(FaceBatch(random_faces(1), ["fear"], 224, 28))
 
 
 class TestSoftCodebook:
@@ -83,7 +83,9 @@ class TestSoftCodebook:
     @pytest.mark.parametrize("geometry", ["corrected", "paper"])
     def test_weights_reach_the_maps_as_heights(self, soft: Path, geometry: str) -> None:
         faces = random_faces(3)
-        maps, valid = create_cue("au", codebook=str(soft), geometry=geometry).render(faces, ["happiness"] * 3, 224, 28)
+        maps, valid = create_cue("au", codebook=str(soft), geometry=geometry).render(
+            FaceBatch(faces, ["happiness"] * 3, 224, 28)
+        )
         drawer = create_geometry(geometry)
         parts = [drawer.draw(faces.astype(np.float32), {unit: 1.0}, 224, 28)[0] for unit in (6, 12)]
         cheek = parts[0] * (parts[1] < 0.01)
@@ -109,7 +111,7 @@ class TestGeneric:
         faces = random_faces(3)
         drawer = create_geometry(geometry)
         maps, valid = create_cue("au_generic", geometry=geometry).render(
-            faces, ["neutral", "fear", "contempt"], 224, 28
+            FaceBatch(faces, ["neutral", "fear", "contempt"], 224, 28)
         )
         units = dict.fromkeys(sorted(drawer.action_units), 1.0)
         np.testing.assert_allclose(maps, drawer.draw(faces.astype(np.float32), units, 224, 28)[0], atol=1e-6)
@@ -125,7 +127,7 @@ class TestLandmarks:
     @settings(max_examples=10, deadline=None)
     def test_it_is_the_maximum_of_gaussians_on_the_points(self, seed: int) -> None:
         (face,) = random_faces(1, seed)
-        (drawn,), _ = create_cue("landmarks").render(face[None], ["fear"], 224, 28)
+        (drawn,), _ = create_cue("landmarks").render(FaceBatch(face[None], ["fear"], 224, 28))
         cells = face / 8
         variance = (0.08 * np.linalg.norm(cells[45] - cells[36])) ** 2 + 1 / 12
         centres = np.arange(28) + 0.5
@@ -137,7 +139,7 @@ class TestLandmarks:
         for reach in (20, 60):
             spots = np.full((1, 68, 2), 112.5)
             spots[0, [36, 45], 0] += [-reach, reach]
-            (drawn,), _ = create_cue("landmarks", geometry="paper").render(spots, ["fear"], 224, 224)
+            (drawn,), _ = create_cue("landmarks", geometry="paper").render(FaceBatch(spots, ["fear"], 224, 224))
             below = np.arange(112)
             expected = np.exp(-(below**2) / (2 * 8**2))
             np.testing.assert_allclose(drawn[112:, 112], expected, atol=1e-3)
@@ -145,8 +147,8 @@ class TestLandmarks:
     def test_without_the_jaw_the_chin_is_empty(self) -> None:
         faces = 0.8 * random_faces(4)
         cell = np.floor(faces[:, 8] / 8).astype(int)
-        whole, _ = create_cue("landmarks").render(faces, ["fear"] * 4, 224, 28)
-        inner, _ = create_cue("landmarks51").render(faces, ["fear"] * 4, 224, 28)
+        whole, _ = create_cue("landmarks").render(FaceBatch(faces, ["fear"] * 4, 224, 28))
+        inner, _ = create_cue("landmarks51").render(FaceBatch(faces, ["fear"] * 4, 224, 28))
         chin = np.arange(4), cell[:, 1], cell[:, 0]
         assert (whole[chin] > 0.6).all()
         assert (inner[chin] < 0.2).all()
@@ -154,21 +156,21 @@ class TestLandmarks:
     def test_it_mirrors_and_scales_with_the_face(self) -> None:
         faces = random_faces(3)
         cue = create_cue("landmarks")
-        maps, _ = cue.render(faces, ["fear"] * 3, 224, 28)
-        turned, _ = cue.render(mirrored(faces, 224), ["fear"] * 3, 224, 28)
-        doubled, _ = cue.render(faces * 2, ["fear"] * 3, 448, 28)
+        maps, _ = cue.render(FaceBatch(faces, ["fear"] * 3, 224, 28))
+        turned, _ = cue.render(FaceBatch(mirrored(faces, 224), ["fear"] * 3, 224, 28))
+        doubled, _ = cue.render(FaceBatch(faces * 2, ["fear"] * 3, 448, 28))
         np.testing.assert_allclose(turned[:, :, ::-1], maps, atol=1e-4)
         np.testing.assert_allclose(doubled, maps, atol=1e-4)
 
     def test_a_face_outside_the_frame_has_none(self) -> None:
-        _, valid = create_cue("landmarks").render(random_faces(1) + 1000, ["fear"], 224, 28)
+        _, valid = create_cue("landmarks").render(FaceBatch(random_faces(1) + 1000, ["fear"], 224, 28))
         assert not valid.any()
 
 
 class TestBackground:
     def test_it_is_what_the_face_regions_leave(self) -> None:
         faces = random_faces(3)
-        maps, valid = create_cue("background").render(faces, ["neutral"] * 3, 224, 28)
+        maps, valid = create_cue("background").render(FaceBatch(faces, ["neutral"] * 3, 224, 28))
         coverage = region_coverage(faces.astype(np.float32), 224, (28, 28))
         face = coverage[:, [i for i, name in enumerate(REGIONS) if name != "background"]].sum(axis=1)
         np.testing.assert_allclose(maps, 1 - face, atol=1e-6)
@@ -176,7 +178,7 @@ class TestBackground:
 
     def test_it_is_one_outside_the_hull_of_jaw_brows_and_forehead(self) -> None:
         (face,) = random_faces(1, roll=0)
-        (drawn,), _ = create_cue("background").render(face[None], ["fear"], 224, 28)
+        (drawn,), _ = create_cue("background").render(FaceBatch(face[None], ["fear"], 224, 28))
         brows = face[17:27]
         up = brows.mean(axis=0) - face[8]
         lift = 0.4 * np.linalg.norm(brows.mean(axis=0) - face[30]) * up / np.linalg.norm(up)
@@ -196,18 +198,18 @@ class TestBackground:
         faces = random_faces(3)
         faces[0, 40] = np.nan
         faces[1] += 5000
-        maps, valid = create_cue("background").render(faces, ["fear"] * 3, 224, 28)
+        maps, valid = create_cue("background").render(FaceBatch(faces, ["fear"] * 3, 224, 28))
         assert valid.tolist() == [False, False, True]
         assert not maps[:2].any()
 
     def test_it_mirrors(self) -> None:
         faces = random_faces(2)
         cue = create_cue("background")
-        maps, _ = cue.render(faces, ["fear"] * 2, 224, 28)
-        turned, _ = cue.render(mirrored(faces, 224), ["fear"] * 2, 224, 28)
+        maps, _ = cue.render(FaceBatch(faces, ["fear"] * 2, 224, 28))
+        turned, _ = cue.render(FaceBatch(mirrored(faces, 224), ["fear"] * 2, 224, 28))
         assert np.abs(turned[:, :, ::-1] - maps).max() <= 0.15  # a column of fine pixels
 
     def test_tensors_stay_tensors(self) -> None:
-        maps, valid = create_cue("background").render(torch.from_numpy(random_faces(1)), ["fear"], 224, 7)
+        maps, valid = create_cue("background").render(FaceBatch(torch.from_numpy(random_faces(1)), ["fear"], 224, 7))
         assert isinstance(maps, torch.Tensor)
         assert valid.dtype == torch.bool

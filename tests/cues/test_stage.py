@@ -63,6 +63,28 @@ def test_same_inputs_give_the_same_bytes_in_another_folder(tmp_path):
     assert files[0] == files[1]
 
 
+@pytest.mark.parametrize(
+    ("profile", "fingerprint", "content"),
+    [
+        (
+            "corrected",
+            "362114a0cd797f869b5d937d1491bf3896a37fd8be72892a411d7456fc67cfda",
+            "633095c0840f88a667b11f6e51359a3048f69f336e0c60dfa0cd9a005f685880",
+        ),
+        (
+            "paper",
+            "76b4bb212ea46c1557b3788535cd6493b852e899a5d4eba07163420871cee159",
+            "9afa24df4db62095219fbd5fc020adb6f831704c9a2e1c326bacb08254cb730f",
+        ),
+    ],
+)
+def test_stores_stay_what_they_were(tmp_path, profile, fingerprint, content):
+    make_dataset(tmp_path)
+    render_dataset(HeatmapsConfig(codebook=profile, geometry=profile), tmp_path)
+    store = Store.open(tmp_path / "heatmaps.h5", "heatmaps")
+    assert (store.fingerprint, store.content_sha256) == (fingerprint, content)
+
+
 def test_a_set_without_any_landmarks_gives_a_store_without_maps(tmp_path):
     make_dataset(tmp_path, ["neutral"] * 3)
     render_dataset(HeatmapsConfig(), tmp_path)

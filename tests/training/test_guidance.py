@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,7 @@ from fer_au.batches.faces import Batch, FaceDataset
 from fer_au.batches.preprocess import Preprocessing
 from fer_au.batches.similarities import mirrored, warp
 from fer_au.config.experiments import AugmentConfig, GuidanceConfig
-from fer_au.cues import create_cue
-from fer_au.cues.cue import Annotated
+from fer_au.cues import FaceBatch, create_cue
 from fer_au.errors import ConfigError, DataError
 from fer_au.maps import channel_mean, min_max, resize_maps
 from fer_au.models import FerModel, create_model
@@ -27,7 +25,7 @@ from fer_au.stores import Store, encode_ids, write_store
 from fer_au.training import cue_maps
 from fer_au.training.augment import Augmenter
 from fer_au.training.guidance import Guidance, Targets
-from fer_au.training.losses import create_loss, list_losses
+from fer_au.training.losses import LOSSES, GuidanceLoss, create_loss, list_losses
 from fer_au.training.mixing import Mix
 
 SIZE = 32
@@ -73,7 +71,8 @@ class TestCues:
         indices = [3, 30, 11, 7]
         batch = faces.batch(indices)
         labels = [faces.classes[label] for label in batch.labels.tolist()]
-        expected, seen = create_cue(name).render(batch.points.numpy(), labels, faces.crop_size, faces.map_size)
+        cue_faces = FaceBatch(batch.points.numpy(), labels, faces.crop_size, faces.map_size)
+        expected, seen = create_cue(name).render(cue_faces)
         ((maps, valid, known),) = guidance.targets(batch, still(4))
         assert known is None
         assert valid.tolist() == seen.tolist()
@@ -99,7 +98,7 @@ class TestCues:
         def refuse(*_: object) -> None:
             raise AssertionError("drawn again")
 
-        monkeypatch.setattr("fer_au.cues.background.BackgroundCue.render", refuse)
+        monkeypatch.setattr("fer_au.cues.background.BackgroundCue.draw", refuse)
         assert guidance.targets(faces.batch([0, 1]), still(2))[0].valid.any()
 
     def test_the_active_units_come_from_the_annotations_by_id(self, dataset_dir: Path) -> None:
@@ -113,8 +112,9 @@ class TestCues:
         guidance, _, _ = build(dataset_dir, {"cue": "au_active"})
         batch = faces.batch([9, 4, 25])
         rows = [ids.index(id_) for id_ in batch.ids]
-        annotated = Annotated({"au": intensities[rows]}, attributes)
-        expected, _ = create_cue("au_active").render(batch.points.numpy(), ["fear"] * 3, faces.crop_size, 28, annotated)
+        columns = {"au": intensities[rows]}
+        known = FaceBatch(batch.points.numpy(), ["fear"] * 3, faces.crop_size, 28, columns, attributes)
+        expected, _ = create_cue("au_active").render(known)
         ((maps, valid, _),) = guidance.targets(batch, still(3))
         assert valid.tolist() == [True, False, True]
         np.testing.assert_allclose(maps.numpy(), expected, atol=0.51 / 255)
@@ -388,12 +388,21 @@ class TestClusters:
             build(dataset_dir, {"cue": "clusters"})
 
 
-def test_a_loss_of_another_package_needs_no_mask(dataset_dir: Path) -> None:
-    guidance, model, faces = build(dataset_dir, {})
+def test_a_loss_of_another_package_says_what_it_wants(dataset_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Outside(GuidanceLoss):
+        unit_interval = True
+        avoids = True
 
-    def plain(attention: torch.Tensor, target: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-        return (attention - target)[valid].square().mean()
+        def compare(self, attention: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+            assert attention.min() >= 0.01
+            assert attention.max() <= 0.99
+            return (weight * attention * target).sum(dim=1)
 
-    guidance.terms = (replace(guidance.terms[0], loss=plain),)
+    monkeypatch.setitem(LOSSES._entries, "outside", Outside)
+    guidance, model, faces = build(dataset_dir, {"loss": "outside"})
     batch = faces.batch(range(10, 18))
-    assert value(guidance, run(model, batch), batch)["loss_au"].item() > 0
+    output = run(model, batch)
+    attention = 0.01 + 0.98 * min_max(channel_mean(output.features[model.layers[-1]]))
+    elsewhere = 1 - resize_maps(batch.maps / 255, attention.shape[1:])
+    expected = (attention * elsewhere).sum((1, 2))[batch.valid].mean()
+    assert value(guidance, output, batch)["loss_au"].item() == pytest.approx(expected.item(), rel=1e-5)

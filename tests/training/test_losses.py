@@ -11,19 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from fer_au.errors import UnknownNameError
-from fer_au.training.losses import (
-    AVOIDING,
-    UNIT_INTERVAL,
-    cosine_loss,
-    create_loss,
-    kl_loss,
-    list_losses,
-    mass_loss,
-    mass_sum_loss,
-)
+from fer_au.errors import ConfigError, UnknownNameError
+from fer_au.training.losses import GuidanceLoss, create_loss, list_losses
 
 ALL = torch.ones(3, dtype=torch.bool)
+cosine_loss, kl_loss, mass_loss, mass_sum_loss = map(create_loss, ("cosine", "kl", "mass", "mass_sum"))
 Reference = Callable[[np.ndarray, np.ndarray], float]
 
 
@@ -52,7 +44,7 @@ def maps(seed: int, n: int = 3, size: int = 5, signed: bool = False) -> torch.Te
 
 def attention_for(name: str, seed: int, n: int = 3) -> torch.Tensor:
     """Probabilities away from 0 and 1 where the loss wants them, signed maps elsewhere."""
-    return 0.1 + 0.8 * maps(seed, n) if name in UNIT_INTERVAL else maps(seed, n, signed=True)
+    return 0.1 + 0.8 * maps(seed, n) if create_loss(name).unit_interval else maps(seed, n, signed=True)
 
 
 def test_every_loss_has_a_reference_here() -> None:
@@ -175,7 +167,7 @@ class TestEveryLoss:
         assert loss.isfinite()
         assert attention.grad is not None
         assert attention.grad.isfinite().all()
-        assert attention.grad.abs().max() < (1e6 if name in UNIT_INTERVAL else 1e3)
+        assert attention.grad.abs().max() < (1e6 if create_loss(name).unit_interval else 1e3)
 
     def test_refuses_maps_on_different_grids(self, name: str) -> None:
         with pytest.raises(ValueError, match="different grids"):
@@ -214,8 +206,37 @@ def test_kl_is_zero_for_equal_maps_and_ignores_an_offset() -> None:
     assert float(kl_loss(1 - target, target, ALL)) > 0.01
 
 
-def test_special_losses_are_registered() -> None:
-    assert set(list_losses()) >= AVOIDING | UNIT_INTERVAL
+def test_losses_say_what_they_want() -> None:
+    losses = {name: create_loss(name) for name in list_losses()}
+    assert {name for name, loss in losses.items() if loss.unit_interval} == {"bce"}
+    assert {name for name, loss in losses.items() if loss.avoids} == {"mass", "mass_sum"}
+
+
+class Chebyshev(GuidanceLoss):
+    def compare(self, attention: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return ((attention - target).abs() * (weight > 0)).amax(dim=1)
+
+
+def test_a_loss_of_another_package_compares_rows_and_needs_no_masks() -> None:
+    attention, target, known = maps(1), maps(2), torch.ones(3, 5, 5)
+    attention[1] = torch.nan
+    known[0, :, 2:] = 0
+    attention.requires_grad_()
+    loss = Chebyshev()(attention, target, torch.tensor([True, False, True]), known)
+    loss.backward()
+    difference = (attention - target).detach().abs()
+    assert loss.item() == pytest.approx(float(difference[0, :, :2].max() + difference[2].max()) / 2)
+    assert attention.grad.isfinite().all()
+    assert not Chebyshev()(attention, target, ~ALL).item()
+
+
+def test_a_loss_that_gives_one_value_for_all_rows_is_refused() -> None:
+    class Mean(GuidanceLoss):
+        def compare(self, attention: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+            return (attention - target).square().mean()
+
+    with pytest.raises(ConfigError, match=r"Mean: compare gave the shape \(\), expected one value for each of 3 rows"):
+        Mean()(maps(1), maps(2), ALL)
 
 
 def test_unknown_loss_lists_near_names() -> None:
