@@ -84,9 +84,9 @@ def alignment(experiment: Experiment, *, centred: bool) -> Matrix:
         scores = centered_cosine(maps, targets) if centred else cosine_alignment(maps, targets)
         columns.append(expression_means(scores, experiment.labels))
     rows = [name for name in experiment.classes if any(name in column for column in columns)]
-    values = np.array([[column.get(row, math.nan) for column in columns] for row in rows]).reshape(len(rows), -1)
+    values = np.array([[column.get(row, math.nan) for column in columns] for row in rows], np.float64)
     names = [f"layer {layer}" for layer in experiment.layers] + list(experiment.cams)
-    return Matrix(rows, names, values)
+    return Matrix(rows, names, values.reshape(len(rows), len(names)))
 
 
 def target_maps(experiment: Experiment) -> NDArray[np.float64]:

@@ -183,12 +183,19 @@ def findings(rows: Sequence[VerdictRow]) -> list[Sentence]:
 
 def finding(comparison: Comparison) -> str:
     """One paired comparison in words."""
-    gaze = _direction(comparison.att_ccos, "more closely than", "less closely than", "about as closely as")
     accuracy = _direction(comparison.accuracy, "higher", "lower", "not significantly different")
     return (
+        f"{_gaze(comparison)} Its accuracy is {accuracy}: {_interval(comparison.accuracy, 100, 1)} percentage points."
+    )
+
+
+def _gaze(comparison: Comparison) -> str:
+    if not comparison.att_ccos.n:
+        return f"has no test image with an AU map: its attention can't be compared with that of {comparison.reference}."
+    gaze = _direction(comparison.att_ccos, "more closely than", "less closely than", "about as closely as")
+    return (
         f"looks at the action units {gaze} {comparison.reference}: "
-        f"centred cosine {_interval(comparison.att_ccos, 1, 2)}. "
-        f"Its accuracy is {accuracy}: {_interval(comparison.accuracy, 100, 1)} percentage points."
+        f"centred cosine {_interval(comparison.att_ccos, 1, 2)}."
     )
 
 
@@ -200,6 +207,8 @@ def caveats(rows: Sequence[VerdictRow]) -> list[Sentence]:
         texts = []
         if score("accuracy") <= majority_share(row.experiment.labels):
             texts.append("accuracy no better than always answering the most common expression.")
+        if score("n_cos") == 0:
+            texts.append("no test image has an AU map (all neutral, or no landmarks found), so no attention is scored.")
         if score("att_cos") < score("baseline.blank.att_cos"):
             texts.append("att_cos below that of a blank map: worse than looking nowhere in particular.")
         if score("att_ccos") < score("baseline.class_mean.att_ccos"):

@@ -67,16 +67,17 @@ class Writer:
         self.root = root
         self.rng = np.random.default_rng(0)
 
-    def dataset(self, name: str, per_class: int = 4, prefix: str = "") -> None:
+    def dataset(self, name: str, per_class: int = 4, prefix: str = "", test_labels: tuple[str, ...] = CLASSES) -> None:
         folder = self.root / "data" / name
         rows, images, points, maps = [], [], [], []
         ids = [
             (f"{split}/{label}_{k}.png", split, label)
             for split in ("train", "test")
-            for label in CLASSES
+            for label in (test_labels if split == "test" else CLASSES)
             for k in range(per_class)
         ]
-        ids.append((HOSTILE, "test", "happiness"))
+        if "happiness" in test_labels:
+            ids.append((HOSTILE, "test", "happiness"))
         for id_, split, label in sorted((prefix + id_, split, label) for id_, split, label in ids):
             rows.append(ManifestRow(id_, id_, PRINT, split, None, label, "p<1>", CROP, CROP, None))
             image, landmarks = draw_face(self.rng)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -196,6 +197,20 @@ def test_scores_on_other_data_sets_are_listed(make_params: MakeParams, writer: W
     text = build(params)
     assert "On other data sets" in text
     assert "0.123" in text
+
+
+def test_a_test_split_without_any_au_map_gives_a_page_that_says_none(writer: Writer) -> None:
+    writer.dataset("faces", test_labels=("neutral",))
+    undefined = dict.fromkeys(("att_cos", "att_ccos", "cam_cos.native", "cam_ccos.native", "ceiling.att_cos"))
+    writer.experiment("vanilla", good=False, **undefined)
+    writer.experiment("au", good=True, **undefined)
+    text = build(writer.params({"vanilla": experiment(), "au": experiment(guidance=GUIDED)}))
+    Page(text)
+    assert text.count('<span class="missing">none</span>') == 8  # two experiments by four scores
+    assert text.count("Nothing to show: no image with an AU map") == 4
+    assert "no test image has an AU map (all neutral, or no landmarks found), so no attention is scored." in text
+    assert "has no test image with an AU map: its attention can&#39;t be compared with that of vanilla." in text
+    assert not re.search(r"\bnan\b", re.sub(r"<[^>]*>", " ", text))
 
 
 def test_an_image_outside_an_experiments_fold_is_said_to_be_so(writer: Writer) -> None:
