@@ -14,6 +14,7 @@ import yaml
 from fer_au.cues import create_cue, list_cues
 from fer_au.models import list_heads
 from fer_au.models.nets.base import NETS
+from fer_au.models.packaged_weights import PACKAGES
 from fer_au.presets import expand, list_presets, load_preset
 from fer_au.presets.grid import parse_grid
 from fer_au.training import list_losses
@@ -35,6 +36,25 @@ def test_the_table_of_presets_is_complete_and_counts_right() -> None:
         cross = f", {len(expansion.cross)} cross" if expansion.cross else ""
         counted[name] = f"{len(expansion.experiments)}{cross}"
     assert rows == counted
+
+
+def test_the_table_of_weights_is_complete() -> None:
+    table = PRESETS.split("| backbone | where `imagenet` comes from |")[1].split("\n\n")[0]
+    rows = re.findall(r"^\| (`.*?) \| (.*?) \| (`.*?) \|$", table, re.MULTILINE)
+    listed = {(backbone, preset) for row in rows for backbone in named(row[0]) for preset in named(row[2])}
+    needed = set()
+    for preset in list_presets():
+        for experiment in expand(preset, load_preset(preset)).experiments.values():
+            if experiment["model"].get("weights") == "imagenet":
+                needed.add((experiment["model"]["backbone"], preset))
+    assert listed == needed
+    packaged = {backbone for row in rows if "hub" not in row[1] for backbone in named(row[0])}
+    assert packaged == {backbone for backbone, _ in needed} & PACKAGES.keys()
+    assert all(PACKAGES[backbone].weights.install in table for backbone in packaged)
+
+
+def named(cell: str) -> list[str]:
+    return re.findall("`([^`]+)`", cell)
 
 
 def test_every_grid_that_is_shown_works() -> None:
