@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -102,6 +101,8 @@ def map_auc(maps: Maps, targets: Maps, level: float = 0.5) -> Maps:
     Raises:
         ValueError: The shapes differ.
     """
+    from scipy.stats import rankdata  # half a second to load, and other scores, the report's among them, need none
+
     map_rows, target_rows = _paired_rows(maps, targets)
     finite = _finite_rows(map_rows) & _finite_rows(target_rows)
     peak = target_rows.max(axis=1, keepdims=True, initial=-np.inf)
