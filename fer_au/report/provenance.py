@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import yaml
 
 from fer_au import __version__
+from fer_au.cues import Codebook, create_codebook, list_codebooks
 from fer_au.report.collect import Project
 from fer_au.stores import Store
 
@@ -41,6 +42,7 @@ class Provenance:
 
     version: str
     artefacts: list[Artefact]
+    codebooks: list[Codebook]
     runs: list[RunRecord]
     params: str
 
@@ -69,7 +71,14 @@ def provenance(project: Project) -> Provenance:
         for one in project.experiments
     ]
     text = yaml.safe_dump(project.params, sort_keys=False, allow_unicode=True, width=110)
-    return Provenance(__version__, artefacts, runs, text)
+    return Provenance(__version__, artefacts, _codebooks(project), runs, text)
+
+
+def _codebooks(project: Project) -> list[Codebook]:
+    """Find the codebooks of the AU maps, as far as they have a name; a file of a lab's own speaks for itself."""
+    used = {str(dataset.heatmaps.attributes.get("codebook")): dataset.heatmaps for dataset in project.datasets.values()}
+    books = [create_codebook(name) for name in list_codebooks() if name in used]
+    return [book for book in books if used[book.name].attributes.get("codebook_sha256") == book.sha256]
 
 
 def _artefact(path: str, store: Store) -> Artefact:

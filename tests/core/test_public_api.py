@@ -9,13 +9,22 @@ import pytest
 
 PUBLIC = {
     "fer_au": ["Predictor"],
-    "fer_au.cues": ["render_au_maps", "list_codebooks", "list_cues", "create_cue", "load_codebook"],
+    "fer_au.cues": [
+        "render_au_maps",
+        "list_codebooks",
+        "create_codebook",
+        "load_codebook",
+        "list_cues",
+        "create_cue",
+        "list_geometries",
+        "create_geometry",
+    ],
     "fer_au.datasets": ["list_adapters", "create_adapter"],
     "fer_au.faces": ["list_detectors", "create_detector"],
     "fer_au.landmarks": ["list_extractors", "create_extractor"],
     "fer_au.presets": ["list_presets", "load_preset", "expand", "write_preset"],
     "fer_au.models": ["create_model", "list_backbones", "list_heads"],
-    "fer_au.cam": ["compute_cam", "list_cams"],
+    "fer_au.cam": ["compute_cam", "list_cams", "create_cam"],
     "fer_au.training": ["list_losses", "create_loss"],
     "fer_au.evaluation": ["cosine_alignment", "centered_cosine", "region_attention"],
 }

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-import pytest
+import re
+from pathlib import Path
 
-from fer_au.cues import list_codebooks, load_codebook
+import pytest
+import yaml
+
+from benchmarks.shared.random_points import random_faces
+from fer_au.config.data import HeatmapsConfig
+from fer_au.cues import (
+    create_codebook,
+    create_cue,
+    create_geometry,
+    list_codebooks,
+    list_geometries,
+    load_codebook,
+    render_au_maps,
+)
 from fer_au.cues.codebook import ACTION_UNITS
 from fer_au.errors import ConfigError, UnknownNameError
 from fer_au.expressions import EXPRESSIONS
@@ -68,6 +82,11 @@ def test_hash_follows_the_entries_alone(tmp_path):
     assert len(book.sha256) == 64
     assert book.sha256 == same.sha256
     assert book.sha256 != other.sha256
+
+
+def test_a_codebook_passes_through():
+    book = create_codebook("paper")
+    assert create_codebook(book) is book
 
 
 def test_an_unknown_name_lists_near_ones():
@@ -142,6 +161,33 @@ def test_a_fault_is_one_line_that_names_file_and_key(tmp_path, fault):
         load_codebook(path)
     assert str(caught.value).startswith(f"{path}: {message}")
     assert "\n" not in str(caught.value)
+
+
+DOCS = (Path(__file__).parents[2] / "docs/codebooks.md").read_text(encoding="utf-8")
+
+
+def test_the_codebook_that_is_shown_works(tmp_path):
+    shown, example = re.findall(r"```yaml\n(.*?)```", DOCS, re.DOTALL)
+    HeatmapsConfig.model_validate(yaml.safe_load(shown)["heatmaps"])
+    book = load_codebook(write(tmp_path, example))
+    assert book.description
+    assert book.sources
+    assert book.expressions["fear"] == {1: 1, 2: 1, 4: 1, 5: 1, 20: 0.5, 25: 0.5}
+    assert book.expressions["sadness"] == {1: 1, 4: 1, 15: 1}
+    _, valid = render_au_maps(random_faces(7), list(book.expressions), codebook=book)
+    assert valid.all()
+
+
+def test_the_guide_names_every_bundled_codebook_and_geometry_and_what_each_can_draw():
+    named = set(re.findall(r"^\| `([a-z-]+)` \|", DOCS, re.MULTILINE))
+    assert named == {*list_codebooks(), *list_geometries(), "expressions", "description", "sources"}
+    assert ", ".join(map(str, ACTION_UNITS[:-1])) + f" and {ACTION_UNITS[-1]}" in DOCS
+    assert create_geometry("corrected").action_units == set(ACTION_UNITS)
+    assert set(ACTION_UNITS) - create_geometry("paper").action_units == {11, 22}
+    assert "| all but 11 and 22 |" in DOCS
+    with pytest.raises(ConfigError) as caught:
+        create_cue("au", codebook="corrected", geometry="paper")
+    assert f"`{caught.value}`" in DOCS
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from benchmarks.shared.random_points import random_faces
-from fer_au.cues import FaceBatch, create_cue, list_cues, load_codebook, render_au_maps
-from fer_au.errors import ConfigError, UnknownNameError
+from fer_au.cues import Codebook, Cue, FaceBatch, Geometry, create_cue, list_cues, load_codebook, render_au_maps
+from fer_au.errors import ConfigError, DataError, UnknownNameError
 
 COLUMNS = {"au": np.full((4, 2), 0.5, np.float32), "clusters": np.ones((4, 14, 14), np.uint8)}
 
@@ -90,3 +90,60 @@ def test_unknown_names_and_unfit_pairs_are_one_line():
         create_cue("aus")
     with pytest.raises(ConfigError, match="can't draw AU11, AU22"):
         create_cue("au", codebook="corrected", geometry="paper")
+
+
+class Middle(Cue):
+    """The middle of the picture, in numpy alone, as another package may write it."""
+
+    def draw(self, faces: FaceBatch) -> tuple[np.ndarray, np.ndarray]:
+        assert isinstance(faces.points, np.ndarray)
+        assert np.isfinite(faces.points).all()
+        maps = np.zeros((len(faces), faces.map_size, faces.map_size), np.float32)
+        maps[:, 4:10, 4:10] = 1
+        return maps, np.ones(len(faces), np.bool_)
+
+
+@pytest.mark.parametrize("library", [np.asarray, torch.from_numpy])
+def test_a_cue_needs_to_know_neither_tensors_nor_missing_landmarks(library):
+    faces = random_faces(3).astype(np.float32)
+    faces[1, 7] = np.nan
+    maps, valid = Middle().render(batch(library(faces), ["fear"] * 3))
+    assert type(maps) is type(valid) is type(library(faces))
+    assert valid.tolist() == [True, False, True]
+    assert maps.sum((1, 2)).tolist() == [36, 0, 36]
+
+
+def test_a_cue_that_draws_other_shapes_is_one_line():
+    class Flat(Middle):
+        name = "flat"
+
+        def draw(self, faces: FaceBatch) -> tuple[np.ndarray, np.ndarray]:
+            maps, valid = super().draw(faces)
+            return maps[0], valid
+
+    with pytest.raises(DataError, match=r"cue 'flat' drew arrays of shape \(14, 14\) and \(3,\) for 3 faces"):
+        Flat().render(batch(random_faces(3), ["fear"] * 3))
+
+
+@pytest.mark.parametrize("name", list_cues())
+def test_options_without_a_use_are_ignored(name):
+    assert isinstance(create_cue(name, codebook="paper", geometry="paper"), Cue)
+
+
+def test_a_geometry_in_numpy_alone_draws_for_tensors():
+    class Square(Geometry):
+        action_units = frozenset({12})
+
+        def draw(self, points, weights, image_size, map_size):
+            assert isinstance(points, np.ndarray)
+            assert weights == {12: 0.5}
+            maps = np.zeros((len(points), map_size, map_size), np.float32)
+            maps[:, 2:4, 2:4] = 1
+            return maps, np.ones(len(points), np.bool_)
+
+    faces = torch.from_numpy(random_faces(2))
+    book = Codebook("one", {"anger": {12: 0.5}})
+    maps, valid = render_au_maps(faces, ["anger", "fear"], codebook=book, geometry=Square())
+    assert isinstance(maps, torch.Tensor)
+    assert valid.tolist() == [True, False]
+    assert maps.sum((1, 2)).tolist() == [4, 0]

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import yaml
 
+from fer_au.cues import create_codebook
 from fer_au.datasets import ManifestRow, write_manifest
 from fer_au.evaluation import write_metrics
 from fer_au.ibug68 import MEAN_FACE
@@ -65,6 +66,7 @@ class Writer:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.codebook = "paper"
         self.rng = np.random.default_rng(0)
 
     def dataset(self, name: str, per_class: int = 4, prefix: str = "", test_labels: tuple[str, ...] = CLASSES) -> None:
@@ -108,7 +110,8 @@ class Writer:
         }
         write_store(folder / "landmarks.h5", "landmarks", landmark_columns, fingerprint=PRINT)
         map_columns = {"id": id_column, "map": np.array(maps) * valid[:, None, None].astype(np.uint8), "valid": valid}
-        write_store(folder / "heatmaps.h5", "heatmaps", map_columns, fingerprint=PRINT)
+        drawn = {"codebook": self.codebook, "codebook_sha256": create_codebook("paper").sha256}
+        write_store(folder / "heatmaps.h5", "heatmaps", map_columns, fingerprint=PRINT, attributes=drawn)
         write_rejects(
             folder / "rejects" / "ingest.csv",
             [Reject(f"bad<{k}>.jpg", Reason.TRUNCATED, "<b>cut</b>") for k in range(11)],

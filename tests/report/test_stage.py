@@ -53,6 +53,17 @@ def build(params: Path, name: str = "index.html") -> str:
     return output.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(("name", "told"), [("paper", True), ("corrected", False), ("a-labs-own", False)])
+def test_sources_of_a_codebook_are_told_if_the_maps_are_of_that_very_one(
+    writer: Writer, make_params: MakeParams, name: str, told: bool
+) -> None:
+    writer.codebook = name
+    text = build(make_params())
+    assert (f"Codebook {name}: The codebook of the AU-cue paper" in text) is told
+    assert ("Sources: Belharbi, Pedersoli" in text) is told
+    assert "Investigator&#39;s Guide" not in text
+
+
 def test_tags_are_balanced_and_ids_are_unique(make_params: MakeParams) -> None:
     page = Page(build(make_params()))
     assert page.open == []
