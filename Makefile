@@ -23,7 +23,7 @@ pytest: venv
 	@test -d .git || git init -q .
 	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
 
-# docs/params.md and docs/cli.md, from the code.
+# docs/params.md, docs/cli.md and docs/metrics.md, from the code.
 docs: venv
 	$(BIN)/python tools/write_reference.py
 

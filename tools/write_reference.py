@@ -1,10 +1,10 @@
-"""Write docs/params.md and docs/cli.md: every key of params.yaml and every command, from the code that reads them.
+"""Write docs/params.md, docs/cli.md and docs/metrics.md: every key, command and metric, from the code.
 
-    python tools/write_reference.py            # write both pages
+    python tools/write_reference.py            # write the pages
     python tools/write_reference.py --check    # exit code 1 if a page is not what the code says
 
 Types, defaults and limits come from the pydantic models of the configuration, and the words from their docstrings; a
-key without a text is an error.
+key without a text is an error. Metrics are explained by the report's glossary.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from fer_au.config.data import AlignConfig, DatasetConfig, HeatmapsConfig, Landm
 from fer_au.config.experiments import CrossConfig, EvaluateConfig, ExperimentConfig, TrainConfig
 from fer_au.datasets import create_adapter, list_adapters
 from fer_au.datasets.labels import LabelledConfig
+from fer_au.evaluation.metrics_file import HEADLINE
+from fer_au.report.glossary import ENTRIES, FAMILIES, look_up, rank
 
 DOCS = Path(__file__).parents[1] / "docs"
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -55,6 +57,31 @@ _CLI_INTRO = """\
 
 Checks and tools around the pipeline, which itself runs by `dvc repro`. An error is one line on stderr and exit code 2.
 Environment variables that every command and stage obeys: [sharing.md](sharing.md#environment-variables).
+"""
+_METRICS_INTRO = """\
+# Metrics: every key
+
+Each experiment has two files of flat keys. `metrics/NAME.json` holds the headline: what fifty experiments are compared
+by, and the references needed to read it. `metrics/detail/NAME.json` holds everything else. A `cross` entry has
+`metrics/cross/NAME.json` and `metrics/detail/cross/NAME.json`.
+
+```console
+$ dvc metrics show                             # headlines of all experiments
+$ dvc metrics diff HEAD~1                      # what a change did to them
+$ dvc metrics show metrics/detail/au.json      # all details of one experiment
+```
+
+`fer_au.evaluation.read_metrics(Path("metrics/au.json"))` reads both files. Numbers have six decimals; `null` is
+undefined.
+
+* Attention is the channel mean of the model's last layer. CAMs are those of the true class.
+* Scores of maps are taken over test images that have an AU map: not neutral, landmarks found. They are averaged within
+  each expression, then over the expressions, each with the same weight.
+* Maps are compared on the AU maps' grid. Baselines and ceiling pass through the last layer's own grid first: a coarse
+  layer can't draw a fine map.
+* `<cam>` is a method of `evaluate.cams`, `<layer>` a layer of `evaluate.attention_layers`, `<class>` a label, `<score>`
+  any score of the attention, and `<region>` one of `eyes`, `brows`, `nose`, `mouth`, `face` (the rest of it) and
+  `background`.
 """
 
 
@@ -265,9 +292,33 @@ def write_cli() -> str:
     return _tidy(parts).rstrip() + "\n"
 
 
+def write_metrics() -> str:
+    """Write the page of all metrics.
+
+    Raises:
+        ValueError: The glossary has no text for a key.
+    """
+    headline = sorted(HEADLINE, key=rank)
+    others = [entry.key for entry in ENTRIES if entry.key not in HEADLINE]
+    parts = [_NOTICE, _METRICS_INTRO]
+    for title, keys in (
+        ("`metrics/NAME.json`: the headline", headline),
+        ("`metrics/detail/NAME.json`: all others", others),
+    ):
+        parts += [f"## {title}", "", "| key | group | meaning |", "|---|---|---|"]
+        for key in keys:
+            family, meaning = look_up(key)
+            if not (text := meaning or FAMILIES[family]):
+                raise ValueError(f"{key}: fer_au/report/glossary.py has no text for it")
+            text = re.sub("(<[a-z]+>)", r"`\1`", text)  # Markdown would take it for a tag
+            parts.append(f"| `{key}` | {family} | {text} |")
+        parts.append("")
+    return _tidy(parts).rstrip() + "\n"
+
+
 def main() -> None:
     """Write the pages, or with ``--check`` say which are not current."""
-    pages = {DOCS / "params.md": write_params(), DOCS / "cli.md": write_cli()}
+    pages = {DOCS / "params.md": write_params(), DOCS / "cli.md": write_cli(), DOCS / "metrics.md": write_metrics()}
     stale = [path for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     if sys.argv[1:] == ["--check"]:
         for path in stale:

@@ -34,22 +34,24 @@ HEADLINE = (
     "att_cos_moved",
     "att_ccos_moved",
     "att_specificity",
-    r"cam_cos\..+",
-    r"cam_ccos\..+",
-    r"region\..+",
-    r"faithfulness\..+",
-    r"baseline\.blank\.att_cos",
-    r"baseline\.class_mean\.att_c?cos",
-    r"ceiling\.att_c?cos",
+    "cam_cos.<cam>",
+    "cam_ccos.<cam>",
+    "region.<region>",
+    "faithfulness.deletion",
+    "faithfulness.insertion",
+    "baseline.blank.att_cos",
+    "baseline.class_mean.att_cos",
+    "baseline.class_mean.att_ccos",
+    "ceiling.att_cos",
+    "ceiling.att_ccos",
     "n",
     "n_cos",
     "selected_on",
     "seed",
     "train_images_per_second",
 )
-"""Regular expressions of the keys of ``metrics/<exp>.json``: the results, and the references needed to read them."""
+"""Keys of ``metrics/<exp>.json``, results and the references needed to read them; ``<...>`` stands for any name."""
 
-_HEADLINE = re.compile("|".join(HEADLINE))
 _DIGITS = 6
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -61,7 +63,21 @@ def is_headline(key: str) -> bool:
         >>> is_headline("att_cos"), is_headline("layer.3.att_cos")
         (True, False)
     """
-    return _HEADLINE.fullmatch(key) is not None
+    return any(match_key(template, key) is not None for template in HEADLINE)
+
+
+def match_key(template: str, key: str) -> tuple[str, ...] | None:
+    """Match a key with a template such as ``cam_cos.<cam>``.
+
+    Returns:
+        The names that stand in the places of ``<...>``; None for another key.
+
+    Example:
+        >>> match_key("cam_cos.<cam>", "cam_cos.native"), match_key("n", "n"), match_key("n", "n_cos")
+        (('native',), (), None)
+    """
+    match = re.fullmatch(re.sub("<[^>]*>", "(.+)", re.escape(template)), key)
+    return match.groups() if match else None
 
 
 def detail_path(path: Path) -> Path:

@@ -1,9 +1,10 @@
-"""What every metric means, in plain language, and the order in which the page lists them."""
+"""Explain every metric in plain language, in the order in which the report and docs/metrics.md list them."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+
+from fer_au.evaluation.metrics_file import match_key
 
 
 @dataclass(frozen=True)
@@ -11,13 +12,13 @@ class Entry:
     """One kind of metric.
 
     Attributes:
-        family: The heading under which it is listed.
-        pattern: Regular expression of its keys; its groups fill ``{0}``, ``{1}`` in ``meaning``.
-        meaning: A sentence or two for a reader who doesn't know the code; empty where the family's note says it all.
+        family: Heading under which the metric is listed.
+        key: Its key; ``<...>`` stands for any name, and fills ``{0}``, ``{1}`` in ``meaning``.
+        meaning: Sentence or two for a reader who doesn't know the code; empty where the family's note says it all.
     """
 
     family: str
-    pattern: str
+    key: str
     meaning: str = ""
 
 
@@ -67,12 +68,10 @@ ENTRIES = (
         "att_auc_motion",
         "The same against the pixels that the expression really moved, where the data set knows them.",
     ),
-    Entry("Attention by layer", r"layer\..+"),
-    Entry("CAM against the AU map", r"cam_cos\.(.+)", "Cosine between the {0} map and the AU map."),
-    Entry("CAM against the AU map", r"cam_ccos\.(.+)", "Centred cosine of the {0} map with the AU map."),
-    Entry(
-        "CAM against the AU map", r"cam_auc\.(.+)", "Area under the ROC curve of the {0} map against the AU regions."
-    ),
+    Entry("Attention by layer", "layer.<layer>.<score>"),
+    Entry("CAM against the AU map", "cam_cos.<cam>", "Cosine between the {0} map and the AU map."),
+    Entry("CAM against the AU map", "cam_ccos.<cam>", "Centred cosine of the {0} map with the AU map."),
+    Entry("CAM against the AU map", "cam_auc.<cam>", "Area under the ROC curve of the {0} map against the AU regions."),
     Entry(
         "Does the map follow the image?",
         "att_specificity",
@@ -81,16 +80,21 @@ ENTRIES = (
     ),
     Entry(
         "Does the map follow the image?",
-        r"att_(c?cos)_moved",
-        "att_{0} on test images that were shifted, turned and scaled at random: an average map can't follow.",
+        "att_cos_moved",
+        "att_cos on test images that were shifted, turned and scaled at random: an average map can't follow.",
     ),
-    Entry("Baseline: blank map", r"baseline\.blank\..+"),
-    Entry("Baseline: class mean", r"baseline\.class_mean\..+"),
-    Entry("Ceiling", r"ceiling\..+"),
-    Entry("Where the attention lies", r"region\..+"),
+    Entry(
+        "Does the map follow the image?",
+        "att_ccos_moved",
+        "att_ccos on test images that were shifted, turned and scaled at random: an average map can't follow.",
+    ),
+    Entry("Baseline: blank map", "baseline.blank.<score>"),
+    Entry("Baseline: class mean", "baseline.class_mean.<score>"),
+    Entry("Ceiling", "ceiling.<score>"),
+    Entry("Where the attention lies", "region.<region>"),
     Entry(
         "Where the attention lies",
-        r"floor\.region\.(.+)",
+        "floor.region.<region>",
         "The least share of {0} that the layer's coarse grid allows: all attention in its best cell.",
     ),
     Entry(
@@ -103,7 +107,7 @@ ENTRIES = (
         "faithfulness.insertion",
         "Mean class probability while the most attended pixels are shown first; higher: those pixels suffice.",
     ),
-    Entry("Per class", r"per_class\..+"),
+    Entry("Per class", "per_class.<class>.<score>"),
     Entry("Counts and conditions", "n", "Test images."),
     Entry("Counts and conditions", "n_cos", "Test images with an AU map: not neutral, landmarks found."),
     Entry(
@@ -111,22 +115,23 @@ ENTRIES = (
     ),
     Entry("Counts and conditions", "seed", "Seed of weights, order and augmentation."),
     Entry("Counts and conditions", "train_images_per_second", "Speed of training on the machine that ran it."),
-    Entry("Counts and conditions", r"environment\.(.+)", "{0} where the experiment ran."),
+    Entry("Counts and conditions", "environment.<part>", "{0} where the experiment ran."),
 )
 
 
 def look_up(key: str) -> tuple[str, str]:
-    """Family and meaning of a metric key; ``("Other", "")`` for one that nobody described.
+    """Find family and meaning of a metric key; ``("Other", "")`` for one that nobody described.
 
     >>> look_up("cam_cos.native")
     ('CAM against the AU map', 'Cosine between the native map and the AU map.')
     """
     for entry in ENTRIES:
-        if match := re.fullmatch(entry.pattern, key):
-            return entry.family, entry.meaning.format(*match.groups()) if match.groups() else entry.meaning
+        if (names := match_key(entry.key, key)) is not None:
+            return entry.family, entry.meaning.format(*names)
     return "Other", ""
 
 
 def rank(key: str) -> int:
-    """Place of a key's entry in the list, for sorting; unknown keys come last."""
-    return next((place for place, entry in enumerate(ENTRIES) if re.fullmatch(entry.pattern, key)), len(ENTRIES))
+    """Find the place of a key's entry in the list, for sorting; unknown keys come last."""
+    places = (place for place, entry in enumerate(ENTRIES) if match_key(entry.key, key) is not None)
+    return next(places, len(ENTRIES))

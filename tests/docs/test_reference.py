@@ -12,13 +12,26 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from fer_au.evaluation.metrics_file import HEADLINE
+from fer_au.report.glossary import ENTRIES
 from tools import write_reference
-from tools.write_reference import DOCS, SECTIONS, describe_type, find_sections, write_cli, write_params, write_section
+from tools.write_reference import (
+    DOCS,
+    SECTIONS,
+    describe_type,
+    find_sections,
+    write_cli,
+    write_metrics,
+    write_params,
+    write_section,
+)
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(("page", "write"), [("params.md", write_params), ("cli.md", write_cli)])
+@pytest.mark.parametrize(
+    ("page", "write"), [("params.md", write_params), ("cli.md", write_cli), ("metrics.md", write_metrics)]
+)
 def test_the_page_is_current(page: str, write: Callable[[], str]) -> None:
     assert (DOCS / page).read_text(encoding="utf-8") == write(), "run `make docs`"
 
@@ -108,3 +121,16 @@ def test_the_help_of_the_command_and_the_page_name_the_same_commands() -> None:
     named = {line.split("`")[1].split()[1] for line in page.splitlines() if line.startswith("## ")}
     assert named
     assert all(name in done.stdout for name in named)
+
+
+def test_every_metric_stands_in_the_table_of_its_file() -> None:
+    headline, detail = ((DOCS / "metrics.md").read_text(encoding="utf-8")).split("\n## ")[1:]
+    keys = [re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE) for table in (headline, detail)]
+    assert sorted(keys[0]) == sorted(HEADLINE)
+    assert {entry.key for entry in ENTRIES} - set(HEADLINE) == set(keys[1])
+
+
+def test_a_metric_without_text_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_reference, "HEADLINE", ("my_score",))
+    with pytest.raises(ValueError, match="my_score"):
+        write_metrics()

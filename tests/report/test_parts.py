@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from fer_au.evaluation.metrics_file import HEADLINE
 from fer_au.report.collect import read_project
 from fer_au.report.curves import line_chart, nice_ticks
 from fer_au.report.glossary import FAMILIES, look_up
@@ -243,6 +244,7 @@ def test_a_history_without_any_value_still_draws() -> None:
         *("region.eyes", "region.background", "faithfulness.deletion", "faithfulness.insertion"),
         *("per_class.anger.accuracy", "per_class.anger.att_cos", "per_class.anger.n"),
         *("n", "n_cos", "selected_on", "seed", "train_images_per_second", "environment.torch"),
+        *HEADLINE,
     ],
 )
 def test_every_metric_is_explained(key: str) -> None:
