@@ -34,12 +34,12 @@ from fer_au.compute import worker_count
 from fer_au.config.data import AlignConfig
 from fer_au.datasets.manifest import ManifestRow, write_manifest
 from fer_au.decoding import ImageRejected, decode_image
-from fer_au.evaluation.metrics_file import cpu_name
 from fer_au.faces import Aligner, align_dataset, encode_crop, get_template, warp_crop
 from fer_au.faces.dlib_points import import_dlib, load_predictor
 from fer_au.faces.geometry import fit_similarity
 from fer_au.faces.keypoints import Keypoints, align_matrix
 from fer_au.faces.templates import five_points
+from fer_au.machine import cpu_name
 from fer_au.stores import FaceStatus, Store
 
 SIZE = 256

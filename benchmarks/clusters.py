@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from fer_au.compute import worker_count
 from fer_au.cues.clusters import feature_spool, fit_clusters
-from fer_au.evaluation.metrics_file import cpu_name
+from fer_au.machine import cpu_name
 
 IMAGES, POSITIONS, CHANNELS = 12_000, 49, 512
 BATCH = 64

@@ -33,13 +33,13 @@ from fer_au.cues.stage import render_dataset
 from fer_au.datasets.manifest import ManifestRow, write_manifest
 from fer_au.decoding import decode_image
 from fer_au.demo.generate import DemoConfig, generate
-from fer_au.evaluation.metrics_file import cpu_name
 from fer_au.faces.alignment import Aligner
 from fer_au.faces.crops import decode_crop_bytes, encode_crop
 from fer_au.faces.dlib_points import predict_points
 from fer_au.faces.operation import AlignOperation
 from fer_au.faces.templates import TEMPLATES
 from fer_au.landmarks.operation import FIELDS
+from fer_au.machine import cpu_name
 from fer_au.shards.assemble import CachedRows, assemble_store
 from fer_au.shards.compute import compute_rows
 from fer_au.stores.columns import encode_ids, pack_ragged

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.shared.published_maps import CODEBOOK, published_map
 from benchmarks.shared.random_points import cosine, mirrored, random_faces
 from fer_au.cues import list_codebooks, load_codebook, render_au_maps
-from fer_au.evaluation.metrics_file import cpu_name
+from fer_au.machine import cpu_name
 
 FACES = 200
 EXPRESSIONS = tuple(CODEBOOK)

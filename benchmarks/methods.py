@@ -26,7 +26,7 @@ from fer_au.compute import log
 from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig, merge
 from fer_au.errors import run_main
 from fer_au.evaluation import evaluate_experiment, read_metrics
-from fer_au.evaluation.metrics_file import cpu_name
+from fer_au.machine import cpu_name
 from fer_au.training import train_experiment
 
 GUIDANCE = [{"cue": "au", "loss": "cosine", "layers": ["last"], "weight": 4.0}]

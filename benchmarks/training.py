@@ -30,7 +30,7 @@ from fer_au.batches.preprocess import Preprocessing
 from fer_au.batches.seeds import generator_for
 from fer_au.compute import worker_count
 from fer_au.config.experiments import GuidanceConfig, ModelConfig, TrainConfig
-from fer_au.evaluation.metrics_file import cpu_name
+from fer_au.machine import cpu_name
 from fer_au.models import create_model
 from fer_au.training.guidance import Guidance
 from fer_au.training.trainer import Trainer

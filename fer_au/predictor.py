@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from fer_au.batches.preprocess import Preprocessing, resize_picture
+from fer_au.compute import batched
 from fer_au.errors import DataError
 from fer_au.faces import AlignedFace, Aligner
 from fer_au.maps import channel_mean, shift_non_negative
@@ -180,8 +180,8 @@ class Predictor:
         self, faces: Sequence[_Face], batch_size: int
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         last = self.model.layers[-1]
-        for start in range(0, len(faces), batch_size):
-            inputs = np.stack([self._views(face) for face in faces[start : start + batch_size]])
+        for batch in batched(faces, batch_size):
+            inputs = np.stack([self._views(face) for face in batch])
             with torch.inference_mode():
                 pixels = torch.from_numpy(inputs).permute(0, 3, 1, 2).to(self.device)
                 output = self.model(self.preprocess(pixels))
@@ -192,15 +192,7 @@ class Predictor:
     def _views(self, face: _Face) -> Image:
         """What the model sees of a face, (S, S, 3 views)."""
         pictures = [face.crop] if face.context is None else [face.crop, face.context]
-        return np.concatenate([self._resize(picture) for picture in pictures], axis=2)
-
-    def _resize(self, crop: Image) -> Image:
-        """To the model's input size as in training: pixel areas are averaged when shrinking."""
-        size = self.preprocess.image_size
-        if 2 * size <= min(crop.shape[:2]):
-            # Training decodes large crops at half their size; other pixels would shift the scores.
-            crop = np.asarray(cv2.resize(crop, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
-        return resize_picture(crop, size)
+        return np.concatenate([resize_picture(picture, self.preprocess.image_size) for picture in pictures], axis=2)
 
 
 def _as_given(image: Image, index: int) -> _Face:

@@ -90,8 +90,7 @@ def stored_faces(folder: Path, root: Path, source: str = "") -> FaceSet:
     """
     manifest = read_manifest(folder / "manifest.csv")
     store = Store.open(folder / "annotations.h5", "annotations")
-    if store.ids != [row.id for row in manifest]:
-        raise DataError(f"{store.path}: its rows are not those of manifest.csv; run `dvc repro`")
+    store.check_ids([row.id for row in manifest], "manifest.csv")
     points = np.asarray(store["points"], np.float64) if "points" in store else np.empty((0, 68, 2))
     usable = [row for row in range(len(points)) if np.isfinite(points[row]).all()]
     if not usable:

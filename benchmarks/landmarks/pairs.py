@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.landmarks.accuracy import Outcome, face_outcome, true_box
 from benchmarks.landmarks.faces import FaceSet
+from fer_au.compute import batched
 from fer_au.faces.alignment import AlignedFace, Aligner
 from fer_au.faces.crops import decode_crop_bytes, encode_crop
 from fer_au.faces.geometry import apply_matrix, invert_matrix, map_box
@@ -96,7 +97,7 @@ def points_in_crops(
     found: dict[int, NDArray[np.float32]] = {}
     for sure in (True, False):
         group = [row for row in images if bool(crops.sure[row]) is sure]
-        for rows in (group[start : start + _BATCH] for start in range(0, len(group), _BATCH)):
+        for rows in batched(group, _BATCH):
             batch, boxes = np.stack([images[row] for row in rows]), crops.boxes[rows]
             points = extractor.extract(batch, boxes)[0] if sure else extract_if_agreed(extractor, batch, boxes)[0]
             found |= dict(zip(rows, points, strict=True))

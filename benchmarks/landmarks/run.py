@@ -17,12 +17,12 @@ from benchmarks.landmarks.pairs import align_faces, find_points
 from benchmarks.landmarks.speed import REPEATS, PairSeconds, Searched, one_thread, pair_seconds
 from fer_au.compute import log
 from fer_au.errors import ConfigError, MissingDependencyError
-from fer_au.evaluation.metrics_file import cpu_name
 from fer_au.faces.alignment import Aligner
 from fer_au.faces.detectors import list_detectors
 from fer_au.faces.keypoints import Keypoints
 from fer_au.landmarks.benchmark_results import ExtractorNote, LandmarkResults, PairResult
 from fer_au.landmarks.extractors import EXTRACTORS, Extractor, create_extractor, extractor_card, list_extractors
+from fer_au.machine import cpu_name
 
 BASELINE = ("dlib-hog", "dlib68")
 TEMPLATE, SIZE = "loose", 256

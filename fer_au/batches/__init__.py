@@ -1,4 +1,4 @@
-"""What a model sees: faces of a data set, decoded, cut into batches and preprocessed; for training and measuring."""
+"""Input of a model: faces of a data set, decoded, cut into batches and preprocessed; for training and measuring."""
 
 from __future__ import annotations
 

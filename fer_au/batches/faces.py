@@ -1,4 +1,7 @@
-"""Faces of one split, to train on or to score: crop, class, AU map and landmarks, joined from a data set's stores."""
+"""Faces of one split, to train on or to score: crop, class, AU map and landmarks, joined from a data set's stores.
+
+Or faces of a training split sorted by person, for networks that learn to tell persons apart first.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from fer_au.batches.persons import person_splits
-from fer_au.batches.preprocess import resize_picture
+from fer_au.batches.preprocess import decode_picture
 from fer_au.datasets.manifest import ManifestRow, read_manifest
 from fer_au.errors import DataError
 from fer_au.expressions import ordered
@@ -27,22 +27,14 @@ from fer_au.stores.reader import Store
 from fer_au.stores.schemas import FaceStatus
 
 _STORES = ("faces", "landmarks", "heatmaps")
-
-
-class Sample(TypedDict):
-    """One face: image (3 views, S, S) uint8 RGB, map (s, s) uint8, 255 = 1.0, points (68, 2) xy pixels of the crop."""
-
-    image: Tensor
-    label: int
-    map: Tensor
-    valid: bool
-    points: Tensor
-    id: str
+_HELD_OUT = 10  # one face of a person in so many is held out for each of two purposes
+_FEWEST = 3  # a person with fewer faces has all of them trained on
+_NO_SPLIT = ""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some faces.
+    """Faces that are loaded together.
 
     Attributes:
         images: (N, 3 views, S, S) uint8 RGB.
@@ -64,7 +56,7 @@ class Batch:
         return len(self.ids)
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on a device."""
+        """Copy the batch to a device."""
         return Batch(
             images=self.images.to(device, non_blocking=True),
             labels=self.labels.to(device, non_blocking=True),
@@ -75,7 +67,7 @@ class Batch:
         )
 
 
-class FaceDataset(Dataset[Sample]):
+class FaceDataset:
     """The usable faces of one split: rows that have a crop, and a label among the classes.
 
     Stores are opened on first use in each process and leave no handle open, so that an instance survives fork and
@@ -84,15 +76,15 @@ class FaceDataset(Dataset[Sample]):
     Args:
         dataset_dir: ``data/<key>`` with manifest.csv, faces.h5, landmarks.h5, heatmaps.h5.
         split: ``train``, ``valid`` or ``test``.
-        image_size: Side of the images handed out, pixels.
+        image_size: Side of the images handed out, pixels; default that of the stored crops.
         classes: In class order, expressions or persons; default those of the training split.
         fold: This fold becomes ``test``, and the set's own ``test`` rows of other folds train.
-        target: What the classes are by default: ``expression``, or ``subject`` with ``person_splits``.
+        target: Default classes: ``expression``, or ``subject`` with ``person_splits``.
         views: 1 for the aligned crop alone; 2 puts the whole picture behind it, in channels 3 to 5.
 
     Attributes:
         classes: The class order of ``labels``.
-        skipped: Faces of the split that were left out since their label is not among the classes.
+        skipped: Number of faces of the split that were left out since their label is not among the classes.
 
     Raises:
         DataError: Missing or mismatched files, a fold that the set doesn't have, or no whole pictures for two views.
@@ -102,7 +94,7 @@ class FaceDataset(Dataset[Sample]):
         self,
         dataset_dir: Path,
         split: str,
-        image_size: int,
+        image_size: int | None = None,
         classes: Sequence[str] | None = None,
         *,
         fold: str | int | None = None,
@@ -111,10 +103,10 @@ class FaceDataset(Dataset[Sample]):
     ) -> None:
         self.dataset_dir = dataset_dir
         self.split = split
-        self.image_size = image_size
         self.views = views
         manifest = read_manifest(dataset_dir / "manifest.csv")
         status = self._join(manifest, fold)
+        self.image_size = image_size or round(self.crop_size)
         usable = [row for row in range(len(manifest)) if status[row] != FaceStatus.REJECTED]
         splits, labels = _splits(manifest, fold), [row.label for row in manifest]
         persons = are_subjects(classes) if classes else target == "subject"
@@ -132,10 +124,8 @@ class FaceDataset(Dataset[Sample]):
 
     def _join(self, manifest: list[ManifestRow], fold: str | int | None) -> NDArray[np.uint8]:
         ids = [row.id for row in manifest]
-        for name, store in self._stores.items():
-            if store.ids != ids:
-                path = self.dataset_dir / f"{name}.h5"
-                raise DataError(f"{path}: its rows are not those of manifest.csv; run `dvc repro`")
+        for store in self._stores.values():
+            store.check_ids(ids, "manifest.csv")
         self._check_views()
         if fold is not None and str(fold) not in {row.fold for row in manifest}:
             folds = ", ".join(sorted({row.fold for row in manifest if row.fold})) or "none"
@@ -148,7 +138,7 @@ class FaceDataset(Dataset[Sample]):
             raise DataError(f"{path}: no whole pictures, which the model needs; set align.context and run `dvc repro`")
 
     def resized(self, image_size: int, views: int) -> FaceDataset:
-        """The same faces as images of another size or number of views.
+        """Give the same faces as images of another size or number of views.
 
         Raises:
             DataError: No whole pictures for two views.
@@ -161,22 +151,11 @@ class FaceDataset(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: int) -> Sample:
-        batch = self.batch([index])
-        return {
-            "image": batch.images[0],
-            "label": int(batch.labels[0]),
-            "map": batch.maps[0],
-            "valid": bool(batch.valid[0]),
-            "points": batch.points[0],
-            "id": batch.ids[0],
-        }
-
     def __getstate__(self) -> dict[str, object]:
         return {key: value for key, value in self.__dict__.items() if key != "_stores"}
 
     def batch(self, indices: Sequence[int], images: NDArray[np.uint8] | None = None) -> Batch:
-        """The faces at some positions.
+        """Read the faces at some positions.
 
         Args:
             indices: Positions in the split.
@@ -198,21 +177,19 @@ class FaceDataset(Dataset[Sample]):
         )
 
     def image(self, index: int) -> NDArray[np.uint8]:
-        """The views at a position, (3 views, image_size, image_size) uint8 RGB; safe to call from several threads."""
+        """Decode the views at a position, (3 views, image_size, image_size) uint8 RGB; threads may do so at once."""
         pictures = [self._picture(index, "data", self.crop_size)]
         if self.views > 1:
             pictures.append(self._picture(index, "context", float(self._stores["faces"].attributes["context_size"])))
         return np.concatenate(pictures)
 
     def _picture(self, index: int, column: str, side: float) -> NDArray[np.uint8]:
-        """One view at a position, (3, image_size, image_size) RGB; ``side`` is its stored size."""
+        """Decode one view at a position, (3, image_size, image_size) RGB; ``side`` is its stored size."""
         data = self._stores["faces"].ragged(int(self.rows[index]), column)
-        # A JPEG decodes four times faster straight to half its size, as long as that is still enough pixels.
-        half = 2 * self.image_size <= side
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_COLOR_2 if half else cv2.IMREAD_COLOR)
+        picture = decode_picture(data, side, self.image_size)
         if picture is None:
             raise DataError(f"{self._stores['faces'].path}: the crop of {self.ids[index]!r} can't be decoded")
-        return resize_picture(np.asarray(picture, np.uint8), self.image_size)[:, :, ::-1].transpose(2, 0, 1)
+        return picture.transpose(2, 0, 1)
 
     @property
     def crop_size(self) -> float:
@@ -235,16 +212,16 @@ class FaceDataset(Dataset[Sample]):
 
     @property
     def align_options(self) -> dict[str, str | int | float]:
-        """The attributes of faces.h5: how the crops were made."""
+        """Attributes of faces.h5: how the crops were made."""
         return dict(self._stores["faces"].attributes)
 
     @property
     def heatmap_options(self) -> Mapping[str, str | int | float]:
-        """The attributes of heatmaps.h5: under which codebook and geometry its maps were rendered."""
+        """Attributes of heatmaps.h5: the codebook and geometry of its maps."""
         return self._stores["heatmaps"].attributes
 
     def content_hashes(self) -> dict[str, str]:
-        """What identifies the data: the manifest's sha256 and each store's content hash."""
+        """Return the hashes that identify the data: the manifest's sha256 and each store's content hash."""
         manifest = (self.dataset_dir / "manifest.csv").read_bytes()
         hashes = {f"{name}.h5": store.content_sha256 for name, store in self._stores.items()}
         return {"manifest.csv": hashlib.sha256(manifest).hexdigest(), **hashes}
@@ -255,7 +232,35 @@ class FaceDataset(Dataset[Sample]):
 
 
 def _splits(manifest: Sequence[ManifestRow], fold: str | int | None) -> list[str]:
-    """The split of every row when ``fold`` is held out."""
+    """List the split of every row when ``fold`` is held out."""
     if fold is None:
         return [row.split for row in manifest]
     return ["test" if row.fold == str(fold) else "train" if row.split == "test" else row.split for row in manifest]
+
+
+def person_splits(manifest: Sequence[ManifestRow], usable: Sequence[int], splits: Sequence[str]) -> list[str]:
+    """Split faces for telling persons apart, so that ``valid`` and ``test`` hold other faces of the same persons.
+
+    Only the training faces of known persons take part, so that a network that goes on to expressions has never seen
+    the persons of their ``valid`` and ``test``. Of each person's faces, in order of ids, the first tenth tests and the
+    next one selects; these are pieces, not every tenth face, since neighbours are often frames of one clip.
+
+    Args:
+        manifest: All rows.
+        usable: Indices of the rows that have a crop.
+        splits: The split of every row for expressions.
+
+    Returns:
+        The split of every row; empty for those that take no part.
+    """
+    faces: dict[str, list[int]] = {}
+    for row in usable:
+        subject = manifest[row].subject
+        if subject and splits[row] == "train":
+            faces.setdefault(subject, []).append(row)
+    result = [_NO_SPLIT] * len(manifest)
+    for rows in faces.values():
+        held = max(1, len(rows) // _HELD_OUT) if len(rows) >= _FEWEST else 0
+        for place, row in enumerate(rows):
+            result[row] = "test" if place < held else "valid" if place < 2 * held else "train"
+    return result

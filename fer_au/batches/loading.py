@@ -9,9 +9,8 @@ result.
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from torch import Tensor
 
 from fer_au.batches.faces import Batch, FaceDataset
 from fer_au.batches.seeds import generator_for
-from fer_au.compute import worker_count
+from fer_au.compute import batched, in_order, worker_count
 from fer_au.errors import ConfigError
 
 _MAX_THREADS = 8  # more would only hold more batches in memory
@@ -28,21 +27,21 @@ _DEFAULT_CACHE_MB = 2048
 
 
 def shuffled(count: int, seed: int, epoch: int) -> list[int]:
-    """The order of training samples in one epoch, decided by seed and epoch alone."""
+    """Shuffle the samples of one epoch, as seed and epoch alone decide."""
     order: list[int] = torch.randperm(count, generator=generator_for(seed, "order", epoch)).tolist()
     return order
 
 
 def balanced(labels: Sequence[int], seed: int, epoch: int) -> list[int]:
-    """An order of one epoch in which every class occurs equally often, decided by seed and epoch alone.
+    """Draw an order in which every class occurs equally often, as seed and epoch alone decide.
 
     It is as long as the set. A small class repeats: all its samples before any a second time. Of a large class, each
     epoch draws others. What is left after equal shares goes to classes at random.
 
     Args:
-        labels: The class of every sample.
-        seed: The experiment's.
-        epoch: 0-based.
+        labels: Class of every sample.
+        seed: Seed of the experiment.
+        epoch: Number of the epoch, 0-based.
     """
     generator = generator_for(seed, "balanced order", epoch)
     classes = torch.as_tensor(labels)
@@ -64,7 +63,7 @@ def cut_batches(order: Sequence[int], batch_size: int) -> list[Sequence[int]]:
 
     A single left-over sample joins the batch before it: alone it has no batch statistics to be normalised by.
     """
-    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    batches = batched(order, batch_size)
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [[*batches[-2], *batches[-1]]]
     return batches
@@ -74,8 +73,8 @@ class BatchLoader:
     """Loads batches of a data set.
 
     Args:
-        dataset: The faces.
-        threads: Decoding threads; default ``FER_AU_WORKERS`` or the processors, at most 8.
+        dataset: Faces to load.
+        threads: Number of decoding threads; default ``FER_AU_WORKERS`` or the processors, at most 8.
     """
 
     def __init__(self, dataset: FaceDataset, threads: int | None = None) -> None:
@@ -89,15 +88,9 @@ class BatchLoader:
 
     def __call__(self, batches: Sequence[Sequence[int]]) -> Iterator[Batch]:
         """Load batches of positions, in order; a few are always on the way."""
-        waiting: deque[Future[Batch]] = deque()
         with ThreadPoolExecutor(self.threads) as pool:
             try:
-                for batch in batches:
-                    waiting.append(pool.submit(self._load, batch))
-                    if len(waiting) > self.threads:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
+                yield from in_order(pool, self._load, batches, self.threads + 1)
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
@@ -112,7 +105,7 @@ class BatchLoader:
 
 
 def image_cache_bytes() -> int:
-    """Memory for decoded images: ``FER_AU_IMAGE_CACHE_MB`` megabytes, default 2048.
+    """Return the memory for decoded images: ``FER_AU_IMAGE_CACHE_MB`` megabytes, default 2048.
 
     Raises:
         ConfigError: The variable is not a whole number.

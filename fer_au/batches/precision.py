@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import platform
-from pathlib import Path
 from typing import Literal
 
 import torch
 
 from fer_au.errors import ConfigError
+from fer_au.machine import is_fast_at_bf16
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
-_FAST_BF16_FLAGS = {"amx_bf16", "avx512_bf16"}
-_CPUINFO = Path("/proc/cpuinfo")
-
 
 def resolve_precision(requested: Literal["auto", "fp32", "bf16", "fp16"], device: torch.device) -> Precision:
-    """The precision to train in.
+    """Choose the precision to train in.
 
     Args:
         requested: ``train.precision``.
-        device: Where training runs.
+        device: Device of the training.
 
     Raises:
         ConfigError: fp16 off a GPU, where its gradients underflow and its kernels are slow.
@@ -32,22 +28,10 @@ def resolve_precision(requested: Literal["auto", "fp32", "bf16", "fp16"], device
         return requested
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return "bf16" if device.type == "cpu" and cpu_is_fast_at_bf16() else "fp32"
-
-
-def cpu_is_fast_at_bf16(cpuinfo: Path = _CPUINFO) -> bool:
-    """Whether the CPU multiplies bfloat16 natively (AMX or AVX512-BF16); others emulate it, slower than float32."""
-    if platform.system() != "Linux":
-        return False
-    try:
-        lines = cpuinfo.read_text(errors="replace").splitlines()
-    except OSError:
-        return False
-    flags = next((line for line in lines if line.startswith("flags")), "")
-    return not _FAST_BF16_FLAGS.isdisjoint(flags.split())
+    return "bf16" if device.type == "cpu" and is_fast_at_bf16() else "fp32"
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    """The context of a forward pass in a precision."""
+    """Make the context of a forward pass in a precision."""
     dtype = torch.float16 if precision == "fp16" else torch.bfloat16
     return torch.autocast(device.type, dtype, enabled=precision != "fp32")

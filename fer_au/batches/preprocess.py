@@ -1,4 +1,4 @@
-"""What happens to pixels between a crop and a model: the one place that training, evaluation and prediction share."""
+"""Pixels between a stored crop and a model: the one place that training, evaluation and prediction share."""
 
 from __future__ import annotations
 
@@ -20,13 +20,42 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def resize_picture(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Bring a decoded crop to a model's input size; pixel areas are averaged when it shrinks, and nothing shifts.
+def decode_picture(data: bytes, side: float, size: int) -> NDArray[np.uint8] | None:
+    """Decode a stored picture to a model's input size.
 
     Args:
-        picture: (H, H, 3) uint8, any channel order.
+        data: JPEG or PNG, square.
+        side: Side of the stored picture, pixels.
+        size: Side of the result, pixels.
+
+    Returns:
+        (size, size, 3) uint8 RGB, as ``resize_picture`` makes it; None if it can't be decoded.
+    """
+    # A JPEG decodes four times faster straight to half its size.
+    mode = cv2.IMREAD_REDUCED_COLOR_2 if _is_halved(side, size) else cv2.IMREAD_COLOR
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), mode)
+    return None if picture is None else _resize(np.asarray(picture, np.uint8), size)[:, :, ::-1]
+
+
+def resize_picture(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Bring a picture in memory to a model's input size; pixel areas are averaged when it shrinks, nothing shifts.
+
+    Args:
+        picture: (H, W, 3) uint8, any channel order.
         size: Side of the result, pixels.
     """
+    if _is_halved(min(picture.shape[:2]), size):
+        half = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        picture = np.asarray(half, np.uint8)
+    return _resize(picture, size)
+
+
+def _is_halved(side: float, size: int) -> bool:
+    """Tell whether a picture is brought to half its size first: where that leaves enough pixels."""
+    return 2 * size <= side
+
+
+def _resize(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     if picture.shape[:2] == (size, size):
         return picture
     shrinks = picture.shape[0] > size
@@ -36,13 +65,13 @@ def resize_picture(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a model wants its input.
+    """The input that a model wants.
 
     Attributes:
         image_size: Side of the square input, pixels.
-        channels: Of each view: 3 for RGB, 1 for luma.
-        mean: Of RGB in [0, 1]; subtracted.
-        std: Of RGB in [0, 1]; divided by.
+        channels: Channels of each view: 3 for RGB, 1 for luma.
+        mean: Mean of RGB in [0, 1], subtracted.
+        std: Standard deviation of RGB in [0, 1], divided by.
     """
 
     image_size: int
@@ -73,7 +102,7 @@ class Preprocessing:
         return ((pictures - mean[:, None, None]) / std[:, None, None]).reshape(len(images), -1, *size)
 
     def to_meta(self) -> dict[str, Any]:
-        """Plain data for ``models/<exp>/config.json``, key ``preprocessing``."""
+        """Return plain data for ``models/<exp>/config.json``, key ``preprocessing``."""
         return {
             "image_size": self.image_size,
             "channels": self.channels,
@@ -83,7 +112,7 @@ class Preprocessing:
 
     @classmethod
     def from_meta(cls, meta: Mapping[str, Any]) -> Preprocessing:
-        """Read what ``to_meta`` wrote; other keys are left alone.
+        """Restore the data of ``to_meta``; other keys are left alone.
 
         Raises:
             DataError: A key is missing or has another type.

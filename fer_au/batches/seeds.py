@@ -9,13 +9,13 @@ from torch import Generator
 
 
 def derive_seed(seed: int, purpose: str, epoch: int) -> int:
-    """A 63-bit seed for one purpose in one epoch, unrelated to its neighbours'."""
+    """Derive a 63-bit seed for one purpose in one epoch, unrelated to its neighbours'."""
     digest = hashlib.sha256(f"{seed}/{purpose}/{epoch}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def generator_for(seed: int, purpose: str, epoch: int) -> Generator:
-    """A CPU generator of its own for one purpose in one epoch."""
+    """Make a CPU generator for one purpose in one epoch."""
     return torch.Generator().manual_seed(derive_seed(seed, purpose, epoch))
 
 

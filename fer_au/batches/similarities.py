@@ -39,13 +39,13 @@ def random_similarities(count: int, config: AugmentConfig, generator: Generator)
 
 
 def mirrored(matrices: Tensor) -> Tensor:
-    """Which of (N, 2, 3) similarities mirror, (N,) bool."""
+    """Tell which of (N, 2, 3) similarities mirror, (N,) bool."""
     determinant: Tensor = torch.linalg.det(matrices[:, :, :2])
     return determinant < 0
 
 
 def invert(matrices: Tensor) -> Tensor:
-    """The inverses of affine matrices, (N, 2, 3) -> (N, 2, 3)."""
+    """Invert affine matrices, (N, 2, 3) -> (N, 2, 3)."""
     linear = torch.linalg.inv(matrices[:, :, :2])
     return torch.cat([linear, -linear @ matrices[:, :, 2:]], dim=2)
 
@@ -56,7 +56,7 @@ def warp(images: Tensor, matrices: Tensor, padding: str) -> Tensor:
     Args:
         images: (N, C, H, W) float.
         matrices: (N, 2, 3), normalised source to normalised output.
-        padding: What lies outside: ``zeros`` for maps, ``border`` for images.
+        padding: Filling from outside the frame: ``zeros`` for maps, ``border`` for images.
 
     Returns:
         (N, C, H, W), the same type as ``images``.
@@ -66,7 +66,7 @@ def warp(images: Tensor, matrices: Tensor, padding: str) -> Tensor:
 
 
 def _source_grid(matrices: Tensor, height: int, width: int) -> Tensor:
-    """Where affine matrices (N, 2, 3) map the centres of a grid, (N, height, width, 2).
+    """Map the centres of a grid by affine matrices (N, 2, 3), giving (N, height, width, 2).
 
     ``affine_grid`` does the same by a matrix product with every pixel, in four times the time.
     """

@@ -9,6 +9,7 @@ from fer_au._lazy import lazy_exports
 if TYPE_CHECKING:
     from fer_au.compute.base import Workers as Workers
     from fer_au.compute.mapping import batched as batched
+    from fer_au.compute.mapping import in_order as in_order
     from fer_au.compute.mapping import map_ordered as map_ordered
     from fer_au.compute.mapping import map_unordered as map_unordered
     from fer_au.compute.progress import Progress as Progress
@@ -23,6 +24,7 @@ __getattr__, __all__ = lazy_exports(
         "Progress": ".progress",
         "Workers": ".base",
         "batched": ".mapping",
+        "in_order": ".mapping",
         "log": ".progress",
         "map_ordered": ".mapping",
         "map_unordered": ".mapping",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
@@ -52,7 +52,7 @@ def map_ordered(
         Progress(label, sum(sizes)) as progress,
         open_workers(len(tasks), workers, runs=function, threads=threads) as pool,
     ):
-        for size, result in zip(sizes, _in_order(pool, function, tasks), strict=True):
+        for size, result in zip(sizes, in_order(pool.executor, function, tasks, pool.in_flight), strict=True):
             progress.advance(size)
             yield result
 
@@ -76,11 +76,18 @@ def map_unordered(workers: Workers, function: Callable[[Task], Result], tasks: I
         yield from map(_result, done)
 
 
-def _in_order(workers: Workers, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+def in_order(
+    executor: Executor, function: Callable[[Task], Result], tasks: Iterable[Task], in_flight: int
+) -> Iterator[Result]:
+    """Apply a function to tasks in parallel, at most ``in_flight`` at a time; results come in the tasks' order.
+
+    Raises:
+        FerAuError: A worker died (killed, out of memory), or ``function`` raised one.
+    """
     waiting: deque[Future[Result]] = deque()
     for task in tasks:
-        waiting.append(workers.executor.submit(function, task))
-        if len(waiting) >= workers.in_flight:
+        waiting.append(executor.submit(function, task))
+        if len(waiting) >= in_flight:
             yield _result(waiting.popleft())
     while waiting:
         yield _result(waiting.popleft())

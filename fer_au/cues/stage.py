@@ -12,7 +12,6 @@ from fer_au.cues.au import AUCue
 from fer_au.cues.cue import FaceBatch
 from fer_au.cues.drawing import draw_all
 from fer_au.datasets.manifest import read_manifest
-from fer_au.errors import DataError
 from fer_au.stores.fingerprints import fingerprint
 from fer_au.stores.format import ColumnSpec
 from fer_au.stores.layout import Attribute
@@ -40,8 +39,7 @@ def render_dataset(config: HeatmapsConfig, dataset_dir: Path) -> None:
         cue = AUCue(codebook=config.codebook, geometry=config.geometry)
         manifest = read_manifest(dataset_dir / "manifest.csv")
         landmarks = Store.open(dataset_dir / "landmarks.h5", "landmarks")
-        if landmarks["id"].tolist() != [row.id.encode() for row in manifest]:
-            raise DataError(f"{landmarks.path}: its faces are not those of manifest.csv; run the stage landmarks again")
+        landmarks.check_ids([row.id for row in manifest], "manifest.csv")
         labels = [row.label for row in manifest]
         image_size = landmarks.positive("image_size", "landmarks")
         rows, size = len(landmarks), config.size

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fer_au._lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from fer_au.batches.samples import open_faces as open_faces
     from fer_au.datasets.base import ADAPTERS as ADAPTERS
     from fer_au.datasets.base import Adapter as Adapter
     from fer_au.datasets.base import Annotations as Annotations
@@ -33,6 +34,7 @@ __getattr__, __all__ = lazy_exports(
         "ingest_dataset": ".stage",
         "list_adapters": ".base",
         "load_dataset_config": ".configs",
+        "open_faces": "..batches.samples",
         "read_manifest": ".manifest",
         "write_manifest": ".manifest",
     },

@@ -20,6 +20,7 @@ from fer_au.batches.precision import autocast, resolve_precision
 from fer_au.batches.preprocess import Preprocessing
 from fer_au.batches.similarities import random_similarities, warp
 from fer_au.cam.registry import CamInput, create_cam
+from fer_au.compute import batched
 from fer_au.config.experiments import AugmentConfig
 from fer_au.evaluation.faithfulness import Faithfulness, deletion_insertion
 from fer_au.evaluation.map_scores import FloatArray
@@ -153,8 +154,7 @@ class SplitRunner:
         return probabilities
 
     def _batches(self, rows: Sequence[int]) -> Iterator[tuple[Batch, Tensor]]:
-        cuts = [rows[start : start + self.batch_size] for start in range(0, len(rows), self.batch_size)]
-        for batch in self.loader(cuts):
+        for batch in self.loader(batched(rows, self.batch_size)):
             images = self.preprocess(batch.images.to(self.device))
             yield batch, images.contiguous(memory_format=torch.channels_last)  # a third faster on a CPU
 

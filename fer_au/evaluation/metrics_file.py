@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from fer_au import __version__
 from fer_au.errors import DataError
+from fer_au.machine import cpu_name
 from fer_au.stores.atomic import write_atomically
 
 if TYPE_CHECKING:
@@ -53,7 +54,6 @@ HEADLINE = (
 """Keys of ``metrics/<exp>.json``, results and the references needed to read them; ``<...>`` stands for any name."""
 
 _DIGITS = 6
-_CPUINFO = Path("/proc/cpuinfo")
 
 
 def is_headline(key: str) -> bool:
@@ -174,16 +174,6 @@ def environment_metrics(device: torch.device, precision: str) -> dict[str, str]:
         "environment.precision": precision,
         "environment.cpu": cpu_name(),
     }
-
-
-def cpu_name(cpuinfo: Path = _CPUINFO) -> str:
-    """Name the processor as its maker does where the system tells it, else by its architecture."""
-    try:
-        lines = cpuinfo.read_text(errors="replace").splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name") and ":" in line]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _plain(key: str, value: object) -> Metric:

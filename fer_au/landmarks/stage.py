@@ -96,10 +96,7 @@ class _Stage:
     def take_annotated(self, output: Path, annotations: Store) -> None:
         """Map the points of the data set into the crops: a matrix product, not worth a cache."""
         name, faces, rows = self.config.extractor, self.faces, len(self.faces)
-        if annotations["id"].tolist() != faces["id"].tolist():
-            raise DataError(
-                f"{annotations.path}: its ids differ from those of {faces.path}; run ingest and align again"
-            )
+        annotations.check_ids(faces.ids, faces.path)
         if lacking := [column for column in self.extractor.needs if column not in annotations]:
             raise DataError(
                 f"{annotations.path}: landmark extractor {name!r} needs {' and '.join(lacking)} of the data set"

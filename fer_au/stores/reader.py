@@ -7,6 +7,7 @@ plain read at a position: nothing of HDF5 stays open, and threads, forked and sp
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,19 @@ class Store:
     def index(self) -> dict[str, int]:
         """Id -> row."""
         return {id_: row for row, id_ in enumerate(self.ids)}
+
+    def check_ids(self, ids: Sequence[str], owner: str | Path) -> None:
+        """Check that the rows are those of another file, in its order.
+
+        Args:
+            ids: Ids of that file.
+            owner: Name of that file, for the message.
+
+        Raises:
+            StoreError: They are others.
+        """
+        if self.ids != list(ids):
+            raise StoreError(f"{self.path}: its rows are not those of {owner}; run `dvc repro`")
 
     def verify(self) -> list[str]:
         """Recompute every checksum inside the store.

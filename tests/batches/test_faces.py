@@ -28,16 +28,16 @@ def stored_crop(folder: Path, id_: str) -> np.ndarray:
 
 def test_a_sample_joins_crop_label_map_points_and_id(dataset_dir: Path) -> None:
     faces = FaceDataset(dataset_dir, "train", CROP)
-    sample = faces[17]
-    row = next(row for row in read_manifest(dataset_dir / "manifest.csv") if row.id == sample["id"])
+    batch = faces.batch([17])
+    row = next(row for row in read_manifest(dataset_dir / "manifest.csv") if row.id == batch.ids[0])
     assert faces.classes == ("neutral", "happiness", "surprise", "anger")
-    assert faces.classes[sample["label"]] == row.label
-    assert sample["image"].dtype == torch.uint8
-    assert torch.equal(sample["image"], torch.from_numpy(stored_crop(dataset_dir, row.id).copy()))
-    assert sample["map"].shape == (MAP, MAP)
-    assert sample["map"].dtype == torch.uint8
-    assert sample["valid"] == (row.label != "neutral")
-    assert sample["points"].shape == (68, 2)
+    assert faces.classes[batch.labels[0]] == row.label
+    assert batch.images.dtype == torch.uint8
+    assert torch.equal(batch.images[0], torch.from_numpy(stored_crop(dataset_dir, row.id).copy()))
+    assert batch.maps.shape == (1, MAP, MAP)
+    assert batch.maps.dtype == torch.uint8
+    assert batch.valid.tolist() == [row.label != "neutral"]
+    assert batch.points.shape == (1, 68, 2)
 
 
 def test_splits_are_those_of_the_manifest(dataset_dir: Path) -> None:
@@ -70,16 +70,16 @@ def test_classes_come_from_the_training_split_and_others_are_counted_as_skipped(
 
 
 def test_a_face_without_landmarks_has_no_valid_map_and_nan_points(make_dataset: Make) -> None:
-    sample = FaceDataset(make_dataset([Blob("anger", landmarks=False)]), "train", 32)[0]
-    assert not sample["valid"]
-    assert sample["points"].isnan().all()
+    batch = FaceDataset(make_dataset([Blob("anger", landmarks=False)]), "train", 32).batch([0])
+    assert not batch.valid[0]
+    assert batch.points.isnan().all()
 
 
 @pytest.mark.parametrize("size", [16, 24, 32, 48, 64, 100])
 def test_images_are_resized_without_moving_their_content(make_dataset: Make, size: int) -> None:
     folder = make_dataset([Blob("happiness")])
     full = stored_crop(folder, "0000.png").astype(float)
-    image = FaceDataset(folder, "train", size)[0]["image"].numpy().astype(float)
+    image = FaceDataset(folder, "train", size).image(0).astype(float)
     for picture in (full, image):
         picture[:] = np.clip(picture - 150, 0, None)  # the blob alone
     places = []
@@ -92,13 +92,13 @@ def test_images_are_resized_without_moving_their_content(make_dataset: Make, siz
 def test_shrinking_averages_noise_away(make_dataset: Make) -> None:
     folder = make_dataset([Blob("neutral")])
     noise = stored_crop(folder, "0000.png")[:, :12, :12].astype(float).std()
-    assert FaceDataset(folder, "train", 16)[0]["image"][:, :3, :3].float().std() < 0.5 * noise
+    assert FaceDataset(folder, "train", 16).image(0)[:, :3, :3].astype(float).std() < 0.5 * noise
 
 
 def test_a_dataset_survives_pickling(dataset_dir: Path) -> None:
     faces = FaceDataset(dataset_dir, "train", 32)
     copy = ForkingPickler.loads(ForkingPickler.dumps(faces))  # what a worker process receives
-    assert torch.equal(copy[3]["image"], faces[3]["image"])
+    assert np.array_equal(copy.image(3), faces.image(3))
     assert len(ForkingPickler.dumps(faces)) < 20_000  # no pixels travel
 
 

@@ -19,7 +19,7 @@ PUBLIC = {
         "list_geometries",
         "create_geometry",
     ],
-    "fer_au.datasets": ["list_adapters", "create_adapter"],
+    "fer_au.datasets": ["list_adapters", "create_adapter", "open_faces"],
     "fer_au.faces": ["list_detectors", "create_detector"],
     "fer_au.landmarks": ["list_extractors", "create_extractor"],
     "fer_au.presets": ["list_presets", "load_preset", "expand", "write_preset"],

@@ -113,7 +113,7 @@ def test_fingerprint_follows_codebook_geometry_size_and_landmarks(tmp_path):
 
 def test_landmarks_of_other_faces_are_refused(tmp_path):
     make_dataset(tmp_path, ids=[f"other{i:03}" for i in range(12)])
-    with pytest.raises(DataError, match=r"landmarks\.h5: its faces are not those of manifest\.csv"):
+    with pytest.raises(DataError, match=r"landmarks\.h5: its rows are not those of manifest\.csv"):
         render_dataset(HeatmapsConfig(), tmp_path)
 
 

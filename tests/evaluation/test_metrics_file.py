@@ -8,7 +8,7 @@ import pytest
 
 from fer_au.errors import DataError
 from fer_au.evaluation import read_metrics, write_metrics
-from fer_au.evaluation.metrics_file import cpu_name, detail_path, is_headline, metrics_text, read_metrics_file
+from fer_au.evaluation.metrics_file import detail_path, is_headline, metrics_text, read_metrics_file
 
 
 def test_keys_are_flat_and_sorted_and_undefined_is_null(tmp_path):
@@ -98,9 +98,3 @@ def test_what_is_no_metrics_file_is_named(tmp_path, text):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataError, match=r"none\.json: no such file"):
         read_metrics(tmp_path / "none.json")
-
-
-def test_the_processor_is_named_or_its_architecture(tmp_path):
-    (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Some Chip 3000\n")
-    assert cpu_name(tmp_path / "cpuinfo") == "Some Chip 3000"
-    assert cpu_name(tmp_path / "none")

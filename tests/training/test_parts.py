@@ -13,7 +13,7 @@ import torch
 
 from fer_au.batches import precision
 from fer_au.batches.loading import balanced
-from fer_au.batches.precision import cpu_is_fast_at_bf16, resolve_precision
+from fer_au.batches.precision import resolve_precision
 from fer_au.batches.preprocess import IMAGENET_MEAN, IMAGENET_STD, LUMA, Preprocessing
 from fer_au.batches.seeds import derive_seed, seed_layers
 from fer_au.config.experiments import OptimizerConfig, ScheduleConfig
@@ -68,7 +68,7 @@ class TestSchedule:
 class TestPrecision:
     def test_auto_is_bf16_where_the_cpu_multiplies_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for fast, expected in ((True, "bf16"), (False, "fp32")):
-            monkeypatch.setattr(precision, "cpu_is_fast_at_bf16", lambda fast=fast: fast)
+            monkeypatch.setattr(precision, "is_fast_at_bf16", lambda fast=fast: fast)
             assert resolve_precision("auto", CPU) == expected
 
     @pytest.mark.parametrize(("supported", "expected"), [(True, "bf16"), (False, "fp16")])
@@ -83,16 +83,6 @@ class TestPrecision:
         assert resolve_precision("fp16", CUDA) == "fp16"
         with pytest.raises(ConfigError, match=r"train\.precision: fp16 needs a GPU"):
             resolve_precision("fp16", CPU)
-
-    @pytest.mark.parametrize(
-        ("flags", "fast"),
-        [("fpu avx512f avx512_bf16", True), ("fpu amx_bf16 amx_tile", True), ("fpu avx512f avx512bw", False)],
-    )
-    def test_cpu_flags_decide(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str, fast: bool) -> None:
-        monkeypatch.setattr("platform.system", lambda: "Linux")
-        (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
-        assert cpu_is_fast_at_bf16(tmp_path / "cpuinfo") is fast
-        assert not cpu_is_fast_at_bf16(tmp_path / "absent")
 
 
 class TestPreprocessing:

@@ -49,14 +49,14 @@ def stored(folder: Path, id_: str, column: str) -> np.ndarray:
 
 def test_the_whole_picture_lies_behind_the_face(folder: Path) -> None:
     faces = FaceDataset(folder, "train", CONTEXT, views=2)
-    image = faces[3]["image"].numpy().transpose(1, 2, 0)
+    image = faces.image(3).transpose(1, 2, 0)
     assert image.shape == (CONTEXT, CONTEXT, 6)
     assert np.array_equal(image[:, :, 3:], stored(folder, faces.ids[3], "context"))
-    assert np.array_equal(image[:, :, :3], FaceDataset(folder, "train", CONTEXT)[3]["image"].numpy().transpose(1, 2, 0))
+    assert np.array_equal(image[:, :, :3], FaceDataset(folder, "train", CONTEXT).image(3).transpose(1, 2, 0))
 
 
 def test_each_view_is_brought_to_the_images_size(folder: Path) -> None:
-    small = FaceDataset(folder, "train", SIZE, views=2)[3]["image"].numpy()
+    small = FaceDataset(folder, "train", SIZE, views=2).image(3)
     whole = stored(folder, FaceDataset(folder, "train", SIZE).ids[3], "context").astype(float)
     assert small.shape == (6, SIZE, SIZE)
     expected = whole.reshape(SIZE, 3, SIZE, 3, 3).mean((1, 3)).transpose(2, 0, 1)

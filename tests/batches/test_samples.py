@@ -1,0 +1,74 @@
+"""Faces one by one, as somebody's own training loop takes them."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from tests.training.blobs import CENTRES, CROP, MAP, many, write_dataset
+from torch.utils.data import DataLoader
+
+from fer_au.batches.faces import FaceDataset
+from fer_au.datasets import open_faces
+from fer_au.errors import ConfigError, DataError
+
+DOCS = Path(__file__).parents[2] / "docs" / "index.md"
+
+
+@pytest.fixture
+def demo(workspace: Path) -> Path:
+    blobs = [blob for label in CENTRES for blob in [*many(label, 3), *many(label, 1, "test")]]
+    return write_dataset(workspace / "data" / "demo", blobs)
+
+
+def test_the_documented_call_opens_a_torch_data_set(demo: Path) -> None:
+    (call,) = re.findall(r"`fer_au\.datasets\.(open_faces\(.*?\))`", DOCS.read_text())
+    faces = eval(call, {"open_faces": open_faces})
+    assert isinstance(faces, torch.utils.data.Dataset)
+    assert len(faces) == 12
+    assert faces.classes == ("neutral", "happiness", "surprise", "anger")
+    batch = next(iter(DataLoader(faces, batch_size=5)))
+    assert set(batch) == {"image", "label", "map", "valid", "points", "id"}
+    assert batch["image"].shape == (5, 3, CROP, CROP)
+    assert batch["image"].dtype == torch.uint8
+    assert batch["map"].shape == (5, MAP, MAP)
+    assert batch["points"].shape == (5, 68, 2)
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * CROP**2, 4))
+    assert torch.nn.functional.cross_entropy(net(batch["image"] / 255), batch["label"]).isfinite()
+
+
+def test_items_are_those_of_the_stores(demo: Path) -> None:
+    faces, expected = open_faces(demo, "test"), FaceDataset(demo, "test", CROP).batch(range(4))
+    for index, sample in enumerate(faces):
+        assert torch.equal(sample["image"], expected.images[index])
+        assert sample["label"] == expected.labels[index]
+        assert torch.allclose(sample["map"] * 255, expected.maps[index].float())
+        assert sample["valid"] == expected.valid[index]
+        assert torch.equal(sample["points"], expected.points[index])
+        assert sample["id"] == expected.ids[index]
+    assert index == 3
+    assert faces[-1]["id"] == expected.ids[3]
+    with pytest.raises(IndexError):
+        faces[4]
+
+
+def test_points_follow_the_images_size(demo: Path) -> None:
+    small, full = open_faces(demo, image_size=CROP // 2)[5], open_faces(demo)[5]
+    assert small["image"].shape == (3, CROP // 2, CROP // 2)
+    assert torch.allclose(small["points"], full["points"] / 2)
+    assert torch.equal(small["map"], full["map"])
+
+
+def test_it_survives_pickling(demo: Path) -> None:
+    faces = open_faces(demo)
+    assert torch.equal(pickle.loads(pickle.dumps(faces))[2]["image"], faces[2]["image"])
+
+
+def test_mistakes_are_one_line(demo: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^maps: heatmaps\.h5 has those of cue 'au'; draw 'landmarks' by .*$"):
+        open_faces(demo, maps="landmarks")
+    with pytest.raises(DataError, match=r"absent.*manifest\.csv"):
+        open_faces(demo / "absent")
