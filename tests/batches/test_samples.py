@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.training.blobs import CENTRES, CROP, MAP, many, write_dataset
 from torch.utils.data import DataLoader
 
+from benchmarks.shared.blobs import CENTRES, CROP, MAP, many, write_dataset
 from fer_au.batches.faces import FaceDataset
 from fer_au.datasets import open_faces
 from fer_au.errors import ConfigError, DataError
