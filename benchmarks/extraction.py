@@ -189,6 +189,7 @@ class _MadeUp:
 
     fingerprint: str = b"benchmark-rows".hex().ljust(64, "0")
     name: str = "made-up"
+    modules: tuple[str, ...] = ()
     shard_rows: ClassVar[int] = 256
 
     def __call__(self, payloads: Sequence[int]) -> dict[str, Array]:

@@ -8,7 +8,6 @@ from fer_au._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from fer_au.predictor import Predictor as Predictor
+    from fer_au.version import __version__ as __version__
 
-__version__ = "0.1.0"
-
-__getattr__, __all__ = lazy_exports(__name__, {"Predictor": ".predictor"})
+__getattr__, __all__ = lazy_exports(__name__, {"Predictor": ".predictor", "__version__": ".version"})

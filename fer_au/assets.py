@@ -17,9 +17,9 @@ from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 
+from fer_au.atomic import write_atomically
 from fer_au.errors import ConfigError, MissingDependencyError, StoreError
 from fer_au.shards.cache import cache_root
-from fer_au.stores.atomic import write_atomically
 from fer_au.stores.format import file_digest
 
 ENVIRONMENT = "FER_AU_WEIGHTS"

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import sys
 from collections.abc import Callable, MutableMapping
+from pathlib import Path
 
+from fer_au.code.closure import PACKAGE_FOLDER
+from fer_au.code.stages import STAMP, stage_code
+from fer_au.config.reading import PARAMS
 from fer_au.errors import ConfigError, run_main
 
 
@@ -24,11 +29,15 @@ def stage_main(main: Callable[..., None], usage: str | None, arguments: list[str
         The exit code.
     """
     names = sys.argv[1:] if arguments is None else arguments
+    script = Path(inspect.getfile(main)).resolve()
     set_waiting(os.environ)
 
     def call() -> None:
+        check_package(script.parents[1])
         if len(names) != len(inspect.signature(main).parameters):
             raise ConfigError(f"wrong number of arguments. {usage}")
+        if "DVC_STAGE" in os.environ and script.stem != "stamp":
+            check_stamp(script.parents[1], script.stem, names[0] if names else None)
         main(*names)
 
     return run_main(call)
@@ -51,3 +60,46 @@ def set_waiting(environment: MutableMapping[str, str]) -> None:
     # GNU's OpenMP, of torch on Linux, counts turns of a loop; LLVM's and Intel's count milliseconds.
     environment.setdefault("GOMP_SPINCOUNT", "0" if crowded else "20000")
     environment.setdefault("KMP_BLOCKTIME", "0" if crowded else "1")
+
+
+def check_package(project: Path) -> None:
+    """Check that this process runs the package of a project, where the project has one of its own.
+
+    Args:
+        project: The folder that holds ``stages/``.
+
+    Raises:
+        ConfigError: The package was imported from elsewhere, as with another clone's environment.
+    """
+    own = project / PACKAGE_FOLDER.name
+    if own.is_dir() and own.resolve() != PACKAGE_FOLDER:
+        raise ConfigError(
+            f"{PACKAGE_FOLDER.name} is imported from {PACKAGE_FOLDER.parent}, and this project is {project}: "
+            f"use an environment of its own (`make venv`), or set PYTHONPATH={project}"
+        )
+
+
+def check_stamp(project: Path, stage: str, name: str | None) -> None:
+    """Check that DVC, which runs this stage, decided by the code that is about to run.
+
+    ``dvc repro`` stamps first. Not so ``dvc repro -s``, or an edit while a long run goes on: DVC would then record the
+    new code's output as the old code's.
+
+    Args:
+        project: The folder that holds ``stages/``.
+        stage: The stage.
+        name: Data set or experiment, for stages that are repeated.
+
+    Raises:
+        ConfigError: ``stages/stamp.json`` is missing, or another code's.
+    """
+    path = project / STAMP
+    try:
+        stamped = json.loads(path.read_text(encoding="utf-8")).get(stage)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: can't be read ({error}); run `python stages/stamp.py`") from error
+    if (stamped.get(name) if isinstance(stamped, dict) else stamped) != stage_code(stage, name, project / PARAMS):
+        raise ConfigError(
+            f"{path}: the code of stage {stage} was edited since DVC looked at it; run `dvc repro`, which looks anew, "
+            "or `python stages/stamp.py` before `dvc repro --single-item`"
+        )

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fer_au.stores.atomic import write_atomically
+from fer_au.atomic import write_atomically
 
 
 class _LineFeeds:

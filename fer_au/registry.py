@@ -38,7 +38,7 @@ class Registry(Generic[T]):
     def __init__(self, kind: str, group: str, built_in: Mapping[str, str] | None = None) -> None:
         self.kind = kind
         self.group = group
-        self._built_in = dict(built_in or {})
+        self.built_in = dict(built_in or {})
         self._entries: dict[str, T] = {}
         self._broken: dict[str, str] = {}
         self._entry_points_loaded = False
@@ -55,11 +55,9 @@ class Registry(Generic[T]):
         return add
 
     def names(self) -> list[str]:
-        """All names, sorted."""
-        for module in self._built_in.values():
-            import_module(module)
+        """List all names, sorted. Built-in parts are not imported for it."""
         self._load_entry_points()
-        return sorted(self._entries)
+        return sorted({*self._entries, *self.built_in})
 
     def get(self, name: str) -> T:
         """The part of that name.
@@ -68,12 +66,12 @@ class Registry(Generic[T]):
             UnknownNameError: There is none; the message lists near names.
             MissingDependencyError: Another package has it, and can't be imported.
         """
-        if name in self._built_in:
-            import_module(self._built_in[name])
+        if name in self.built_in:
+            import_module(self.built_in[name])
         if name not in self._entries and name not in self.names():
             if name in self._broken:
                 raise MissingDependencyError(f"{self.kind} {name!r} {self._broken[name]}")
-            raise UnknownNameError(f"unknown {self.kind} {name!r}; {near_names(name, self._entries)}")
+            raise UnknownNameError(f"unknown {self.kind} {name!r}; {near_names(name, self.names())}")
         return self._entries[name]
 
     def _load_entry_points(self) -> None:
@@ -81,7 +79,7 @@ class Registry(Generic[T]):
             return
         self._entry_points_loaded = True
         for point in entry_points(group=self.group):
-            if point.name not in self._entries and point.name not in self._built_in:
+            if point.name not in self._entries and point.name not in self.built_in:
                 try:
                     self._entries[point.name] = point.load()
                 except Exception as error:

@@ -1,8 +1,8 @@
 """Work on a Dask cluster (extra ``[cluster]``): the same tasks, functions and results as with local processes.
 
-Workers need this release of the package and the pictures under the same paths; results come back to the process that
-runs the stage, which alone writes the cache and the stores. A worker that dies is no fault: Dask gives its task to
-another one.
+Workers need the same code of the package, the same numerical libraries and the pictures under the same paths; results
+come back to the process that runs the stage, which alone writes the cache and the stores. A worker that dies is no
+fault: Dask gives its task to another one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from fer_au import __version__
+from fer_au.code.software import running_software
 from fer_au.compute.base import Workers, use_one_thread
 from fer_au.compute.progress import log
 from fer_au.errors import ConfigError, FerAuError, MissingDependencyError
@@ -36,7 +36,7 @@ def open_cluster(address: str) -> Iterator[Workers]:
 
     Raises:
         MissingDependencyError: Dask is not installed.
-        ConfigError: Nobody answers at the address, no worker comes, or workers run another release.
+        ConfigError: Nobody answers at the address, no worker comes, or workers run other code or libraries.
     """
     client = _connect(address)
     try:
@@ -90,14 +90,13 @@ def _wait_for_workers(client: Client, address: str) -> None:
 
 
 def _check_versions(client: Client) -> None:
-    for worker, version in client.run(_release, on_error="return").items():
-        if version != __version__:
-            found = version if isinstance(version, str) else "no fer_au"
-            raise ConfigError(f"Dask worker {worker} has {found}, this process fer_au {__version__}; install the same")
-
-
-def _release() -> str:
-    return __version__
+    here = running_software()
+    for worker, there in client.run(running_software, on_error="return").items():
+        if not isinstance(there, dict):
+            raise ConfigError(f"Dask worker {worker} has no fer_au, or an older one ({there}); install the same")
+        for name, release in here.items():
+            if (found := there.get(name)) != release:
+                raise ConfigError(f"Dask worker {worker} has {name} {found}, this process {release}; install the same")
 
 
 def _run_alone(function: Callable[..., Result], args: Sequence[object], kwargs: Mapping[str, object]) -> Result:

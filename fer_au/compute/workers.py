@@ -15,6 +15,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import connection, forkserver
 from multiprocessing.context import BaseContext
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from fer_au.compute import preload
@@ -126,7 +127,7 @@ def _module(runs: object) -> str:
 @contextmanager
 def _worker_environment(runs: object) -> Iterator[None]:
     """The environment in which workers, and the process that they are forked from, start."""
-    wanted = dict(_ENVIRONMENT)
+    wanted = {**_ENVIRONMENT, **_import_environment()}
     if (own := os.environ.get("GLIBC_TUNABLES")) is not None:
         wanted["GLIBC_TUNABLES"] = own
     if _module(runs) != "__main__":
@@ -141,6 +142,15 @@ def _worker_environment(runs: object) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _import_environment() -> dict[str, str]:
+    """The environment in which a new process imports the very package that this one runs, wherever it starts.
+
+    Python would look into the working directory first, and then for what the environment has installed.
+    """
+    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
 
 
 def _start_worker() -> None:

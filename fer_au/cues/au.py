@@ -13,7 +13,7 @@ from fer_au.cues.codebook import Codebook, create_codebook
 from fer_au.cues.cue import CUES, Cue, FaceBatch
 from fer_au.cues.geometries import Geometry, create_geometry
 from fer_au.errors import ConfigError
-from fer_au.stores.fingerprints import fingerprint
+from fer_au.fingerprints import fingerprint
 
 BLOCK = 512  # faces per drawing: bounds memory, and keeps the work in the processor's cache
 

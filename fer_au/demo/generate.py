@@ -22,8 +22,8 @@ from fer_au.demo.identity import Identity, sample_identities
 from fer_au.demo.render import PersonModel, render
 from fer_au.demo.scene import sample_scene
 from fer_au.errors import DataError
+from fer_au.fingerprints import fingerprint
 from fer_au.stores.columns import encode_ids
-from fer_au.stores.fingerprints import fingerprint
 from fer_au.stores.writer import write_store
 
 LABELS, TRUTH, IMAGES = "labels.csv", "truth.h5", "images"

@@ -15,10 +15,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_au import __version__
+from fer_au.atomic import write_atomically
 from fer_au.errors import DataError
 from fer_au.machine import cpu_name
-from fer_au.stores.atomic import write_atomically
+from fer_au.version import __version__
 
 if TYPE_CHECKING:
     import torch

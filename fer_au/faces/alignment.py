@@ -82,6 +82,11 @@ class Aligner:
         """See ``Detector.fingerprint``."""
         return self._finder.fingerprint
 
+    @property
+    def detector_module(self) -> str:
+        """The name of the module that defines the detector."""
+        return type(self._finder).__module__
+
     def check(self) -> None:
         """Find what aligning will load, so that a missing package is one line at once.
 

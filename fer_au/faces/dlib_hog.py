@@ -19,7 +19,7 @@ from fer_au.faces.detectors import DETECTORS, Detection
 from fer_au.faces.dlib_points import import_dlib
 from fer_au.faces.geometry import apply_matrix, compose, invert_matrix
 from fer_au.faces.warp import to_opencv
-from fer_au.stores.fingerprints import fingerprint
+from fer_au.fingerprints import fingerprint
 
 VERSION = 3
 

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from fer_au.assets import MMOD, find_weights
 from fer_au.faces.detectors import DETECTORS, Detection
 from fer_au.faces.dlib_points import import_dlib
-from fer_au.stores.fingerprints import fingerprint
+from fer_au.fingerprints import fingerprint
 
 VERSION = 1
 

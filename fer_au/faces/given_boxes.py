@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fer_au.faces.detectors import DETECTORS, Detection
-from fer_au.stores.fingerprints import fingerprint
+from fer_au.fingerprints import fingerprint
 
 VERSION = 1
 

@@ -36,8 +36,8 @@ from fer_au.faces.detectors import DETECTORS, Detection
 from fer_au.faces.geometry import Matrix, apply_matrix, box_area, fit_similarity, map_box
 from fer_au.faces.templates import HOG_BOX, five_points
 from fer_au.faces.warp import warp_crop
+from fer_au.fingerprints import fingerprint
 from fer_au.ibug68 import MEAN_FACE
-from fer_au.stores.fingerprints import fingerprint
 
 VERSION = 1
 

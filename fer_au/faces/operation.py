@@ -20,10 +20,10 @@ from fer_au.faces.crops import JPEG_QUALITY, encode_crop
 from fer_au.faces.dlib_points import load_predictor
 from fer_au.faces.geometry import box_area
 from fer_au.faces.keypoints import WEIGHTS
+from fer_au.fingerprints import fingerprint
 from fer_au.rejects import Reason
 from fer_au.shards.assemble import Field
 from fer_au.stores.columns import pack_ragged
-from fer_au.stores.fingerprints import fingerprint
 from fer_au.stores.format import Array
 from fer_au.stores.layout import Attribute
 from fer_au.stores.schemas import FaceStatus
@@ -105,6 +105,11 @@ class AlignOperation:
         """Load what workers can share, see ``compute.warm_workers``."""
         if self.needs_predictor:
             load_predictor(WEIGHTS[self.aligner.keypoints])
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Names of the modules whose code decides a row."""
+        return (__name__, self.aligner.detector_module)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.errors import DataError
+from fer_au.fingerprints import fingerprint
 from fer_au.ibug68 import N_POINTS
 from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Images
-from fer_au.stores.fingerprints import fingerprint
 
 VERSION = 1
 

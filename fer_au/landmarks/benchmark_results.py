@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
+from fer_au.atomic import write_atomically
 from fer_au.config.reading import StrictModel
 from fer_au.errors import DataError
-from fer_au.stores.atomic import write_atomically
 
 RESULTS = Path("benchmarks/results/landmarks.json")
 """Where the benchmark writes and the report looks, below the project's root."""

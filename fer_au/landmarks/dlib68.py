@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from fer_au.assets import DLIB68, find_weights
 from fer_au.faces.dlib_points import import_dlib, load_predictor, predict_points
+from fer_au.fingerprints import fingerprint
 from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Found, Images, extract_each
-from fer_au.stores.fingerprints import fingerprint
 
 VERSION = 1
 

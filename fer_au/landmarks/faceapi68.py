@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from fer_au.assets import FACE_API_68, FACE_API_68_TABLE, find_weights
 from fer_au.faces.geometry import Matrix, apply_matrix, invert_matrix
 from fer_au.faces.warp import warp_crop
+from fer_au.fingerprints import fingerprint
 from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Found, Images, extract_each
-from fer_au.stores.fingerprints import fingerprint
 
 VERSION = 1
 

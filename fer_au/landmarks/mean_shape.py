@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.faces.templates import HOG_BOX, mean_face_in
+from fer_au.fingerprints import fingerprint
 from fer_au.ibug68 import MEAN_FACE
 from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Images, extract_each
-from fer_au.stores.fingerprints import fingerprint
 
 VERSION = 1
 

@@ -12,11 +12,11 @@ from typing import ClassVar
 import numpy as np
 
 from fer_au.faces.crops import decode_crop_bytes
+from fer_au.fingerprints import fingerprint
 from fer_au.ibug68 import N_POINTS
 from fer_au.landmarks import agreement
 from fer_au.landmarks.extractors import Extractor, FloatArray, Images
 from fer_au.shards.assemble import Field
-from fer_au.stores.fingerprints import fingerprint
 from fer_au.stores.format import Array
 from fer_au.stores.schemas import LandmarkStatus
 
@@ -60,6 +60,11 @@ class ExtractOperation:
     extractor: Extractor
     name: str = "landmarks"
     shard_rows: ClassVar[int] = 256
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Names of the modules whose code decides a row."""
+        return (__name__, type(self.extractor).__module__)
 
     @cached_property
     def fingerprint(self) -> str:

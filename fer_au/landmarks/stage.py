@@ -14,13 +14,13 @@ from fer_au.compute import log
 from fer_au.config.data import LandmarksConfig
 from fer_au.errors import DataError
 from fer_au.faces.geometry import apply_matrix, map_box
+from fer_au.fingerprints import fingerprint
 from fer_au.landmarks.extractors import Extractor, create_extractor
 from fer_au.landmarks.operation import FIELDS, CropPayload, ExtractOperation, crop_key
 from fer_au.rejects import Reason, Reject, check_reject_fraction, write_rejects
 from fer_au.shards.assemble import assemble_store
 from fer_au.shards.cache import KEY_BYTES, Keys
 from fer_au.shards.compute import compute_rows, warm_up
-from fer_au.stores.fingerprints import fingerprint
 from fer_au.stores.format import Array, ColumnSpec
 from fer_au.stores.layout import Attribute
 from fer_au.stores.locks import output_lock

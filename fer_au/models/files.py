@@ -14,7 +14,6 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from fer_au import __version__
 from fer_au.compute import log
 from fer_au.errors import DataError, FerAuError
 from fer_au.models.network import FerModel, create_model
@@ -68,7 +67,6 @@ def save_model(folder: Path, model: FerModel, meta: Mapping[str, Any]) -> str:
     digest = hashlib.sha256(weights).hexdigest()
     record = {
         "schema": SCHEMA,
-        "fer_au_version": __version__,
         "model": model.config.model_dump(mode="json"),
         "classes": list(model.classes),
         "weights_sha256": digest,

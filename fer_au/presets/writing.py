@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
+from fer_au.atomic import write_atomically
 from fer_au.errors import ConfigError
 from fer_au.presets.expansion import Expansion, expand
 from fer_au.presets.grid import Grid
 from fer_au.presets.preset import Preset, PublishedRow, load_preset
-from fer_au.stores.atomic import write_atomically
 
 Comments = Mapping[str, Sequence[str]]
 

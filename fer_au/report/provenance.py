@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import yaml
 
-from fer_au import __version__
 from fer_au.cues import Codebook, create_codebook, list_codebooks
 from fer_au.report.collect import Project
 from fer_au.stores import Store
+from fer_au.version import __version__
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from fer_au.atomic import write_atomically
 from fer_au.landmarks.benchmark_results import COMMAND
 from fer_au.report.collect import Experiment, Project, read_project
 from fer_au.report.curves import HEIGHT, LEFT, WIDTH, Chart, line_chart
@@ -30,7 +31,6 @@ from fer_au.report.samples import (
 from fer_au.report.statistics import Matrix, alignment, confusion
 from fer_au.report.summary import Summary, summarise
 from fer_au.report.tables import GroupRow, Verdict, cross_table, group_rows, metric_table, verdict
-from fer_au.stores.atomic import write_atomically
 
 COLOURS = 8
 _HERO_CLASSES = 7

@@ -1,9 +1,9 @@
 """The content-addressed shard cache: rows computed once, by anyone, kept outside DVC's outputs.
 
-A row's address is the sha256 of the item's bytes under the fingerprint of the operation. Rows are kept in shards:
-sealed stores that are written whole and named by their own sha256, so that a killed run leaves only complete shards,
-a duplicate is harmless and no lock is needed. The keys of a shard's rows lie right after its seal, where they are read
-without HDF5: looking a row up costs one small read per shard, however large the shards are.
+A row's address is the sha256 of the item's bytes under the key of the operation (``code.rows``). Rows are kept in
+shards: sealed stores that are written whole and named by their own sha256, so that a killed run leaves only complete
+shards, a duplicate is harmless and no lock is needed. The keys of a shard's rows lie right after its seal, where they
+are read without HDF5: looking a row up costs one small read per shard, however large the shards are.
 
 ``FER_AU_CACHE`` names the folder (a shared disk, say); default ``.fer_au/cache``. What is made below it has the
 permissions of the folder itself, so that a lab decides once who may read and write.
@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_au.atomic import read_at, write_atomically
 from fer_au.errors import StoreError
-from fer_au.stores.atomic import read_at, write_atomically
 from fer_au.stores.format import USER_BLOCK, Array, open_descriptor, read_seal
 from fer_au.stores.reader import Store
 from fer_au.stores.schemas import SCHEMAS
@@ -58,7 +58,7 @@ class Shard:
         """Seal rows.
 
         Args:
-            fingerprint: Of the operation that computed them.
+            fingerprint: The key of the operation that computed them, see ``code.rows``.
             operation: Its name, for people.
             keys: (N, 32) addresses of the rows.
             columns: One entry per row.
@@ -75,7 +75,7 @@ class ShardCache:
     """The shards of one operation.
 
     Args:
-        fingerprint: The operation's fingerprint.
+        fingerprint: The operation's key, see ``code.rows``.
         root: The cache folder.
     """
 
@@ -94,21 +94,7 @@ class ShardCache:
         Raises:
             StoreError: The disk refuses.
         """
-        write_atomically(self.path(shard.digest), shard.data, self._prepare() & 0o444)
-
-    def _prepare(self) -> int:
-        """Make the folder and return the permission bits of the root."""
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            mode = stat.S_IMODE(self.root.stat().st_mode)
-            for folder in (self.folder.parent, self.folder):
-                if not folder.is_dir():
-                    with suppress(FileExistsError):  # someone else has just made it
-                        folder.mkdir()
-                        folder.chmod(mode)
-        except OSError as error:
-            raise StoreError(f"{self.folder}: cannot write: {error.strerror or error}") from error
-        return mode
+        write_atomically(self.path(shard.digest), shard.data, prepare_folder(self.root, self.folder) & 0o444)
 
     def any(self) -> bool:
         """Whether the operation has a shard at all."""
@@ -137,6 +123,32 @@ class ShardCache:
         if store.fingerprint != self.fingerprint:
             raise StoreError(f"{path}: a shard of another operation")
         return store
+
+
+def prepare_folder(root: Path, folder: Path) -> int:
+    """Make a folder of the cache, with the permissions of the cache's own folder.
+
+    Args:
+        root: The cache's own folder; made if it is missing.
+        folder: Somewhere below it.
+
+    Returns:
+        The permission bits of the root, for what is made below it.
+
+    Raises:
+        StoreError: The disk refuses.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        mode = stat.S_IMODE(root.stat().st_mode)
+        missing = [path for path in (folder, *folder.parents) if path.is_relative_to(root) and not path.is_dir()]
+        for path in reversed(missing):
+            with suppress(FileExistsError):  # someone else has just made it
+                path.mkdir()
+                path.chmod(mode)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot write: {error.strerror or error}") from error
+    return mode
 
 
 class ShardIndex:

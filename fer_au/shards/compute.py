@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_au.code.rows import row_key
 from fer_au.compute import Progress, log, map_unordered, open_workers, warm_workers
 from fer_au.errors import StoreError
 from fer_au.shards.assemble import CachedRows
@@ -37,7 +38,12 @@ class Operation(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """sha256 of everything that decides the result, see ``stores.fingerprints``."""
+        """sha256 of everything that decides the result, see ``fer_au.fingerprints``."""
+        ...
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Names of the modules whose code decides a row: its own, and those of the parts that it uses."""
         ...
 
     @property
@@ -77,15 +83,16 @@ class _ShardWorker:
     """Runs in workers: computes a shard and keeps it at once, so that a killed run loses only what is under way."""
 
     operation: Operation
+    key: str
     root: Path | None
 
     def __call__(self, task: _Task) -> _Result:
         columns = self.operation(task.payloads)
-        shard = Shard.of(self.operation.fingerprint, self.operation.name, task.keys, columns)
+        shard = Shard.of(self.key, self.operation.name, task.keys, columns)
         faults = self.operation.faults(columns)
         if self.root is None:
             return _Result(shard.digest, task.keys, faults, shard)
-        ShardCache(self.operation.fingerprint, self.root).write(shard)
+        ShardCache(self.key, self.root).write(shard)
         return _Result(shard.digest, task.keys, faults, None)
 
 
@@ -94,7 +101,7 @@ def warm_up(operation: Operation, rows: int) -> None:
 
     An operation's ``load``, if it has one, runs once and its memory is shared, see ``compute.warm_workers``.
     """
-    if not ShardCache(operation.fingerprint).any():
+    if not ShardCache(row_key(operation)).any():
         warm_workers(rows // operation.shard_rows, operation)
 
 
@@ -116,7 +123,7 @@ def compute_rows(keys: Keys, payloads: Callable[[Sequence[int]], Sequence[Any]],
         StoreError: The disk refuses.
         FerAuError: A worker died.
     """
-    cache = ShardCache(operation.fingerprint)
+    cache = ShardCache(row_key(operation))
     known = _sound_shards(cache, keys)
     missing = np.flatnonzero(ShardIndex(known).locate(keys)[0] < 0)
     if len(missing):
@@ -147,7 +154,7 @@ def _compute(
             yield _Task(keys[members], payloads(members.tolist()))
 
     with Progress(operation.name, len(missing)) as progress, open_workers(len(starts), runs=operation) as workers:
-        worker = _ShardWorker(operation, cache.root if workers.local else None)
+        worker = _ShardWorker(operation, cache.fingerprint, cache.root if workers.local else None)
         for result in map_unordered(workers, worker, tasks()):
             if result.shard is not None:
                 cache.write(result.shard)

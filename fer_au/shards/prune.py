@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from fer_au.atomic import TEMPORARY_SUFFIX
 from fer_au.errors import StoreError
 from fer_au.shards.cache import ShardCache
-from fer_au.stores.atomic import TEMPORARY_SUFFIX
 from fer_au.stores.reader import Store
 
 _LEFTOVER_SECONDS = 24 * 3600.0

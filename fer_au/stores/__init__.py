@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from fer_au._lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from fer_au.fingerprints import fingerprint as fingerprint
     from fer_au.stores.columns import encode_ids as encode_ids
     from fer_au.stores.columns import pack_ragged as pack_ragged
-    from fer_au.stores.fingerprints import fingerprint as fingerprint
     from fer_au.stores.reader import Store as Store
     from fer_au.stores.schemas import FaceStatus as FaceStatus
     from fer_au.stores.schemas import LandmarkStatus as LandmarkStatus
@@ -22,7 +22,7 @@ __getattr__, __all__ = lazy_exports(
         "LandmarkStatus": ".schemas",
         "Store": ".reader",
         "encode_ids": ".columns",
-        "fingerprint": ".fingerprints",
+        "fingerprint": "fer_au.fingerprints",
         "pack_ragged": ".columns",
         "write_store": ".writer",
     },

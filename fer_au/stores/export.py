@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_au.atomic import AtomicFile
 from fer_au.errors import StoreError
-from fer_au.stores.atomic import AtomicFile
 from fer_au.stores.format import Array, is_table, offset_name, ragged_names
 from fer_au.stores.reader import Store
 

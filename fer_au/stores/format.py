@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_au.atomic import read_at
 from fer_au.errors import StoreError
-from fer_au.stores.atomic import read_at
 
 Array = NDArray[np.generic]
 Buffer = bytes | bytearray | memoryview

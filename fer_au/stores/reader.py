@@ -15,8 +15,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from fer_au.atomic import read_at
 from fer_au.errors import StoreError
-from fer_au.stores.atomic import read_at
 from fer_au.stores.columns import check_bounds, check_specs
 from fer_au.stores.format import (
     BLOCK_ROWS,
@@ -36,6 +36,7 @@ from fer_au.stores.layout import Attribute
 from fer_au.stores.schemas import SCHEMAS
 
 _TRIES = 20
+# Stores of release 0.1 also name the release that wrote them.
 _RESERVED = ("schema", "fingerprint", "content_sha256", "fer_au_version", "rows")
 
 

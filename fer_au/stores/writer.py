@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_au import __version__
+from fer_au.atomic import AtomicFile, remove_leftovers
 from fer_au.errors import StoreError
-from fer_au.stores.atomic import AtomicFile, remove_leftovers
 from fer_au.stores.columns import check_bounds, check_specs
 from fer_au.stores.format import (
     BLOCK_ROWS,
@@ -55,7 +54,7 @@ class _Skeleton:
         while self._user_block < USER_BLOCK + len(index):
             self._user_block *= 2
         self._before = {"schema": schema.name, "fingerprint": fingerprint}
-        self._after: dict[str, Attribute] = {"fer_au_version": __version__, "rows": self.rows}
+        self._after: dict[str, Attribute] = {"rows": self.rows}
         self._after |= {key: attributes[key] for key in sorted(attributes)}
         self.layout = self._plan(_UNKNOWN)
 
@@ -138,7 +137,7 @@ def open_writer(
         path: The output; replaced as a whole when the block ends without an error, under a lock of its own.
         schema: Kind of store: ``"faces"``, ``"landmarks"``, ...
         columns: Name -> type and whole shape.
-        fingerprint: What decided the content, see ``stores.fingerprints``.
+        fingerprint: What decided the content, see ``fer_au.fingerprints``.
         attributes: Further attributes. No times, host names or absolute paths: they would change the bytes.
 
     Raises:
@@ -167,7 +166,7 @@ def write_store(
         path: The output; replaced as a whole, under a lock of its own.
         schema: Kind of store: ``"faces"``, ``"landmarks"``, ...
         columns: Name -> array with one entry per row (``data`` and ``offset`` for rows of bytes, see ``pack_ragged``).
-        fingerprint: What decided the content, see ``stores.fingerprints``.
+        fingerprint: What decided the content, see ``fer_au.fingerprints``.
         attributes: Further attributes. No times, host names or absolute paths: they would change the bytes.
 
     Raises:

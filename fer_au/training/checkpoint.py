@@ -18,9 +18,9 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from fer_au.atomic import write_atomically
 from fer_au.compute import log
-from fer_au.stores.atomic import write_atomically
-from fer_au.stores.fingerprints import fingerprint
+from fer_au.fingerprints import fingerprint
 from fer_au.training.history import HistoryRow
 
 CHECKPOINTS = Path(".fer_au/checkpoints")

@@ -26,10 +26,10 @@ from fer_au.config.experiments import GuidanceConfig
 from fer_au.cues.clusters import VERSION, Clusters, Degenerate, feature_spool, fit_clusters
 from fer_au.cues.cue import CUES
 from fer_au.errors import DataError, StoreError
+from fer_au.fingerprints import fingerprint
 from fer_au.models.files import load_model
 from fer_au.models.network import FerModel
 from fer_au.stores.columns import encode_ids
-from fer_au.stores.fingerprints import fingerprint
 from fer_au.stores.locks import output_lock
 from fer_au.stores.reader import Store
 from fer_au.stores.writer import write_store

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_au.stores.atomic import write_atomically
+from fer_au.atomic import write_atomically
 
 
 class Meter:

@@ -12,6 +12,7 @@ import timm
 import torch
 from torch import Tensor
 
+from fer_au.atomic import write_atomically
 from fer_au.batches.faces import FaceDataset
 from fer_au.batches.preprocess import Preprocessing
 from fer_au.compute import log
@@ -20,7 +21,6 @@ from fer_au.errors import ConfigError, DataError
 from fer_au.models.files import LoadedWeights, load_base_weights, save_model
 from fer_au.models.network import FerModel, count_views, create_model
 from fer_au.models.weights import PretrainedWeights, load_pretrained
-from fer_au.stores.atomic import write_atomically
 from fer_au.stores.locks import output_lock
 from fer_au.stores.reader import Store
 from fer_au.training.checkpoint import Checkpoint

@@ -35,7 +35,11 @@ def test_ctrl_c_is_exit_code_130(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_stage_with_the_wrong_number_of_names_says_how_to_call_it(capsys: pytest.CaptureFixture[str]) -> None:
     calls: list[str] = []
-    assert stage_main(calls.append, "python stages/x.py NAME", []) == 2
+
+    def stage(name: str) -> None:
+        calls.append(name)
+
+    assert stage_main(stage, "python stages/x.py NAME", []) == 2
     assert "stages/x.py NAME" in capsys.readouterr().err
-    assert stage_main(calls.append, "", ["demo"]) == 0
+    assert stage_main(stage, "", ["demo"]) == 0
     assert calls == ["demo"]

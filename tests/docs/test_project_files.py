@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fer_au import __version__
+from fer_au.version import __version__
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

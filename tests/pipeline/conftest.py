@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("fer_au", "stages", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", "pyproject.toml")
+SOURCES = ("fer_au", "stages", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", "pyproject.toml", "README.md")
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -21,8 +21,9 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 class Project:
     """A copy of the project with small demo settings."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, runnable: bool = True) -> None:
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         for name in SOURCES:
             source = ROOT / name
             if source.is_dir():
@@ -30,6 +31,8 @@ class Project:
             else:
                 shutil.copy(source, folder / name)
         shutil.copytree(ROOT / "data/codebooks", folder / "data/codebooks")
+        if not runnable:
+            return
         (folder / "benchmarks/results").mkdir(parents=True)
         shutil.copy(ROOT / "benchmarks/results/README.md", folder / "benchmarks/results")
         (folder / "data/demo").mkdir()

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fer_au.code.rows import row_key
 from fer_au.shards import compute_rows
 from fer_au.shards.assemble import CachedRows, Field, assemble_store
 from fer_au.shards.cache import cache_root
@@ -22,6 +23,7 @@ class Square:
 
     log: Path
     fingerprint: str = "ab" * 32
+    modules: tuple[str, ...] = ()
     name: str = "square"
     shard_rows: int = 64
 
@@ -170,8 +172,8 @@ def test_what_is_made_in_the_cache_has_the_permissions_of_its_folder(square: Squ
     for bits, folder, file in ((0o2775, 0o2775, 0o444), (0o700, 0o700, 0o400)):
         root.mkdir(exist_ok=True)
         root.chmod(bits)
-        rows = compute(range(3), replace(square, fingerprint=f"{bits:o}".ljust(64, "0")))
-        assert len(rows) == 3
-        shards = [path for path in root.rglob("*.h5") if path.parent.name == f"{bits:o}".ljust(64, "0")]
+        operation = replace(square, fingerprint=f"{bits:o}".ljust(64, "0"))
+        assert len(compute(range(3), operation)) == 3
+        shards = [path for path in root.rglob("*.h5") if path.parent.name == row_key(operation)]
         assert [stat.S_IMODE(path.stat().st_mode) for path in shards] == [file]
         assert {stat.S_IMODE(path.stat().st_mode) for path in shards[0].parents[:2]} == {folder}

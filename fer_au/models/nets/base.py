@@ -23,14 +23,20 @@ class Net:
     head: Callable[..., Head]
 
 
-_STACKED = ("csci-cnn", *(f"gimefive-{name}" for name in ("10", "13", "15", "15d", "16", "17", "vgg")))
-_RESIDUAL = ("gimefive-25", "gimefive-resnet18", "gimefive-resnet34")
-
 NETS: Registry[Net] = Registry(
     "network",
     "fer_au.nets",
     built_in={
-        **dict.fromkeys(_STACKED, "fer_au.models.nets.stacked"),
-        **dict.fromkeys(_RESIDUAL, "fer_au.models.nets.residual"),
+        "csci-cnn": "fer_au.models.nets.stacked",
+        "gimefive-10": "fer_au.models.nets.stacked",
+        "gimefive-13": "fer_au.models.nets.stacked",
+        "gimefive-15": "fer_au.models.nets.stacked",
+        "gimefive-15d": "fer_au.models.nets.stacked",
+        "gimefive-16": "fer_au.models.nets.stacked",
+        "gimefive-17": "fer_au.models.nets.stacked",
+        "gimefive-25": "fer_au.models.nets.residual",
+        "gimefive-resnet18": "fer_au.models.nets.residual",
+        "gimefive-resnet34": "fer_au.models.nets.residual",
+        "gimefive-vgg": "fer_au.models.nets.stacked",
     },
 )

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.faces.templates import crop_boxes, mean_face_in
+from fer_au.fingerprints import fingerprint
 from fer_au.landmarks import ExtractorCard
-from fer_au.stores.fingerprints import fingerprint
 
 VERSION = 1  # raised whenever the code gives other points
 _LOWER = [*range(4, 13), 55, 56, 57, 58, 59, 65, 66, 67]  # chin and lower lip

@@ -1,0 +1,76 @@
+"""Which code and libraries decide a cached row: the truth that keeps rows of other code apart.
+
+A cache may be shared by people whose code differs. Rows therefore lie under a key that covers, beside what an operation
+says of itself (name, hand-raised version, options, weights), the code that computes them and the releases of the
+libraries that decide numbers and pixels. A release writes the hashes of its operations' code into ``released.json``
+after their golden outputs were checked: code that equals the release's, or that a later release proved to give the
+same rows, goes on with the rows of that version; any other code has rows of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+from fer_au.code.closure import PACKAGE, code_digest, this_code
+from fer_au.code.plugins import package_digest
+from fer_au.code.software import library_releases
+from fer_au.fingerprints import fingerprint
+
+RELEASED = Path(__file__).with_name("released.json")
+
+
+class HasCode(Protocol):
+    """What computes rows.
+
+    Attributes:
+        fingerprint: sha256 of what it says of itself: name, version, options, weights.
+        modules: Names of the modules whose code decides its rows, its own and those of the parts that it uses.
+    """
+
+    @property
+    def fingerprint(self) -> str:
+        """See the class."""
+        ...
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """See the class."""
+        ...
+
+
+def row_key(operation: HasCode) -> str:
+    """Give the name under which an operation's rows are cached; 64 hexadecimal digits.
+
+    Args:
+        operation: What computes the rows.
+    """
+    modules = tuple(sorted(set(operation.modules)))
+    own = tuple(name for name in modules if name.partition(".")[0] == PACKAGE)
+    code = this_code()
+    files = {path for name in own for path in code.closure(code.file(name))}
+    decided_by = {
+        "operation": operation.fingerprint,
+        "code": "released" if is_released(own) else code_digest(*own),
+        "plugins": {name: package_digest(name.partition(".")[0]) for name in modules if name not in own},
+        "libraries": library_releases(code.external_imports(files)),
+    }
+    return fingerprint("rows", 1, decided_by)
+
+
+def is_released(modules: tuple[str, ...]) -> bool:
+    """Say whether the code of some modules is that of the release, or gives the same rows.
+
+    Args:
+        modules: Names of modules of the package.
+    """
+    released = released_digests()
+    return all(released.get(name) == code_digest(name) for name in modules)
+
+
+@cache
+def released_digests() -> dict[str, str]:
+    """Read the release's hashes: module -> hash of its code with all that it may load."""
+    return {str(name): str(digest) for name, digest in json.loads(RELEASED.read_text(encoding="utf-8")).items()}

@@ -1,0 +1,192 @@
+"""The code of every stage, per data set or experiment: what ``stages/stamp.json`` holds and DVC takes as a parameter.
+
+DVC reruns a stage when a parameter of it changed. Each stage names one: its own entry of ``stages/stamp.json``, a hash
+over the syntax of the modules that its script loads, and of the parts (head, cue, loss, detector, ...) that its section
+of ``params.yaml`` names. So an edit of code reruns what uses that code, an edit of words reruns nothing, and a new part
+leaves alone whoever uses another one. The stage ``stamp`` runs first in every ``dvc repro`` and writes the file.
+
+Lists of modules among the stages' dependencies, which do the same, were 390 lines of ``dvc.yaml``, made ``dvc.lock``
+four times as long, and counted every comment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from fer_au.code.closure import PART_FOLDERS, CodeBase, this_code
+from fer_au.code.plugins import plugin_digest
+from fer_au.config.reading import PARAMS, read_params
+from fer_au.errors import ConfigError
+
+STAMP = Path("stages/stamp.json")
+_DIGITS = 32  # of a hash in the stamp: short lines in dvc.lock
+
+Part = tuple[str, str]
+"""Entry-point group of a registry, and a name in it."""
+
+
+def stage_code(stage: str, name: str | None = None, params: Path = PARAMS) -> str:
+    """Hash the code that a stage runs for a data set or an experiment.
+
+    Args:
+        stage: Name of the stage and of its script.
+        name: Data set, experiment or cross entry; None for stages that have none.
+        params: The params file, whose directory is the project.
+
+    Raises:
+        ConfigError: The params file can't be read, or the stage has no script.
+    """
+    return _hash(this_code(), params, stage, _parts_of(stage, name, read_params(params)))
+
+
+def stamp(params: Path = PARAMS) -> dict[str, str | dict[str, str]]:
+    """Hash the code of all stages: stage -> hash, or name -> hash for stages that are repeated.
+
+    Raises:
+        ConfigError: The params file can't be read, or a stage has no script.
+    """
+    code, settings = this_code(), read_params(params)
+    found: dict[str, str | dict[str, str]] = {stage: _hash(code, params, stage, []) for stage in _ALONE}
+    for stage, (section, _) in _REPEATED.items():
+        entries = settings.get(section) or {}
+        found[stage] = {name: _hash(code, params, stage, _parts_of(stage, name, settings)) for name in entries}
+    code.save()
+    return found
+
+
+def stage_files(stage: str, name: str | None = None, params: Path = PARAMS) -> set[Path]:
+    """List the package's files that a stage may load for a data set or an experiment; arguments of ``stage_code``."""
+    files, _ = _code_of(this_code(), params, stage, _parts_of(stage, name, read_params(params)))
+    return files
+
+
+def _hash(code: CodeBase, params: Path, stage: str, parts: list[Part]) -> str:
+    files, lines = _code_of(code, params, stage, parts)
+    return hashlib.sha256("\n".join([code.digest(files), *lines]).encode()).hexdigest()[:_DIGITS]
+
+
+def _code_of(code: CodeBase, params: Path, stage: str, parts: list[Part]) -> tuple[set[Path], list[str]]:
+    """Give a stage's files of the package, and a line for each of its parts and for what lies elsewhere."""
+    project = params.resolve().parent
+    script = project / "stages" / f"{stage}.py"
+    if not script.is_file():
+        raise ConfigError(f"{script}: no such file; a stage's script has its name")
+    files, lines = set(code.closure(script)), []
+    for group, name in sorted(set(parts)):
+        if group in (_FILE, "fer_au.codebooks") and _is_path(name):
+            lines.append(f"{name} {_bytes_digest(project / name)}")
+        elif group != _FILE:
+            own = _built_in(code, group, name)
+            files |= own
+            lines.append(f"{group} {name} {'' if own else plugin_digest(group, name)}")
+    return files, lines
+
+
+def _built_in(code: CodeBase, group: str, name: str) -> set[Path]:
+    """List the files of a built-in part; none for other names."""
+    if (module := code.registries.get(group, {}).get(name)) is not None:
+        return set(code.closure(code.file(module)))
+    if group in PART_FOLDERS:
+        folder, suffix = PART_FOLDERS[group]
+        path = code.folder / folder / f"{name}{suffix}"
+        return {path} if path.is_file() else set()
+    return set()
+
+
+def _is_path(name: str) -> bool:
+    return "/" in name or name.endswith((".yaml", ".yml"))
+
+
+def _bytes_digest(path: Path) -> str:
+    """Hash a file that params.yaml names; a missing one is the stage's to report."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "absent"
+
+
+# Which parts the sections of params.yaml name. The sections are read as they stand: a fault in them is reported by the
+# stage itself.
+_FILE = "file"
+
+
+def _ingest_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[Part]:
+    yield "fer_au.adapters", str(entry.get("adapter"))
+
+
+def _align_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[Part]:
+    detectors = _merged(params, "align", entry).get("detector", "dlib-hog")
+    for name in detectors if isinstance(detectors, list) else [detectors]:
+        yield "fer_au.detectors", str(name)
+
+
+def _landmarks_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[Part]:
+    yield "fer_au.extractors", str(_merged(params, "landmarks", entry).get("extractor", "dlib68"))
+
+
+def _heatmaps_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[Part]:
+    section = _mapping(params.get("heatmaps"))
+    yield "fer_au.cues", "au"
+    yield "fer_au.codebooks", str(section.get("codebook", "corrected"))
+    yield "fer_au.geometries", str(section.get("geometry", "corrected"))
+
+
+def _train_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[Part]:
+    yield from _model_parts(_mapping(entry.get("model")))
+    terms = entry.get("guidance")
+    for term in map(_mapping, terms if isinstance(terms, list) else []):
+        section = _mapping(params.get("heatmaps"))
+        yield "fer_au.cues", str(term.get("cue", "au"))
+        yield "fer_au.losses", str(term.get("loss", "cosine"))
+        for group, key in (("fer_au.codebooks", "codebook"), ("fer_au.geometries", "geometry")):
+            yield group, str(term.get(key) or section.get(key, "corrected"))
+
+
+def _evaluate_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[Part]:
+    yield from _model_parts(_mapping(entry.get("model")))
+    cams = _mapping(params.get("evaluate")).get("cams", ["native", "gradcam", "layercam"])
+    for cam in cams if isinstance(cams, list) else []:
+        yield "fer_au.cams", str(cam)
+
+
+def _cross_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[Part]:
+    experiments = _mapping(params.get("experiments"))
+    yield from _evaluate_parts(_mapping(experiments.get(str(entry.get("experiment")))), params)
+
+
+def _model_parts(model: Mapping[str, Any]) -> Iterator[Part]:
+    yield "fer_au.nets", str(model.get("backbone"))
+    yield "fer_au.heads", str(model.get("head") or "gap")
+    weights = str(model.get("weights", "none"))
+    if weights not in ("none", "imagenet"):
+        yield _FILE, weights
+
+
+_Parts = Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Part]]
+
+_ALONE = ("render", "report")
+_REPEATED: dict[str, tuple[str, _Parts]] = {
+    "ingest": ("datasets", _ingest_parts),
+    "align": ("datasets", _align_parts),
+    "landmarks": ("datasets", _landmarks_parts),
+    "heatmaps": ("datasets", _heatmaps_parts),
+    "train": ("experiments", _train_parts),
+    "evaluate": ("experiments", _evaluate_parts),
+    "cross": ("cross", _cross_parts),
+}
+
+
+def _parts_of(stage: str, name: str | None, params: Mapping[str, Any]) -> list[Part]:
+    if name is None or stage not in _REPEATED:
+        return []
+    section, parts = _REPEATED[stage]
+    return list(parts(_mapping(_mapping(params.get(section)).get(name)), params))
+
+
+def _merged(params: Mapping[str, Any], section: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A section with a data set's own settings on top."""
+    return {**_mapping(params.get(section)), **_mapping(entry.get(section))}
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,222 @@
+"""What an edit makes stale, by the real DVC: code reruns what uses it, words rerun nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.conftest import Project
+
+DATA = {"ingest@demo", "align@demo", "landmarks@demo", "heatmaps@demo"}
+TRAINED = {"train@vanilla", "train@au"}
+SCORED = {"evaluate@vanilla", "evaluate@au"}
+ALL = DATA | TRAINED | SCORED | {"report", "data/demo/dvc.yaml:render"}
+
+
+def stale(project: Project) -> set[str]:
+    """The stages whose own parameters or code changed, as DVC sees it after the stage that it always runs first."""
+    project.run("python", "stages/stamp.py")
+    found = json.loads(project.run("dvc", "status", "--json").stdout)
+    return found.keys() - {"stamp"}
+
+
+@contextmanager
+def edited(folder: Path, name: str, edit: Callable[[str], str]) -> Iterator[None]:
+    """A file of the project as an edit leaves it, for a while."""
+    path = folder / name
+    before = path.read_bytes() if path.exists() else None
+    text = edit(before.decode() if before is not None else "")
+    assert text.encode() != before
+    path.write_text(text)
+    try:
+        yield
+    finally:
+        path.unlink() if before is None else path.write_bytes(before)
+
+
+def comment(text: str) -> str:
+    return f"{text}\n# a comment, and no more\n"
+
+
+def code(text: str) -> str:
+    return f"{text}\nEDITED = 1\n"
+
+
+def reformatted(text: str) -> str:
+    """Every short argument list one argument a line, single quotes where there were double ones."""
+    text = re.sub(r"\(([a-z]+), ([a-z]+)\)", r"(\n\1,\n    \2,\n)", text)
+    return re.sub(r'"([a-z_]+)"', r"'\1'", text)
+
+
+def other_docstring(text: str) -> str:
+    return re.sub(r'^"""[^"]*"""', '"""Other words."""', text)
+
+
+WORDS = [
+    ("fer_au/errors.py", comment),
+    ("fer_au/errors.py", other_docstring),
+    ("fer_au/training/trainer.py", comment),
+    ("fer_au/training/trainer.py", reformatted),
+    ("fer_au/faces/warp.py", other_docstring),
+    ("fer_au/models/heads/gap.py", reformatted),
+    ("stages/train.py", comment),
+    ("fer_au/bundled/README.md", comment),
+    ("README.md", comment),
+    ("fer_au/models/heads/acol.py", code),  # a head that nobody here uses
+    ("fer_au/faces/dlib_mmod.py", code),
+    ("fer_au/landmarks/mean_shape.py", code),
+    ("fer_au/cues/background.py", code),
+    ("fer_au/cues/paper.py", code),
+    ("fer_au/datasets/folder.py", code),
+    ("fer_au/cues/codebooks/paper.yaml", comment),
+    ("fer_au/presets/writing.py", code),
+    ("fer_au/cli.py", code),
+    ("fer_au/code/stages.py", code),
+]
+
+
+@pytest.mark.parametrize(("name", "edit"), WORDS, ids=[f"{edit.__name__} in {name}" for name, edit in WORDS])
+def test_words_and_parts_that_nobody_uses_rerun_nothing(
+    reproduced: Project, name: str, edit: Callable[[str], str]
+) -> None:
+    with edited(reproduced.folder, name, edit):
+        assert stale(reproduced) == set()
+
+
+CODE = [
+    ("fer_au/errors.py", ALL),
+    ("fer_au/training/trainer.py", TRAINED),
+    ("fer_au/models/heads/gap.py", TRAINED | SCORED),
+    ("fer_au/cues/corrected.py", {"heatmaps@demo", "train@au"}),
+    ("fer_au/cues/codebooks/corrected.yaml", {"heatmaps@demo", "train@au"}),
+    ("fer_au/faces/dlib_hog.py", {"align@demo"}),
+    ("fer_au/landmarks/dlib68.py", {"landmarks@demo"}),
+    ("fer_au/datasets/demo.py", {"ingest@demo"}),
+    ("fer_au/demo/hair.py", {"data/demo/dvc.yaml:render"}),
+    ("fer_au/cam/methods.py", SCORED),
+    ("fer_au/report/templates/guide.html.j2", {"report"}),
+    ("stages/landmarks.py", {"landmarks@demo"}),
+]
+
+
+@pytest.mark.parametrize(("name", "stages"), CODE, ids=[name for name, _ in CODE])
+def test_an_edit_of_code_reruns_what_uses_it(reproduced: Project, name: str, stages: set[str]) -> None:
+    edit = code if name.endswith(".py") else comment  # data counts by its bytes
+    with edited(reproduced.folder, name, edit):
+        assert stale(reproduced) == stages
+    assert stale(reproduced) == set()
+
+
+NEW_PARTS = [
+    ("heads", "models/heads/base.py", "models/heads/"),
+    ("nets", "models/nets/base.py", "models/nets/"),
+    ("cues", "cues/cue.py", "cues/"),
+    ("losses", "training/losses.py", "training/"),
+    ("cams", "cam/registry.py", "cam/"),
+    ("extractors", "landmarks/extractors.py", "landmarks/"),
+    ("detectors", "faces/detectors.py", "faces/"),
+    ("adapters", "datasets/base.py", "datasets/"),
+    ("geometries", "cues/geometries.py", "cues/"),
+]
+
+
+@pytest.mark.parametrize(("group", "registry", "room"), NEW_PARTS, ids=[group for group, _, _ in NEW_PARTS])
+def test_a_new_part_and_its_line_in_the_registry_rerun_nothing(
+    reproduced: Project, group: str, registry: str, room: str
+) -> None:
+    def with_line(text: str) -> str:
+        head, line = re.split(rf'(?<="fer_au\.{group}",)\s+built_in={{', text, maxsplit=1)
+        return f'{head}\n    built_in={{\n        "new": "fer_au.{room.replace("/", ".")}new",{line}'
+
+    with (
+        edited(reproduced.folder, f"fer_au/{registry}", with_line),
+        edited(reproduced.folder, f"fer_au/{room}new.py", lambda text: f"{text}A_NEW_PART = 1\n"),
+    ):
+        assert stale(reproduced) == set()
+
+
+def test_a_new_release_reruns_nothing(reproduced: Project) -> None:
+    with edited(
+        reproduced.folder, "pyproject.toml", lambda text: re.sub(r'(?m)^version = ".*"', 'version = "9.9.9"', text)
+    ):
+        assert stale(reproduced) == set()
+
+
+def test_an_edit_that_is_undone_comes_from_the_run_cache(reproduced: Project) -> None:
+    before = reproduced.bytes_of("data/demo/heatmaps.h5")
+    with edited(reproduced.folder, "fer_au/cues/stage.py", code):
+        assert reproduced.ran("heatmaps") == ["stamp", "heatmaps@demo"]
+        assert reproduced.bytes_of("data/demo/heatmaps.h5") == before
+    assert reproduced.ran() == ["stamp"]
+
+
+def test_a_stage_refuses_to_run_for_dvc_on_code_that_dvc_did_not_see(reproduced: Project) -> None:
+    with edited(reproduced.folder, "fer_au/cues/stage.py", code):
+        done = reproduced.run("dvc", "repro", "-f", "--single-item", "heatmaps@demo", check=False)
+        assert done.returncode != 0
+        (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+        assert "stages/stamp.json: the code of stage heatmaps was edited" in line
+        reproduced.run("python", "stages/heatmaps.py", "demo")  # without DVC nothing is recorded
+    assert reproduced.ran() == ["stamp"]
+
+
+def test_another_clones_package_is_refused(reproduced: Project, tmp_path: Path) -> None:
+    other = Project(tmp_path / "other", runnable=False)
+    done = reproduced.run("python", "stages/heatmaps.py", "demo", check=False, PYTHONPATH=str(other.folder))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert f"fer_au is imported from {other.folder}, and this project is {reproduced.folder}" in done.stderr
+
+
+def test_workers_run_the_code_of_their_parent(reproduced: Project, tmp_path: Path) -> None:
+    """Another package in the working directory, or installed, is not looked at."""
+    other = Project(tmp_path / "other", runnable=False)
+    (other.folder / "fer_au/decoding.py").write_text("raise SystemExit('the wrong package')\n")
+    program = (
+        "from fer_au.compute import map_ordered\n"
+        "import fer_au.decoding\n"
+        "print(*map_ordered(fer_au.decoding.decode_image, [], label='none'))\n"
+        "from tests_worker import where\n"
+        "print(*set(map_ordered(where, list(range(8)), label='where', workers=2)))\n"
+    )
+    (tmp_path / "tests_worker.py").write_text("def where(_):\n    import fer_au.decoding\n    return fer_au.__file__\n")
+    done = reproduced.run(
+        "python",
+        "-c",
+        f"import os; os.chdir({str(other.folder)!r})\n{program}",
+        PYTHONPATH=f"{reproduced.folder}:{tmp_path}",
+        PYTHONSAFEPATH="1",
+    )
+    assert done.stdout.split() == [str(reproduced.folder / "fer_au/__init__.py")]
+
+
+def loaded(project: Project, stage: str, *names: str) -> set[str]:
+    """The package's files that a stage's own process really loads."""
+    program = (
+        "import runpy, sys\n"
+        f"sys.argv = ['stages/{stage}.py', *{list(names)!r}]\n"
+        "try:\n    runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "except SystemExit as end:\n    assert not end.code, end.code\n"
+        "files = [m.__file__ for n, m in sys.modules.items() if n.partition('.')[0] == 'fer_au' and m.__file__]\n"
+        "print(*files, sep='\\n')\n"
+    )
+    done = project.run("python", "-c", program, FER_AU_WORKERS="1")
+    return {line for line in done.stdout.splitlines() if line.startswith(str(project.folder))}
+
+
+@pytest.mark.parametrize("stage", ["ingest", "align", "landmarks", "heatmaps", "train", "evaluate", "report"])
+def test_a_stage_loads_nothing_that_its_hash_leaves_out(reproduced: Project, stage: str) -> None:
+    """Otherwise an edit would be without effect. One experiment of each kind of part is in the demo."""
+    names = [] if stage == "report" else ["demo" if f"{stage}@demo" in DATA else "au"]
+    listed = reproduced.run(
+        "python",
+        "-c",
+        f"from fer_au.code.stages import stage_files; print(*stage_files({stage!r}, *{names!r}), sep='\\n')",
+    ).stdout.splitlines()
+    missing = loaded(reproduced, stage, *names) - set(listed)
+    assert {path for path in missing if "/fer_au/code/" not in path} == set()
