@@ -17,8 +17,8 @@ def compute_cam(name: str, model: FerModel, x: Tensor, target: Tensor, *, normal
     ``no_grad``, ``inference_mode`` and autocast.
 
     Args:
-        name: A method of ``list_cams()``.
-        model: The classifier.
+        name: Name of a method, one of ``list_cams()``.
+        model: Classifier.
         x: Normalised images (N, views * in_chans, H, W) on the model's device.
         target: (N,) class indices, integers.
         normalize: Scale each map to [0, 1] by its own range; a constant map, such as one that is 0 everywhere after

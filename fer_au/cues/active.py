@@ -67,7 +67,7 @@ class ActiveAUCue(Cue):
 
 
 def _checked_intensities(column: Array, names: str, count: int) -> NDArray[np.float32]:
-    """Intensities (N, A), 0 where they are not known."""
+    """Check intensities (N, A) and set unknown ones to 0."""
     values = np.asarray(column, np.float32)
     if values.ndim != 2 or len(values) != count or values.shape[1] != len(names.split(",")):
         raise DataError(f"column {_COLUMN!r} has the shape {values.shape} for {count} faces and {_NAMES} {names!r}")
@@ -79,7 +79,7 @@ def _checked_intensities(column: Array, names: str, count: int) -> NDArray[np.fl
 
 
 def _drawable(names: str, geometry: Geometry) -> tuple[tuple[int, int], ...]:
-    """Columns and FACS numbers of the annotated action units that a geometry draws; log once which it doesn't."""
+    """Find columns and FACS numbers of the annotated action units that a geometry draws; log once which it doesn't."""
     texts = [name.strip().upper().removeprefix("AU") for name in names.split(",")]
     units = [int(text) if text.isdecimal() else -1 for text in texts]
     if left := [text for text, unit in zip(texts, units, strict=True) if unit not in geometry.action_units]:

@@ -1,4 +1,4 @@
-"""Where each action unit shows on the face, for geometry ``corrected``.
+"""The places of action units on the face, for geometry ``corrected``.
 
 Positions follow the muscle that FACS names for the action unit (Ekman, Friesen and Hager, FACS Manual, 2002): the skin
 that it moves, bulges or wrinkles, not the landmark that happens to lie nearest. A spot hangs on a weighted mean of
@@ -26,7 +26,7 @@ class Spot:
         spread: Standard deviations along the spot's two axes, in inter-ocular distances.
         shift: From the anchor outwards (away from the midline) and down the face, in inter-ocular distances.
         tilt: Degrees from the outward direction down to the spot's first axis.
-        outward: Which way outwards is along the axis from the image-left to the image-right eye: -1 or 1.
+        outward: Direction of outwards along the axis from the image-left to the image-right eye: -1 or 1.
     """
 
     anchor: Mapping[int, float]
@@ -36,7 +36,7 @@ class Spot:
     outward: int = -1
 
     def mirrored(self) -> Spot:
-        """The same spot on the other half of the face."""
+        """Return the same spot on the other half of the face."""
         anchor = {int(MIRROR[point]): weight for point, weight in self.anchor.items()}
         return Spot(anchor, self.spread, self.shift, self.tilt, -self.outward)
 

@@ -1,10 +1,10 @@
-"""Cue ``clusters``: LAN's guidance, which asks of every position whether its features belong to the rarer kind.
+"""Cue ``clusters``: LAN's guidance, 1 at every position whose features belong to the rarer of two kinds.
 
 Source: the local attention network (LAN) of Cho and Lee, IEEE Access 2022. For each position of a layer's grid the
 training images' feature vectors are divided by K-means with K = 2. The cluster with fewer members is the attentive one
-(a tie: the second); an image's map is 1 where its vector is nearer to the attentive centre. The paper leaves open on
-which features and how K-means runs; here: on raw features of a trained base model, from seeded k-means++ starts
-(``cues.kmeans``).
+(ties: the second); an image's map is 1 where its vector is nearer to the attentive centre. The paper says neither which
+features are clustered nor how K-means starts; here they are the raw features of a trained base model, and starts are
+seeded k-means++ (``cues.kmeans``).
 
 Centres belong to positions, so the map of a mirrored image is not the mirrored map: each image has two.
 """
@@ -34,7 +34,7 @@ _FLAT = 1e-6  # distance of the centres, as a share of the vectors' size, below 
 
 
 class Degenerate(IntEnum):
-    """Why a position's clusters tell little."""
+    """Reasons why a position's clusters tell little."""
 
     NO = 0
     RARE = 1  # the attentive cluster holds less than 1 % of the images
@@ -48,7 +48,7 @@ class Clusters:
     Attributes:
         centres: (P, 2, C) float32.
         counts: (P, 2) int64, images of each cluster.
-        attentive: (P,) uint8, which of the two is the attentive one.
+        attentive: (P,) uint8, number of the attentive cluster, 0 or 1.
         degenerate: (P,) uint8, see ``Degenerate``.
     """
 
@@ -58,7 +58,7 @@ class Clusters:
     degenerate: NDArray[np.uint8]
 
     def maps(self, features: Floats) -> NDArray[np.uint8]:
-        """Which positions of some images are attentive.
+        """Tell which positions of some images are attentive.
 
         Args:
             features: (n, P, C).
@@ -78,7 +78,7 @@ class Clusters:
 
 
 class FeatureSpool:
-    """Features on the disk: they come image by image and are read position by position. Made by ``feature_spool``.
+    """Features on the disk, written image by image and read position by position; made by ``feature_spool``.
 
     Attributes:
         path: The file.
@@ -96,7 +96,7 @@ class FeatureSpool:
         """Add the features (n, P, C) of the next images.
 
         Raises:
-            StoreError: The disk refuses.
+            StoreError: The disk is full or can't be written.
         """
         for position in range(self.positions):
             try:
@@ -109,7 +109,7 @@ class FeatureSpool:
         self._filled += len(features)
 
     def vectors(self, position: int) -> Floats:
-        """The vectors (N, C) of all images at a position, in a new array."""
+        """Read the vectors (N, C) of all images at a position into a new array."""
         return _read_vectors(self.path, position, self.images, self.channels)
 
 
@@ -120,7 +120,7 @@ def _read_vectors(path: Path, position: int, images: int, channels: int) -> Floa
 
 @contextmanager
 def feature_spool(path: Path, images: int, positions: int, channels: int) -> Iterator[FeatureSpool]:
-    """A spool in a file of 4 bytes per number, which is gone when the block ends; one that was left is overwritten."""
+    """Open a spool in a file of 4 bytes per number, deleted when the block ends; a leftover file is overwritten."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("wb") as file:
@@ -134,7 +134,7 @@ def fit_clusters(spool: FeatureSpool, seed: int = 0) -> tuple[Clusters, NDArray[
 
     Args:
         spool: The features of at least one image.
-        seed: Of K-means' starts.
+        seed: Seed of K-means' starts.
 
     Returns:
         The clusters, and the maps (N, P) of the images.
@@ -160,7 +160,7 @@ def fit_clusters(spool: FeatureSpool, seed: int = 0) -> tuple[Clusters, NDArray[
 
 @dataclass(frozen=True)
 class _Clustering:
-    """What a worker does: cluster one position's vectors."""
+    """Task of a worker: cluster one position's vectors."""
 
     path: Path
     images: int

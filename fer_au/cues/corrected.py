@@ -103,7 +103,7 @@ class CorrectedGeometry(Geometry):
 
 
 def _least_energy(x: Array, y: Array, xx: Array, slope: Array, yy: Array, log_weight: Array, map_size: int) -> Array:
-    """Least energy over the K spots (rows of the arguments) at every cell centre, (N, S, S); the map is exp(-energy).
+    """Compute the least energy over the K spots (rows) at every cell centre, (N, S, S); the map is exp(-energy).
 
     The maximum of weighted Gaussians is the exponential of one minimum, so the costly function runs once per cell. The
     square is completed per row of cells: energy = xx/2 (x - x0 + slope (y - y0))^2 + yy/2 (y - y0)^2 - log weight.

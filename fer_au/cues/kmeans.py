@@ -1,6 +1,6 @@
 """K-means with two clusters, on many vectors at once and from several starts at once.
 
-With two centres the nearer one is told by a projection on their difference, so that a step of all starts is one matrix
+With two centres, a projection on their difference tells the nearer one, so that a step of all starts is one matrix
 product for the assignment and one for the sums. Vectors are centred first, so that the precision does not depend on
 where the cloud lies.
 """
@@ -48,7 +48,7 @@ class _Starts:
         self.spread = np.zeros(len(low))
 
     def run(self, steps: int) -> None:
-        """Take at most so many steps; a start that has settled stops earlier."""
+        """Take at most ``steps`` steps; a start that has settled stops earlier."""
         count = len(self._vectors)
         going = np.arange(len(self.low))
         for _ in range(steps):
@@ -67,7 +67,7 @@ class _Starts:
 
 
 def two_means(vectors: Floats, seed: tuple[int, ...], starts: int = 10, steps: int = 100) -> TwoMeans:
-    """Lloyd's algorithm from k-means++ starts (Arthur and Vassilvitskii, SODA 2007); the tightest result is kept.
+    """Run Lloyd's algorithm from k-means++ starts (Arthur and Vassilvitskii, SODA 2007) and keep the tightest result.
 
     All starts settle on a sample of the vectors, and the tightest go on with all of them, which takes few more steps.
 
@@ -95,7 +95,7 @@ def two_means(vectors: Floats, seed: tuple[int, ...], starts: int = 10, steps: i
 
 
 def nearer_second(vectors: Floats, first: Floats, second: Floats) -> NDArray[np.bool_]:
-    """Which vectors are nearer to a second centre than to a first, in Euclidean distance; a tie goes to the first.
+    """Tell which vectors are nearer to a second centre than to a first, in Euclidean distance; ties go to the first.
 
     Args:
         vectors: (N, C).
@@ -111,7 +111,7 @@ def nearer_second(vectors: Floats, first: Floats, second: Floats) -> NDArray[np.
 
 
 def _spread_starts(vectors: Floats, random: np.random.Generator, starts: int) -> tuple[Floats, Floats]:
-    """A first centre at random, a second with a chance that grows with its squared distance from the first."""
+    """Draw a first centre at random, a second with a chance proportional to its squared distance from the first."""
     chosen = vectors[random.integers(len(vectors), size=starts)]
     squares = np.einsum("nc,nc->n", vectors, vectors)
     away = squares - 2 * (chosen @ vectors.T) + np.einsum("kc,kc->k", chosen, chosen)[:, None]
@@ -122,7 +122,7 @@ def _spread_starts(vectors: Floats, random: np.random.Generator, starts: int) ->
 
 
 def _ordered(vectors: Floats, mean: Floats, second: NDArray[np.bool_]) -> TwoMeans:
-    """The clusters with their exact means, numbered by the first vector, each vector with its nearer centre."""
+    """Compute the clusters' exact means, numbered by the first vector, and each vector's nearer centre."""
     if second[0]:
         second = ~second
     if not second.any():

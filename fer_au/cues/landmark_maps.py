@@ -60,7 +60,7 @@ class InnerLandmarkCue(LandmarkCue):
 
 
 def _least_square(points: Array, map_size: int) -> Array:
-    """Squared distance of every cell centre from the nearest of some points (N, P, 2) in cells, (N, S, S)."""
+    """Square the distance of every cell centre from the nearest point, (N, S, S); points (N, P, 2) in cells."""
     xp = namespace(points)
     grid = xp.asarray(np.arange(map_size) + 0.5, dtype=xp.float32, device=points.device)
     squares = (points[:, :, :, None] - grid) ** 2  # (N, P, 2, S)

@@ -9,7 +9,7 @@ All steps before the maximum are linear, and the shrinking reads only two pixels
 are tested at those 56 x 56 pixels, and one matrix per axis does the resizing, the smoothing and the step to the grid
 asked for.
 
-What is peculiar is kept on purpose, since this profile exists to repeat published numbers: coordinates are truncated;
+Peculiarities are kept on purpose, since this profile exists to repeat published numbers: coordinates are truncated;
 AU4's height is half the height *difference* of the brows; AU10 mixes x and y of different points; AU17 hangs on the
 left lower lip; the right half of AU20 starts at the upper lip; AU12 = AU15 and AU23 = AU24 = AU26 = AU27; fixed
 pixel sizes assume a face that fills a 224 px crop.
@@ -50,20 +50,20 @@ class _Face:
         self.size = image_size
 
     def fraction(self, divisor: int) -> int:
-        """A fraction of the crop's side in whole pixels."""
+        """Divide the crop's side, in whole pixels."""
         return round(self.size / divisor)
 
     def middle(self, values: Array, i: int, j: int) -> Array:
-        """Half-way between two landmarks."""
+        """Take the middle of two landmarks."""
         return self.xp.trunc((values[i] + values[j]) / 2)
 
     def half(self, values: Array, i: int, j: int, if_zero: int) -> Array:
-        """Half the way from landmark ``i`` to ``j``; backwards counts as 0, and 0 becomes ``if_zero``."""
+        """Halve the way from landmark ``i`` to ``j``; backwards counts as 0, and 0 becomes ``if_zero``."""
         half = self.xp.trunc((values[j] - values[i]) / 2)
         return self.xp.where(half > 0, half, self.xp.zeros_like(half) + if_zero)
 
     def ellipse(self, x: Array, y: Array, a: Array | int, b: Array | int) -> _Ellipse:
-        """An ellipse, with constant half-axes repeated for the batch."""
+        """Make an ellipse; constant half-axes are repeated for the batch."""
         zero = self.xp.zeros_like(x)
         return _Ellipse(x, y, zero + a, zero + b)
 
@@ -169,7 +169,7 @@ _TABLE: dict[int, Callable[[_Face], list[_Ellipse]]] = {
 
 
 def resize_matrix(source: int, target: int) -> NDArray[np.float64]:
-    """Bilinear resizing of one axis as a matrix (target, source): half-pixel centres, antialiased when it shrinks."""
+    """Make the matrix (target, source) of bilinear resizing of one axis: half-pixel centres, antialiased to shrink."""
     scale = source / target
     reach = max(scale, 1.0)
     centres = (np.arange(target) + 0.5) * scale
@@ -181,7 +181,7 @@ def resize_matrix(source: int, target: int) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=32)
 def _sampling(image_size: int, map_size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The canvas pixels that the published shrinking reads, and what they become on the output grid.
+    """Find the canvas pixels that the published shrinking reads, and the matrix that takes them to the output grid.
 
     Returns:
         Pixel indices (56,), and the matrix (map_size, 56) of shrinking, 3-cell box and step to the output grid.
@@ -201,7 +201,7 @@ def _sampling(image_size: int, map_size: int) -> tuple[NDArray[np.float64], NDAr
 
 
 def _inside(ellipses: list[_Ellipse], pixels: Array) -> Array:
-    """Which of the sampled pixels (rows, columns) the union of some ellipses fills, (N, 56, 56) bool."""
+    """Tell which of the sampled pixels (rows, columns) the union of some ellipses fills, (N, 56, 56) bool."""
     xp = namespace(pixels)
     filled = None
     for ellipse in ellipses:

@@ -37,7 +37,7 @@ _CIRCLE = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
 def region_coverage(
     points: NDArray[Any], image_size: float | tuple[float, float], map_size: tuple[int, int]
 ) -> FloatArray:
-    """How much of every cell of a map's grid each region covers.
+    """Compute how much of every cell of a map's grid each region covers.
 
     Args:
         points: (N, 68, 2) xy of the image, pixel centres at +0.5; rows with a non-finite value have no regions.
@@ -67,7 +67,7 @@ def region_coverage(
 
 
 def _paint_regions(points: FloatArray, shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Index into ``REGIONS`` of every fine pixel; ``points`` in fine pixels."""
+    """Give every fine pixel its index into ``REGIONS``; ``points`` are in fine pixels."""
     labels = np.full(shape, REGIONS.index("background"), dtype=np.int64)
     inter_ocular = float(scheme.inter_ocular_distance(points))
     for region in _PAINT_ORDER:
@@ -82,7 +82,7 @@ def _paint_regions(points: FloatArray, shape: tuple[int, ...]) -> NDArray[np.int
 
 
 def _face_outline(points: FloatArray) -> FloatArray:
-    """Jaw, brows, and the brows lifted over the forehead along the face's own upward direction."""
+    """Join jaw, brows, and the brows lifted over the forehead along the face's own upward direction."""
     brows = points[list(scheme.BROWS)]
     up = brows.mean(axis=0) - points[scheme.CHIN]
     up /= max(float(np.linalg.norm(up)), np.finfo(float).tiny)

@@ -1,4 +1,4 @@
-"""What counts as a model's attention, by the ``source`` of a guidance entry.
+"""A model's attention maps, by the ``source`` of a guidance entry.
 
 * ``features``: the channel mean of each of some feature layers, as in the AU-cue paper.
 * ``cam``: the head's native map of the true class; of mixed images, the classes' maps weighted by their shares.
@@ -25,17 +25,17 @@ from fer_au.maps import channel_mean, min_max
 from fer_au.models.network import FerModel, ModelOutput, evaluating
 from fer_au.training.losses import GuidanceLoss
 
-_LEAST = 0.01  # of a stretched map; its greatest value is 1 minus that
+_LEAST = 0.01  # least value of a stretched map; its greatest is 1 minus that
 
 
 @dataclass(frozen=True)
 class AttentionSource:
-    """Where one guidance entry takes its attention.
+    """The part of a model from which one guidance entry takes attention.
 
     Attributes:
         kind: ``features``, ``cam`` or ``module``.
         layers: Feature layers; empty unless the kind is ``features``.
-        squash: How maps become probabilities: ``sigmoid``, ``stretch``, or None for as they are.
+        squash: Way to make probabilities of maps: ``sigmoid``, ``stretch``, or None to leave them as they are.
     """
 
     kind: Literal["features", "cam", "module"]
@@ -43,11 +43,11 @@ class AttentionSource:
     squash: Literal["sigmoid", "stretch"] | None = None
 
     def maps(self, output: ModelOutput, cam: Tensor | None) -> list[Tensor]:
-        """The attention maps of a batch.
+        """Take the attention maps of a batch.
 
         Args:
-            output: Of the model.
-            cam: (N, h, w), what ``true_class_maps`` gives; only read if the kind is ``cam``.
+            output: Output of the model.
+            cam: (N, h, w) maps from ``true_class_maps``; only read if the kind is ``cam``.
 
         Returns:
             (N, h, w) float32, one per layer.
@@ -73,7 +73,7 @@ def true_class_maps(maps: Tensor, shares: Tensor) -> Tensor:
 
     Args:
         maps: (N, classes, h, w) native maps of a model.
-        shares: (N, classes) of the classes in each image.
+        shares: (N, classes) shares of the classes in each image.
     """
     with torch.autocast(maps.device.type, enabled=False):
         return torch.einsum("nchw,nc->nhw", maps.float(), shares.to(maps.device, torch.float32))
@@ -108,7 +108,7 @@ def resolve_source(
 
 
 def _probe(model: FerModel, image_size: int) -> Tensor | None:
-    """The head's attention for a grey image; None if it has none."""
+    """Compute the head's attention for a grey image; None if it has none."""
     weight = next(model.parameters())
     shape: Sequence[int] = (1, model.views * model.config.in_chans, image_size, image_size)
     with evaluating(model), torch.no_grad():

@@ -4,8 +4,8 @@ The base model sees the training images unaugmented, in evaluation mode and floa
 to a file on the disk (4 bytes per number) and from there to K-means, one position at a time; the mirrored images are
 then told apart by the same centres, and need no file. So memory grows with the images times one position's channels.
 
-What comes out hangs on the base model and the images alone, and is kept below the workspace: experiments that share
-both, such as an ablation's, share one clustering, and so does a killed run with the next.
+The result depends on the base model and the images alone, and is kept below the workspace: experiments that share
+both, such as those of an ablation, share one clustering, and a run that follows a killed one finds it.
 """
 
 from __future__ import annotations
@@ -49,22 +49,22 @@ def needs_clusters(entries: Sequence[GuidanceConfig]) -> bool:
 
 
 def prepare_clusters(faces: FaceDataset, base_dir: Path, device: torch.device) -> Store:
-    """Cluster the features of a base model, or find what an earlier run has made of the same.
+    """Cluster the features of a base model, or find the clusters that an earlier run made of the same features.
 
-    Processes that ask for the same at once wait for the first of them.
+    Of several processes that ask for the same clusters at once, the first makes them and the others wait.
 
     Args:
         faces: The training split.
         base_dir: ``models/<base>``.
-        device: Where the base model runs.
+        device: Device that the base model runs on.
 
     Returns:
         A store of schema ``clusters``: per image the map (2, h, w), its own and, in the mirrored image's frame, that of
-        its mirror image; per position, row by row, what ``cues.clusters.Clusters`` holds.
+        its mirror image; per position, row by row, the fields of ``cues.clusters.Clusters``.
 
     Raises:
         DataError: The base model is missing or damaged, or its features are not finite.
-        StoreError: The disk refuses.
+        StoreError: The disk is full or can't be written.
     """
     base, meta = load_model(base_dir)
     identity = {
@@ -121,7 +121,7 @@ def _write(path: Path, identity: str, faces: FaceDataset, base: FerModel, prepro
 def _features(
     model: FerModel, loader: BatchLoader, preprocessing: Preprocessing, *, mirror: bool
 ) -> Iterator[NDArray[np.float32]]:
-    """The last layer's features of all images in order, (n, positions, channels) at a time."""
+    """Compute the last layer's features of all images in order, (n, positions, channels) at a time."""
     device = next(model.parameters()).device
     for batch in loader(cut_batches(range(len(loader.dataset)), _BATCH)):
         images = batch.images.to(device)
@@ -133,11 +133,11 @@ def _features(
 
 
 def describe(clusters: Clusters, grid: tuple[int, int]) -> str:
-    """One line on the clusters: how large the attentive ones are, and where they tell little.
+    """Write one line on the clusters: how large the attentive ones are, and which positions tell little.
 
     Args:
-        clusters: Of all positions, row by row.
-        grid: Rows and columns.
+        clusters: Clusters of all positions, row by row.
+        grid: Rows and columns of positions.
     """
     images = int(clusters.counts[0].sum())
     share = np.take_along_axis(clusters.counts, clusters.attentive[:, None].astype(np.int64), axis=1)[:, 0] / images

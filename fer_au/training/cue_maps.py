@@ -1,9 +1,9 @@
-"""The cue maps of a data set's faces, one guidance entry at a time: drawn once, kept where they fit.
+"""The cue maps of a data set's faces for one guidance entry: drawn once, and kept if they fit into memory.
 
-A cue hangs on an image's landmarks, label and annotations, and so does landmark noise on its id: nothing of it changes
-during training. So the maps of all faces are drawn before the first epoch, by threads, and kept in memory with 8 bits
-per cell, the precision of heatmaps.h5; an epoch then only looks them up. Maps of more than a gigabyte are drawn batch
-by batch instead, with the same result.
+A cue depends on an image's landmarks, label and annotations, landmark noise on its id: nothing of it changes during
+training. So the maps of all faces are drawn before the first epoch and kept with 8 bits per cell, the precision of
+heatmaps.h5; an epoch only looks them up. Maps of more than a gigabyte are drawn batch by batch instead, with the same
+result.
 """
 
 from __future__ import annotations

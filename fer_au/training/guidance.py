@@ -23,14 +23,15 @@ from fer_au.training.losses import GuidanceLoss, create_loss
 
 
 class Targets(NamedTuple):
-    """The cue of a batch for one term: where to look, and beyond the picture's border nowhere.
+    """The cue maps of a batch for one term, as where to look: a cue to avoid, such as ``background``, is inverted.
 
-    A cue to avoid, as ``background`` is, comes inverted.
+    Beyond the picture's border they are 0.
 
     Attributes:
         maps: (N, s, s) float32 in [0, 1].
         valid: (N,) bool, False where an image has no cue.
-        known: (N, s, s) in [0, 1], the part of each image whose cue is known, after images were mixed; None: all of it.
+        known: (N, s, s) in [0, 1], share of each cell that shows a face whose cue is known, after images were mixed;
+            None if all do.
     """
 
     maps: Tensor
@@ -38,7 +39,7 @@ class Targets(NamedTuple):
     known: Tensor | None = None
 
     def on_grid(self, grid: tuple[int, int]) -> tuple[Tensor, Tensor | None]:
-        """The maps and what is known of them on a layer's own grid; a cell's value is the mean of its known part."""
+        """Bring maps and known shares to a layer's own grid; a cell's value is the mean of its known part."""
         if self.known is None:
             return resize_maps(self.maps, grid), None
         known = resize_maps(self.known, grid)
@@ -51,11 +52,11 @@ class Term:
     """One entry of ``guidance``, resolved for a model and a data set.
 
     Attributes:
-        name: Of its loss in histories and messages, such as ``loss_au``.
+        name: Name of its loss in histories and messages, such as ``loss_au``.
         config: The entry.
-        source: Where its attention comes from.
-        loss: Its distance.
-        cue_maps: The maps of its cue; None where it takes those of heatmaps.h5.
+        source: Part of the model that its attention comes from.
+        loss: Distance between attention and cue.
+        cue_maps: Maps of its cue; None where it takes those of heatmaps.h5.
     """
 
     name: str
@@ -65,21 +66,21 @@ class Term:
     cue_maps: CueMaps | None
 
     def active(self, time: float) -> bool:
-        """Whether it counts at a time of the training, in epochs."""
+        """Tell whether it counts at a time of the training, in epochs."""
         end = self.config.end_epoch
         return self.config.start_epoch <= time and (end is None or time < end)
 
     def weight(self, time: float) -> float:
-        """What its loss is multiplied by at a time of the training, in epochs."""
+        """Return the factor of its loss at a time of the training, in epochs."""
         ramp = self.config.warmup_epochs
         return self.config.weight * (min((time - self.config.start_epoch) / ramp, 1.0) if ramp else 1.0)
 
     def value(self, attention: Sequence[Tensor], targets: Targets) -> Tensor:
-        """The unweighted loss in float32: its mean over attention maps, each compared on the map's own grid.
+        """Compute the unweighted loss in float32: the mean over attention maps, each compared on the map's own grid.
 
         Args:
-            attention: (N, h, w) each.
-            targets: Of the same images.
+            attention: Attention maps (N, h, w), one per layer.
+            targets: Cue maps of the same images.
         """
         with torch.autocast(targets.maps.device.type, enabled=False):
             return torch.stack([self._distance(maps, targets) for maps in attention]).mean()
@@ -95,18 +96,18 @@ class Guidance:
 
     Args:
         entries: The experiment's ``guidance``.
-        model: Whose attention they name.
-        faces: What it trains on: landmarks and annotations, the size of crops and maps, and the codebook and geometry
-            of heatmaps.h5, of which an entry that overrides one keeps the other.
-        seed: The experiment's; decides the noise of entries with ``landmark_noise``.
-        clusters: The experiment's ``clusters.h5``, for entries with cue ``clusters``.
+        model: Model whose attention the entries name.
+        faces: Training faces. An entry that overrides the codebook or the geometry of their heatmaps.h5 keeps the
+            other.
+        seed: Seed of the experiment; decides the noise of entries with ``landmark_noise``.
+        clusters: The experiment's ``clusters.h5``, for entries whose cue is drawn from it.
 
     Attributes:
-        terms: One per entry, in order.
+        terms: One term per entry, in order.
 
     Raises:
-        ConfigError: An unknown cue, loss, layer or codebook, attention that the model doesn't have, or a cue
-            ``clusters`` without clusters.
+        ConfigError: An unknown cue, loss, layer or codebook, attention that the model doesn't have, or a cue that
+            needs clusters without clusters.
         DataError: The data set lacks what a cue needs.
     """
 
@@ -133,7 +134,7 @@ class Guidance:
         )
 
     def targets(self, batch: Batch, mirrored: Tensor) -> list[Targets]:
-        """The cues of a batch, one per term; they move with the images when these are augmented.
+        """Look up the cue maps of a batch, one per term; they move with the images when these are augmented.
 
         Args:
             batch: Faces as they come from the data set.
@@ -154,10 +155,10 @@ class Guidance:
         """Compute the unweighted losses of the terms that are active, by name.
 
         Args:
-            output: Of the model for the augmented images.
-            targets: One per term, moved and mixed with the images.
+            output: Output of the model for the augmented images.
+            targets: Cue maps, one per term, moved and mixed with the images.
             labels: (N, classes) float: each image's shares of the classes, one-hot unless images were mixed.
-            time: Of the training, in epochs.
+            time: Time of the training, in epochs.
             mean_count: Mean of a count over the processes that share a batch. A loss is scaled by it, so that the mean
                 of all processes' gradients is the gradient of the batch's mean.
         """
@@ -172,7 +173,7 @@ class Guidance:
         return losses
 
     def weighted(self, losses: Mapping[str, Tensor], time: float) -> Tensor | float:
-        """The sum of what ``losses`` gave, times the entries' weights at that time."""
+        """Sum up the results of ``losses``, times the entries' weights at that time."""
         return sum((term.weight(time) * losses[term.name] for term in self.terms if term.name in losses), 0.0)
 
 

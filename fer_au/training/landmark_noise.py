@@ -1,15 +1,15 @@
-"""Noise on landmarks: how much does guidance suffer from a worse extractor?
+"""Noise on landmarks, to measure how much guidance suffers from a worse extractor.
 
 Each of the 68 points is moved by an independent Gaussian of standard deviation ``sigma`` x inter-ocular distance in x
 and in y. The unit is that of landmark errors, so a level can be read off a benchmark: the mean distance of the noise
 from the truth is ``sigma`` x sqrt(pi / 2), about 1.25 ``sigma`` (the mean of a Rayleigh distribution).
 
 The AU-cue paper (Belharbi et al., FG 2024, arXiv 2402.00281) trains on the points as they are found and defines no such
-noise; that the method be tested with corrupted points is a demand of its readers, and this definition is ours.
+noise. Its readers ask for a test with corrupted points; this definition is ours.
 
-An image keeps its noise for the whole training, as it would keep the points of a bad extractor: noise that is drawn
-anew in each epoch would average out, and be an augmentation. It derives from the experiment's seed and the image's id
-alone. Levels of one seed are therefore one noise, scaled: a sweep compares like with like.
+An image keeps its noise for the whole training, as it would keep the points of a bad extractor; noise that is drawn
+anew in each epoch would average out and act as augmentation. The noise derives from the experiment's seed and the
+image's id alone. All levels of one seed are therefore the same noise, scaled: a sweep compares like with like.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class LandmarkNoise:
 
     Attributes:
         sigma: Standard deviation per coordinate, in inter-ocular distances of the face.
-        seed: The experiment's.
+        seed: Seed of the experiment.
     """
 
     sigma: float
@@ -58,7 +58,7 @@ class LandmarkNoise:
 
 
 def standard_noise(seed: int, id_: str) -> NDArray[np.float32]:
-    """The (68, 2) standard normal draws of one image: a function of seed and id, of nothing else."""
+    """Draw the (68, 2) standard normal numbers of one image, a function of seed and id alone."""
     digest = hashlib.sha256(f"{seed}/landmark noise/{id_}".encode()).digest()
     stream = np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "big")))
     return stream.standard_normal((N_POINTS, 2)).astype(np.float32)

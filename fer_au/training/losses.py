@@ -224,7 +224,7 @@ class KLLoss(GuidanceLoss):
 
 
 def _safe_norm(rows: Tensor, weight: Tensor) -> Tensor:
-    """The weighted norm of each row, 1 for rows that are zero."""
+    """Compute the weighted norm of each row, 1 for rows that are zero."""
     square = (weight * rows.square()).sum(dim=1)
     return torch.where(square > EPSILON**2, square, torch.ones_like(square)).sqrt()
 
