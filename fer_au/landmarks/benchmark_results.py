@@ -25,11 +25,11 @@ Size = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Cell(StrictModel):
-    """Mean error of some faces or points.
+    """Mean error over a part of the faces or points.
 
     Attributes:
-        n: How many faces it is a mean over.
-        error: In inter-ocular distances; None without faces.
+        n: Number of faces.
+        error: Mean error in inter-ocular distances; None without faces.
     """
 
     n: Count
@@ -37,18 +37,20 @@ class Cell(StrictModel):
 
 
 class PairResult(StrictModel):
-    """One detector with one extractor. Errors are in inter-ocular distances, over the faces whose points were found.
+    """Results of one detector with one extractor.
+
+    Errors are in inter-ocular distances, over the faces whose points were found.
 
     Attributes:
-        detector: Its name.
-        extractor: Its name.
-        n: Faces in all.
-        no_face: Where the detector found nothing.
-        wrong_face: Where it took something else for the face.
-        no_points: Where the extractor gave none.
+        detector: Name of the detector.
+        extractor: Name of the extractor.
+        n: Number of faces.
+        no_face: Number of faces that the detector did not find.
+        wrong_face: Number of faces in whose place the detector took something else.
+        no_points: Number of faces for which the extractor gave no points.
         mean: Mean over the faces of a face's mean error over the 68 points.
-        median: Of the faces' mean errors.
-        p95: 95th percentile of them.
+        median: Median of the faces' mean errors.
+        p95: 95th percentile of the faces' mean errors.
         failed: Share of all faces whose mean error is above the limit, faces without points included.
         auc: Area below the cumulative distribution of the mean errors from 0 to the limit, as a share of the whole;
             faces without points count as infinitely wrong.
@@ -86,7 +88,7 @@ class PairResult(StrictModel):
 
 
 class ExtractorNote(StrictModel):
-    """What a lab must know before it takes an extractor: from its card."""
+    """Facts from an extractor's card that a lab must know before it uses the extractor."""
 
     summary: str
     origin: str
@@ -96,24 +98,28 @@ class ExtractorNote(StrictModel):
 
 
 class LandmarkResults(StrictModel):
-    """A run of the benchmark.
+    """Results of one run of the benchmark.
 
     Attributes:
         format: Kind and version of the file.
-        source: Which faces, in words.
-        images: How many.
-        people: Of how many persons; 0 if unknown.
-        keypoints: ``align.keypoints`` of the run; likewise ``template`` and ``size``.
+        source: Description of the faces.
+        images: Number of pictures.
+        people: Number of persons; 0 if unknown.
+        keypoints: Value of ``align.keypoints`` in the run.
+        template: Value of ``align.template`` in the run.
+        size: Value of ``align.size`` in the run.
         limit: Mean error above which a face has failed.
-        wrong_face_iou: A found box that overlaps the true one less is another face.
+        wrong_face_iou: Overlap with the true box below which a found box is another face.
         baseline: Detector and extractor that speeds are compared with.
-        timed: Pictures per timing; fewer for a slow detector.
-        repeats: Timings of which the median is given.
-        processor: Its marketing name; likewise ``cores`` and the ``load`` at the start.
+        timed: Number of pictures per timing; fewer for a slow detector.
+        repeats: Number of timings of which the median is given.
+        processor: Name of the processor.
+        cores: Number of its cores.
+        load: Load of the machine at the start.
         versions: Package -> version.
-        pairs: One entry per pair.
-        skipped: Detector or extractor that could not run -> why.
-        extractors: Name -> what to know of it.
+        pairs: Results of the pairs.
+        skipped: Detector or extractor that could not run -> reason.
+        extractors: Extractor -> facts from its card.
     """
 
     format: Literal["fer_au.landmark_benchmark/1"] = "fer_au.landmark_benchmark/1"

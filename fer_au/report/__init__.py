@@ -1,4 +1,4 @@
-"""The report: one self-contained page of the experiments that ``params.yaml`` names now."""
+"""Write the report: one self-contained page of the experiments that ``params.yaml`` names now."""
 
 from __future__ import annotations
 

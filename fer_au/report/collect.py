@@ -1,4 +1,4 @@
-"""Reads everything the page shows: the experiments of ``params.yaml``, their results, and their data sets' stores."""
+"""Read everything that the page shows: the experiments of ``params.yaml``, their results, and their data sets."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Experiment:
     """One experiment's configuration and results.
 
     Attributes:
-        name: Its key in ``params.yaml``.
-        config: Its validated entry.
-        metrics: ``metrics/<name>.json``.
+        name: Key in ``params.yaml``.
+        config: Validated entry of ``params.yaml``.
+        metrics: All metrics, of ``metrics/<name>.json`` and its detail file.
         history: Column of ``history.csv`` -> one value per epoch, NaN where empty.
-        model: ``models/<name>/config.json``.
-        results: ``evaluation/<name>.h5``.
-        classes: The model's classes, in order.
+        model: Content of ``models/<name>/config.json``.
+        results: Store ``evaluation/<name>.h5``.
+        classes: Classes of the model, in its order.
     """
 
     name: str
@@ -50,13 +50,13 @@ class Experiment:
 
     @cached_property
     def layers(self) -> list[str]:
-        """Names of the layers whose attention was kept, in network order."""
+        """Layers whose attention was kept, in network order."""
         names = [name.removeprefix("attention/") for name in self.results.columns if name.startswith("attention/")]
         return sorted(names, key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name))
 
     @cached_property
     def cams(self) -> list[str]:
-        """Names of the CAMs that were computed; empty if there are none."""
+        """CAM methods that were computed; empty if none was."""
         return [name.removeprefix("cam/") for name in self.results.columns if name.startswith("cam/")]
 
     @cached_property
@@ -76,14 +76,14 @@ class Experiment:
         return np.array([float(label == predicted) for label, predicted in pairs])
 
     def number(self, key: str) -> float:
-        """A metric as a float; NaN where it is absent, undefined or text."""
+        """Read a metric as a float; NaN where it is absent, undefined or text."""
         value = self.metrics.get(key)
         return float(value) if isinstance(value, int | float) else math.nan
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One data set's tables and stores."""
+    """Tables and stores of one data set."""
 
     name: str
     manifest: list[ManifestRow]
@@ -95,7 +95,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class CrossResult:
-    """An experiment's model scored on another data set."""
+    """Scores of an experiment's model on another data set."""
 
     name: str
     config: CrossConfig
@@ -104,14 +104,14 @@ class CrossResult:
 
 @dataclass(frozen=True)
 class Project:
-    """All that the page is made of.
+    """Everything that the page is made of.
 
     Attributes:
-        params: ``params.yaml``.
-        experiments: Those that it names.
-        cross: Their scores on other data sets.
-        datasets: Those that the experiments use.
-        landmark_results: The landmark benchmark's; None if it was not run.
+        params: Content of ``params.yaml``.
+        experiments: Experiments that ``params.yaml`` names.
+        cross: Scores of their models on other data sets.
+        datasets: Data sets that the experiments use, by name.
+        landmark_results: Results of the landmark benchmark; None if it was not run.
     """
 
     params: dict[str, Any]
@@ -121,7 +121,7 @@ class Project:
     landmark_results: LandmarkResults | None
 
     def of_dataset(self, name: str) -> list[Experiment]:
-        """The experiments on one data set, in the order of ``params.yaml``."""
+        """List the experiments on one data set, in the order of ``params.yaml``."""
         return [experiment for experiment in self.experiments if experiment.config.dataset == name]
 
 
@@ -134,7 +134,7 @@ def read_project(params_path: Path, root: Path) -> Project:
     """
     params = read_params(params_path)
     entries = params.get("experiments") or {}
-    # Networks that tell persons apart are where others start from; their scores don't belong beside these.
+    # Networks that tell persons apart only serve others as a start; their scores don't belong beside these.
     names = [name for name, own in entries.items() if not isinstance(own, dict) or own.get("target") != "subject"]
     if not names:
         raise DataError(f"{params_path}: experiments: none are named, there is nothing to report")

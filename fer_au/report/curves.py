@@ -1,4 +1,4 @@
-"""Line charts of training histories as plain geometry; the template turns it into themed SVG."""
+"""Lay out line charts of training histories as plain geometry; the template turns it into themed SVG."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Tick:
-    """A tick: its place in the picture and its text."""
+    """Tick of an axis: its place in the picture and its text."""
 
     at: float
     text: str
@@ -21,7 +21,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Line:
-    """One experiment's curve: polylines (broken where values are missing) and its last point."""
+    """Curve of one experiment: polylines (broken where values are missing) and its last point."""
 
     name: str
     colour: int
@@ -33,7 +33,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """One panel: a history column over the epochs, a line per experiment."""
+    """Panel of one history column over the epochs, with a line per experiment."""
 
     title: str
     lines: list[Line]
@@ -42,7 +42,7 @@ class Chart:
 
 
 def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
-    """Round values (1, 2 or 5 times a power of ten apart) that lie between ``low`` and ``high``.
+    """Choose round values (1, 2 or 5 times a power of ten apart) between ``low`` and ``high``.
 
     >>> nice_ticks(0.0, 1.0)
     [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
@@ -68,7 +68,7 @@ def line_chart(
     """Lay out one panel.
 
     Args:
-        title: The history column.
+        title: Name of the history column.
         series: Experiment -> (epochs, values); NaN breaks the line.
         colours: Experiment -> colour index of the page.
         best: Experiment -> the epoch whose weights were kept, if known.

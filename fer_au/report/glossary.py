@@ -9,7 +9,7 @@ from fer_au.evaluation.metrics_file import match_key
 
 @dataclass(frozen=True)
 class Entry:
-    """One kind of metric.
+    """Explanation of one kind of metric.
 
     Attributes:
         family: Heading under which the metric is listed.
@@ -37,7 +37,7 @@ FAMILIES = {
     "Counts and conditions": "",
     "Other": "",
 }
-"""Heading of each family of metrics, in the page's order, with what its keys have in common."""
+"""Heading of each family of metrics, in the page's order -> a sentence that holds for all its keys."""
 
 ENTRIES = (
     Entry("Recognition", "accuracy", "Share of test images whose expression is named correctly, all classes together."),

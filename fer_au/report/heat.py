@@ -1,4 +1,4 @@
-"""Maps as pictures: one colour map for the whole page, painted over grey faces, embedded as data URIs.
+"""Turn maps into pictures: one colour map for the whole page, painted over grey faces, embedded as data URIs.
 
 Every map is stretched to its own minimum and maximum before it is coloured: an attention map has no unit, only its
 shape can be compared. The colour map is monotone in lightness, so it also reads in print and for colour-blind readers.
@@ -19,7 +19,7 @@ _QUALITY = 84
 
 
 def _palette() -> NDArray[np.uint8]:
-    """(256, 3) RGB colours from lowest to highest value."""
+    """Make (256, 3) RGB colours from the lowest to the highest value."""
     ramp = np.arange(256, dtype=np.uint8)[:, None]
     return np.ascontiguousarray(cv2.applyColorMap(ramp, cv2.COLORMAP_INFERNO)[:, 0, ::-1])
 
@@ -61,7 +61,7 @@ def overlay(face: Image, heat: Map) -> Image:
 
     Args:
         face: (S, S, 3) RGB.
-        heat: (h, w) map on any grid; it is stretched to its own range.
+        heat: (h, w) map on any grid, to be stretched to its own range.
 
     Returns:
         (S, S, 3) RGB: dark grey where the map is low, glowing where it is high; the face stays visible everywhere.
@@ -76,7 +76,7 @@ def overlay(face: Image, heat: Map) -> Image:
 
 
 def data_uri(image: Image) -> str:
-    """An RGB image as a WebP data URI."""
+    """Encode an RGB image as a WebP data URI."""
     done, buffer = cv2.imencode(".webp", image[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])
     if not done:
         raise RuntimeError("OpenCV has no WebP encoder")
@@ -84,6 +84,6 @@ def data_uri(image: Image) -> str:
 
 
 def palette_stops(count: int = 12) -> list[str]:
-    """CSS colours of the colour bar, from the lowest to the highest value."""
+    """List the CSS colours of the colour bar, from the lowest to the highest value."""
     rows = np.linspace(0, 255, count).round().astype(int)
     return ["#{:02x}{:02x}{:02x}".format(*PALETTE[row]) for row in rows.tolist()]

@@ -1,4 +1,4 @@
-"""The section on landmark extractors: the benchmark's table, its plot as plain geometry, and heat tables of errors."""
+"""Lay out the section on landmark extractors: the benchmark's table, its plot, and heat tables of errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Mark:
-    """One pair in the plot: an SVG path, its extractor's colour and a text for the pointer."""
+    """Mark of one pair in the plot: an SVG path, its extractor's colour and a text for the pointer."""
 
     path: str
     colour: int
@@ -33,15 +33,15 @@ class Mark:
 
 @dataclass(frozen=True)
 class Plot:
-    """Exactness over speed.
+    """Plot of exactness over speed.
 
     Attributes:
-        marks: A mark per pair of a real extractor.
-        front: Points of the line through the pairs that no other beats in both.
-        floor: AUC of the average face, at best; None if it was not measured.
-        x_ticks: Pictures per second.
-        y_ticks: AUC.
-        shapes: Detector -> its mark for the legend, around the origin.
+        marks: Marks of the pairs, one for each pair with a real extractor.
+        front: Points of the line through the pairs that no other pair beats in both exactness and speed.
+        floor: Best AUC of the average face; None if it was not measured.
+        x_ticks: Ticks in pictures per second.
+        y_ticks: Ticks in AUC.
+        shapes: Detector -> SVG path of its mark around the origin, for the legend.
     """
 
     marks: list[Mark]
@@ -54,7 +54,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class HeatCell:
-    """A cell: its text, how deep its colour is (0 to 1), and what it is a mean over."""
+    """Cell of a heat table: its text, the depth of its colour (0 to 1), and a note on its faces."""
 
     text: str
     share: float
@@ -63,7 +63,7 @@ class HeatCell:
 
 @dataclass(frozen=True)
 class HeatTable:
-    """Mean errors of extractors (rows) by something (columns)."""
+    """Table of mean errors: extractors in rows, parts of the faces in columns."""
 
     title: str
     columns: list[str]
@@ -72,15 +72,15 @@ class HeatTable:
 
 @dataclass(frozen=True)
 class LandmarkSection:
-    """All that the section shows.
+    """Everything that the section shows.
 
     Attributes:
-        results: The run.
+        results: Run of the benchmark.
         colours: Extractor -> colour index of the page.
-        pairs: Best first.
-        best: The pairs that no other beats in both AUC and speed, quickest last.
-        plot: Exactness over speed.
-        heats: Errors by region, expression and yaw with one detector, and by detector.
+        pairs: Pairs of a detector and an extractor, best first.
+        best: Pairs that no other pair beats in both AUC and speed, quickest last.
+        plot: Plot of exactness over speed.
+        heats: Tables of errors by region, expression and yaw with one detector, and by detector.
     """
 
     results: LandmarkResults
@@ -108,9 +108,9 @@ def landmark_section(results: LandmarkResults | None) -> LandmarkSection | None:
 
 
 def pareto_front(pairs: Sequence[PairResult]) -> list[PairResult]:
-    """The pairs to choose from: no other is at least as exact and as quick, and better in one; most exact first.
+    """Find the pairs to choose from, most exact first: no other is at least as exact and as quick, and better in one.
 
-    The floor is no choice, nor is a box that a person must draw.
+    The floor is no choice; neither is a detector whose box a person must draw.
     """
     real = [pair for pair in pairs if pair.extractor != FLOOR and pair.detector != _GIVEN_BOX and pair.auc > 0]
     front = [
@@ -168,7 +168,7 @@ def draw_plot(
 
 
 def log_ticks(low: float, high: float, most: int = 9) -> list[float]:
-    """Round values between 10**low and 10**high: 1, 2 and 5 times powers of ten, or the powers alone if those are many.
+    """Choose round values between 10**low and 10**high: 1, 2 and 5 times powers of ten, fewer if those are many.
 
     >>> log_ticks(0.0, 2.0)
     [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0]
@@ -183,7 +183,7 @@ def log_ticks(low: float, high: float, most: int = 9) -> list[float]:
 
 
 def shape_path(shape: str, x: float, y: float, r: float = _RADIUS) -> str:
-    """The outline of a mark of about equal area around a point, as SVG path data."""
+    """Draw the outline of a mark around a point as SVG path data; all shapes have about the same area."""
     if shape == "circle":
         return f"M{x - r:g} {y:g}a{r:g} {r:g} 0 1 0 {2 * r:g} 0a{r:g} {r:g} 0 1 0 {-2 * r:g} 0z"
     t = r * 0.36
@@ -201,7 +201,7 @@ def shape_path(shape: str, x: float, y: float, r: float = _RADIUS) -> str:
 
 
 def heat_tables(results: LandmarkResults, extractors: Sequence[str], shown: str) -> list[HeatTable]:
-    """Errors by region, expression and yaw with the detector ``shown``, and by detector."""
+    """Tabulate errors by region, expression and yaw with the detector ``shown``, and by detector."""
     with_shown = f"with {detector_label(shown)}"
     parts: dict[str, Callable[[PairResult], Mapping[str, Cell]]] = {
         f"By part of the face, {with_shown}": lambda pair: pair.by_region,
@@ -224,7 +224,7 @@ def heat_tables(results: LandmarkResults, extractors: Sequence[str], shown: str)
 
 
 def heat_cell(cell: Cell | None) -> HeatCell:
-    """A mean error as a percentage of the inter-ocular distance."""
+    """Write a mean error as a percentage of the inter-ocular distance."""
     if cell is None or cell.error is None:
         return HeatCell("–", 0.0, "no faces")
     return HeatCell(f"{100 * cell.error:.1f}", min(1.0, cell.error / _DEEPEST), f"{cell.n} faces")
@@ -237,12 +237,12 @@ def _pair_cell(pair: PairResult | None) -> HeatCell:
 
 
 def detector_label(name: str) -> str:
-    """A detector's name; the one that takes a given box got the true one."""
+    """Name a detector for readers; the one that takes a given box got the true one."""
     return "true box" if name == _GIVEN_BOX else name
 
 
 def rate_text(rate: float) -> str:
-    """Items per second in three digits or fewer; a dash for none."""
+    """Write items per second in three digits or fewer; a dash for none."""
     if rate <= 0:
         return "–"
     if rate >= 10_000:

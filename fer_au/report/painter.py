@@ -1,4 +1,4 @@
-"""Draws one data set's faces: the crop, its landmarks, and maps over it."""
+"""Draw the faces of one data set: the crop, its landmarks, and maps over it."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ _KEPT_FACES = 64
 
 
 class FacePainter:
-    """Draws faces of one data set at one side length, as data URIs.
+    """Painter of one data set's faces at one size, as data URIs.
 
     Args:
-        dataset: Where crops, landmarks and AU maps come from.
-        side: Side of every picture, pixels.
+        dataset: Data set with crops, landmarks and AU maps.
+        side: Side of every picture in pixels.
     """
 
     def __init__(self, dataset: Dataset, side: int) -> None:
@@ -55,11 +55,11 @@ class FacePainter:
         self._faces: OrderedDict[str, Image] = OrderedDict()
 
     def has_face(self, id_: str) -> bool:
-        """Whether the image has a crop at all."""
+        """Tell whether the image has a crop at all."""
         return int(self.dataset.faces["status"][self._row(id_)]) != FaceStatus.REJECTED
 
     def face_image(self, id_: str) -> Image:
-        """(side, side, 3) RGB crop."""
+        """Read the crop, (side, side, 3) RGB."""
         if id_ not in self._faces:
             self._faces[id_] = fit(decode_crop(self.dataset.faces, self._row(id_)), self.side)
             if len(self._faces) > _KEPT_FACES:
@@ -67,15 +67,15 @@ class FacePainter:
         return self._faces[id_]
 
     def crop_side(self, id_: str) -> int:
-        """Side of the stored crop, in whose pixels the landmarks are."""
+        """Read the side of the stored crop, in whose pixels the landmarks are."""
         return int(decode_crop(self.dataset.faces, self._row(id_)).shape[0])
 
     def face(self, id_: str) -> str:
-        """The crop."""
+        """Draw the crop."""
         return data_uri(self.face_image(id_))
 
     def landmarks(self, id_: str) -> str | None:
-        """The crop with its 68 points; None if the extractor found none."""
+        """Draw the crop with its 68 points; None if the extractor found none."""
         row = self.dataset.landmarks.index[id_]
         if int(self.dataset.landmarks["status"][row]) != LandmarkStatus.OK:
             return None
@@ -83,14 +83,14 @@ class FacePainter:
         return data_uri(draw_landmarks(self.face_image(id_), points * (self.side / self.crop_side(id_))))
 
     def au_map(self, id_: str) -> str | None:
-        """The stored AU map over the face; None for neutral faces and faces without landmarks."""
+        """Draw the stored AU map over the face; None for neutral faces and faces without landmarks."""
         row = self.dataset.heatmaps.index[id_]
         if not bool(self.dataset.heatmaps["valid"][row]):
             return None
         return self.heat(id_, np.asarray(self.dataset.heatmaps["map"][row], np.float32))
 
     def heat(self, id_: str, heat: Map) -> str:
-        """Any map over the face."""
+        """Draw any map over the face."""
         return data_uri(overlay(self.face_image(id_), heat))
 
     def _row(self, id_: str) -> int:
@@ -102,7 +102,7 @@ def draw_landmarks(image: Image, points: NDArray[np.float64]) -> Image:
 
     Args:
         image: (H, W, 3) RGB.
-        points: (68, 2) xy in its pixels, pixel centres at i + 0.5.
+        points: (68, 2) xy in pixels of the image, pixel centres at i + 0.5.
 
     Returns:
         A new image.
@@ -121,5 +121,5 @@ def draw_landmarks(image: Image, points: NDArray[np.float64]) -> Image:
 
 
 def mean_face(images: list[Image]) -> Image:
-    """The mean of aligned crops of one size."""
+    """Average aligned crops of one size."""
     return np.rint(np.mean(np.stack(images), axis=0, dtype=np.float64)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Where the figures come from: artefacts and their hashes, software versions, settings."""
+"""Collect the provenance of the figures: artefacts and their hashes, software versions, settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fer_au.version import __version__
 
 @dataclass(frozen=True)
 class Artefact:
-    """One store that the page was made from."""
+    """Store that the page was made from."""
 
     path: str
     schema: str
@@ -26,7 +26,7 @@ class Artefact:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One experiment's settings."""
+    """Settings of one experiment."""
 
     name: str
     seed: int
@@ -38,7 +38,7 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class Provenance:
-    """The last section of the page."""
+    """Content of the page's last section."""
 
     version: str
     artefacts: list[Artefact]

@@ -1,4 +1,4 @@
-"""Picture grids: single test images, and the average maps of each class."""
+"""Lay out grids of pictures: single test images, and the average maps of each class."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _GOLDEN = 0.618
 
 @dataclass(frozen=True)
 class Tile:
-    """A picture, or the reason why there is none.
+    """Picture, or the reason why there is none.
 
     Attributes:
         uri: Data URI; None if there is nothing to show.
-        alt: Text for readers who can't see it.
-        note: Shown instead of a missing picture.
+        alt: Text for readers who can't see the picture.
+        note: Text in place of a missing picture.
     """
 
     uri: str | None
@@ -37,7 +37,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one experiment makes of one image."""
+    """Answer of one experiment to one image."""
 
     experiment: str
     attention: Tile
@@ -49,7 +49,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Sample:
-    """One test image with everything shown of it."""
+    """Test image with all its pictures and answers."""
 
     id: str
     label: str
@@ -61,7 +61,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class AverageRow:
-    """One row of the per-class averages: what it shows, and a tile per class."""
+    """Row of the class averages: title, experiment, and a tile per class."""
 
     title: str
     experiment: str
@@ -70,12 +70,12 @@ class AverageRow:
 
 @dataclass(frozen=True)
 class Layout:
-    """How many pictures the page can hold.
+    """Number and size of the pictures that fit on the page.
 
     Attributes:
         experiments: Experiments whose pictures are shown: one per group, at most ``MAX_SHOWN``.
-        per_class: Sample images of each class.
-        side: Side of a tile, pixels.
+        per_class: Number of sample images of each class.
+        side: Side of a tile in pixels.
     """
 
     experiments: list[Experiment]
@@ -84,7 +84,7 @@ class Layout:
 
 
 def plan_layout(experiments: Sequence[Experiment], share: int) -> Layout:
-    """Choose what to show of one data set so that ``share`` data sets together stay within the page's size."""
+    """Choose the pictures of one data set so that ``share`` data sets together stay within the page's size."""
     shown: dict[str, Experiment] = {}
     for experiment in experiments:
         shown.setdefault(experiment.config.group or f"\0{experiment.name}", experiment)
@@ -99,12 +99,12 @@ def plan_layout(experiments: Sequence[Experiment], share: int) -> Layout:
 
 
 def shown_cam(experiment: Experiment) -> str | None:
-    """The CAM of the sample grid: the model's own if it was computed, else the first."""
+    """Choose the CAM of the sample grid: the model's own if it was computed, else the first."""
     return "native" if "native" in experiment.cams else next(iter(experiment.cams), None)
 
 
 def sample_ids(experiment: Experiment, painter: FacePainter, per_class: int) -> dict[str, list[str]]:
-    """Some evaluated images of each class, evenly spread over the sorted ids, whatever the models made of them."""
+    """Choose evaluated images of each class, evenly spread over the sorted ids, whatever the models answered."""
     chosen: dict[str, list[str]] = {}
     for place, label in enumerate(ordered(set(experiment.labels))):
         # Sorted ids often hold the same person at the same place of each class: start elsewhere in each.
@@ -117,7 +117,7 @@ def sample_ids(experiment: Experiment, painter: FacePainter, per_class: int) -> 
 
 
 def sample_grid(layout: Layout, painter: FacePainter) -> dict[str, list[Sample]]:
-    """Sample images by true class, each with the maps of every shown experiment."""
+    """Draw sample images by true class, each with the maps of every shown experiment."""
     chosen = sample_ids(layout.experiments[0], painter, layout.per_class)
     return {
         label: [_sample(id_, label, layout.experiments, painter) for id_ in ids] for label, ids in chosen.items() if ids
@@ -154,7 +154,7 @@ def _answer(id_: str, label: str, experiment: Experiment, painter: FacePainter) 
 
 
 def attention_tile(id_: str, experiment: Experiment, painter: FacePainter) -> Tile:
-    """The attention of the last stored layer over one face."""
+    """Draw the attention of the last stored layer over one face."""
     layer = experiment.layers[-1] if experiment.layers else None
     return _heat_tile(id_, experiment, f"attention/{layer}" if layer else None, painter, "no attention")
 
@@ -168,10 +168,10 @@ def _heat_tile(id_: str, experiment: Experiment, column: str | None, painter: Fa
 
 
 def class_averages(layout: Layout, dataset: Dataset, painter: FacePainter) -> tuple[list[str], list[AverageRow]]:
-    """Average maps over all test images of each class, on the class's average face (Figs. 6-9 of the AU-cue paper).
+    """Draw average maps of each class on the class's average face (Figs. 6-9 of the AU-cue paper).
 
     Returns:
-        The classes, and the rows: AU map first, then attention and each CAM of every shown experiment.
+        Classes, and rows: AU map first, then attention and each CAM of every shown experiment, over all test images.
     """
     first = layout.experiments[0]
     classes = list(ordered(set(first.labels)))

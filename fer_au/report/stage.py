@@ -1,4 +1,4 @@
-"""Puts the page together and writes it: jinja2 with autoescape, styles and pictures inside, no request to anywhere."""
+"""Put the page together and write it: jinja2 with autoescape, styles and pictures inside, no request to anywhere."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from fer_au.atomic import write_atomically
 from fer_au.landmarks.benchmark_results import COMMAND
 from fer_au.report.collect import Experiment, Project, read_project
 from fer_au.report.curves import HEIGHT, LEFT, WIDTH, Chart, line_chart
+from fer_au.report.dataset_summary import Summary, summarise
 from fer_au.report.heat import palette_stops
 from fer_au.report.landmark_section import PLOT_FRAME, detector_label, landmark_section, rate_text
 from fer_au.report.painter import FacePainter
@@ -29,7 +30,6 @@ from fer_au.report.samples import (
     shown_cam,
 )
 from fer_au.report.statistics import Matrix, alignment, confusion
-from fer_au.report.summary import Summary, summarise
 from fer_au.report.tables import GroupRow, Verdict, cross_table, group_rows, metric_table, verdict
 
 COLOURS = 8
@@ -39,7 +39,7 @@ _TAIL = 16
 
 @dataclass(frozen=True)
 class Matrices:
-    """An experiment's confusion, cosine and centred-cosine matrix."""
+    """Confusion, cosine and centred-cosine matrix of one experiment."""
 
     experiment: str
     confusion: Matrix
@@ -49,7 +49,7 @@ class Matrices:
 
 @dataclass(frozen=True)
 class DatasetView:
-    """Everything the page shows of one data set."""
+    """Everything that the page shows of one data set."""
 
     name: str
     summary: Summary
@@ -70,9 +70,9 @@ def write_report(params_path: Path, root: Path, output: Path) -> None:
     """Write the report of exactly the experiments that ``params_path`` names.
 
     Args:
-        params_path: ``params.yaml``.
-        root: The project folder, with ``data``, ``models``, ``evaluation`` and ``metrics``.
-        output: The HTML file; its folder is made if need be. Equal inputs give equal bytes.
+        params_path: Path of ``params.yaml``.
+        root: Project folder, with ``data``, ``models``, ``evaluation`` and ``metrics``.
+        output: HTML file to write; its folder is made if need be. Equal inputs give equal bytes.
 
     Raises:
         ConfigError: ``params.yaml`` is wrong.
@@ -82,7 +82,7 @@ def write_report(params_path: Path, root: Path, output: Path) -> None:
 
 
 def render_page(project: Project) -> str:
-    """The page as text."""
+    """Render the page as text."""
     colours = {one.name: index % COLOURS for index, one in enumerate(project.experiments)}
     views = [dataset_view(name, project, colours) for name in project.datasets]
     template = environment().get_template("page.html.j2")
@@ -102,7 +102,7 @@ def render_page(project: Project) -> str:
 
 
 def dataset_view(name: str, project: Project, colours: Mapping[str, int]) -> DatasetView:
-    """Compute what the page shows of one data set."""
+    """Compute everything that the page shows of one data set."""
     dataset, experiments = project.datasets[name], project.of_dataset(name)
     layout = plan_layout(experiments, len(project.datasets))
     painter = FacePainter(dataset, layout.side)
@@ -130,7 +130,7 @@ def dataset_view(name: str, project: Project, colours: Mapping[str, int]) -> Dat
 def hero(
     layout: Layout, samples: Mapping[str, list[Sample]], painter: FacePainter
 ) -> tuple[list[tuple[str, list[Tile]]], list[str]]:
-    """The picture at the top: one face per expression, its AU map, and the attention without and with guidance."""
+    """Lay out the picture at the top: a face per expression, its AU map, and attention without and with guidance."""
     plain = next((one for one in layout.experiments if not one.config.guidance), None)
     guided = [one for one in layout.experiments if one.config.guidance]
     best = max(guided, key=lambda one: _or_low(one.number("att_ccos")), default=None)
@@ -145,7 +145,7 @@ def hero(
 
 
 def training_charts(experiments: list[Experiment], colours: Mapping[str, int]) -> list[Chart]:
-    """One panel per history column, with a line per experiment that has it."""
+    """Lay out one panel per history column, with a line per experiment that has it."""
     found = dict.fromkeys(key for one in experiments for key in one.history if key != "epoch")
     columns = sorted(found, key=_panel_rank)
     best = {
@@ -168,13 +168,13 @@ def training_charts(experiments: list[Experiment], colours: Mapping[str, int]) -
 
 
 def _panel_rank(column: str) -> int:
-    """Losses first, then validation, then training, then the rest."""
+    """Order panels: losses first, then validation, then training, then the rest."""
     starts = [place for place, prefix in enumerate(("loss", "valid_", "train_")) if column.startswith(prefix)]
     return starts[0] if starts else 3
 
 
 def environment() -> Environment:
-    """The template environment: everything is escaped, an undefined name is an error."""
+    """Make the template environment: everything is escaped, an undefined name is an error."""
     loaded = Environment(
         loader=PackageLoader("fer_au.report", "templates"),
         autoescape=True,
@@ -195,12 +195,12 @@ def environment() -> Environment:
 
 
 def format_number(value: float, digits: int = 2) -> str:
-    """Fixed digits with a true minus sign and no negative zero; a dash for NaN."""
+    """Write a number in fixed digits with a true minus sign and no negative zero; a dash for NaN."""
     return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−") if math.isfinite(value) else "–"
 
 
 def format_short(value: float) -> str:
-    """Two digits without the leading zero, for the cells of a matrix.
+    """Write two digits without the leading zero, for the cells of a matrix.
 
     >>> [format_short(value) for value in (0.384, -0.04, -0.001, 1.0)]
     ['.38', '−.04', '.00', '1']
@@ -210,14 +210,14 @@ def format_short(value: float) -> str:
 
 
 def format_metric(value: object) -> str:
-    """A metric of any type; a dash where it is absent or undefined."""
+    """Write a metric of any type; a dash where it is absent or undefined."""
     if value is None:
         return "–"
     return format_number(value, 3) if isinstance(value, float) else str(value)
 
 
 def css_percent(value: float) -> str:
-    """A value of 0..1 as a CSS percentage; values outside and NaN are clamped, for bars."""
+    """Write a value of 0..1 as a CSS percentage for bars; values outside are clamped, NaN is 0."""
     return f"{min(1.0, max(0.0, value)) * 100:.1f}%" if math.isfinite(value) else "0%"
 
 

@@ -1,4 +1,4 @@
-"""The figures that the page derives from the evaluation stores: matrices, group means, paired comparisons."""
+"""Derive figures from the evaluation stores: matrices, group means, paired comparisons."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from fer_au.report.heat import stretch
 
 @dataclass(frozen=True)
 class Matrix:
-    """A labelled matrix for display; NaN cells are undefined.
+    """Labelled matrix for display; NaN cells are undefined.
 
     Attributes:
-        rows: Row names: true classes.
-        columns: Column names.
-        values: (rows, columns).
-        counts: (rows, columns) numbers of images where that makes sense, else None.
+        rows: Names of the rows, true classes.
+        columns: Names of the columns.
+        values: (rows, columns) scores or shares.
+        counts: (rows, columns) numbers of images; None where they make no sense.
     """
 
     rows: list[str]
@@ -51,7 +51,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One experiment against the reference experiment on the same images."""
+    """Comparison of an experiment with the reference experiment on the same images."""
 
     experiment: str
     reference: str
@@ -60,7 +60,7 @@ class Comparison:
 
 
 def confusion(experiment: Experiment) -> Matrix:
-    """Confusion matrix, each row divided by the number of its true images."""
+    """Compute the confusion matrix, each row divided by the number of its true images."""
     order = {name: index for index, name in enumerate(experiment.classes)}
     pairs = [
         (order[label], order[predicted])
@@ -75,7 +75,7 @@ def confusion(experiment: Experiment) -> Matrix:
 
 
 def alignment(experiment: Experiment, *, centred: bool) -> Matrix:
-    """Mean (centred) cosine with the AU map, true expressions by layers and CAMs (Figs. 10-11 of the AU-cue paper)."""
+    """Average (centred) cosines with the AU map: true expressions by layers and CAMs (Figs. 10-11, AU-cue paper)."""
     targets = target_maps(experiment)
     columns: list[dict[str, float]] = []
     sources = [f"attention/{layer}" for layer in experiment.layers] + [f"cam/{cam}" for cam in experiment.cams]
@@ -90,7 +90,7 @@ def alignment(experiment: Experiment, *, centred: bool) -> Matrix:
 
 
 def target_maps(experiment: Experiment) -> NDArray[np.float64]:
-    """(N, S, S) AU maps of the evaluated images in [0, 1]; NaN for images without one."""
+    """Read the AU maps of the evaluated images, (N, S, S) in [0, 1]; NaN for images without one."""
     targets = np.asarray(experiment.results["target"], np.float64)
     if experiment.results["target"].dtype == np.uint8:
         targets = targets / 255
@@ -99,20 +99,20 @@ def target_maps(experiment: Experiment) -> NDArray[np.float64]:
 
 
 def stored_maps(experiment: Experiment, column: str) -> FloatArray:
-    """(N, S, S) maps of one column on the AU maps' grid, exactly as the metrics compare them."""
+    """Read the maps of one column on the AU maps' grid, (N, S, S), exactly as the metrics compare them."""
     return comparison_maps(experiment.results[column], int(experiment.results["target"].shape[-1]))
 
 
 def class_average(maps: NDArray[np.floating], labels: Sequence[str], name: str) -> NDArray[np.float32] | None:
-    """Mean of a class's maps, each first stretched to its own range so that no image outweighs the others.
+    """Average a class's maps, each first stretched to its own range so that no image outweighs the others.
 
     Args:
-        maps: (N, h, w); rows that are not finite are left out.
-        labels: N true labels.
-        name: The class.
+        maps: (N, h, w) maps; those that are not finite are left out.
+        labels: True labels of the N images.
+        name: Label of the class.
 
     Returns:
-        (h, w), or None if the class has no usable map.
+        (h, w) mean map, or None if the class has no usable map.
     """
     own = np.array([label == name for label in labels], bool) & np.isfinite(maps).all(axis=(1, 2))
     if not own.any():
@@ -122,7 +122,7 @@ def class_average(maps: NDArray[np.floating], labels: Sequence[str], name: str) 
 
 
 def group_spreads(members: Sequence[Experiment], keys: Sequence[str]) -> dict[str, Spread]:
-    """Mean and deviation of each metric over the repeats of a group; undefined values are left out."""
+    """Compute mean and deviation of each metric over the repeats of a group; undefined values are left out."""
     spreads = {}
     for key in keys:
         values = np.array([value for one in members if math.isfinite(value := one.number(key))])
@@ -135,15 +135,15 @@ def group_spreads(members: Sequence[Experiment], keys: Sequence[str]) -> dict[st
 
 
 def reference_of(experiments: Sequence[Experiment]) -> Experiment | None:
-    """The first experiment without guidance: what the others on the same data set are compared with."""
+    """Find the experiment that the others on the same data set are compared with: the first without guidance."""
     return next((one for one in experiments if not one.config.guidance), None)
 
 
 def compare(experiment: Experiment, reference: Experiment) -> Comparison | None:
-    """Paired bootstrap of accuracy (over images) and of centred cosine (macro over expressions).
+    """Compare two experiments by paired bootstrap: accuracy over images, centred cosine within expressions.
 
     Returns:
-        None if the two have no test image in common.
+        The comparison; None if the two have no test image in common.
     """
     shared = [id_ for id_ in experiment.results.ids if id_ in reference.results.index]
     if not shared:

@@ -1,4 +1,4 @@
-"""Tables of scores: the verdict at the top, the groups, and every metric with its meaning."""
+"""Tabulate scores: the verdict at the top, the groups, and every metric with its meaning."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_WORDED = 6
 
 @dataclass(frozen=True)
 class Gauge:
-    """A score with its references, for a bar from 0 to 1; NaN where undefined."""
+    """Score with its references, for a bar from 0 to 1; NaN where undefined."""
 
     key: str
     value: float
@@ -31,15 +31,15 @@ class Gauge:
 
 @dataclass(frozen=True)
 class VerdictRow:
-    """One experiment in the verdict tables.
+    """Row of one experiment in the verdict tables.
 
     Attributes:
-        experiment: The experiment.
-        method: Its guidance in words.
-        accuracy: Share of right answers.
-        attention: The scores of its attention.
-        cams: The scores of its CAMs.
-        comparison: Its paired comparison with the reference, if it is not the reference itself.
+        experiment: Experiment of the row.
+        method: Guidance in words.
+        accuracy: Share of right answers, in [0, 1].
+        attention: Scores of the attention.
+        cams: Scores of the CAMs.
+        comparison: Paired comparison with the reference; None for the reference itself.
     """
 
     experiment: Experiment
@@ -52,7 +52,7 @@ class VerdictRow:
 
 @dataclass(frozen=True)
 class Sentence:
-    """A finding: the experiments it is about, and what was found."""
+    """Finding in words, with the experiments that it is about."""
 
     experiments: list[str]
     text: str
@@ -60,15 +60,15 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict on one data set.
+    """Verdict on the experiments of one data set.
 
     Attributes:
-        dataset: Its key.
-        attention_keys: Scores of the attention that any experiment has.
-        cam_keys: Scores of the CAMs.
-        rows: A row per experiment, in the order of params.yaml.
-        reference: Name of the experiment that the others are compared with, if there is one.
-        sentences: The findings in words.
+        dataset: Key of the data set.
+        attention_keys: Keys of the attention's scores that any experiment has.
+        cam_keys: Keys of the CAMs' scores.
+        rows: Rows of the experiments, in the order of params.yaml.
+        reference: Name of the experiment that the others are compared with; None if there is none.
+        sentences: Findings in words.
     """
 
     dataset: str
@@ -90,7 +90,7 @@ class GroupRow:
 
 @dataclass(frozen=True)
 class CrossTable:
-    """Models scored on other data sets: the score keys, and per ``cross`` entry its values."""
+    """Scores on other data sets: their keys, and the values of each ``cross`` entry."""
 
     score_keys: list[str]
     rows: list[tuple[CrossResult, list[Metric]]]
@@ -98,7 +98,7 @@ class CrossTable:
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One metric of all experiments."""
+    """Row of one metric with the values of all experiments."""
 
     key: str
     meaning: str
@@ -107,7 +107,7 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class MetricFamily:
-    """Metrics that belong together, and what they have in common."""
+    """Metrics that belong together, with a note that holds for all of them."""
 
     title: str
     note: str
@@ -136,7 +136,7 @@ def verdict(dataset: str, experiments: Sequence[Experiment]) -> Verdict:
 
 
 def gauge(experiment: Experiment, key: str) -> Gauge:
-    """A score with what a blank map, the class-mean map and the AU map itself get on the same grid."""
+    """Put a score beside those of a blank map, the class-mean map and the AU map itself on the same grid."""
     number, reference = experiment.number, reference_key(experiment, key)
     return Gauge(
         key,
@@ -148,9 +148,9 @@ def gauge(experiment: Experiment, key: str) -> Gauge:
 
 
 def reference_key(experiment: Experiment, key: str) -> str:
-    """The key under which a score's baselines are stored.
+    """Find the key under which a score's baselines are stored.
 
-    Baselines pass through the last layer's grid and don't ask who drew a map, so they hold for a CAM on that grid too.
+    Baselines pass through the last layer's grid, whoever drew a map: they hold for a CAM on that grid, too.
     """
     kind, _, cam = key.partition(".")
     if not cam or not experiment.layers:
@@ -164,7 +164,7 @@ def reference_key(experiment: Experiment, key: str) -> str:
 
 
 def method_text(experiment: Experiment) -> str:
-    """An experiment's guidance in a few words."""
+    """Describe an experiment's guidance in a few words."""
     terms = [
         f"{term.cue} · {term.loss} · layer {', '.join(term.layers)} · weight {term.weight:g}"
         + (f" · landmark noise {term.landmark_noise:g}" if term.landmark_noise else "")
@@ -174,7 +174,7 @@ def method_text(experiment: Experiment) -> str:
 
 
 def findings(rows: Sequence[VerdictRow]) -> list[Sentence]:
-    """The paired comparisons in words; left to the table where there are many."""
+    """Put the paired comparisons into words; where there are many, only the table shows them."""
     compared = [(row.experiment.name, row.comparison) for row in rows if row.comparison]
     return (
         [Sentence([name], finding(comparison)) for name, comparison in compared] if len(compared) <= MAX_WORDED else []
@@ -182,7 +182,7 @@ def findings(rows: Sequence[VerdictRow]) -> list[Sentence]:
 
 
 def finding(comparison: Comparison) -> str:
-    """One paired comparison in words."""
+    """Put one paired comparison into words."""
     accuracy = _direction(comparison.accuracy, "higher", "lower", "not significantly different")
     return (
         f"{_gaze(comparison)} Its accuracy is {accuracy}: {_interval(comparison.accuracy, 100, 1)} percentage points."
@@ -200,7 +200,7 @@ def _gaze(comparison: Comparison) -> str:
 
 
 def caveats(rows: Sequence[VerdictRow]) -> list[Sentence]:
-    """What a reader must not overlook: scores that an image-blind baseline reaches as well, and selection on test."""
+    """Warn of scores that an image-blind baseline reaches as well, of missing AU maps, and of selection on test."""
     found: dict[str, list[str]] = {}
     for row in rows:
         score = row.experiment.number
@@ -226,12 +226,12 @@ def caveats(rows: Sequence[VerdictRow]) -> list[Sentence]:
 
 
 def majority_share(labels: Sequence[str]) -> float:
-    """Share of the most common label: the accuracy of a constant answer."""
+    """Compute the share of the most common label: the accuracy of a constant answer."""
     return max(Counter(labels).values(), default=0) / max(1, len(labels))
 
 
 def group_rows(experiments: Sequence[Experiment]) -> list[GroupRow]:
-    """A row per group, in order of first appearance."""
+    """Make a row per group, in order of first appearance."""
     groups: dict[str, list[Experiment]] = {}
     for experiment in experiments:
         if experiment.config.group:
@@ -245,7 +245,7 @@ def group_rows(experiments: Sequence[Experiment]) -> list[GroupRow]:
 
 
 def metric_table(experiments: Sequence[Experiment]) -> list[MetricFamily]:
-    """Every metric of every experiment, by family; None where an experiment lacks it."""
+    """Tabulate every metric of every experiment by family; None where an experiment lacks it."""
     keys = sorted({key for one in experiments for key in one.metrics}, key=lambda key: (rank(key), key))
     table = {family: MetricFamily(family, note, []) for family, note in FAMILIES.items()}
     for key in keys:
@@ -255,7 +255,7 @@ def metric_table(experiments: Sequence[Experiment]) -> list[MetricFamily]:
 
 
 def cross_table(project: Project) -> CrossTable | None:
-    """Scores on other data sets; None if ``params.yaml`` names none."""
+    """Tabulate scores on other data sets; None if ``params.yaml`` names none."""
     if not project.cross:
         return None
     keys = [key for key in GROUP_METRICS if any(key in one.metrics for one in project.cross)]
@@ -263,7 +263,7 @@ def cross_table(project: Project) -> CrossTable | None:
 
 
 def significant(difference: PairedDifference) -> bool:
-    """Whether a difference is significant at 5 %."""
+    """Tell whether a difference is significant at 5 %."""
     return difference.n > 0 and difference.p < SIGNIFICANT
 
 

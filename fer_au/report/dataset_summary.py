@@ -1,4 +1,4 @@
-"""What each data set holds and what each stage lost: counts for the data section."""
+"""Count what each data set holds and what each stage lost, for the data section."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LANDMARK_TEXT = {
 
 @dataclass(frozen=True)
 class Part:
-    """A share of the images: its text, its count, and count / total."""
+    """Part of the images: its text, its count, and count / total."""
 
     text: str
     count: int
@@ -36,7 +36,7 @@ class Part:
 
 @dataclass(frozen=True)
 class RejectTable:
-    """One stage's losses: reason counts, most frequent first, and the first rows."""
+    """Losses of one stage: counts of the reasons, most frequent first, and the first rows."""
 
     stage: str
     total: int
@@ -46,20 +46,20 @@ class RejectTable:
 
 @dataclass(frozen=True)
 class Summary:
-    """The data section of one data set.
+    """Content of the data section of one data set.
 
     Attributes:
-        name: Its key.
-        images: Rows of the manifest.
+        name: Key of the data set.
+        images: Number of rows of the manifest.
         subjects: Number of known persons; 0 if the set names none.
-        splits: The splits that occur.
-        classes: Class -> count per split.
-        totals: Count per split.
-        largest: The largest count of a class in a split, at least 1.
-        faces: What the detector found.
-        landmarks: What the extractor found.
-        au_maps: Images with and without an AU map.
-        rejects: A table per stage.
+        splits: Splits that occur.
+        classes: Class -> number of images per split.
+        totals: Number of images per split.
+        largest: Largest number of images of a class in a split, at least 1.
+        faces: Parts by the detector's finding.
+        landmarks: Parts by the extractor's finding.
+        au_maps: Parts with and without an AU map.
+        rejects: Table of the rejected images of each stage.
     """
 
     name: str
