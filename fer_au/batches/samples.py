@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, TypedDict
 
+import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from fer_au.batches.faces import FaceDataset
+from fer_au.batches.faces import Batch, FaceDataset
+from fer_au.cues.cue import Cue, FaceBatch, create_cue
+from fer_au.cues.drawing import draw_bytes
 from fer_au.errors import ConfigError
 
 _STORED_CUE = "au"
@@ -20,8 +23,8 @@ class Sample(TypedDict):
     Attributes:
         image: (3, S, S) uint8 RGB.
         label: Position of its expression in ``FaceSamples.classes``.
-        map: (s, s) float32 AU map in [0, 1], which spans the image; zeros where not valid.
-        valid: False where a face has no map: neutral, or no landmarks.
+        map: (s, s) float32 in [0, 1], where to look, which spans the image; zeros where not valid.
+        valid: False where a face has no map, such as a neutral one's AU map, or any without landmarks.
         points: (68, 2) float32 xy pixels of the image, NaN where none were found.
         id: Id of the face in ``manifest.csv``.
     """
@@ -38,15 +41,16 @@ class FaceSamples(Dataset[Sample]):
     """The usable faces of one split as a torch data set; survives pickling, so that a ``DataLoader`` may use workers.
 
     Args:
-        faces: The faces.
+        faces: Faces of the split.
+        cue: Cue of the maps; None takes those of heatmaps.h5.
 
     Attributes:
-        faces: The faces.
+        faces: Faces of the split.
         classes: Names of the expressions, in the order of the labels.
     """
 
-    def __init__(self, faces: FaceDataset) -> None:
-        self.faces = faces
+    def __init__(self, faces: FaceDataset, cue: Cue | None = None) -> None:
+        self.faces, self._cue = faces, cue
         self.classes = faces.classes
         self._scale = faces.image_size / faces.crop_size
 
@@ -57,14 +61,24 @@ class FaceSamples(Dataset[Sample]):
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         batch = self.faces.batch([index % len(self)])
+        maps, valid = self._maps(batch)
         return {
             "image": batch.images[0],
             "label": int(batch.labels[0]),
-            "map": batch.maps[0].float() / 255,
-            "valid": bool(batch.valid[0]),
+            "map": maps[0].float() / 255,
+            "valid": bool(valid[0]),
             "points": batch.points[0] * self._scale,
             "id": batch.ids[0],
         }
+
+    def _maps(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return maps (N, s, s) uint8 and valid (N,)."""
+        if self._cue is None:
+            return batch.maps, batch.valid
+        labels = [self.classes[label] for label in batch.labels.tolist()]
+        faces = FaceBatch(batch.points.numpy(), labels, self.faces.crop_size, self.faces.map_size)
+        maps, valid = draw_bytes(self._cue, faces)
+        return torch.from_numpy(maps), torch.from_numpy(valid)
 
 
 def open_faces(
@@ -80,7 +94,7 @@ def open_faces(
     Args:
         folder: ``data/<key>`` with manifest.csv, faces.h5, landmarks.h5, heatmaps.h5.
         split: Which faces.
-        maps: Cue of the maps. heatmaps.h5 has those of ``au``; ``fer_au.cues.create_cue`` draws others from ``points``.
+        maps: Cue of the maps. Those of ``au`` are read from heatmaps.h5, others drawn from the landmarks.
         image_size: Side of the images, pixels; default that of the stored crops.
         fold: This fold becomes ``test``, and the set's own ``test`` rows of other folds train.
 
@@ -88,7 +102,8 @@ def open_faces(
         A torch ``Dataset`` of ``Sample``.
 
     Raises:
-        ConfigError: Maps of another cue.
+        UnknownNameError: No cue has that name; the message lists near names.
+        ConfigError: A cue that is drawn from more than landmarks and expression.
         DataError: Missing or mismatched files, or a fold that the set doesn't have.
 
     Example:
@@ -98,6 +113,11 @@ def open_faces(
             for batch in torch.utils.data.DataLoader(faces, batch_size=64, shuffle=True):
                 loss = functional.cross_entropy(net(batch["image"] / 255), batch["label"])
     """
-    if maps != _STORED_CUE:
-        raise ConfigError(f"maps: heatmaps.h5 has those of cue 'au'; draw {maps!r} by fer_au.cues.create_cue({maps!r})")
-    return FaceSamples(FaceDataset(Path(folder), split, image_size, fold=fold))
+    faces = FaceDataset(Path(folder), split, image_size, fold=fold)
+    if maps == _STORED_CUE:
+        return FaceSamples(faces)
+    options = faces.heatmap_options
+    cue = create_cue(maps, codebook=str(options["codebook"]), geometry=str(options["geometry"]))
+    if cue.needs:
+        raise ConfigError(f"maps: cue {maps!r} is drawn from {', '.join(cue.needs)}, not from landmarks alone")
+    return FaceSamples(faces, cue)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from fer_au._lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from fer_au.classification import confusion_matrix as confusion_matrix
     from fer_au.evaluation.bootstrap import PairedDifference as PairedDifference
     from fer_au.evaluation.bootstrap import paired_bootstrap as paired_bootstrap
-    from fer_au.evaluation.classification import confusion_matrix as confusion_matrix
     from fer_au.evaluation.map_scores import centered_cosine as centered_cosine
     from fer_au.evaluation.map_scores import cosine_alignment as cosine_alignment
     from fer_au.evaluation.map_scores import map_auc as map_auc
@@ -27,7 +27,7 @@ __getattr__, __all__ = lazy_exports(
         "PairedDifference": ".bootstrap",
         "REGIONS": ".regions",
         "centered_cosine": ".map_scores",
-        "confusion_matrix": ".classification",
+        "confusion_matrix": "..classification",
         "cosine_alignment": ".map_scores",
         "evaluate_experiment": ".stage",
         "expression_means": ".scores",

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fer_au.classification import accuracy, balanced_accuracy, class_recall, confusion_matrix, macro_f1
 from fer_au.evaluation.baselines import blank_maps, class_mean_maps, least_shares, through_grid
-from fer_au.evaluation.classification import accuracy, balanced_accuracy, class_recall, confusion_matrix, macro_f1
 from fer_au.evaluation.map_scores import (
     FloatArray,
     centered_cosine,

@@ -11,6 +11,7 @@ from torch.nn import functional
 from fer_au.batches.loading import BatchLoader, cut_batches
 from fer_au.batches.precision import Precision, autocast
 from fer_au.batches.preprocess import Preprocessing
+from fer_au.classification import accuracy, balanced_accuracy, confusion_matrix
 from fer_au.models.network import FerModel
 from fer_au.training.processes import Processes
 
@@ -56,10 +57,9 @@ def score_split(
 
 def summarise(logits: Tensor, labels: Tensor) -> SplitScores:
     """Compute the scores of logits (N, C) under labels (N,)."""
-    hits = (logits.argmax(1) == labels).double()
-    recalls = [hits[labels == label].mean() for label in sorted(set(labels.tolist()))]
+    confusion = confusion_matrix(labels.numpy(), logits.argmax(1).numpy(), logits.shape[1])
     return SplitScores(
-        accuracy=float(hits.mean()),
-        balanced_accuracy=float(torch.stack(recalls).mean()),
+        accuracy=accuracy(confusion),
+        balanced_accuracy=balanced_accuracy(confusion),
         loss=float(functional.cross_entropy(logits, labels)),
     )

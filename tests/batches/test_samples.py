@@ -12,8 +12,11 @@ from torch.utils.data import DataLoader
 
 from benchmarks.shared.blobs import CENTRES, CROP, MAP, many, write_dataset
 from fer_au.batches.faces import FaceDataset
+from fer_au.config.experiments import GuidanceConfig
 from fer_au.datasets import open_faces
-from fer_au.errors import ConfigError, DataError
+from fer_au.errors import ConfigError, DataError, UnknownNameError
+from fer_au.models import create_model
+from fer_au.training.guidance import Guidance
 
 DOCS = Path(__file__).parents[2] / "docs" / "index.md"
 
@@ -62,13 +65,28 @@ def test_points_follow_the_images_size(demo: Path) -> None:
     assert torch.equal(small["map"], full["map"])
 
 
+@pytest.mark.parametrize("name", ["landmarks", "background"])
+def test_maps_of_other_cues_say_where_to_look_as_in_training(demo: Path, name: str) -> None:
+    faces = FaceDataset(demo, "train", 32)
+    model = create_model({"backbone": "test_resnet"}, faces.classes, seed=0)
+    guidance = Guidance([GuidanceConfig(cue=name)], model, faces, 0)
+    batch = faces.batch([7])
+    (expected,) = guidance.targets(batch, torch.zeros(1, dtype=torch.bool))
+    sample = open_faces(demo, maps=name, image_size=32)[7]
+    assert torch.equal(sample["map"], expected.maps[0])
+    assert sample["valid"] == expected.valid[0]
+    assert sample["map"].any()
+
+
 def test_it_survives_pickling(demo: Path) -> None:
     faces = open_faces(demo)
     assert torch.equal(pickle.loads(pickle.dumps(faces))[2]["image"], faces[2]["image"])
 
 
 def test_mistakes_are_one_line(demo: Path) -> None:
-    with pytest.raises(ConfigError, match=r"^maps: heatmaps\.h5 has those of cue 'au'; draw 'landmarks' by .*$"):
-        open_faces(demo, maps="landmarks")
+    with pytest.raises(UnknownNameError, match=r"unknown cue 'landmark'; did you mean landmarks"):
+        open_faces(demo, maps="landmark")
+    with pytest.raises(ConfigError, match=r"^maps: cue 'clusters' is drawn from \w+, not from landmarks alone$"):
+        open_faces(demo, maps="clusters")
     with pytest.raises(DataError, match=r"absent.*manifest\.csv"):
         open_faces(demo / "absent")

@@ -11,7 +11,7 @@ from torchmetrics.functional.classification import (
     multiclass_f1_score,
 )
 
-from fer_au.evaluation.classification import accuracy, balanced_accuracy, class_recall, confusion_matrix, macro_f1
+from fer_au.classification import accuracy, balanced_accuracy, class_recall, confusion_matrix, macro_f1
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.evaluation.map_scores import FloatArray
-
+FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
