@@ -169,12 +169,12 @@ def presets_write(
 
 
 def _setting(text: str) -> tuple[str, object]:
-    import yaml
+    from fer_au.yaml_files import parse_yaml
 
     key, separator, value = text.partition("=")
     if not separator:
         raise DataError(f"--set {text}: expected KEY=VALUE")
-    return key, yaml.safe_load(value)
+    return key, parse_yaml(value, f"--set {key}")
 
 
 def main() -> None:

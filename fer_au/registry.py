@@ -18,6 +18,8 @@ T = TypeVar("T")
 def near_names(name: str, known: Iterable[str], limit: int = 5) -> str:
     """Say which known names a user may have meant, or all of them if there are few or none is near."""
     names = sorted(known)
+    if not names:
+        return "there is none yet"
     close = get_close_matches(name, names, n=limit, cutoff=0.5)
     if close:
         return "did you mean " + " or ".join(close) + "?"

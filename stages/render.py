@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 from fer_au.command import stage_main
-from fer_au.config.reading import read_yaml, validate
+from fer_au.config.reading import validate
 from fer_au.demo.generate import DemoConfig, generate
 from fer_au.errors import ConfigError
+from fer_au.yaml_files import read_yaml
 
 
 def main(params: str, output: str) -> None:

@@ -14,6 +14,7 @@ from fer_au.registry import near_names
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
+Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what torch takes
 
 
 class ModelConfig(StrictModel):
@@ -252,7 +253,7 @@ class ExperimentConfig(StrictModel):
 
     dataset: str
     target: Literal["expression", "subject"] = "expression"
-    seed: int = 0
+    seed: Seed = 0
     base: str = "none"
     model: ModelConfig
     guidance: tuple[GuidanceConfig, ...] = ()

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from fer_au.errors import ConfigError
 from fer_au.registry import near_names
+from fer_au.yaml_files import read_yaml
 
 PARAMS = Path("params.yaml")
 SECTIONS = ("datasets", "align", "landmarks", "heatmaps", "train", "evaluate", "experiments", "cross")
+_MAPPINGS = ("datasets", "experiments", "cross")  # from names that the user gives
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_LONGEST = 60  # characters of a value in a message
 
 
 class StrictModel(BaseModel):
@@ -29,7 +32,7 @@ Model = TypeVar("Model", bound=StrictModel)
 
 
 def read_params(path: Path = PARAMS) -> dict[str, Any]:
-    """The whole file as plain data, with its top level checked.
+    """Read the whole file as plain data and check its top level.
 
     Raises:
         ConfigError: Missing file, bad YAML, unknown section, or a bad name of a data set or experiment.
@@ -38,74 +41,39 @@ def read_params(path: Path = PARAMS) -> dict[str, Any]:
     for key in data:
         if key not in SECTIONS:
             raise ConfigError(f"{path}: unknown key {key!r}; {near_names(str(key), SECTIONS)}")
-    for section in ("datasets", "experiments", "cross"):
-        entries = data.get(section) or {}
-        if not isinstance(entries, dict):
-            raise ConfigError(f"{path}: {section} must be a mapping from names")
-        for name in entries:
-            if not isinstance(name, str) or not _NAME.fullmatch(name):
-                raise ConfigError(f"{path}: {section}.{name}: a name must match [a-z0-9][a-z0-9_-]*")
+    for section in _MAPPINGS:
+        if section in data:
+            _check_names(data[section], section, path)
     return data
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file that holds a mapping.
-
-    Raises:
-        ConfigError: Missing file, bad YAML, a key that appears twice, or no mapping.
-    """
-    try:
-        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
-        node = loader.get_single_node()
-        if (repeated := _repeated_key(node, "", set())) is not None:
-            raise ConfigError(f"{path}: {repeated}: key appears twice")
-        data = loader.construct_document(node) if node else None
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file") from error
-    except OSError as error:
-        raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not a UTF-8 text") from error
-    except RecursionError as error:
-        raise ConfigError(f"{path}: not valid YAML: nested too deeply") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: must hold a mapping")
-    return data
-
-
-def _repeated_key(node: yaml.Node | None, where: str, seen: set[yaml.Node]) -> str | None:
-    """Find the dotted path of the first key that a mapping has twice; YAML loaders silently take the last."""
-    if not isinstance(node, yaml.CollectionNode) or node in seen:
-        return None
-    seen.add(node)  # an alias may contain itself
-    if isinstance(node, yaml.MappingNode):
-        entries = [(f"{where}{key.value}", key.tag, value) for key, value in node.value]
-    else:
-        entries = [(f"{where}{number}", "", value) for number, value in enumerate(node.value)]
-    keys = set()
-    for path, tag, value in entries:
-        if (path, tag) in keys:
-            return path
-        keys.add((path, tag))
-        if (deeper := _repeated_key(value, f"{path}.", seen)) is not None:
-            return deeper
-    return None
+def _check_names(entries: object, section: str, path: Path) -> None:
+    if entries is None:
+        raise ConfigError(f"{path}: {section} is empty, which DVC refuses; write `{section}: {{}}`")
+    if not isinstance(entries, dict):
+        raise ConfigError(f"{path}: {section} must be a mapping from names")
+    for name in entries:
+        if not isinstance(name, str):
+            kind = "nothing" if name is None else f"a value of type {type(name).__name__}"
+            raise ConfigError(
+                f"{path}: {section}.{name}: YAML reads this name as {kind}; begin it with a letter, or quote it"
+            )
+        if not _NAME.fullmatch(name):
+            raise ConfigError(f"{path}: {section}.{name}: a name must match {_NAME.pattern}")
 
 
 def load_section(section: str, model: type[Model], path: Path = PARAMS) -> Model:
-    """One section, such as ``align``; a missing one means its defaults."""
+    """Load one section, such as ``align``; a missing one means its defaults."""
     return validate(model, read_params(path).get(section) or {}, section, path)
 
 
 def load_entry(section: str, name: str, model: type[Model], path: Path = PARAMS) -> Model:
-    """One named entry of a mapping section, such as ``datasets.demo``."""
+    """Load one named entry of a mapping section, such as ``datasets.demo``."""
     return validate(model, entry(section, name, path), f"{section}.{name}", path)
 
 
 def entry(section: str, name: str, path: Path = PARAMS) -> dict[str, Any]:
-    """One named entry of a mapping section as plain data.
+    """Read one named entry of a mapping section as plain data.
 
     Raises:
         ConfigError: There is no such entry, or it is not a mapping.
@@ -129,39 +97,69 @@ def validate(model: type[Model], data: Mapping[str, Any], prefix: str, path: Pat
         path: The file, for messages.
 
     Raises:
-        ConfigError: One line per first fault: file, key path, what is wrong.
+        ConfigError: One line about the first fault, an unknown key before any other: file, key path, what is wrong.
     """
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        # A misspelt key is another one's absence: the misspelling says more.
-        first = min(error.errors(), key=lambda fault: fault["type"] == "missing")
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise ConfigError(f"{path}: {_explain(first, model, prefix)}{more}") from error
+        faults = error.errors()
+        # A misspelt key also leaves the right one missing, or its default in place.
+        first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise ConfigError(f"{path}: {_explain(first, model, data, prefix)}{more}") from error
 
 
-def _explain(fault: ErrorDetails, model: type[BaseModel], prefix: str) -> str:
-    location = [str(part) for part in fault["loc"] if part != "[key]"]  # pydantic's mark of a fault in a mapping's key
-    key = ".".join([*filter(None, [prefix]), *location])
+def _explain(fault: ErrorDetails, model: type[BaseModel], data: object, prefix: str) -> str:
+    location = fault["loc"]
+    missing = fault["type"] == "missing"
+    parts = _keys_on_the_way(data, location[:-1] if missing else location) + [*location[-1:]] * missing
+    key = ".".join([*filter(None, [prefix]), *map(str, parts)])
     if fault["type"] == "extra_forbidden":
-        return f"{key}: unknown key; {near_names(location[-1], _fields(model, location[:-1]))}"
-    if fault["type"] == "missing":
+        return f"{key}: unknown key; {near_names(str(location[-1]), known_keys(model, location[:-1]))}"
+    if missing:
         return f"{key}: required key is missing"
     message = fault["msg"].removeprefix("Value error, ")
     return f"{key}: {message[:1].lower()}{message[1:]}, got {_short(fault['input'])}"
 
 
-def _fields(model: type[BaseModel], location: list[str]) -> list[str]:
-    """The keys allowed at a place inside a model; empty where the place isn't a plain nested model."""
+def _keys_on_the_way(data: object, location: Sequence[int | str]) -> list[int | str]:
+    """The parts of a location that are keys and positions in the data; others are pydantic's names of alternatives."""
+    keys: list[int | str] = []
     for part in location:
-        field = model.model_fields.get(part)
-        inner = field.annotation if field else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return []
-        model = inner
-    return [field.alias or name for name, field in model.model_fields.items()]
+        inside = range(len(data)) if isinstance(data, list | tuple) else data
+        if isinstance(inside, range | Mapping) and part in inside:
+            data = data[part]  # type: ignore[index]
+        elif isinstance(part, str):
+            continue
+        keys.append(part)
+    return keys
+
+
+def known_keys(kind: object, location: Sequence[int | str]) -> list[str]:
+    """List the keys that may stand at a place inside a type.
+
+    Args:
+        kind: A model, or a list, tuple, mapping, union or annotated type in which models occur.
+        location: Keys and positions that lead to the place, pydantic's names of a union's alternatives included.
+
+    Returns:
+        The keys of every model that may stand there; empty where none does.
+    """
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        fields = {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
+        if not location:
+            return list(fields)
+        if location[0] in fields:
+            return known_keys(fields[str(location[0])], location[1:])
+    # A container's items are one step further, a union's alternatives at the same place or behind their name.
+    rests = [location, location[1:]] if location else [location]
+    return list(dict.fromkeys(key for inner in get_args(kind) for rest in rests for key in known_keys(inner, rest)))
 
 
 def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    """A value for a message; what is large is cut before it is written out."""
+    shortener = reprlib.Repr()
+    shortener.maxstring = shortener.maxother = shortener.maxlong = _LONGEST
+    shortener.maxlevel = 2
+    text = shortener.repr(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

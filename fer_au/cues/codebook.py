@@ -10,11 +10,12 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from fer_au.config.reading import StrictModel, read_yaml, validate
+from fer_au.config.reading import StrictModel, validate
 from fer_au.errors import ConfigError
 from fer_au.expressions import EXPRESSIONS
 from fer_au.fingerprints import fingerprint
 from fer_au.registry import FileRegistry, near_names
+from fer_au.yaml_files import read_yaml
 
 #: Named codebooks; another package adds one by an entry point to the path of its YAML file.
 CODEBOOKS = FileRegistry("codebook", "fer_au.codebooks", Path(__file__).parent / "codebooks")

@@ -7,16 +7,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from fer_au.errors import ConfigError
+from fer_au.yaml_files import dump_inline, parse_yaml
 
 Grid = Mapping[str, Sequence[Any]]
 
 #: Keys whose values are repeats of one experiment: the report gives their mean and deviation.
 REPEATS = ("seed", "fold")
 
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _LONGEST_SLUG = 24  # of a value in a name; longer ones are numbered
 
 
@@ -37,17 +35,11 @@ def parse_grid(options: Iterable[str]) -> dict[str, list[Any]]:
             raise ConfigError(f"--grid {option}: expected KEY=V1,V2,...")
         if key in grid:
             raise ConfigError(f"--grid {option}: {key} is given twice; list all its values in one option")
-        try:
-            values = yaml.safe_load(f"[{text}]")
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--grid {option}: the values are not valid YAML") from error
-        grid[key] = [_number(value) for value in values]
+        values = parse_yaml(f"[{text}]", f"--grid {option}")
+        if not isinstance(values, list):
+            raise ConfigError(f"--grid {option}: expected KEY=V1,V2,...")
+        grid[key] = values
     return grid
-
-
-def _number(value: object) -> object:
-    # YAML 1.1 reads 1e-3, without a point, as text.
-    return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
 
 
 def suffixes(path: str, values: Sequence[object]) -> list[str]:
@@ -65,7 +57,7 @@ def suffixes(path: str, values: Sequence[object]) -> list[str]:
 
 
 def _slug(value: object) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip().lower()
+    text = dump_inline(value).lower()
     if isinstance(value, int | float):
         text = text.replace(".", "p").replace("-", "m").replace("+", "")
     return re.sub(r"[^a-z0-9_]+", "-", text).strip("-_")

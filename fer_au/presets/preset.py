@@ -8,9 +8,10 @@ from typing import Any
 from pydantic import Field
 
 from fer_au.config.experiments import merge
-from fer_au.config.reading import StrictModel, read_yaml, validate
+from fer_au.config.reading import StrictModel, validate
 from fer_au.errors import ConfigError
 from fer_au.registry import FileRegistry
+from fer_au.yaml_files import read_yaml
 
 #: Named presets; another package adds one by an entry point to the path of its YAML file.
 PRESETS = FileRegistry("preset", "fer_au.presets", Path(__file__).parent / "library")

@@ -8,13 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from fer_au.atomic import write_atomically
 from fer_au.errors import ConfigError
 from fer_au.presets.expansion import Expansion, expand
 from fer_au.presets.grid import Grid
 from fer_au.presets.preset import Preset, PublishedRow, load_preset
+from fer_au.yaml_files import dump_inline, dump_yaml
 
 Comments = Mapping[str, Sequence[str]]
 
@@ -80,7 +79,7 @@ def published_text(name: str, preset: Preset, expansion: Expansion) -> str:
         key = "experiment" if place is None or place in expansion.experiments else "group"
         rows.append({"row": row.row, key: place, **{part: getattr(row, part) for part in ("metrics", "other")}})
     content = {"preset": name, "source": preset.source, "rows": rows}
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=_WIDTH, default_flow_style=None)
+    return dump_yaml(content, flow=None, width=_WIDTH)
 
 
 def _comments(preset: Preset, expansion: Expansion, sections: Mapping[str, Any]) -> Comments:
@@ -131,7 +130,7 @@ def _entry(key: str, value: object, parent: str, comments: Comments, depth: int)
     path = f"{parent}.{key}" if parent else key
     for text in comments.get(path, ()):
         yield from _comment(text, depth)
-    line = f"{' ' * depth}{key}: {_flow(value)}"
+    line = f"{' ' * depth}{key}: {dump_inline(value)}"
     commented = any(other.startswith(f"{path}.") for other in comments)
     if isinstance(value, Mapping) and value and (commented or len(line) > _WIDTH or path in _MAPPINGS):
         yield f"{' ' * depth}{key}:"
@@ -140,25 +139,9 @@ def _entry(key: str, value: object, parent: str, comments: Comments, depth: int)
     elif isinstance(value, list) and len(line) > _WIDTH:
         yield f"{' ' * depth}{key}:"
         for item in value:
-            yield f"{' ' * (depth + _STEP)}- {_flow(item)}"
+            yield f"{' ' * (depth + _STEP)}- {dump_inline(item)}"
     else:
         yield line
-
-
-def _flow(value: object) -> str:
-    """A value on one line."""
-    # As the only item of a list: a bare value would be dumped with an end-of-document mark.
-    text = yaml.dump(
-        [value], Dumper=_Plain, sort_keys=False, default_flow_style=True, width=1 << 20, allow_unicode=True
-    )
-    return text.strip()[1:-1]
-
-
-class _Plain(yaml.SafeDumper):
-    """Writes equal lists twice instead of an anchor and a reference to it."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        return True
 
 
 def _comment(text: str, depth: int) -> list[str]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-import yaml
-
 from fer_au.cues import Codebook, create_codebook, list_codebooks
 from fer_au.report.collect import Project
 from fer_au.stores import Store
 from fer_au.version import __version__
+from fer_au.yaml_files import dump_yaml
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def provenance(project: Project) -> Provenance:
         )
         for one in project.experiments
     ]
-    text = yaml.safe_dump(project.params, sort_keys=False, allow_unicode=True, width=110)
+    text = dump_yaml(project.params)
     return Provenance(__version__, artefacts, _codebooks(project), runs, text)
 
 

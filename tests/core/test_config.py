@@ -1,13 +1,24 @@
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args, get_origin
 
 import pytest
+from pydantic import BaseModel
 
-from fer_au.config.data import AlignConfig, DatasetConfig, HeatmapsConfig
-from fer_au.config.experiments import EvaluateConfig, load_experiment
-from fer_au.config.reading import load_entry, load_section
+from fer_au.config.data import AlignConfig, DatasetConfig, HeatmapsConfig, LandmarksConfig
+from fer_au.config.experiments import CrossConfig, EvaluateConfig, ExperimentConfig, TrainConfig, load_experiment
+from fer_au.config.reading import StrictModel, load_entry, load_section, validate
+from fer_au.cues import codebook
+from fer_au.datasets.csv_labels import CsvConfig
+from fer_au.datasets.demo import DemoAdapterConfig
+from fer_au.datasets.folder import FolderConfig
+from fer_au.datasets.sep import SepConfig
+from fer_au.demo.generate import DemoConfig
 from fer_au.errors import ConfigError
+from fer_au.presets.preset import Preset
 
 GOOD = """
 datasets: {demo: {adapter: demo, root: data/demo/raw}}
@@ -77,6 +88,7 @@ def test_a_fault_in_a_section_names_file_and_key(params: Path, old: str, new: st
         ("lr: 0.1", "lr: 0", r"train\.optimizer\.lr: .*greater than 0"),
         ("    model: {backbone: resnet10t}\n", "", r"experiments\.au\.model: required key is missing"),
         ("layers: [5, last]", "layers: []", r"experiments\.au\.guidance\.0\.layers: at least one layer is needed"),
+        ("base: vanilla", "seed: 99999999999999999999999", r"experiments\.au\.seed: input should be less than 92233"),
         ("  au:", "  Au.1:", r"experiments\.Au\.1: a name must match"),
     ],
 )
@@ -100,3 +112,88 @@ def test_an_unreadable_file_is_named(tmp_path: Path, text: str | None, message: 
 def test_an_unknown_entry_lists_near_ones(params: Path) -> None:
     with pytest.raises(ConfigError, match=r"experiments has no 'vanille'; did you mean vanilla\?"):
         load_experiment("vanille", params)
+
+
+def test_an_unknown_entry_among_none_says_so(params: Path) -> None:
+    params.write_text("datasets: {}\n")
+    with pytest.raises(ConfigError, match=r"datasets has no 'demo'; there is none yet$"):
+        load_entry("datasets", "demo", DatasetConfig, params)
+
+
+ROOTS = [
+    *(CsvConfig, DemoAdapterConfig, FolderConfig, SepConfig),
+    *(AlignConfig, LandmarksConfig, HeatmapsConfig, TrainConfig, EvaluateConfig, ExperimentConfig, CrossConfig),
+    *(Preset, DemoConfig, codebook._File),
+]
+
+
+def test_every_configuration_is_among_the_roots_or_inside_of_one() -> None:
+    inside = {model for root in ROOTS for _, model in _places(root)}
+    waiting: list[type[StrictModel]] = [StrictModel]
+    while waiting:
+        for model in waiting.pop().__subclasses__():
+            waiting.append(model)
+            if model.__module__.startswith("fer_au.") and "benchmark" not in model.__module__:  # a file that is made
+                assert model in inside or model.__subclasses__(), model
+
+
+def _places(kind: Any) -> Iterator[tuple[tuple[str | int, ...], type[BaseModel]]]:
+    """Where models lie in a type: keys and positions, and the model."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield (), kind
+        for name, field in kind.model_fields.items():
+            yield from (((name, *place), model) for place, model in _places(field.annotation))
+        return
+    origin, inner = get_origin(kind), get_args(kind)
+    step: tuple[str | int, ...] = (0,) if origin in (tuple, list) else ("any",) if origin is dict else ()
+    for one in inner:
+        yield from (((*step, *place), model) for place, model in _places(one))
+
+
+def _nested(place: tuple[str | int, ...], content: object) -> Any:
+    for key in reversed(place):
+        content = [content] if isinstance(key, int) else {key: content}
+    return content
+
+
+def _misspelt(name: str) -> Iterator[str]:
+    """A letter more, one less, two swapped, another one."""
+    middle = len(name) // 2
+    yield name + name[-1]
+    yield name[:middle] + name[middle + 1 :]
+    yield name[: middle - 1] + name[middle] + name[middle - 1] + name[middle + 1 :]
+    yield name[:middle] + "j" + name[middle + 1 :]
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_every_misspelt_key_is_answered_with_the_right_one(root: type[StrictModel]) -> None:
+    for place, model in _places(root):
+        for name in model.model_fields:
+            for wrong in _misspelt(name):
+                if wrong in model.model_fields or (len(name) < 3 and sorted(wrong) == sorted(name)):
+                    continue  # `rl` has as much of `lr` as any key with either letter
+                where = re.escape(".".join(map(str, ("at", *place, wrong))))
+                with pytest.raises(ConfigError, match=rf"^file: {where}: unknown key; did you mean .*\b{name}\b"):
+                    validate(root, _nested(place, {wrong: 1}), "at", "file")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"cams": {"native": 1}}, r"at\.cams: input should be a valid tuple"),
+        ({"attention_layers": 3}, r"at\.attention_layers: input should be 'all', got 3"),
+        ({"attention_layers": ["a", {}]}, r"at\.attention_layers: input should be 'all', got \['a', \{\}\]"),
+    ],
+)
+def test_names_of_alternatives_are_kept_out_of_a_keys_path(data: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^file: {message}"):
+        validate(EvaluateConfig, data, "at", "file")
+
+
+def test_a_large_value_is_cut_before_it_is_written_out() -> None:
+    bomb: Any = "x"
+    for _ in range(40):
+        bomb = [bomb] * 9
+    with pytest.raises(ConfigError, match=r"at\.split: .*got \[\[") as caught:
+        validate(EvaluateConfig, {"split": bomb}, "at", "file")
+    assert len(str(caught.value)) < 200

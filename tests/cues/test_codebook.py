@@ -126,7 +126,7 @@ BAD = {
         "expressions.fear.1: weight is not a number from 0 to 1, got 'x'",
     ),
     "weight as a truth value": (
-        "expressions: {fear: {1: yes}}",
+        "expressions: {fear: {1: true}}",
         "expressions.fear.1: weight is not a number from 0 to 1, got True",
     ),
     "expressions as a list": ("expressions: [fear]", "expressions: expected a mapping from expressions"),
@@ -146,9 +146,10 @@ BAD = {
     "a list": ("- fear", "must hold a mapping"),
     "an empty file": ("", "must hold a mapping"),
     "broken YAML": ("expressions: {fear: [1", "not valid YAML"),
-    "an unhashable key": ("expressions: {[1]: {[2]: 3}}", "not valid YAML"),
+    "an unhashable key": ("expressions: {{a: 1}: {6: 1}}", "not valid YAML"),
+    "a list as key": ("expressions: {[1]: {[2]: 3}}", "expressions: unknown expression"),
     "a python object": ("expressions: !!python/object/apply:os.getcwd []", "not valid YAML"),
-    "an endless alias": ("expressions: &a {fear: *a}", "expressions.fear: unknown action unit 'fear'"),
+    "an endless alias": ("expressions: &a {fear: *a}", "not valid YAML: *a stands inside the very value"),
     "deep nesting": ("[" * 5000, "not valid YAML"),
 }
 
