@@ -1,16 +1,21 @@
 # The two commands: `make repro` runs the pipeline on the demo set, `make test` runs every check.
+# For daily work, `make check`: style, types, and the tests that may see what changed, in two minutes.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: repro test lint types pytest venv docs pictures
+.PHONY: repro test check lint types pytest venv docs pictures
 
 repro: venv
 	@test -d .git || { git init -q . && echo "no .git here: ran 'git init', which DVC needs"; }
 	PATH="$(BIN):$$PATH" dvc repro
 
 test: lint types pytest
+
+# Changed since the branch left its upstream; `make check SINCE=REF`: since another commit.
+check: lint types
+	PATH="$(BIN):$$PATH" $(BIN)/python tools/check_changes.py $(SINCE)
 
 lint: venv
 	$(BIN)/ruff check .
