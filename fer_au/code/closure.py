@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache, cached_property
+from importlib.util import resolve_name
 from pathlib import Path
 
 from fer_au.code.syntax import Syntax, SyntaxMemory, iter_sources
@@ -157,7 +158,7 @@ class CodeBase:
         target = self._read(path).exports.get(name) if path is not None and path.name == "__init__.py" else None
         if target is None:
             return [module]
-        return [module, module + target if target.startswith(".") else target]
+        return [module, resolve_name(target, module)]
 
     def _data_named_by(self, files: set[Path]) -> Iterator[Path]:
         """Find the data files that some sources name: by their own name, or by that of their folder.
