@@ -1,4 +1,4 @@
-"""How wrong are landmarks? Failures and errors of one detector with one extractor, by region, expression and yaw."""
+"""Measure how wrong landmarks are: failures and errors of one pair, by region, expression and yaw."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Floats = NDArray[np.floating]
 
 
 class Outcome(Enum):
-    """What became of one face."""
+    """Outcome of the search for one face and its points."""
 
     OK = "ok"
     NO_FACE = "no face"
@@ -51,7 +51,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known of the faces of a run.
+    """Truth about the faces of a run.
 
     Attributes:
         points: (N, 68, 2) xy of the pictures.
@@ -69,7 +69,7 @@ class Truth:
         return len(self.points)
 
     def take(self, rows: Sequence[int]) -> Truth:
-        """Some of the faces."""
+        """Take some of the faces."""
         index = list(rows)
         return Truth(
             self.points[index],
@@ -99,12 +99,12 @@ class Accuracy:
 
 
 def true_box(points: Floats) -> NDArray[np.float64]:
-    """The box that the HOG detector would draw around a face, (68, 2) -> xyxy: the average face is fitted to it."""
+    """Fit the box that the HOG detector would draw around a face, (68, 2) -> xyxy, through the average face."""
     return map_box(fit_similarity(MEAN_FACE, points), HOG_BOX)
 
 
 def face_outcome(box: ArrayLike | None, points: Floats) -> Outcome:
-    """Whether a found box, xyxy or None, shows the face that has these true points."""
+    """Tell whether a found box, xyxy or None, shows the face that has these true points."""
     if box is None:
         return Outcome.NO_FACE
     return Outcome.OK if box_iou(box, true_box(points)) >= WRONG_FACE_IOU else Outcome.WRONG_FACE
@@ -146,12 +146,12 @@ def measure(found: Floats, outcomes: Sequence[Outcome], truth: Truth) -> Accurac
 
 
 def failure_share(errors: Floats, limit: float = FAILURE_LIMIT) -> float:
-    """Share of faces whose mean error is above the limit; NaN (no points) fails."""
+    """Compute the share of faces whose mean error is above the limit; NaN (no points) fails."""
     return float(np.mean(~(errors <= limit))) if len(errors) else 0.0
 
 
 def area_under_curve(errors: Floats, limit: float = FAILURE_LIMIT) -> float:
-    """Area below the cumulative error distribution from 0 to the limit, divided by the limit.
+    """Compute the area below the cumulative error distribution from 0 to the limit, divided by the limit.
 
     The distribution rises by 1/N at each error e, so that e adds (limit - e) / (N limit) if it is below the limit;
     NaN (no points) adds nothing.
@@ -162,7 +162,7 @@ def area_under_curve(errors: Floats, limit: float = FAILURE_LIMIT) -> float:
 
 
 def scatter(found: Floats, truth: Floats, subjects: Sequence[str]) -> float | None:
-    """Mean error once each point's mean offset is taken off, in inter-ocular distances.
+    """Compute the mean error without each point's mean offset, in inter-ocular distances.
 
     Every annotator and every model places brows, jaw and nose a little differently, always the same way. Offsets are
     averaged over all *other* people, in the frame of the true eye corners, so that no face corrects itself.
@@ -187,7 +187,7 @@ def scatter(found: Floats, truth: Floats, subjects: Sequence[str]) -> float | No
 
 
 def in_eye_frame(vectors: Floats, points: Floats) -> NDArray[np.float64]:
-    """Vectors (N, K, 2) in the frame whose x unit joins the outer eye corners of the faces (N, 68, 2)."""
+    """Turn vectors (N, K, 2) into the frame whose x unit joins the outer eye corners of the faces (N, 68, 2)."""
     across = (points[:, LEFT_EYE_OUTER] - points[:, RIGHT_EYE_OUTER]) / inter_ocular_distance(points)[:, None]
     down = np.stack([-across[:, 1], across[:, 0]], axis=1)
     turned = np.einsum("nac,nkc->nka", np.stack([across, down], axis=1), vectors)
@@ -195,7 +195,7 @@ def in_eye_frame(vectors: Floats, points: Floats) -> NDArray[np.float64]:
 
 
 def yaw_bins(yaw: Floats, edges: Sequence[float] = YAW_EDGES) -> dict[str, NDArray[np.bool_]]:
-    """Which faces lie in each range of |yaw|: lower edge included, upper not; ranges without a face are left out."""
+    """Find the faces in each range of |yaw|: lower edge included, upper not; ranges without a face are left out."""
     size = np.abs(yaw)
     bins = {}
     for low, high in pairwise(edges):

@@ -1,4 +1,4 @@
-"""Faces with true points to measure on: rendered for the run, or those of a data folder of the pipeline."""
+"""Provide faces with true points to measure on: rendered for the run, or those of a data folder of the pipeline."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from fer_au.stores import Store
 
 @dataclass(frozen=True)
 class FaceSet:
-    """Pictures and what is true of them.
+    """Pictures and the truth about them.
 
     Attributes:
-        source: Which they are, in words.
+        source: Description of the faces.
         paths: N files, decoded when they are needed.
-        truth: N faces.
-        hints: The data set's own boxes xyxy, None where it has none.
-        people: How many persons; 0 if unknown.
+        truth: Truth about the N faces.
+        hints: Boxes xyxy that the data set knows, None where it knows none.
+        people: Number of persons; 0 if unknown.
     """
 
     source: str
@@ -42,7 +42,7 @@ class FaceSet:
         return len(self.paths)
 
     def take(self, rows: Sequence[int]) -> FaceSet:
-        """Some of the faces."""
+        """Take some of the faces."""
         return FaceSet(
             self.source,
             tuple(self.paths[row] for row in rows),
@@ -52,12 +52,12 @@ class FaceSet:
         )
 
     def picture(self, row: int) -> NDArray[np.uint8]:
-        """One picture, (H, W, 3) uint8 RGB."""
+        """Decode one picture, (H, W, 3) uint8 RGB."""
         return decode_image(self.paths[row].read_bytes())
 
 
 def evenly(count: int, wanted: int) -> list[int]:
-    """``wanted`` of ``count`` positions at even steps; all of them if there are no more."""
+    """Choose ``wanted`` of ``count`` positions at even steps; all of them if there are no more."""
     return sorted({int(place) for place in np.linspace(0, count - 1, min(count, wanted)).round()})
 
 
@@ -78,7 +78,7 @@ def rendered_faces(people: int, pictures: int, seed: int) -> Iterator[FaceSet]:
 
 
 def stored_faces(folder: Path, root: Path, source: str = "") -> FaceSet:
-    """The faces of a data set that has 68 annotated points.
+    """Read the faces of a data set that has 68 annotated points.
 
     Args:
         folder: ``data/<key>`` with manifest.csv and annotations.h5, as the stage ingest leaves it.

@@ -1,4 +1,4 @@
-"""One detector with one extractor, as the stages align and landmarks run them, from a picture to points in it."""
+"""Run one detector with one extractor as the stages align and landmarks do, from a picture to points in it."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Crops:
         data: N encoded crops, empty where there is no face.
         boxes: (N, 4) the face in the crop, xyxy.
         matrices: (N, 2, 3) picture -> crop.
-        sure: (N,) whether a detector vouches for the face.
-        outcomes: OK, NO_FACE or WRONG_FACE.
+        sure: (N,) True where a detector vouches for the face.
+        outcomes: N outcomes: OK, NO_FACE or WRONG_FACE.
     """
 
     data: tuple[bytes, ...]
@@ -44,12 +44,12 @@ class Crops:
 
     @property
     def usable(self) -> list[int]:
-        """Rows that show the face that is meant."""
+        """Rows of the crops that show the right face."""
         return [row for row, outcome in enumerate(self.outcomes) if outcome is Outcome.OK]
 
 
 def hint_of(detector: str, faces: FaceSet, row: int) -> NDArray[np.float64] | None:
-    """The box that a detector is told: the data set's, or for ``provided`` the true one where it has none."""
+    """Choose the box that a detector is told: the data set's, or for ``provided`` the true one where it has none."""
     hint = faces.hints[row]
     if hint is not None:
         return np.array(hint)
@@ -73,19 +73,19 @@ def align_faces(aligner: Aligner, faces: FaceSet) -> Crops:
 
 
 def box_in_crop(aligner: Aligner, face: AlignedFace) -> NDArray[np.float64]:
-    """Where the face lies in its crop: where the template puts it, or else its own box (see ``crop_face_boxes``)."""
+    """Locate the face in its crop: where the template puts it, or else its own box (see ``crop_face_boxes``)."""
     if aligner.target.aligned and face.status == FaceStatus.OK:
         return np.asarray(aligner.target.face_box(aligner.size), np.float64)
     return map_box(face.matrix, face.box)
 
 
 def vouched(face: AlignedFace) -> bool:
-    """Whether the points need not prove themselves (see ``landmarks.extraction.vouched_rows``)."""
+    """Tell whether the points need no second look (see ``vouched_rows`` of the stage landmarks)."""
     return face.status == FaceStatus.OK and face.detector != "whole-image" and not face.score < 0
 
 
 def extract(extractor: Extractor, crops: Crops, rows: Sequence[int]) -> NDArray[np.float64]:
-    """Points of some crops in their pictures, (len(rows), 68, 2) xy; NaN where there are none."""
+    """Extract the points of some crops in their pictures, (len(rows), 68, 2) xy; NaN where there are none."""
     images = {row: decode_crop_bytes(crops.data[row]) for row in rows}
     return to_pictures(crops, rows, points_in_crops(extractor, images, crops))
 
@@ -112,7 +112,7 @@ def to_pictures(crops: Crops, rows: Sequence[int], found: Mapping[int, NDArray[n
 
 
 def find_points(extractor: Extractor, crops: Crops) -> tuple[NDArray[np.float64], list[Outcome]]:
-    """Points (N, 68, 2) in the pictures, NaN where there are none, and what became of each face."""
+    """Find points (N, 68, 2) in the pictures, NaN where there are none, and the outcome of each face."""
     points = np.full((len(crops.data), 68, 2), np.nan)
     rows = crops.usable
     points[rows] = extract(extractor, crops, rows)

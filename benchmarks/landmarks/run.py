@@ -32,14 +32,14 @@ _PROBE = 5  # pictures from which a detector's time is foreseen
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure.
+    """Choice of what is measured.
 
     Attributes:
-        detectors: Names; empty for all.
-        extractors: Names; empty for all that look at pixels, and the floor.
-        keypoints: As ``align.keypoints``.
+        detectors: Names of detectors; empty for all.
+        extractors: Names of extractors; empty for all that look at pixels, and the floor.
+        keypoints: Value of ``align.keypoints``.
         budget: Seconds that one detector may search; a slower one gets fewer faces, at even steps.
-        timed: Pictures per timing.
+        timed: Number of pictures per timing.
     """
 
     detectors: tuple[str, ...] = ()
@@ -91,7 +91,7 @@ def run(faces: FaceSet, options: Options) -> LandmarkResults:
 
 
 def make_extractors(options: Options, skipped: dict[str, str]) -> dict[str, Extractor]:
-    """The extractors to measure; one that lacks its weights is noted, or an error if it was asked for."""
+    """Make the extractors to measure; one that lacks its weights is noted, or is an error if it was asked for."""
     names = options.extractors or [name for name in list_extractors() if not EXTRACTORS.get(name).needs]
     made: dict[str, Extractor] = {}
     for name in names:
@@ -110,7 +110,7 @@ def make_extractors(options: Options, skipped: dict[str, str]) -> dict[str, Extr
 
 
 def search_faces(faces: FaceSet, options: Options, skipped: dict[str, str]) -> dict[str, Searched]:
-    """What each detector finds; a slow one gets as many faces as its budget allows."""
+    """Let each detector search; a slow one gets as many faces as its budget allows."""
     searched: dict[str, Searched] = {}
     for name in options.detectors or list_detectors():
         log(f"landmarks: {name} searches")
@@ -146,7 +146,7 @@ def _pair(
 
 
 def _rate(seconds: float) -> float:
-    """Items per second; 0 where nothing was timed (no face found)."""
+    """Compute items per second; 0 where nothing was timed (no face found)."""
     return 1 / seconds if seconds > 0 else 0.0
 
 

@@ -1,4 +1,4 @@
-"""How long detectors and extractors take: processor time of one core, all in one run."""
+"""Time detectors and extractors: processor time of one core, all in one run."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ Hint = NDArray[np.float64] | None
 
 @dataclass(frozen=True)
 class Searched:
-    """What one detector made of its faces.
+    """Result of one detector's search.
 
     Attributes:
-        aligner: With the detector.
-        faces: The faces it was given.
-        crops: Theirs.
-        seconds: Wall time per picture, roughly; decides how many pictures a timing takes.
+        aligner: Aligner that holds the detector.
+        faces: Faces that were searched.
+        crops: Crops of these faces.
+        seconds: Rough wall time per picture; decides how many pictures a timing takes.
     """
 
     aligner: Aligner
@@ -56,13 +56,13 @@ class PairSeconds:
 
     @property
     def whole(self) -> float:
-        """From a decoded picture to its points."""
+        """Seconds from a decoded picture to its points."""
         return self.align + self.extract
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """OpenCV and torch with one thread each, as in a worker of the pipeline."""
+    """Give OpenCV and torch one thread each, as in a worker of the pipeline."""
     before = cv2.getNumThreads(), torch.get_num_threads()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
@@ -79,9 +79,9 @@ def pair_seconds(
     """Time every pair; extraction includes the looks from shifted boxes where no detector vouches for a face.
 
     Args:
-        searched: By detector.
-        extractors: By name.
-        timed: Pictures per timing; a slow detector gets fewer.
+        searched: Detector -> result of its search.
+        extractors: Name -> extractor.
+        timed: Number of pictures per timing; a slow detector gets fewer.
     """
     tasks: dict[tuple[str, str], Callable[[], object]] = {}
     counts: dict[tuple[str, str], int] = {}
@@ -108,7 +108,7 @@ def pair_seconds(
 
 
 def processor_seconds(tasks: Mapping[Key, Callable[[], object]], repeats: int) -> dict[Key, float]:
-    """Median processor time of each task, after a warm-up each.
+    """Take the median processor time of each task, after a warm-up each.
 
     Rounds go through all tasks in turn, so that a machine that slows down slows all alike. Processor time is that of
     all threads: on an idle core it is the wall time, and on a shared one it leaves the waiting out.
