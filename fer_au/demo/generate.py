@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pydantic import Field
 
 from fer_au.compute import map_ordered
 from fer_au.config.reading import StrictModel
+from fer_au.csv_files import write_csv
 from fer_au.demo.action_units import AU_NAMES
 from fer_au.demo.asset import Floats, load_asset
 from fer_au.demo.degradation import encode_jpeg
@@ -137,10 +137,7 @@ def generate(config: DemoConfig, output: Path) -> None:
             rows.append((f"{IMAGES}/{task.identity.name}/{k:03d}.jpg", expression, task.identity.name, split))
         results.append(result)
     _write_truth(output / TRUTH, config, [row[0] for row in rows], results)
-    with (output / LABELS).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(LABEL_HEADER)
-        writer.writerows(rows)
+    write_csv(output / LABELS, LABEL_HEADER, rows)
 
 
 def _write_truth(path: Path, config: DemoConfig, ids: list[str], results: list[PersonResult]) -> None:

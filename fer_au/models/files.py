@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from fer_au.atomic import write_atomically
 from fer_au.compute import log
 from fer_au.errors import DataError, FerAuError
 from fer_au.models.network import FerModel, create_model
@@ -59,6 +59,7 @@ def save_model(folder: Path, model: FerModel, meta: Mapping[str, Any]) -> str:
 
     Raises:
         DataError: ``meta`` uses a reserved key or can't be written as JSON.
+        StoreError: The disk refuses.
     """
     if taken := [key for key in _RESERVED if key in meta]:
         raise DataError(f"{folder / CONFIG}: the key {taken[0]!r} is reserved")
@@ -76,9 +77,8 @@ def save_model(folder: Path, model: FerModel, meta: Mapping[str, Any]) -> str:
         text = json.dumps(record, indent=2, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
         raise DataError(f"{folder / CONFIG}: can't be written as JSON: {error}") from error
-    folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / WEIGHTS, weights)
-    _replace(folder / CONFIG, text.encode())
+    write_atomically(folder / WEIGHTS, weights)
+    write_atomically(folder / CONFIG, text.encode())
     return digest
 
 
@@ -207,12 +207,3 @@ def check_fit(where: Path | str, found: Mapping[str, Tensor], wanted: Mapping[st
             raise DataError(
                 f"{where}: {name} is {have.dtype} {list(have.shape)}, the model needs {need.dtype} {list(need.shape)}"
             )
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

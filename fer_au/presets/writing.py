@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +41,7 @@ def write_preset(name: str, output: Path, grid: Grid | None = None, *, replace: 
     """
     preset = load_preset(name)
     expansion = expand(name, preset, grid)
-    texts = {output: params_text(preset, expansion)}
+    texts = {output: params_text(preset, expansion, _command(name, output, grid or {}))}
     if preset.published:
         texts[output.with_name(f"{output.stem}.published.yaml")] = published_text(name, preset, expansion)
     for path in texts:
@@ -51,8 +52,20 @@ def write_preset(name: str, output: Path, grid: Grid | None = None, *, replace: 
     return list(texts)
 
 
-def params_text(preset: Preset, expansion: Expansion) -> str:
-    """The complete ``params.yaml`` of a preset."""
+def _command(name: str, output: Path, grid: Grid) -> str:
+    """Give the command line that writes the file again, in its own folder."""
+    options = [f"--grid={key}={dump_inline(list(values))[1:-1].replace(', ', ',')}" for key, values in grid.items()]
+    return shlex.join(["fer-au", "presets", "write", name, *options, "-o", output.name, "--force"])
+
+
+def params_text(preset: Preset, expansion: Expansion, command: str) -> str:
+    """Write out the complete ``params.yaml`` of a preset.
+
+    Args:
+        preset: The preset.
+        expansion: Its experiments.
+        command: The command line that writes the file again, which stands in the first line.
+    """
     sections = {
         "datasets": preset.datasets,
         "align": preset.align,
@@ -65,7 +78,7 @@ def params_text(preset: Preset, expansion: Expansion) -> str:
     }
     comments = _comments(preset, expansion, sections)
     head = [preset.title, f"Source: {preset.source}", *preset.notes]
-    lines = [line for text in head for line in _comment(text, 0)]
+    lines = [f"# Written by: {command}", *(line for text in head for line in _comment(text, 0))]
     for key, value in sections.items():
         lines += ["", *_entry(key, value, "", comments, 0)]
     return "\n".join(lines) + "\n"

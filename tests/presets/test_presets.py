@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -328,3 +331,23 @@ def test_written_experiments_differ_from_the_defaults_only_as_asked(small: Path)
     assert plain == ExperimentConfig.model_validate(
         {"dataset": "faces", "model": {"backbone": "resnet18", "head": "gap"}}
     )
+
+
+def test_a_written_file_says_how_to_write_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ["--grid", "train.optimizer.lr=1e-3,0.01", "--grid", "model.head_options.widths=[64],[256, 64]"]
+    options += ["--grid", "train.schedule.name=cosine,'step'"]
+    assert _run(["presets", "write", "best-small", *options, "-o", "my params.yaml"]) == 0
+    path = tmp_path / "my params.yaml"
+    before = path.read_bytes()
+    first = path.read_text().splitlines()[0]
+    command = shlex.split(first.removeprefix("# Written by: "))
+    assert command[:4] == ["fer-au", "presets", "write", "best-small"]
+    assert command[-3:] == ["-o", "my params.yaml", "--force"]
+    path.unlink()
+    assert _run(command[1:]) == 0
+    assert path.read_bytes() == before
+
+
+def _run(arguments: list[str]) -> int:
+    return subprocess.run([sys.executable, "-c", "from fer_au.cli import main; main()", *arguments]).returncode
