@@ -6,20 +6,20 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from fer_au.errors import ConfigError, MissingDependencyError, UnknownNameError
+from fer_au.errors import MissingDependencyError, UnknownNameError
 
 T = TypeVar("T")
 
 
 def near_names(name: str, known: Iterable[str], limit: int = 5) -> str:
-    """Say which known names a user may have meant, or all of them if there are few or none is near."""
+    """Say which known names a user may have meant, or list them if none is near."""
     names = sorted(known)
     if not names:
-        return "there is none yet"
+        return "there are none"
     close = get_close_matches(name, names, n=limit, cutoff=0.5)
     if close:
         return "did you mean " + " or ".join(close) + "?"
@@ -31,18 +31,22 @@ class Registry(Generic[T]):
     """A mapping from names to parts of one kind.
 
     Args:
-        kind: What the parts are, for messages: ``"landmark extractor"``.
-        group: Entry-point group through which other packages add parts: ``"fer_au.extractors"``.
-        built_in: Name -> module that registers it when imported. Modules are named and not imported, so that using one
-            part loads no other, and a stage depends on the code it runs.
+        kind: Kind of the parts, used in messages, such as ``"landmark extractor"``.
+        group: Entry-point group through which other packages add parts, such as ``"fer_au.extractors"``.
+        built_in: Name -> module that registers the part when imported. Modules are named, not imported, so that using
+            one part loads no other.
+        base: Class from which other packages' parts must be derived; None accepts anything.
     """
 
-    def __init__(self, kind: str, group: str, built_in: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, kind: str, group: str, built_in: Mapping[str, str] | None = None, base: type | None = None
+    ) -> None:
         self.kind = kind
         self.group = group
+        self._base = base
         self.built_in = dict(built_in or {})
         self._entries: dict[str, T] = {}
-        self._broken: dict[str, str] = {}
+        self._broken: dict[str, tuple[str, Exception | None]] = {}
         self._entry_points_loaded = False
 
     def register(self, name: str) -> Callable[[T], T]:
@@ -57,22 +61,23 @@ class Registry(Generic[T]):
         return add
 
     def names(self) -> list[str]:
-        """List all names, sorted. Built-in parts are not imported for it."""
+        """List all names, sorted. Built-in parts are not imported for it; parts that can't be loaded are left out."""
         self._load_entry_points()
         return sorted({*self._entries, *self.built_in})
 
     def get(self, name: str) -> T:
-        """The part of that name.
+        """Return the part of that name.
 
         Raises:
             UnknownNameError: There is none; the message lists near names.
-            MissingDependencyError: Another package has it, and can't be imported.
+            MissingDependencyError: Another package has it and can't be used; the message names that package.
         """
         if name in self.built_in:
             import_module(self.built_in[name])
         if name not in self._entries and name not in self.names():
             if name in self._broken:
-                raise MissingDependencyError(f"{self.kind} {name!r} {self._broken[name]}")
+                fault, cause = self._broken[name]
+                raise MissingDependencyError(f"{self.kind} {name!r} {fault}") from cause
             raise UnknownNameError(f"unknown {self.kind} {name!r}; {near_names(name, self.names())}")
         return self._entries[name]
 
@@ -80,13 +85,27 @@ class Registry(Generic[T]):
         if self._entry_points_loaded:
             return
         self._entry_points_loaded = True
+        points: dict[str, list[EntryPoint]] = {}
         for point in entry_points(group=self.group):
-            if point.name not in self._entries and point.name not in self.built_in:
-                try:
-                    self._entries[point.name] = point.load()
-                except Exception as error:
-                    # Somebody else's fault must not hide the parts that work.
-                    self._broken[point.name] = f"({point.value}) can't be loaded: {type(error).__name__}: {error}"
+            points.setdefault(point.name, []).append(point)
+        for name, offers in points.items():
+            if name in self._entries or name in self.built_in:
+                continue
+            if len(offers) > 1:
+                packages = " and ".join(sorted(_package(point) for point in offers))
+                self._broken[name] = f"is offered by {packages}: uninstall all but one", None
+                continue
+            try:
+                self._entries[name] = self._checked(offers[0].load())
+            except Exception as error:
+                # A fault of another package must not hide the parts that work.
+                place = f"of {_package(offers[0])} ({offers[0].value})"
+                self._broken[name] = f"{place} can't be loaded: {type(error).__name__}: {error}", error
+
+    def _checked(self, part: T) -> T:
+        if self._base is not None and not (isinstance(part, type) and issubclass(part, self._base)):
+            raise TypeError(f"it must be a class derived from {self._base.__module__}.{self._base.__name__}")
+        return part
 
 
 class FileRegistry(Registry[Path]):
@@ -118,32 +137,5 @@ class FileRegistry(Registry[Path]):
         return Path(name_or_path) if self.is_path(name_or_path) else self.get(str(name_or_path))
 
 
-def construct(
-    registry: Registry[type[T]], name: str, options: Mapping[str, object], *args: object, where: str = ""
-) -> T:
-    """Make a registered part from a user's options.
-
-    Args:
-        registry: Of the part's class.
-        name: Of the part.
-        options: The part's own options, keyword arguments of its constructor.
-        args: What the project itself gives.
-        where: Begins the message, such as the key that holds the options.
-
-    Raises:
-        UnknownNameError: There is no such part; the message lists near names.
-        ConfigError: An option that the part doesn't have, or a bad value (a ValueError of its constructor).
-    """
-    return call_with_options(registry.get(name), options, *args, where=f"{where}{registry.kind} {name!r}: ")
-
-
-def call_with_options(make: Callable[..., T], options: Mapping[str, object], *args: object, where: str) -> T:
-    """Call what makes a part with a user's options; arguments as in ``construct``.
-
-    Raises:
-        ConfigError: An option that the part doesn't have, or a bad value (a ValueError).
-    """
-    try:
-        return make(*args, **options)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{where}{error}") from error
+def _package(point: EntryPoint) -> str:
+    return f"package {point.dist.name!r}" if point.dist else "an unnamed package"

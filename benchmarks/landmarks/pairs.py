@@ -13,6 +13,7 @@ from benchmarks.landmarks.faces import FaceSet
 from fer_au.compute import batched
 from fer_au.faces.alignment import AlignedFace, Aligner
 from fer_au.faces.crops import decode_crop_bytes, encode_crop
+from fer_au.faces.detectors import vouches
 from fer_au.faces.geometry import apply_matrix, invert_matrix, map_box
 from fer_au.landmarks.agreement import extract_if_agreed
 from fer_au.landmarks.extractors import Extractor
@@ -81,7 +82,7 @@ def box_in_crop(aligner: Aligner, face: AlignedFace) -> NDArray[np.float64]:
 
 def vouched(face: AlignedFace) -> bool:
     """Tell whether the points need no second look (see ``vouched_rows`` of the stage landmarks)."""
-    return face.status == FaceStatus.OK and face.detector != "whole-image" and not face.score < 0
+    return face.status == FaceStatus.OK and vouches(face.detector) and not face.score < 0
 
 
 def extract(extractor: Extractor, crops: Crops, rows: Sequence[int]) -> NDArray[np.float64]:

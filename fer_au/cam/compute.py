@@ -8,6 +8,7 @@ from torch import Tensor
 from fer_au.cam.registry import CamInput, create_cam
 from fer_au.maps import min_max
 from fer_au.models.network import FerModel, evaluating
+from fer_au.models.parts import in_float32
 
 
 def compute_cam(name: str, model: FerModel, x: Tensor, target: Tensor, *, normalize: bool = True) -> Tensor:
@@ -42,10 +43,8 @@ def compute_cam(name: str, model: FerModel, x: Tensor, target: Tensor, *, normal
     _check_target(target, len(x), len(model.classes))
     # Tensors made in inference mode can't take part in autograd, so it is left for the whole computation.
     with torch.inference_mode(False), torch.no_grad(), evaluating(model):
-        trunk = model.trunk(x)
-        device = trunk.final.device
-        with torch.autocast(device.type, enabled=False):
-            maps = method.maps(CamInput(model.head, trunk, target.to(device, torch.int64, copy=True)))
+        with in_float32(model.trunk(x)) as trunk:
+            maps = method.maps(CamInput(model.head, trunk, target.to(trunk.final.device, torch.int64, copy=True)))
         return min_max(maps) if normalize else maps.float()
 
 

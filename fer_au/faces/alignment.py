@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fer_au.faces.detectors import Choice, Detection, Detector, choose_detection, create_detector, exhaustive
+from fer_au.faces.detectors import Choice, Detection, Detector, choose_detection, create_detector
 from fer_au.faces.geometry import Matrix, box_area, box_iou
 from fer_au.faces.given_boxes import inset_box
 from fer_au.faces.keypoints import Keypoints, align_matrix, check_keypoints
@@ -75,7 +75,7 @@ class Aligner:
         object.__setattr__(self, "target", get_template(self.template))
         finder = create_detector(self.detector)
         # The largest face is what a coarse pass finds first; the most central one may be small.
-        object.__setattr__(self, "_finder", exhaustive(finder) if self.choose == "central" else finder)
+        object.__setattr__(self, "_finder", finder.exhaustive() if self.choose == "central" else finder)
 
     @property
     def detector_fingerprint(self) -> str:
@@ -93,9 +93,7 @@ class Aligner:
         Raises:
             MissingDependencyError: dlib or weights are not installed.
         """
-        check = getattr(self._finder, "check", None)
-        if check is not None:
-            check()
+        self._finder.check()
         if self.target.aligned:
             check_keypoints(self.keypoints)
 
@@ -124,7 +122,7 @@ class Aligner:
             The faces, largest first; empty where there is none. Under template ``none`` each crop is the square around
             the face's own box, not the whole picture.
         """
-        found = exhaustive(self._finder).detect(image)
+        found = self._finder.exhaustive().detect(image)
         ordered = sorted(
             found, key=lambda one: -box_area(one.box)
         )  # stable: equal boxes stay as the detector gave them

@@ -1,16 +1,21 @@
-"""Face detectors: the registry, what a detection is, and which of several is taken."""
+"""Face detectors: their base class, the registry, and the choice among several faces."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, Literal, Protocol, cast
+from dataclasses import dataclass
+from functools import cache
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fer_au.config.options import PartOptions, construct
+from fer_au.errors import MissingDependencyError, UnknownNameError
+from fer_au.faces.finder import Finder
 from fer_au.faces.geometry import box_area, box_iou
-from fer_au.registry import Registry, construct
+from fer_au.registry import Registry
 
 Choice = Literal["largest", "central", "best-iou"]
 
@@ -20,11 +25,11 @@ class Detection:
     """One face found in a picture.
 
     Attributes:
-        box: x0, y0, x1, y1 in pixels of the picture (pixels' edges).
-        score: The detector's own confidence; NaN where it has none.
-        why: The pass or rule that found it, for people who look at odd rows.
+        box: Box x0, y0, x1, y1 in pixels of the picture (pixels' edges).
+        score: Confidence of the detector; NaN where it has none.
+        why: Pass or rule that found the face, for people who look at odd rows.
         roll: Degrees by which the face is turned clockwise in the picture, where the detector knows.
-        five: (5, 2) alignment points xy, where the detector gives them (order of ``templates.five_points``).
+        five: Alignment points (5, 2) xy in the order of ``templates.five_points``; None where the detector gives none.
     """
 
     box: tuple[float, float, float, float]
@@ -34,30 +39,57 @@ class Detection:
     five: tuple[tuple[float, float], ...] | None = None
 
 
-class Detector(Protocol):
-    """Finds faces. Instances are picklable and deterministic.
+class Detector(Finder):
+    """Base of face detectors.
 
-    A detector that stops at the first faces it finds is a dataclass with a field ``exhaustive: bool = False``; set, it
-    looks for small faces beside large ones too. One that loads packages or weights has a method ``check() -> None``
-    that raises ``MissingDependencyError`` when they are missing; it is called once, before the work begins.
+    Attributes:
+        name: Name in ``params.yaml``.
+        vouches: Whether a face of this detector was seen by someone. Landmarks on a face that was only assumed must
+            prove themselves (see ``landmarks.agreement``).
     """
 
-    @property
-    def fingerprint(self) -> str:
-        """sha256 of everything that decides the result: version, options, sha256 of weights."""
-        ...
+    name: ClassVar[str]
+    vouches: ClassVar[bool] = True
 
+    @property
+    def operation(self) -> str:
+        """Name of the operation in fingerprints."""
+        return f"detector/{self.name}"
+
+    @abstractmethod
     def detect(self, image: NDArray[np.uint8], hint: ArrayLike | None = None) -> list[Detection]:
         """Find faces.
 
         Args:
-            image: (H, W, 3) uint8 RGB.
-            hint: The data set's own box x0, y0, x1, y1, where it has one; a detector may use or ignore it.
+            image: Picture (H, W, 3) uint8 RGB.
+            hint: Box of the data set x0, y0, x1, y1, where it has one; a detector may use or ignore it.
 
         Returns:
-            The faces, in an order that depends on nothing but the picture; empty if there is none.
+            Faces in an order that depends on nothing but the picture; empty if there is none.
         """
-        ...
+
+    def exhaustive(self) -> Detector:
+        """Return the detector that doesn't stop at the first faces it finds: itself, unless it is made otherwise."""
+        return self
+
+
+class StagedDetector(Detector):
+    """Base of detectors that look from coarse to fine, and stop where they found a face."""
+
+    class Options(PartOptions):
+        """Options of detectors that look from coarse to fine.
+
+        Attributes:
+            exhaustive: Whether small faces are looked for beside large ones, too.
+        """
+
+        exhaustive: bool = False
+
+    options: Options
+
+    def exhaustive(self) -> Self:
+        """Return the same detector with option ``exhaustive``."""
+        return type(self)(**{**self.options.model_dump(), "exhaustive": True})
 
 
 DETECTORS: Registry[type[Detector]] = Registry(
@@ -70,11 +102,12 @@ DETECTORS: Registry[type[Detector]] = Registry(
         "provided": "fer_au.faces.given_boxes",
         "whole-image": "fer_au.faces.given_boxes",
     },
+    base=Detector,
 )
 
 
 def list_detectors() -> list[str]:
-    """Names of the detectors, sorted.
+    """List the names of the detectors, other packages' included, sorted.
 
     Example:
         >>> {"dlib-hog", "mediapipe-face", "whole-image"} <= set(list_detectors())
@@ -87,12 +120,12 @@ def create_detector(name: str, **options: object) -> Detector:
     """Make a detector.
 
     Args:
-        name: A name of ``list_detectors()``.
-        options: The detector's own options.
+        name: Name of ``list_detectors()``.
+        options: Options of the detector.
 
     Raises:
-        UnknownNameError: No such detector.
-        ConfigError: An option that the detector doesn't have.
+        UnknownNameError: There is no such detector; the message lists near names.
+        ConfigError: The detector doesn't have an option, or refuses its value.
 
     Example:
         >>> import numpy as np
@@ -103,28 +136,33 @@ def create_detector(name: str, **options: object) -> Detector:
     return construct(DETECTORS, name, options)
 
 
-def exhaustive(detector: Detector) -> Detector:
-    """The same detector, not stopping at the first faces it finds; itself where it never does."""
-    if is_dataclass(detector) and any(field.name == "exhaustive" for field in fields(detector)):
-        return cast(Detector, replace(cast(Any, detector), exhaustive=True))
-    return detector
+@cache
+def vouches(name: str) -> bool:
+    """Tell whether faces of the detector of that name were seen by someone (``Detector.vouches``).
+
+    True for a detector that is not installed here, such as another lab's own: what it found counts as seen.
+    """
+    try:
+        return DETECTORS.get(name).vouches
+    except (UnknownNameError, MissingDependencyError):
+        return True
 
 
 def choose_detection(
     detections: Sequence[Detection], choice: Choice, width: int, height: int, hint: ArrayLike | None = None
 ) -> Detection:
-    """Take one of several faces; of equals, the one with the higher score and then the earlier.
+    """Take one of several faces; the higher score and then the earlier place break ties.
 
     Args:
-        detections: At least one.
-        choice: ``largest`` box; ``central``: centre nearest to the picture's; ``best-iou``: best overlap with the
-            data set's box, and the best score in a row that has no box (the AU-cue paper's rule for RAF-DB).
-        width: Of the picture, pixels.
-        height: Of the picture, pixels.
-        hint: The data set's box.
+        detections: At least one face.
+        choice: Rule: ``largest`` box; ``central``, the centre nearest to the picture's; ``best-iou``, the best overlap
+            with the data set's box, and the best score in a row that has no box (the AU-cue paper's rule for RAF-DB).
+        width: Width of the picture, pixels.
+        height: Height of the picture, pixels.
+        hint: Box of the data set.
 
     Raises:
-        ValueError: No detections.
+        ValueError: There are no detections.
     """
     if not detections:
         raise ValueError("no detections to choose from")

@@ -15,13 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fer_au.faces.detectors import DETECTORS, Detection
+from fer_au.faces.detectors import DETECTORS, Detection, StagedDetector
 from fer_au.faces.dlib_points import import_dlib
 from fer_au.faces.geometry import apply_matrix, compose, invert_matrix
 from fer_au.faces.warp import to_opencv
-from fer_au.fingerprints import fingerprint
-
-VERSION = 3
 
 Gray = NDArray[np.uint8]
 
@@ -31,13 +28,13 @@ class Pass:
     """One try at a picture.
 
     Attributes:
-        why: Its name in the results.
-        longest: The picture is scaled so that its longer side has this many pixels (before padding).
+        why: Name of the pass in the results.
+        longest: Pixels of the picture's longer side after scaling, before padding.
         pad: Width of the padding, as a fraction of ``longest``.
         threshold: Lowest score that is kept. Below 0, the detector's own boundary, a face counts only if no pass finds
             a better one.
         roll: Degrees by which sought faces are turned clockwise.
-        only_above: Skipped for pictures whose longer side is not above this: enlarging further shows nothing new.
+        only_above: Longer side up to which a picture skips the pass: enlarging further shows nothing new.
     """
 
     why: str
@@ -82,24 +79,23 @@ def _detector() -> _HogDetector:
 
 
 @DETECTORS.register("dlib-hog")
-@dataclass(frozen=True)
-class DlibHog:
-    """Frontal faces from about 50 px upwards, yaw to 40 and roll to 45 degrees.
+class DlibHog(StagedDetector):
+    """Finds frontal faces from about 50 px upwards, yaw to 40 and roll to 45 degrees."""
 
-    Attributes:
-        exhaustive: Find small faces beside large ones too: the scales of all untilted passes count, not the first
-            that succeeds. For pictures of several people; a photograph then costs about 20 ms at least.
-    """
+    class Options(StagedDetector.Options):
+        """Options of detector ``dlib-hog``.
 
-    exhaustive: bool = False
+        Attributes:
+            exhaustive: Whether small faces beside large ones are found too: the scales of all untilted passes count,
+                not the first that succeeds. For pictures of several people; a photograph then costs 20 ms or more.
+        """
 
-    @property
-    def fingerprint(self) -> str:
-        """See ``Detector``; dlib's compiled-in model has not changed since 2014."""
-        return fingerprint("detector/dlib-hog", VERSION, {"exhaustive": self.exhaustive})
+    name = "dlib-hog"
+    version = 3  # dlib's compiled-in model has not changed since 2014
+    options: Options
 
     def check(self) -> None:
-        """Find what ``detect`` will load.
+        """Find the dlib package.
 
         Raises:
             MissingDependencyError: It is not installed.
@@ -107,10 +103,10 @@ class DlibHog:
         import_dlib()
 
     def detect(self, image: NDArray[np.uint8], hint: ArrayLike | None = None) -> list[Detection]:
-        """Find faces; see ``Detector``. The hint is not used."""
+        """Find faces; the hint is not used."""
         gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8) if image.ndim == 3 else image
         passes = [one for one in PASSES if max(gray.shape) > one.only_above]
-        if self.exhaustive:
+        if self.options.exhaustive:
             # The finest upright pass sees every face that a coarser one sees.
             finest = max((one for one in passes if not one.roll), key=lambda one: one.longest)
             passes = [finest, *(one for one in passes if one is not finest)]
@@ -139,7 +135,7 @@ def _run(gray: Gray, one: Pass) -> list[Detection]:
 
 
 def _canvas(gray: Gray, one: Pass) -> tuple[Gray, NDArray[np.float64]]:
-    """The scaled, padded and turned picture, and the matrix from the source to it."""
+    """Scale, pad and turn a picture; returns it, and the matrix from the source to it."""
     height, width = gray.shape
     scale = one.longest / max(height, width)
     size = max(round(width * scale), 1), max(round(height * scale), 1)
@@ -157,7 +153,7 @@ def _canvas(gray: Gray, one: Pass) -> tuple[Gray, NDArray[np.float64]]:
 
 
 def _turn(roll: float, width: int, height: int) -> NDArray[np.float64]:
-    """Rotation about the middle that sets a face upright which is turned clockwise by ``roll`` degrees."""
+    """Return the rotation about the middle that sets a face upright that is turned clockwise by ``roll`` degrees."""
     cosine, sine = np.cos(np.deg2rad(roll)), np.sin(np.deg2rad(roll))
     linear = np.array([[cosine, sine], [-sine, cosine]])
     middle = np.array([width, height]) / 2

@@ -9,19 +9,17 @@ scale between them are means over rendered faces whose 68 points are known (``to
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fer_au.assets import MMOD, find_weights
-from fer_au.faces.detectors import DETECTORS, Detection
+from fer_au.assets import MMOD, Weights, find_weights
+from fer_au.faces.detectors import DETECTORS, Detection, StagedDetector
 from fer_au.faces.dlib_points import import_dlib
-from fer_au.fingerprints import fingerprint
-
-VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -29,11 +27,11 @@ class Pass:
     """One try at a picture.
 
     Attributes:
-        why: Its name in the results.
-        longest: The picture is scaled so that its longer side has this many pixels (before padding).
+        why: Name of the pass in the results.
+        longest: Pixels of the picture's longer side after scaling, before padding.
         pad: Width of the padding by repeated pixels, as a fraction of ``longest``: the window must fit around a face
             that fills a tight crop.
-        only_above: Skipped for pictures whose longer side is not above this: enlarging further shows nothing new.
+        only_above: Longer side up to which a picture skips the pass: enlarging further shows nothing new.
     """
 
     why: str
@@ -73,7 +71,7 @@ class _Network(Protocol):
 
 
 class _Net(threading.local):
-    """The network of one thread: it holds its activations, so threads must not share it."""
+    """Network of one thread: it holds its activations, so threads must not share it."""
 
     loaded: _Network | None = None
 
@@ -87,40 +85,42 @@ _NET = _Net()
 
 
 @DETECTORS.register("dlib-mmod")
-@dataclass(frozen=True)
-class DlibMmod:
-    """Faces from about 40 px upwards, to half profiles; the score is the network's margin, above 0.
+class DlibMmod(StagedDetector):
+    """Finds faces from about 40 px upwards, to half profiles; the score is the network's margin, above 0."""
 
-    Attributes:
-        exhaustive: Find small faces beside large ones too: the finest pass comes first.
-    """
+    class Options(StagedDetector.Options):
+        """Options of detector ``dlib-mmod``.
 
-    exhaustive: bool = False
+        Attributes:
+            exhaustive: Whether small faces beside large ones are found too: the finest pass then comes first.
+        """
 
-    @property
-    def fingerprint(self) -> str:
-        """See ``Detector``."""
-        box = [BOX_SCALE, *BOX_SHIFT]
-        options = {"exhaustive": self.exhaustive, "weights": MMOD.sha256, "box": box}
-        return fingerprint("detector/dlib-mmod", VERSION, options)
+    name = "dlib-mmod"
+    version = 1
+    weights: ClassVar[Mapping[str, Weights]] = {"weights": MMOD}
+    options: Options
+
+    def constants(self) -> Mapping[str, object]:
+        """Return how the network's box becomes a HOG-like one."""
+        return {"box": [BOX_SCALE, *BOX_SHIFT]}
 
     def check(self) -> None:
-        """Find what ``detect`` will load.
+        """Find the dlib package and the weights.
 
         Raises:
-            MissingDependencyError: It is not installed.
+            MissingDependencyError: One of them is not installed.
         """
         import_dlib()
-        find_weights(MMOD)
+        super().check()
 
     def detect(self, image: NDArray[np.uint8], hint: ArrayLike | None = None) -> list[Detection]:
-        """Find faces; see ``Detector``. The hint is not used.
+        """Find faces; the hint is not used.
 
         Raises:
             MissingDependencyError: dlib or the weights are not installed.
         """
         passes = [one for one in PASSES if max(image.shape[:2]) > one.only_above]
-        if self.exhaustive:
+        if self.options.exhaustive:
             passes.reverse()  # what a coarse pass sees, a finer one sees too, but for faces that fill the picture
         for one in passes:
             if found := network_boxes(image, one):
@@ -129,7 +129,7 @@ class DlibMmod:
 
 
 def network_boxes(image: NDArray[np.uint8], one: Pass) -> list[tuple[NDArray[np.float64], float]]:
-    """The network's own boxes in a picture and their margins, best first; see ``DlibMmod.detect`` for HOG-like ones."""
+    """Find the network's own boxes and their margins, best first; ``DlibMmod.detect`` gives HOG-like ones."""
     height, width = image.shape[:2]
     scale = one.longest / max(height, width)
     size = max(round(width * scale), 1), max(round(height * scale), 1)
@@ -146,7 +146,7 @@ def network_boxes(image: NDArray[np.uint8], one: Pass) -> list[tuple[NDArray[np.
 
 
 def hog_like_box(box: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The box that the HOG detector would draw around a face of which the network drew this one, xyxy."""
+    """Turn the network's box around a face into the one that the HOG detector would draw, xyxy."""
     size = box[2:] - box[:2]
     centre = (box[:2] + box[2:]) / 2 + size * BOX_SHIFT
     return np.concatenate([centre - size * BOX_SCALE / 2, centre + size * BOX_SCALE / 2])

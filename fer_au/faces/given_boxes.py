@@ -3,54 +3,51 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fer_au.faces.detectors import DETECTORS, Detection
-from fer_au.fingerprints import fingerprint
-
-VERSION = 1
+from fer_au.faces.detectors import DETECTORS, Detection, Detector
 
 WHOLE_IMAGE_INSET = 0.08
 """Part of a tight face crop that lies outside the HOG-like face box, on each side."""
 
 
 def inset_box(width: int, height: int) -> tuple[float, float, float, float]:
-    """The face box that is assumed in a picture that is itself a face crop: the middle square, a little smaller."""
+    """Return the face box that is assumed in a tight face crop: its middle square, a little smaller."""
     side = min(width, height) * (1 - 2 * WHOLE_IMAGE_INSET)
     x0, y0 = (width - side) / 2, (height - side) / 2
     return x0, y0, x0 + side, y0 + side
 
 
 @DETECTORS.register("whole-image")
-@dataclass(frozen=True)
-class WholeImage:
+class WholeImage(Detector):
     """Takes every picture as one tight face crop, as released sets of cropped faces are."""
 
-    @property
-    def fingerprint(self) -> str:
-        """See ``Detector``."""
-        return fingerprint("detector/whole-image", VERSION, {"inset": WHOLE_IMAGE_INSET})
+    name = "whole-image"
+    version = 1
+    vouches: ClassVar[bool] = False
+
+    def constants(self) -> Mapping[str, object]:
+        """Return the inset of the assumed box."""
+        return {"inset": WHOLE_IMAGE_INSET}
 
     def detect(self, image: NDArray[np.uint8], hint: ArrayLike | None = None) -> list[Detection]:
-        """One face in the middle of the picture; see ``Detector``. The hint is not used."""
+        """Assume one face in the middle of the picture; the hint is not used."""
         return [Detection(inset_box(image.shape[1], image.shape[0]), math.nan, "whole image")]
 
 
 @DETECTORS.register("provided")
-@dataclass(frozen=True)
-class Provided:
+class Provided(Detector):
     """Takes the box of the manifest; a row without one has no face."""
 
-    @property
-    def fingerprint(self) -> str:
-        """See ``Detector``."""
-        return fingerprint("detector/provided", VERSION)
+    name = "provided"
+    version = 1
 
     def detect(self, image: NDArray[np.uint8], hint: ArrayLike | None = None) -> list[Detection]:
-        """The data set's box; see ``Detector``."""
+        """Return the data set's box."""
         if hint is None:
             return []
         x0, y0, x1, y1 = np.asarray(hint, np.float64).tolist()

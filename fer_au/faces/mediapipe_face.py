@@ -13,13 +13,14 @@ points are known, by ``tools/fit_detector_boxes.py``, which prints the residuals
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fer_au.assets import BLAZE_FACE, find_weights
+from fer_au.assets import BLAZE_FACE, Weights
 from fer_au.faces.blaze_face import (
     INPUT_SIZE,
     MERGE_IOU,
@@ -32,14 +33,11 @@ from fer_au.faces.blaze_face import (
     overlaps,
     shared_area,
 )
-from fer_au.faces.detectors import DETECTORS, Detection
+from fer_au.faces.detectors import DETECTORS, Detection, StagedDetector
 from fer_au.faces.geometry import Matrix, apply_matrix, box_area, fit_similarity, map_box
 from fer_au.faces.templates import HOG_BOX, five_points
 from fer_au.faces.warp import warp_crop
-from fer_au.fingerprints import fingerprint
 from fer_au.ibug68 import MEAN_FACE
-
-VERSION = 1
 
 _FRAMES = (("framed", 1.3), ("tight", 1.8))
 """Side of the square around the whole picture, as a multiple of its longer side. A face that fills the square is often
@@ -61,7 +59,7 @@ them: the means over rendered faces, made symmetric."""
 
 @dataclass(frozen=True)
 class _Window:
-    """A square of the source: its corner and its side in source pixels."""
+    """Square of the source: its corner and its side in source pixels."""
 
     x: float
     y: float
@@ -69,32 +67,28 @@ class _Window:
 
 
 @DETECTORS.register("mediapipe-face")
-@dataclass(frozen=True)
-class MediaPipeFace:
-    """Faces from about 25 px upwards, to profile views; the score is the network's probability.
+class MediaPipeFace(StagedDetector):
+    """Finds faces from about 25 px upwards, to profile views; the score is the network's probability."""
 
-    Attributes:
-        exhaustive: Look at halves and quarters too where the whole picture shows a face: small ones beside large ones.
-    """
+    class Options(StagedDetector.Options):
+        """Options of detector ``mediapipe-face``.
 
-    exhaustive: bool = False
-
-    @property
-    def fingerprint(self) -> str:
-        """See ``Detector``."""
-        options = {"exhaustive": self.exhaustive, "weights": BLAZE_FACE.sha256, "places": MEAN_PLACES}
-        return fingerprint("detector/mediapipe-face", VERSION, options)
-
-    def check(self) -> None:
-        """Find what ``detect`` will load.
-
-        Raises:
-            MissingDependencyError: It is not installed.
+        Attributes:
+            exhaustive: Whether halves and quarters are looked at too where the whole picture shows a face, for small
+                faces beside large ones.
         """
-        find_weights(BLAZE_FACE)
+
+    name = "mediapipe-face"
+    version = 1
+    weights: ClassVar[Mapping[str, Weights]] = {"weights": BLAZE_FACE}
+    options: Options
+
+    def constants(self) -> Mapping[str, object]:
+        """Return where the average face has the network's keypoints."""
+        return {"places": MEAN_PLACES}
 
     def detect(self, image: NDArray[np.uint8], hint: ArrayLike | None = None) -> list[Detection]:
-        """Find faces; see ``Detector``. The hint is not used.
+        """Find faces; the hint is not used.
 
         Raises:
             MissingDependencyError: The bundled weights are missing.
@@ -107,19 +101,19 @@ class MediaPipeFace:
                 one = _confirmed(image, one)
             if len(one.scores):
                 found.append((why, one))
-                if not self.exhaustive:
+                if not self.options.exhaustive:
                     break
         return _detections(found)
 
 
 def face_keypoints(image: NDArray[np.uint8]) -> FloatArray:
-    """The network's own keypoints of the faces in a picture, (K, 6, 2) xy, from the first pass alone."""
+    """Find the network's own keypoints of the faces in a picture, (K, 6, 2) xy, by the first pass alone."""
     _, windows = next(_passes(image.shape[1], image.shape[0]))
     return merge(_look(image, windows)).keypoints
 
 
 def _passes(width: int, height: int) -> Iterator[tuple[str, list[_Window]]]:
-    """The tries at a picture, cheapest first: their names and the squares to look at."""
+    """List the tries at a picture, cheapest first: their names and the squares to look at."""
     longest = max(width, height)
     for why, frame in _FRAMES:
         yield why, [_framed(width, height, frame * longest)]
@@ -135,7 +129,7 @@ def _framed(width: int, height: int, side: float) -> _Window:
 
 
 def _starts(length: int, side: float) -> list[float]:
-    """Starts of windows that overlap by half and cover a length evenly; one in the middle where a window covers it."""
+    """Place windows that overlap by half evenly over a length; one in the middle where a single window covers it."""
     if length <= side:
         return [(length - side) / 2]
     steps = int(np.ceil((length - side) / (side / 2)))
@@ -143,7 +137,7 @@ def _starts(length: int, side: float) -> list[float]:
 
 
 def _look(image: NDArray[np.uint8], windows: list[_Window]) -> Candidates:
-    """What the network sees in some squares, in source pixels.
+    """Run the network on some squares; candidates are in source pixels.
 
     Boxes that touch a square's edge inside the picture are dropped: they are cut, and a neighbouring square shows them
     whole.
@@ -170,7 +164,7 @@ def _in_window(image: NDArray[np.uint8], window: _Window, *, several: bool) -> C
 
 
 def _confirmed(image: NDArray[np.uint8], seen: Candidates) -> Candidates:
-    """The boxes that the network sees again in a square around each of them, as it sees them there.
+    """Keep the boxes that the network sees again in a square around each of them, as it sees them there.
 
     Among the many enlarged squares of a background some look like a face; with other surroundings most no longer do.
     """
@@ -185,7 +179,7 @@ def _confirmed(image: NDArray[np.uint8], seen: Candidates) -> Candidates:
 
 
 def _detections(found: list[tuple[str, Candidates]]) -> list[Detection]:
-    """Faces of all passes, best first; a face that several passes saw, or saw parts of, is that of the first."""
+    """Collect the faces of all passes, best first; the first of several passes that saw a face, or a part, has it."""
     faces: list[tuple[FloatArray, Detection]] = []
     for why, seen in found:
         for box, keypoints, score in zip(seen.boxes, seen.keypoints, seen.scores.tolist(), strict=True):
@@ -197,10 +191,10 @@ def _detections(found: list[tuple[str, Candidates]]) -> list[Detection]:
 
 
 def face_matrix(keypoints: FloatArray) -> Matrix | None:
-    """The similarity from ``MEAN_FACE`` to the picture, None where eyes and mouth fell on one spot.
+    """Fit the similarity from ``MEAN_FACE`` to the picture; None where eyes and mouth fell on one spot.
 
     Args:
-        keypoints: (6, 2) xy in the picture.
+        keypoints: Keypoints (6, 2) xy in the picture.
     """
     try:
         return fit_similarity(MEAN_PLACES, keypoints[list(_FITTED)])

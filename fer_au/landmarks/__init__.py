@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fer_au.landmarks.extractors import EXTRACTORS as EXTRACTORS
     from fer_au.landmarks.extractors import Extractor as Extractor
     from fer_au.landmarks.extractors import ExtractorCard as ExtractorCard
+    from fer_au.landmarks.extractors import SingleExtractor as SingleExtractor
     from fer_au.landmarks.extractors import create_extractor as create_extractor
     from fer_au.landmarks.extractors import extractor_card as extractor_card
     from fer_au.landmarks.extractors import list_extractors as list_extractors
@@ -26,6 +27,7 @@ __getattr__, __all__ = lazy_exports(
         "Extractor": ".extractors",
         "ExtractorCard": ".extractors",
         "MIRROR": "fer_au.ibug68",
+        "SingleExtractor": ".extractors",
         "create_extractor": ".extractors",
         "extract_dataset": ".stage",
         "extractor_card": ".extractors",

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.errors import DataError
-from fer_au.fingerprints import fingerprint
 from fer_au.ibug68 import N_POINTS
-from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Images
-
-VERSION = 1
+from fer_au.landmarks.extractors import EXTRACTORS, Extractor, ExtractorCard, FloatArray, Images
 
 PROVIDED_CARD = ExtractorCard(
     name="provided",
@@ -33,21 +29,16 @@ TRUTH_CARD = ExtractorCard(
 )
 
 
-class _Annotated:
-    """Gives back the annotated points."""
+class _Annotated(Extractor):
+    """Base of the extractors that give back the annotated points."""
 
-    card: ClassVar[ExtractorCard]
+    version = 1
     needs: ClassVar[tuple[str, ...]] = ("points",)
-
-    @property
-    def fingerprint(self) -> str:
-        """See ``Extractor``."""
-        return fingerprint(f"landmarks/{self.card.name}", VERSION)
 
     def extract(
         self, images: Images, boxes: FloatArray | None = None, annotated: FloatArray | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """See ``Extractor``; boxes are not used, scores are NaN.
+        """Return the annotated points of whole faces; boxes are not used, scores are NaN.
 
         Raises:
             DataError: There are no annotations.
@@ -62,18 +53,16 @@ class _Annotated:
 
 
 @EXTRACTORS.register("provided")
-@dataclass(frozen=True)
 class Provided(_Annotated):
-    """The data set's points."""
+    """Gives back the data set's points."""
 
-    card: ClassVar[ExtractorCard] = PROVIDED_CARD
+    card = PROVIDED_CARD
 
 
 @EXTRACTORS.register("truth")
-@dataclass(frozen=True)
 class Truth(_Annotated):
-    """The renderer's points."""
+    """Gives back the renderer's points."""
 
-    card: ClassVar[ExtractorCard] = TRUTH_CARD
+    card = TRUTH_CARD
     # True motion maps exist only where the pictures were rendered: points alone may be anyone's.
     needs: ClassVar[tuple[str, ...]] = ("points", "motion")

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.assets import DLIB68, find_weights
+from fer_au.assets import DLIB68, Weights
 from fer_au.faces.dlib_points import import_dlib, load_predictor, predict_points
-from fer_au.fingerprints import fingerprint
-from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Found, Images, extract_each
-
-VERSION = 1
+from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Found, SingleExtractor
 
 CARD = ExtractorCard(
     name="dlib68",
@@ -31,35 +28,28 @@ CARD = ExtractorCard(
 
 
 @EXTRACTORS.register("dlib68")
-@dataclass(frozen=True)
-class Dlib68:
-    """dlib's 68 points in each crop, from the face's box there."""
+class Dlib68(SingleExtractor):
+    """Finds dlib's 68 points in each crop, from the face's box there."""
 
-    card: ClassVar[ExtractorCard] = CARD
-    needs: ClassVar[tuple[str, ...]] = ()
+    card = CARD
+    version = 1
+    weights: ClassVar[Mapping[str, Weights]] = {"weights": DLIB68}
 
-    def __post_init__(self) -> None:
-        # Missing weights are one line now, not a fault in every worker.
+    def check(self) -> None:
+        """Find the dlib package and the weights.
+
+        Raises:
+            MissingDependencyError: One of them is not installed.
+        """
         import_dlib()
-        find_weights(DLIB68)
-
-    @property
-    def fingerprint(self) -> str:
-        """See ``Extractor``."""
-        return fingerprint("landmarks/dlib68", VERSION, {"weights": DLIB68.sha256})
+        super().check()
 
     def load(self) -> None:
         """Read the weights, which worker processes can share."""
         load_predictor(DLIB68)
 
-    def extract(
-        self, images: Images, boxes: FloatArray | None = None, annotated: FloatArray | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """See ``Extractor``; annotations are not used, scores are NaN."""
-        return extract_each(images, boxes, _find)
-
-
-def _find(image: NDArray[np.uint8], box: FloatArray) -> Found:
-    # The trees compare grey values; dlib would convert each of the pixels it visits.
-    gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
-    return predict_points(DLIB68, gray, box), math.nan
+    def find(self, image: NDArray[np.uint8], box: FloatArray) -> Found:
+        """Find the points of one face; there is no score."""
+        # The trees compare grey values; dlib would convert each of the pixels it visits.
+        gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
+        return predict_points(DLIB68, gray, box), math.nan

@@ -1,17 +1,19 @@
-"""Landmark extractors: the registry, what an extractor promises, and its card."""
+"""Landmark extractors: their base classes, their cards and the registry."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_au.config.options import construct
+from fer_au.faces.finder import Finder
 from fer_au.faces.templates import crop_boxes
 from fer_au.ibug68 import N_POINTS
-from fer_au.registry import Registry, construct
+from fer_au.registry import Registry
 
 Images = NDArray[np.uint8]
 FloatArray = NDArray[np.floating]
@@ -20,16 +22,16 @@ Found = tuple[FloatArray | None, float]
 
 @dataclass(frozen=True)
 class ExtractorCard:
-    """What a lab must know before it uses an extractor.
+    """Facts that a lab must know before it uses an extractor.
 
     Attributes:
         name: Name in ``params.yaml``.
-        summary: What it is, in one sentence.
-        origin: Who made it, and the publication.
-        licence: Of code and weights.
-        training_data: What it was trained on, and the terms of that.
-        limits: Where it fails or must not be used.
-        install: How to get its weights; empty if nothing is needed.
+        summary: Description in one sentence.
+        origin: Authors and publication.
+        licence: Licence of code and weights.
+        training_data: Data that it was trained on, and their terms.
+        limits: Cases where it fails or must not be used.
+        install: Command that installs its weights; empty if nothing is needed.
     """
 
     name: str
@@ -41,42 +43,74 @@ class ExtractorCard:
     install: str = ""
 
 
-class Extractor(Protocol):
-    """Finds the 68 points of faces in crops. Instances are picklable and deterministic.
+class Extractor(Finder):
+    """Base of landmark extractors, which find the 68 points of faces in crops.
 
     Attributes:
-        card: What a lab must know.
-        needs: Columns of ``annotations.h5`` without which it can't work; usually none. An extractor that needs
-            ``points`` gets them, mapped into the crops, as ``annotated``, and no pixels (``images`` is (N, 0, 0, 3)).
+        card: Facts that a lab must know.
+        needs: Columns of ``annotations.h5`` without which the extractor can't work; usually none. An extractor that
+            needs ``points`` gets them, mapped into the crops, as ``annotated``, and no pixels (``images`` is
+            (N, 0, 0, 3)).
     """
 
     card: ClassVar[ExtractorCard]
-    needs: ClassVar[tuple[str, ...]]
+    needs: ClassVar[tuple[str, ...]] = ()
 
     @property
-    def fingerprint(self) -> str:
-        """sha256 of everything that decides the result: version, options, sha256 of weights."""
-        ...
+    def operation(self) -> str:
+        """Name of the operation in fingerprints."""
+        return f"landmarks/{self.card.name}"
 
+    @abstractmethod
     def extract(
         self, images: Images, boxes: FloatArray | None = None, annotated: FloatArray | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Find the landmarks.
 
         Args:
-            images: (N, H, W, 3) uint8 RGB crops.
-            boxes: (N, 4) face boxes xyxy in the crops, as ``faces.templates.HOG_BOX`` lies around a face; None for
+            images: Crops (N, H, W, 3) uint8 RGB.
+            boxes: Face boxes (N, 4) xyxy in the crops, as ``faces.templates.HOG_BOX`` lies around a face; None for
                 crops of the template ``loose``.
-            annotated: (N, 68, 2) the data set's points xy in the crops, NaN where it has none.
+            annotated: Points of the data set (N, 68, 2) xy in the crops, NaN where it has none.
 
         Returns:
-            Points (N, 68, 2) float32 xy of the crop in the project's frame, NaN for a face that was not found, and
+            Points (N, 68, 2) float32 xy of the crop in the project's frame, NaN for a face that was not found; and
             scores (N,) float32, higher is surer, NaN where the extractor has none.
 
         Raises:
             DataError: The extractor needs annotations and there are none.
         """
-        ...
+
+
+class SingleExtractor(Extractor):
+    """Base of extractors that look at one face at a time."""
+
+    @abstractmethod
+    def find(self, image: NDArray[np.uint8], box: FloatArray) -> Found:
+        """Find the points of one face.
+
+        Args:
+            image: Crop (H, W, 3) uint8 RGB.
+            box: Face box (4,) xyxy in the crop, finite.
+
+        Returns:
+            Points (68, 2) xy, None if no face was seen; and the score, NaN if there is none.
+        """
+
+    def extract(
+        self, images: Images, boxes: FloatArray | None = None, annotated: FloatArray | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Find the landmarks, face by face; annotations are not used, a box that is not finite has no face."""
+        if boxes is None:
+            boxes = crop_boxes(images)
+        points = np.full((len(images), N_POINTS, 2), np.nan, np.float32)
+        score = np.full(len(images), np.nan, np.float32)
+        for row, (image, box) in enumerate(zip(images, boxes, strict=True)):
+            if np.isfinite(box).all():
+                found, score[row] = self.find(image, box)
+                if found is not None:
+                    points[row] = found
+        return points, score
 
 
 EXTRACTORS: Registry[type[Extractor]] = Registry(
@@ -90,11 +124,12 @@ EXTRACTORS: Registry[type[Extractor]] = Registry(
         "provided": "fer_au.landmarks.annotated",
         "truth": "fer_au.landmarks.annotated",
     },
+    base=Extractor,
 )
 
 
 def list_extractors() -> list[str]:
-    """Names of the extractors, third parties' included, sorted.
+    """List the names of the extractors, other packages' included, sorted.
 
     Example:
         >>> {"dlib68", "mediapipe", "provided"} <= set(list_extractors())
@@ -107,12 +142,12 @@ def create_extractor(name: str, **options: object) -> Extractor:
     """Make an extractor.
 
     Args:
-        name: A name of ``list_extractors()``.
-        options: The extractor's own options.
+        name: Name of ``list_extractors()``.
+        options: Options of the extractor.
 
     Raises:
-        UnknownNameError: No such extractor; the message lists near names.
-        ConfigError: An option that the extractor doesn't have.
+        UnknownNameError: There is no such extractor; the message lists near names.
+        ConfigError: The extractor doesn't have an option, or refuses its value.
         MissingDependencyError: Its weights are not installed; the message tells how to get them.
 
     Example:
@@ -122,35 +157,15 @@ def create_extractor(name: str, **options: object) -> Extractor:
         >>> points.shape, score.shape
         ((2, 68, 2), (2,))
     """
-    return construct(EXTRACTORS, name, options)
+    extractor = construct(EXTRACTORS, name, options)
+    extractor.check()  # missing weights are one line now, not a fault in every worker
+    return extractor
 
 
 def extractor_card(name: str) -> ExtractorCard:
-    """The card of an extractor, without loading its weights.
+    """Return the card of an extractor, without loading its weights.
 
     Raises:
-        UnknownNameError: No such extractor.
+        UnknownNameError: There is no such extractor.
     """
     return EXTRACTORS.get(name).card
-
-
-def extract_each(
-    images: Images, boxes: FloatArray | None, find: Callable[[NDArray[np.uint8], FloatArray], Found]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """What ``Extractor.extract`` gives, for an extractor that looks at one face at a time.
-
-    Args:
-        images: (N, H, W, 3) uint8 RGB crops.
-        boxes: (N, 4) face boxes xyxy; None for crops of the template ``loose``. A row that is not finite has no face.
-        find: Gives the points (68, 2) of a crop (H, W, 3) and its box, None where it sees no face, and the score.
-    """
-    if boxes is None:
-        boxes = crop_boxes(images)
-    points = np.full((len(images), N_POINTS, 2), np.nan, np.float32)
-    score = np.full(len(images), np.nan, np.float32)
-    for row, (image, box) in enumerate(zip(images, boxes, strict=True)):
-        if np.isfinite(box).all():
-            found, score[row] = find(image, box)
-            if found is not None:
-                points[row] = found
-    return points, score

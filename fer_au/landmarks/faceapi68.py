@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.assets import FACE_API_68, FACE_API_68_TABLE, find_weights
+from fer_au.assets import FACE_API_68, FACE_API_68_TABLE, Weights
 from fer_au.faces.geometry import Matrix, apply_matrix, invert_matrix
 from fer_au.faces.warp import warp_crop
-from fer_au.fingerprints import fingerprint
-from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Found, Images, extract_each
-
-VERSION = 1
+from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Found, Images, SingleExtractor
 
 _SIZE = 112
 # The network's square around a HOG box: its side, and how far its centre lies below the box's, in sides of the box.
@@ -41,46 +38,39 @@ CARD = ExtractorCard(
 
 
 @EXTRACTORS.register("faceapi68")
-@dataclass(frozen=True)
-class FaceApi68:
-    """The network's 68 points in each crop, from the face's box there."""
+class FaceApi68(SingleExtractor):
+    """Finds the network's 68 points in each crop, from the face's box there."""
 
-    card: ClassVar[ExtractorCard] = CARD
-    needs: ClassVar[tuple[str, ...]] = ()
+    card = CARD
+    version = 1
+    weights: ClassVar[Mapping[str, Weights]] = {"weights": FACE_API_68, "table": FACE_API_68_TABLE}
 
-    def __post_init__(self) -> None:
-        # Missing weights are one line now, not a fault in every worker.
-        find_weights(FACE_API_68)
-        find_weights(FACE_API_68_TABLE)
+    def constants(self) -> Mapping[str, object]:
+        """Return where the network's square lies around a face."""
+        return {"square": [_BOX_SCALE, _BOX_DROP, _SHIFT]}
 
-    @property
-    def fingerprint(self) -> str:
-        """See ``Extractor``."""
-        options = {
-            "weights": FACE_API_68.sha256,
-            "table": FACE_API_68_TABLE.sha256,
-            "square": [_BOX_SCALE, _BOX_DROP, _SHIFT],
-        }
-        return fingerprint("landmarks/faceapi68", VERSION, options)
+    # The network is not imported at the top: torch takes a second to load, and listing extractors must not cost it.
 
     def extract(
         self, images: Images, boxes: FloatArray | None = None, annotated: FloatArray | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """See ``Extractor``; annotations are not used, scores are NaN."""
-        # Not at the top: torch takes a second to load, and listing extractors must not cost it.
-        from fer_au.landmarks.faceapi_net import one_thread, predict_square
-
-        def find(image: NDArray[np.uint8], box: FloatArray) -> Found:
-            square = square_of(box)
-            found = predict_square(warp_crop(image, _shifted(square), _SIZE))
-            return apply_matrix(invert_matrix(square), found), math.nan
+        """Find the landmarks, face by face on one thread; annotations are not used."""
+        from fer_au.landmarks.faceapi_net import one_thread
 
         with one_thread():
-            return extract_each(images, boxes, find)
+            return super().extract(images, boxes, annotated)
+
+    def find(self, image: NDArray[np.uint8], box: FloatArray) -> Found:
+        """Find the points of one face; there is no score."""
+        from fer_au.landmarks.faceapi_net import predict_square
+
+        square = square_of(box)
+        found = predict_square(warp_crop(image, _shifted(square), _SIZE))
+        return apply_matrix(invert_matrix(square), found), math.nan
 
 
 def square_of(box: FloatArray) -> Matrix:
-    """The matrix from the picture to the network's 112 px square for a HOG-like face box xyxy."""
+    """Return the matrix from the picture to the network's 112 px square for a HOG-like face box xyxy."""
     side = float((box[2:] - box[:2]).mean())
     centre = (box[:2] + box[2:]) / 2 + np.array([0.0, _BOX_DROP * side])
     scale = _SIZE / (_BOX_SCALE * side)
@@ -89,7 +79,7 @@ def square_of(box: FloatArray) -> Matrix:
 
 
 def _shifted(square: Matrix) -> Matrix:
-    """What the network is shown: everything a little further right and down."""
+    """Return the matrix of the square that the network sees: everything a little further right and down."""
     shown = square.copy()
     shown[:, 2] += _SHIFT
     return shown

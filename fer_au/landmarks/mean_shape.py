@@ -1,20 +1,16 @@
-"""Extractor ``mean-shape``: the average face where the alignment put it. The floor a real extractor must beat."""
+"""Extractor ``mean-shape``: the average face where the alignment put it, the floor that real extractors must beat."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.faces.templates import HOG_BOX, mean_face_in
-from fer_au.fingerprints import fingerprint
 from fer_au.ibug68 import MEAN_FACE
-from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Images, extract_each
-
-VERSION = 1
+from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Found, SingleExtractor
 
 CARD = ExtractorCard(
     name="mean-shape",
@@ -27,20 +23,16 @@ CARD = ExtractorCard(
 
 
 @EXTRACTORS.register("mean-shape")
-@dataclass(frozen=True)
-class MeanShape:
-    """The average face in each box."""
+class MeanShape(SingleExtractor):
+    """Puts the average face into each box."""
 
-    card: ClassVar[ExtractorCard] = CARD
-    needs: ClassVar[tuple[str, ...]] = ()
+    card = CARD
+    version = 1
 
-    @property
-    def fingerprint(self) -> str:
-        """See ``Extractor``."""
-        return fingerprint("landmarks/mean-shape", VERSION, {"box": HOG_BOX, "face": MEAN_FACE.round(6).tolist()})
+    def constants(self) -> Mapping[str, object]:
+        """Return the average face and its box."""
+        return {"box": HOG_BOX, "face": MEAN_FACE.round(6).tolist()}
 
-    def extract(
-        self, images: Images, boxes: FloatArray | None = None, annotated: FloatArray | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """See ``Extractor``; annotations are not used, scores are NaN."""
-        return extract_each(images, boxes, lambda _, box: (mean_face_in(box), math.nan))
+    def find(self, image: NDArray[np.uint8], box: FloatArray) -> Found:
+        """Put the average face into the box; there is no score."""
+        return mean_face_in(box), math.nan

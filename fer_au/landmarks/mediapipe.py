@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
@@ -17,16 +17,15 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.assets import FACE_MESH, find_weights
+from fer_au.assets import FACE_MESH, Weights
 from fer_au.faces.geometry import Matrix, apply_matrix, compose, invert_matrix
 from fer_au.faces.warp import Image
 from fer_au.fingerprints import fingerprint
 from fer_au.ibug68 import N_POINTS
-from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Found, Images, extract_each
+from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Found, SingleExtractor
 from fer_au.landmarks.mediapipe_mesh import N_MESH, SIZE, Mesh, find_mesh, region_of_mesh, square_region
 from fer_au.stores.format import file_digest
 
-VERSION = 1
 TABLE = Path(__file__).with_name("mediapipe68.csv")
 
 MIN_PRESENCE = 0.5
@@ -52,47 +51,31 @@ CARD = ExtractorCard(
 
 
 @EXTRACTORS.register("mediapipe")
-@dataclass(frozen=True)
-class MediaPipe:
-    """The mesh of each face, from the face's box, as 68 points; the score is the network's face presence."""
+class MediaPipe(SingleExtractor):
+    """Finds the mesh of each face, from the face's box, as 68 points; the score is the network's face presence."""
 
-    card: ClassVar[ExtractorCard] = CARD
-    needs: ClassVar[tuple[str, ...]] = ()
+    card = CARD
+    version = 1
+    weights: ClassVar[Mapping[str, Weights]] = {"weights": FACE_MESH}
 
-    def __post_init__(self) -> None:
-        # Missing weights are one line now, not a fault in every worker.
-        find_weights(FACE_MESH)
+    def constants(self) -> Mapping[str, object]:
+        """Return the limits and the digest of the map to 68 points."""
+        return {"map": file_digest(TABLE), "constants": [MIN_PRESENCE, _BOX_SCALE, _REFINE_ABOVE]}
 
-    @property
-    def fingerprint(self) -> str:
-        """See ``Extractor``."""
-        options = {
-            "weights": FACE_MESH.sha256,
-            "map": file_digest(TABLE),
-            "constants": [MIN_PRESENCE, _BOX_SCALE, _REFINE_ABOVE],
-        }
-        return fingerprint("landmarks/mediapipe", VERSION, options)
-
-    def extract(
-        self, images: Images, boxes: FloatArray | None = None, annotated: FloatArray | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """See ``Extractor``; annotations are not used, scores are in [0, 1]."""
-        return extract_each(images, boxes, _find)
-
-
-def _find(image: Image, box: FloatArray) -> Found:
-    mesh = settle(image, first_region(box))
-    return (load_map() @ mesh.points if mesh.presence >= MIN_PRESENCE else None), mesh.presence
+    def find(self, image: Image, box: FloatArray) -> Found:
+        """Find the points of one face; the score is in [0, 1]."""
+        mesh = settle(image, first_region(box))
+        return (load_map() @ mesh.points if mesh.presence >= MIN_PRESENCE else None), mesh.presence
 
 
 def first_region(box: FloatArray) -> Matrix:
-    """The network's region for a HOG-like face box xyxy."""
+    """Return the network's region for a HOG-like face box xyxy."""
     side = float((box[2:] - box[:2]).mean())
     return square_region((box[:2] + box[2:]) / 2, _BOX_SCALE * side)
 
 
 def settle(image: Image, region: Matrix) -> Mesh:
-    """The mesh of a face; looks again from the mesh's own region where the given one was off."""
+    """Find the mesh of a face; looks again from the mesh's own region where the given one was off."""
     mesh = find_mesh(image, region)
     better = region_of_mesh(mesh.points)
     if mesh.presence >= MIN_PRESENCE and _corner_shift(region, better) > _REFINE_ABOVE:
@@ -101,7 +84,7 @@ def settle(image: Image, region: Matrix) -> Mesh:
 
 
 def _corner_shift(old: Matrix, new: Matrix) -> float:
-    """How far a region's corners move at most, in sides of the new one."""
+    """Measure how far a region's corners move at most, in sides of the new one."""
     corners = np.array([[0, 0], [SIZE, 0], [0, SIZE], [SIZE, SIZE]], np.float64)
     moved = apply_matrix(compose(new, invert_matrix(old)), corners)
     return float(np.linalg.norm(moved - corners, axis=1).max()) / SIZE
@@ -109,7 +92,7 @@ def _corner_shift(old: Matrix, new: Matrix) -> float:
 
 @lru_cache(maxsize=1)
 def load_map() -> NDArray[np.float64]:
-    """The (68, 468) matrix from mesh points to iBUG points; its rows sum to 1."""
+    """Read the matrix (68, 468) from mesh points to iBUG points; its rows sum to 1."""
     matrix = np.zeros((N_POINTS, N_MESH))
     with TABLE.open(encoding="ascii", newline="") as file:
         for row in csv.DictReader(file):

@@ -76,10 +76,8 @@ class ExtractOperation:
         return fingerprint("landmarks/extract", VERSION, options)
 
     def load(self) -> None:
-        """Load what workers can share, see ``compute.warm_workers``; an extractor without ``load`` shares nothing."""
-        load = getattr(self.extractor, "load", None)
-        if load is not None:
-            load()
+        """Load what workers can share (see ``compute.warm_workers``)."""
+        self.extractor.load()
 
     def __call__(self, payloads: Sequence[CropPayload]) -> dict[str, Array]:
         """Columns of some rows; a face without points has status NOT_FOUND and a detail."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fer_au.compute import log
 from fer_au.config.data import LandmarksConfig
 from fer_au.errors import DataError
+from fer_au.faces.detectors import vouches
 from fer_au.faces.geometry import apply_matrix, map_box
 from fer_au.fingerprints import fingerprint
 from fer_au.landmarks.extractors import Extractor, create_extractor
@@ -224,11 +225,15 @@ def crop_face_boxes(faces: Store, start: int, stop: int) -> NDArray[np.float64]:
 
 
 def vouched_rows(faces: Store, start: int, stop: int) -> NDArray[np.bool_]:
-    """Rows whose face a detector or a data set vouches for, (stop - start,) bool.
+    """Find the rows whose face a detector or a data set vouches for, (stop - start,) bool.
 
-    Not those where nothing was found, where the picture was taken for a face unseen, or where the score lies on the
-    wrong side of the detector's own boundary. There the points must prove themselves (see ``agreement``).
+    Left out are rows where nothing was found, where the detector only assumed a face (``Detector.vouches``), or where
+    the score lies on the wrong side of the detector's own boundary. There the points must prove themselves (see
+    ``agreement``).
     """
     detector, score = faces.rows("detector", start, stop), faces.rows("score", start, stop)
-    doubtful = (detector == b"whole-image") | (score.astype(np.float64) < 0)
-    return np.asarray((faces["status"][start:stop] == FaceStatus.OK) & ~doubtful, np.bool_)
+    sure = (faces["status"][start:stop] == FaceStatus.OK) & ~(score.astype(np.float64) < 0)
+    for name in np.unique(detector[sure]).tolist():
+        if not vouches(name.decode()):
+            sure &= detector != name
+    return np.asarray(sure, np.bool_)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from difflib import get_close_matches
 from typing import Any, cast
 
@@ -12,7 +11,6 @@ from torch import Tensor, nn
 
 from fer_au.config.experiments import ModelConfig
 from fer_au.errors import ConfigError, UnknownNameError
-from fer_au.models.nets.base import NETS
 from fer_au.models.parts import Trunk, TrunkOutput
 from fer_au.models.strides import LARGE_MAPS_STRIDE, avoid_strided_pointwise, remove_dilation
 from fer_au.models.vit_attention import recording, unfuse_attention
@@ -39,19 +37,6 @@ _OWN_OPTIONS = {
     "scriptable": "not supported",
     "exportable": "not supported",
 }
-
-
-def list_backbones(pattern: str = "*") -> list[str]:
-    """Names of the available backbones: whole networks of the project, and timm's architectures.
-
-    Args:
-        pattern: A shell-style filter such as ``"resnet*"``.
-
-    Example:
-        >>> list_backbones("gimefive-1*")
-        ['gimefive-10', 'gimefive-13', 'gimefive-15', 'gimefive-15d', 'gimefive-16', 'gimefive-17']
-    """
-    return [*fnmatch.filter(NETS.names(), pattern), *map(str, timm.list_models(pattern))]
 
 
 class Backbone(Trunk):

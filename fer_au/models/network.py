@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import timm
 import torch
 from torch import Tensor, nn
 
@@ -15,10 +17,8 @@ from fer_au.errors import ConfigError
 from fer_au.models.backbones import Backbone
 from fer_au.models.classes import check_classes
 from fer_au.models.heads.base import HEADS, create_head
-from fer_au.models.layers import resolve_layers
-from fer_au.models.nets.base import NETS
-from fer_au.models.parts import Head, HeadOutput, Trunk, TrunkOutput
-from fer_au.registry import call_with_options
+from fer_au.models.nets.base import NETS, Net, create_net
+from fer_au.models.parts import Head, HeadOutput, TrunkOutput, in_float32
 
 DEFAULT_HEAD = "gap"
 
@@ -30,14 +30,14 @@ _NOT_OF_NETS = {
 
 
 class ModelOutput(NamedTuple):
-    """What a model computes for a batch.
+    """Output of a model for a batch.
 
     Attributes:
-        logits: (N, classes) float32.
+        logits: Class scores, (N, classes) float32.
         features: Layer name -> (N, c, h, w), in network order.
-        attention: The head's own attention map (N, h, w), or None.
+        attention: Attention map of the head itself, (N, h, w); None if it has none.
         auxiliary: More logits (N, classes) that are trained with the same label, and play no part in predictions.
-        trunk: What the head was given.
+        trunk: Output of the backbone, from which the head computed the scores.
     """
 
     logits: Tensor
@@ -48,21 +48,26 @@ class ModelOutput(NamedTuple):
 
     @property
     def final(self) -> Tensor:
-        """(N, c, h, w): the map that the head receives."""
+        """Map that the head reads, (N, c, h, w), in the backbone's precision."""
         return self.trunk.final
 
 
 class FerModel(nn.Module):
-    """An expression classifier.
+    """Expression classifier.
+
+    Args:
+        config: The ``model`` of an experiment.
+        classes: Canonical labels in canonical order.
 
     Attributes:
-        config: What it was built from.
+        config: Configuration that the model was built from.
         classes: Canonical labels, in the order of the logits.
         layers: Names of the feature layers, ``"1"`` to ``"L"`` in network order.
         views: Pictures that one input stacks in its channels: the face, and for some heads the whole picture. Features,
             attention and class maps are the face's.
-        backbone: Of the face, and of the whole picture unless this has its own.
-        context_backbone: Of the whole picture, or None.
+        backbone: Trunk that sees the face, and the whole picture unless that has a trunk of its own.
+        context_backbone: Trunk that sees the whole picture; None if there is no such trunk.
+        head: Classifier on the trunk's features.
     """
 
     def __init__(self, config: ModelConfig, classes: Sequence[str]) -> None:
@@ -88,11 +93,12 @@ class FerModel(nn.Module):
         """Classify images.
 
         Args:
-            x: (N, views * in_chans, H, W), normalised.
-            labels: (N,) class indices, in training only: some heads learn with them.
+            x: Normalised images (N, views * in_chans, H, W).
+            labels: Class indices (N,), in training only: some heads learn with them.
         """
         trunk = self.trunk(x)
-        scores: HeadOutput = self.head(trunk, labels)
+        with in_float32(trunk) as exact:
+            scores: HeadOutput = self.head(exact, labels)
         return ModelOutput(scores.logits, trunk.features, scores.attention, scores.auxiliary, trunk)
 
     def train(self, mode: bool = True) -> FerModel:
@@ -103,7 +109,7 @@ class FerModel(nn.Module):
         return self
 
     def trunk(self, x: Tensor) -> TrunkOutput:
-        """What the head is given for images; arguments as in ``forward``."""
+        """Compute the features of images; arguments as in ``forward``."""
         if self.views == 1:
             alone: TrunkOutput = self.backbone(x)
             return alone
@@ -122,16 +128,20 @@ class FerModel(nn.Module):
         )
 
     def class_maps(self, output: ModelOutput) -> Tensor:
-        """The native CAM of every class, (N, classes, h, w) float32, signed, without bias; differentiable."""
-        maps: Tensor = self.head.class_maps(output.trunk)
+        """Compute the native CAM of every class, (N, classes, h, w) float32, signed, without bias; differentiable."""
+        with in_float32(output.trunk) as exact:
+            maps: Tensor = self.head.class_maps(exact)
         return maps
 
     def resolve_layers(self, spec: str | Iterable[str | int]) -> tuple[str, ...]:
-        """Layer names of a configured choice: ``"last"``, ``"all"``, numbers; see ``fer_au.models.resolve_layers``."""
+        """Turn a configured choice of layers into names; see ``fer_au.models.resolve_layers``."""
         return resolve_layers(spec, self.layers, f"backbone {self.config.backbone!r}")
 
     def grid_sizes(self, image_size: int) -> dict[str, tuple[int, int]]:
-        """Rows and columns of each layer for square images, found by one forward pass without gradients.
+        """Find rows and columns of each layer for square images, by one forward pass without gradients.
+
+        Args:
+            image_size: Side of the images, pixels.
 
         Raises:
             ConfigError: The backbone or the head can't take images of this size.
@@ -152,7 +162,7 @@ class FerModel(nn.Module):
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode for a while; each module gets its own mode back, frozen ones included."""
+    """Put a model into evaluation mode for a while; each module gets its own mode back, frozen ones included."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -163,16 +173,18 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def count_views(config: ModelConfig) -> int:
-    """How many pictures of each face a model takes: 1, or 2 with the whole picture.
+    """Count the pictures of each face that a model takes: 1, or 2 with the whole picture.
 
     Raises:
         UnknownNameError: There is no such head.
     """
-    return 1 if config.backbone in NETS.names() else HEADS.get(config.head or DEFAULT_HEAD).views
+    in_net = config.backbone in NETS.names()
+    head = NETS.get(config.backbone).head if in_net else HEADS.get(config.head or DEFAULT_HEAD)
+    return head.views
 
 
 def _frozen_norms(model: nn.Module) -> Iterator[nn.Module]:
-    """Layers with running statistics whose parameters are frozen; where they have none, those of the block around."""
+    """Find layers with running statistics and frozen parameters; their own, or else those of the block around."""
     for name, module in model.named_modules():
         if getattr(module, "running_mean", None) is None:
             continue
@@ -191,12 +203,12 @@ def create_model(
     Args:
         config: The ``model`` mapping of an experiment, plain or typed.
         classes: Canonical labels in canonical order; they become the order of the logits.
-        seed: Of the weights; torch's global random state is then left as it was. None draws from the global state,
-            which the caller seeds.
+        seed: Seed of the weights; torch's global random state is then left as it was. None draws from the global
+            state, which the caller seeds.
 
     Raises:
-        UnknownNameError: Unknown backbone or head; near names are listed.
-        ConfigError: A bad key or value, or an option that the backbone doesn't support.
+        UnknownNameError: There is no such backbone or head; near names are listed.
+        ConfigError: A bad key or value, or an option that backbone or head doesn't support.
 
     Example:
         >>> import torch
@@ -214,22 +226,61 @@ def create_model(
         return FerModel(typed, classes)
 
 
-def _build_net(config: ModelConfig, classes: int) -> tuple[Trunk, Head]:
-    """The two parts of a whole network.
+def _build_net(config: ModelConfig, classes: int) -> tuple[Net, Head]:
+    """Build the two parts of a whole network.
 
     Raises:
-        ConfigError: A setting that it would ignore, an option that it doesn't have, or a bad value.
+        ConfigError: A setting that the network would ignore, or a bad option.
     """
     for key, reason in _NOT_OF_NETS.items():
         if getattr(config, key):
             raise ConfigError(f"model.{key}: network {config.backbone!r} doesn't take it: {reason}")
     if config.weights == "imagenet":
         raise ConfigError(f"model.weights: there are no ImageNet weights of network {config.backbone!r}")
-    net, name = NETS.get(config.backbone), f"network {config.backbone!r}: "
-    trunk = call_with_options(
-        net.trunk, config.backbone_options, config.in_chans, where=f"model.backbone_options: {name}"
-    )
-    head = call_with_options(
-        net.head, config.head_options, trunk.channels, classes, where=f"model.head_options: {name}"
-    )
-    return trunk, head
+    return create_net(config.backbone, config.in_chans, classes, config.backbone_options, config.head_options)
+
+
+def resolve_layers(spec: str | Iterable[str | int], layers: Sequence[str], owner: str = "the model") -> tuple[str, ...]:
+    """Turn a configured choice of layers into layer names, ``"1"`` to ``"L"`` as the AU-cue paper numbers them.
+
+    Args:
+        spec: ``"all"``, ``"last"``, a number, or a list of these.
+        layers: Layers of the model, in network order.
+        owner: Owner of the layers, used in messages.
+
+    Returns:
+        Distinct names in network order.
+
+    Raises:
+        ConfigError: An empty choice, or a layer that the model doesn't have.
+    """
+    chosen: set[str] = set()
+    for item in [spec] if isinstance(spec, str) else spec:
+        name = str(item)
+        if name == "all":
+            chosen.update(layers)
+        elif name == "last":
+            chosen.add(layers[-1])
+        elif name in layers:
+            chosen.add(name)
+        else:
+            raise ConfigError(
+                f"unknown feature layer {name!r}: {owner} has {layers[0]} (first) to {layers[-1]} (last), "
+                "or use 'last' or 'all'"
+            )
+    if not chosen:
+        raise ConfigError(f"no feature layer is chosen: name some of {owner}, or 'last' or 'all'")
+    return tuple(name for name in layers if name in chosen)
+
+
+def list_backbones(pattern: str = "*") -> list[str]:
+    """List the names of the available backbones: whole networks of the project, and timm's architectures.
+
+    Args:
+        pattern: Shell-style filter such as ``"resnet*"``.
+
+    Example:
+        >>> list_backbones("gimefive-1*")
+        ['gimefive-10', 'gimefive-13', 'gimefive-15', 'gimefive-15d', 'gimefive-16', 'gimefive-17']
+    """
+    return [*fnmatch.filter(NETS.names(), pattern), *map(str, timm.list_models(pattern))]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from fer_au.config.options import PartOptions
 from fer_au.errors import ConfigError
 
 
@@ -15,11 +18,11 @@ class TrunkOutput(NamedTuple):
     """Features of a batch.
 
     Attributes:
-        final: (N, c, h, w): what the head receives; for most CNNs the last layer, for transformers the normed tokens.
+        final: Map that the head reads, (N, c, h, w): the last layer of most CNNs, the normed tokens of transformers.
         features: Layer name -> (N, c, h, w), in network order.
-        attentions: Of a transformer that records them, one per block: (N, heads, tokens, tokens) after the softmax,
-            class token and the like first; empty otherwise.
-        context: (N, c, h, w): the final map of the whole picture, for models that see it beside the face; else None.
+        attentions: Attention matrices of a transformer that records them, one per block: (N, heads, tokens, tokens)
+            after the softmax, class token and other extra tokens first. Empty otherwise.
+        context: Final map of the whole picture, (N, c, h, w), for models that see it beside the face; None otherwise.
     """
 
     final: Tensor
@@ -29,11 +32,11 @@ class TrunkOutput(NamedTuple):
 
 
 class Trunk(nn.Module, ABC):
-    """The part of a network that makes feature maps.
+    """Base of the part of a network that makes feature maps.
 
     Attributes:
-        name: The architecture.
-        network: A timm backbone's model, with timm's names of modules; networks of the project have none.
+        name: Name of the architecture.
+        network: timm model of a timm backbone, with timm's names of modules; networks of the project have none.
         layers: Names of the feature layers, ``"1"`` to ``"L"`` in network order.
         channels: Channels of the final map.
     """
@@ -49,7 +52,7 @@ class Trunk(nn.Module, ABC):
         return False
 
     def record_attention(self) -> None:
-        """From now on give the attention matrices of all blocks, ``TrunkOutput.attentions``; costs time and memory.
+        """Give the attention matrices of all blocks from now on (``TrunkOutput.attentions``); costs time and memory.
 
         Raises:
             ConfigError: The architecture has no attention over the whole image.
@@ -62,11 +65,11 @@ class Trunk(nn.Module, ABC):
 
 
 class HeadOutput(NamedTuple):
-    """What a head makes of features.
+    """Scores of a batch.
 
     Attributes:
-        logits: (N, classes) float32.
-        attention: The head's own attention map (N, h, w) float32, or None if it has none.
+        logits: Class scores, (N, classes) float32.
+        attention: Attention map of the head itself, (N, h, w) float32; None if it has none.
         auxiliary: More logits (N, classes), each trained with the same label; they play no part in predictions.
     """
 
@@ -76,44 +79,52 @@ class HeadOutput(NamedTuple):
 
 
 class Head(nn.Module, ABC):
-    """Contract of a head: class scores and class maps from a trunk's features, in float32 whatever autocast does.
+    """Base of heads: class scores and class maps from a trunk's features.
 
-    A head's own options (``model.head_options``) are keyword arguments of its constructor, with defaults.
+    Whatever autocast does, the model calls ``forward`` and ``class_maps`` outside of it, with a float32 final map and
+    context (see ``in_float32``). A head that has options declares them in a nested class ``Options``, annotates its
+    attribute ``options`` with it, and hands its constructor's keyword arguments on to this one.
 
     Args:
         channels: Channels of the trunk's final map.
         classes: Number of classes.
+        options: Options of the head (``model.head_options``).
 
     Attributes:
-        views: Pictures of each face that it needs: 1, or 2 with the whole picture, whose final map is ``context``.
-        shared_backbone: Whether one backbone is to see all views.
+        Options: Options of the head, with types, defaults and descriptions.
+        views: Pictures of each face that the head needs: 1, or 2 with the whole picture, whose final map is
+            ``context``.
+        shared_backbone: Whether one backbone sees all views.
+        options: Options of this instance.
     """
 
+    Options: ClassVar[type[PartOptions]] = PartOptions
     views: ClassVar[int] = 1
     shared_backbone: bool = True
+    options: PartOptions
 
-    @abstractmethod
-    def __init__(self, channels: int, classes: int) -> None:
+    def __init__(self, channels: int, classes: int, **options: object) -> None:
         super().__init__()
+        self.options = self.Options.model_validate(options)
 
     @abstractmethod
     def forward(self, trunk: TrunkOutput, labels: Tensor | None = None) -> HeadOutput:
         """Score features.
 
         Args:
-            trunk: Of N images.
-            labels: (N,) int64 or None. Only in training, and only for heads whose training needs them.
+            trunk: Features of N images.
+            labels: (N,) int64 class indices or None. Given in training only, for heads that learn with them.
         """
 
     def class_maps(self, trunk: TrunkOutput) -> Tensor:
-        """The head's native evidence map of each class, (N, classes, h, w) float32, signed and without bias.
+        """Compute the native evidence map of each class, (N, classes, h, w) float32, signed and without bias.
 
-        Default, for heads that don't define one: each channel weighted by the mean gradient of the class's logit, which
+        This default, for heads that define none, weighs each channel by the mean gradient of the class's logit, which
         is Grad-CAM (Selvaraju et al., ICCV 2017) before its rectification. Differentiable where gradients are on.
         """
         wanted = torch.is_grad_enabled()
-        with torch.enable_grad(), torch.autocast(trunk.final.device.type, enabled=False):
-            final = trunk.final.float()
+        final = trunk.final
+        with torch.enable_grad():
             final = final if wanted and final.requires_grad else final.detach().requires_grad_()
             logits = self(trunk._replace(final=final)).logits
             maps = []
@@ -124,10 +135,18 @@ class Head(nn.Module, ABC):
         return stacked if wanted else stacked.detach()
 
     def attach(self, backbone: Trunk) -> None:
-        """Prepare the backbone, once, after both are built: hooks, recorded attention.
+        """Prepare the backbone once, after both are built: add hooks, record attention.
 
         No parameter of the backbone may be added, removed or renamed, or pretrained weights would land elsewhere.
 
         Raises:
             ConfigError: The backbone lacks what the head needs.
         """
+
+
+@contextmanager
+def in_float32(trunk: TrunkOutput) -> Iterator[TrunkOutput]:
+    """Leave autocast for a while, and give a head its features in float32: the final map and the context."""
+    context = None if trunk.context is None else trunk.context.float()
+    with torch.autocast(trunk.final.device.type, enabled=False):
+        yield trunk._replace(final=trunk.final.float(), context=context)

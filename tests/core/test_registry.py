@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_au.errors import UnknownNameError
+from fer_au.errors import MissingDependencyError, UnknownNameError
 from fer_au.expressions import EXPRESSIONS, ordered, parse_expression
 from fer_au.registry import Registry
 
@@ -35,20 +35,65 @@ def test_a_second_part_of_a_name_is_refused(colours: Registry[int]) -> None:
         colours.register("blue")(3)
 
 
-def test_third_parties_add_parts_by_entry_point(colours: Registry[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    class Point:
-        name = "green"
+def offer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, package: str, **targets: str) -> None:
+    """Put a package with entry points of the test's group on the path; modules are written to ``tmp_path`` by hand."""
+    info = tmp_path / f"{package.replace('-', '_')}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    lines = ["[fer_au.test_colours]", *(f"{name} = {target}" for name, target in targets.items())]
+    (info / "entry_points.txt").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(tmp_path)
 
-        @staticmethod
-        def load() -> int:
-            return 7
 
-    def found(*, group: str) -> list[type[Point]]:
-        return [Point] if group == "fer_au.test_colours" else []
-
-    monkeypatch.setattr("fer_au.registry.entry_points", found)
+def test_third_parties_add_parts_by_entry_point(
+    colours: Registry[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "a_painter.py").write_text("GREEN = 7\nBLUE = 8\n")
+    offer(monkeypatch, tmp_path, "painter", green="a_painter:GREEN", blue="a_painter:BLUE")
     assert colours.get("green") == 7
     assert "green" in colours.names()
+    assert colours.get("blue") == 2  # a built-in name can't be taken over
+
+
+def test_a_broken_part_names_its_package_and_keeps_the_cause(
+    colours: Registry[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "a_broken_painter.py").write_text("GREEN = 1 / 0\n")
+    offer(monkeypatch, tmp_path, "broken-painter", green="a_broken_painter:GREEN")
+    assert colours.names() == ["blue", "dark-red"]
+    with pytest.raises(MissingDependencyError) as caught:
+        colours.get("green")
+    assert str(caught.value) == (
+        "colour 'green' of package 'broken-painter' (a_broken_painter:GREEN) can't be loaded: "
+        "ZeroDivisionError: division by zero"
+    )
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_a_part_that_is_not_derived_from_the_base_class_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "a_free_painter.py").write_text("class Free: pass\nclass Derived(int): pass\n")
+    offer(monkeypatch, tmp_path, "free-painter", free="a_free_painter:Free", derived="a_free_painter:Derived")
+    registry: Registry[type[int]] = Registry("colour", "fer_au.test_colours", base=int)
+    assert registry.names() == ["derived"]
+    with pytest.raises(MissingDependencyError, match=r"'free-painter' .* must be a class derived from builtins\.int$"):
+        registry.get("free")
+
+
+def test_a_name_that_two_packages_offer_is_refused(
+    colours: Registry[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "a_rival.py").write_text("GREEN = 1\n")
+    offer(monkeypatch, tmp_path, "rival-one", green="a_rival:GREEN")
+    offer(monkeypatch, tmp_path, "rival-two", green="a_rival:GREEN")
+    with pytest.raises(MissingDependencyError, match="package 'rival-one' and package 'rival-two': uninstall all but"):
+        colours.get("green")
+
+
+def test_an_empty_registry_says_that_there_are_none() -> None:
+    with pytest.raises(UnknownNameError, match=r"^unknown shape 'square'; there are none$"):
+        Registry("shape", "fer_au.test_shapes").get("square")
 
 
 def test_using_a_built_in_part_loads_its_module_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

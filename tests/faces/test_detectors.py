@@ -9,7 +9,7 @@ import pytest
 from fer_au.decoding import decode_image
 from fer_au.errors import ConfigError, UnknownNameError
 from fer_au.faces import create_detector, list_detectors
-from fer_au.faces.detectors import Detection, choose_detection, exhaustive
+from fer_au.faces.detectors import Detection, choose_detection, vouches
 from fer_au.faces.geometry import box_iou
 from fer_au.stores import Store
 
@@ -43,8 +43,14 @@ def test_fingerprints_tell_detectors_and_options_apart():
 def test_unknown_names_and_options_are_one_clear_line():
     with pytest.raises(UnknownNameError, match="dlib-hog"):
         create_detector("dlib-hgo")
-    with pytest.raises(ConfigError, match="dlib-hog"):
+    with pytest.raises(ConfigError, match=r"^face detector 'dlib-hog': upsample: unknown key; known: exhaustive$"):
         create_detector("dlib-hog", upsample=2)
+    with pytest.raises(ConfigError, match=r"exhaustiv: unknown key; did you mean exhaustive\?"):
+        create_detector("dlib-mmod", exhaustiv=True)
+    with pytest.raises(ConfigError, match="exhaustive: input should be a valid boolean, got 'yes'"):
+        create_detector("dlib-hog", exhaustive="yes")
+    with pytest.raises(ConfigError, match=r"^face detector 'provided': margin: unknown key; there are none$"):
+        create_detector("provided", margin=2)
 
 
 def test_hog_finds_rendered_faces_where_they_are(faces, hog_box_of):
@@ -131,6 +137,14 @@ def test_choose_rules():
 
 
 def test_exhaustive_is_the_same_detector_and_changes_nothing_where_there_is_no_such_choice():
-    assert exhaustive(create_detector("dlib-hog")) == create_detector("dlib-hog", exhaustive=True)
+    for name in ("dlib-hog", "dlib-mmod", "mediapipe-face"):
+        assert create_detector(name) != create_detector(name, exhaustive=True)
+        assert create_detector(name).exhaustive() == create_detector(name, exhaustive=True)
     whole = create_detector("whole-image")
-    assert exhaustive(whole) is whole
+    assert whole.exhaustive() is whole
+    assert whole != create_detector("provided")
+
+
+def test_only_the_whole_image_is_no_face_that_anyone_saw():
+    assert [name for name in list_detectors() if not vouches(name)] == ["whole-image"]
+    assert vouches("of-another-lab")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fer_au.models.heads.lan import FUSIONS, LanHead
+from fer_au.models.heads.lan import LanHead
 from fer_au.models.parts import TrunkOutput
 
 CHANNELS, CLASSES = 8, 3
@@ -52,7 +52,7 @@ def test_concat_puts_both_averages_side_by_side() -> None:
     assert torch.allclose(output.logits, made.linear(torch.cat([final.mean((2, 3)), local], 1)), atol=1e-5)
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("fusion", ["add", "concat", "average"])
 @torch.no_grad()
 def test_logits_are_the_mean_of_the_class_maps_plus_the_bias(fusion: str) -> None:
     made, trunk = head(fusion), TrunkOutput(features(), {})

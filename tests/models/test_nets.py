@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from fer_au.cam import compute_cam
+from fer_au.config.options import Counts
 from fer_au.errors import ConfigError
 from fer_au.models import create_model, list_backbones, load_base_weights, load_model, save_model
 from fer_au.models.heads.mlp import MlpHead
-from fer_au.models.nets.base import NETS, Net
+from fer_au.models.nets.base import NETS
 from fer_au.models.nets.blocks import SqueezeExcitation
-from fer_au.models.nets.stacked import SharedNormPair, stacked_trunk, wide_head
+from fer_au.models.nets.stacked import SharedNormPair, StackedNet, WideHead
 from fer_au.models.parts import TrunkOutput
 
 SIX = ("happiness", "surprise", "fear", "anger", "disgust", "sadness")
@@ -99,7 +100,7 @@ def test_dropout_after_pools_is_what_15d_adds_to_15() -> None:
 
 
 def test_16_weighs_the_channels_of_its_first_block() -> None:
-    excited, plain = stacked_trunk(3, (32, 16), excitation=True).eval(), stacked_trunk(3, (32, 16)).eval()
+    excited, plain = StackedNet(3, widths=[32, 16], excitation=True).eval(), StackedNet(3, widths=[32, 16]).eval()
     plain.load_state_dict(excited.state_dict(), strict=False)
     gate = excited.blocks[0][-1]
     assert isinstance(gate, SqueezeExcitation)
@@ -142,7 +143,7 @@ def test_class_maps_are_the_gradient_times_the_features_and_their_mean_the_logit
     config: dict[str, object], shape: tuple[int, int]
 ) -> None:
     torch.manual_seed(2)
-    head = MlpHead(5, 4, **config)  # type: ignore[arg-type]
+    head = MlpHead(5, 4, **config)
     for norm in head.norms:
         if isinstance(norm, nn.BatchNorm1d):
             nn.init.uniform_(norm.running_mean, -0.2, 0.2)
@@ -163,7 +164,7 @@ def test_class_maps_are_the_gradient_times_the_features_and_their_mean_the_logit
 
 def local_bias(head: MlpHead, final: Tensor) -> Tensor:
     """What an image's linear piece gives at 0: only the units that are on there, followed from bias to bias."""
-    x = head._vector(nn.functional.max_pool2d(final, 2) if head.max_pool else final)[0]
+    x = head._vector(nn.functional.max_pool2d(final, 2) if head.options.max_pool else final)[0]
     bias = torch.zeros_like(x)
     for linear, norm in zip(head.linears, head.norms, strict=False):
         with torch.no_grad():
@@ -184,13 +185,13 @@ def test_class_maps_carry_gradients_to_the_trunk_and_touch_no_statistics() -> No
 
 def test_maps_in_training_are_those_of_the_batch_without_dropout() -> None:
     torch.manual_seed(3)
-    head = MlpHead(5, 4, (12, 7), 0.0, batch_norm=True).train()
-    dropping = MlpHead(5, 4, (12, 7), 0.5, batch_norm=True).train()
+    head = MlpHead(5, 4, hidden=(12, 7), dropout=0.0, batch_norm=True).train()
+    dropping = MlpHead(5, 4, hidden=(12, 7), dropout=0.5, batch_norm=True).train()
     dropping.load_state_dict(head.state_dict())
     trunk = TrunkOutput(feature_map(5, 4, 4), {})
     maps = head.class_maps(trunk)
     assert torch.equal(maps, dropping.class_maps(trunk))
-    settled = MlpHead(5, 4, (12, 7), 0.0, batch_norm=True)
+    settled = MlpHead(5, 4, hidden=(12, 7), dropout=0.0, batch_norm=True)
     settled.load_state_dict(head.state_dict())
     x = trunk.final.mean((2, 3))
     for linear, norm in zip(settled.linears, settled.norms, strict=False):
@@ -284,19 +285,25 @@ def test_a_deeper_residual_network_is_an_option() -> None:
 @pytest.mark.parametrize(
     ("name", "extra", "message"),
     [
-        ("gimefive-15", {"backbone_options": {"widths": []}}, "backbone_options: .*at least one block"),
-        ("gimefive-15", {"backbone_options": {"widths": [8, 0]}}, r"backbone_options: .*widths\[1\] must be a whole"),
-        ("gimefive-15", {"backbone_options": {"dropout": 2}}, "backbone_options: .*dropout must be a number from 0"),
-        ("gimefive-15", {"backbone_options": {"batch_norm": "no"}}, "backbone_options: .*batch_norm must be true or"),
-        ("gimefive-15", {"backbone_options": {"depth": 4}}, "backbone_options: network 'gimefive-15': .*'depth'"),
-        ("gimefive-vgg", {"backbone_options": {"widths": [8]}}, "backbone_options: network 'gimefive-vgg': .*'widths'"),
-        ("gimefive-resnet18", {"backbone_options": {"depths": [1]}}, "backbone_options: .*depths must be four"),
-        ("gimefive-15", {"head_options": {"hidden": 3}}, "head_options: network 'gimefive-15': hidden must be a list"),
-        ("gimefive-15", {"head_options": {"depth": 3}}, "head_options: network 'gimefive-15': .*'depth'"),
+        ("gimefive-15", {"backbone_options": {"widths": []}}, r"widths: should name at least one block, got \[\]"),
+        ("gimefive-15", {"backbone_options": {"widths": [8, 0]}}, r"widths\.1: input should be greater than 0, got 0"),
+        ("gimefive-15", {"backbone_options": {"widths": [8, 2.0]}}, r"widths\.1: input should be a valid integer"),
+        (
+            "gimefive-15",
+            {"backbone_options": {"dropout": 2}},
+            "dropout: input should be less than or equal to 1, got 2",
+        ),
+        ("gimefive-15", {"backbone_options": {"batch_norm": "no"}}, "batch_norm: input should be a valid boolean"),
+        ("gimefive-15", {"backbone_options": {"width": [4]}}, r"width: unknown key; did you mean widths\?"),
+        ("gimefive-vgg", {"backbone_options": {"widths": [8]}}, "widths: unknown key; there are none"),
+        ("gimefive-resnet18", {"backbone_options": {"depths": [1]}}, "depths: should be four whole numbers, got"),
+        ("gimefive-15", {"head_options": {"hidden": 3}}, "hidden: should be a list of whole numbers, got 3"),
+        ("gimefive-15", {"head_options": {"depth": 3}}, "depth: unknown key; known: batch_norm, dropout, "),
     ],
 )
 def test_a_bad_option_of_a_network_is_one_clear_line(name: str, extra: dict[str, object], message: str) -> None:
-    with pytest.raises(ConfigError, match=rf"^model\.{message}") as caught:
+    (key,) = extra
+    with pytest.raises(ConfigError, match=rf"^network '{name}': model\.{key}\.{message}") as caught:
         create_model({"backbone": name, **extra}, SIX)
     assert "\n" not in str(caught.value)
 
@@ -304,19 +311,21 @@ def test_a_bad_option_of_a_network_is_one_clear_line(name: str, extra: dict[str,
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        ({"hidden": 512}, "hidden must be a list of whole numbers, not 512"),
-        ({"hidden": [0]}, r"hidden\[0\] must be a whole number >= 1"),
-        ({"dropout": [0.5]}, "dropout must be one share, or one of each of 2 linear layers"),
-        ({"dropout": 1.5}, "dropout must be a number from 0 to 1"),
-        ({"grid": 0}, "grid must be a whole number >= 1"),
-        ({"pooling": "sum"}, "pooling must be one of mean, max, not 'sum'"),
-        ({"pooling": "max", "grid": 2}, "pooling and grid exclude each other"),
-        ({"max_pool": 2}, "max_pool must be true or false, not 2"),
-        ({"depth": 2}, "depth"),
+        ({"hidden": 512}, r"\.hidden: should be a list of whole numbers, got 512"),
+        ({"hidden": [0]}, r"\.hidden\.0: input should be greater than 0, got 0"),
+        ({"dropout": [0.5]}, ": dropout should be one share, or one of each of 2 linear layers"),
+        ({"dropout": 1.5}, r"\.dropout: should be a number from 0 to 1, or a list of such numbers, got 1.5"),
+        ({"dropout": [0.5, True]}, r"\.dropout: should be a number from 0 to 1, or a list of such numbers"),
+        ({"dropout": "half"}, r"\.dropout: should be a number from 0 to 1, or a list of such numbers, got 'half'"),
+        ({"grid": 0}, r"\.grid: input should be greater than 0, got 0"),
+        ({"pooling": "sum"}, r"\.pooling: input should be 'mean' or 'max', got 'sum'"),
+        ({"pooling": "max", "grid": 2}, ": pooling and grid exclude each other"),
+        ({"max_pool": 2}, r"\.max_pool: input should be a valid boolean, got 2"),
+        ({"batchnorm": True}, r"\.batchnorm: unknown key; did you mean batch_norm\?"),
     ],
 )
 def test_a_bad_option_of_the_head_is_one_clear_line(extra: dict[str, object], message: str) -> None:
-    with pytest.raises(ConfigError, match=rf"model\.head_options: head 'mlp': .*{message}"):
+    with pytest.raises(ConfigError, match=rf"^head 'mlp': model\.head_options{message}"):
         create_model({"backbone": "test_resnet", "head": "mlp", "head_options": extra}, SIX)
 
 
@@ -333,8 +342,11 @@ def test_a_saved_network_comes_back_and_serves_as_base(tmp_path: Path) -> None:
 
 
 def test_a_third_partys_network_is_built_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny = Net(lambda in_chans: stacked_trunk(in_chans, (4, 8)), wide_head)
-    monkeypatch.setitem(NETS._entries, "tiny", tiny)
+    class Tiny(StackedNet):
+        class Options(StackedNet.Options):
+            widths: Counts = (4, 8)
+
+    monkeypatch.setitem(NETS._entries, "tiny", Tiny)
     model = create_model({"backbone": "tiny", "in_chans": 1}, SIX, seed=0)
     assert "tiny" in list_backbones("t*")
     assert model.grid_sizes(16) == {"1": (16, 16), "2": (8, 8)}
@@ -342,4 +354,4 @@ def test_a_third_partys_network_is_built_by_its_name(monkeypatch: pytest.MonkeyP
 
 
 def test_the_wide_head_has_the_published_widths() -> None:
-    assert [linear.weight.shape for linear in wide_head(512, 6).linears] == [(1024, 512), (512, 1024), (6, 512)]
+    assert [linear.weight.shape for linear in WideHead(512, 6).linears] == [(1024, 512), (512, 1024), (6, 512)]

@@ -1,19 +1,21 @@
-"""Head ``acol``: two branches, of which the second learns from what the first one leaves."""
+"""Head ``acol``: two branches, of which the second learns from the evidence that the first leaves."""
 
 from __future__ import annotations
 
 import torch
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from fer_au.config.experiments import Probability
+from fer_au.config.options import PartOptions
 from fer_au.maps import min_max
 from fer_au.models.heads.base import HEADS
-from fer_au.models.options import count, number
 from fer_au.models.parts import Head, HeadOutput, TrunkOutput
 
 
 @HEADS.register("acol")
 class AcolHead(Head):
-    """Adversarial complementary learning (Zhang et al., CVPR 2018).
+    """Adversarial complementary learning: two branches (Zhang et al., CVPR 2018).
 
     Each branch makes one map per class with two 3x3 convolutions and a 1x1 convolution, and averages it to a logit. In
     training the second branch sees features set to 0 where the first branch's map of the true class, scaled to [0, 1],
@@ -21,48 +23,50 @@ class AcolHead(Head):
 
     Defaults are the AU-cue paper's; Zhang et al. find a threshold of 0.6 best. Deviation: no label is needed outside
     training. The second branch takes no part in predictions and is left out of them, and class maps erase each class's
-    own evidence in turn. In training without labels the first branch's prediction says what is erased.
-
-    Args:
-        channels: Of the trunk's final map.
-        classes: Number of classes.
-        width: Channels of a branch's two hidden layers.
-        threshold: Of erasing, in [0, 1]; 0 erases everything.
+    own evidence in turn. In training without labels the first branch's prediction decides what is erased.
     """
 
-    def __init__(self, channels: int, classes: int, width: int = 1024, threshold: float = 0.1) -> None:
-        super().__init__(channels, classes)
-        self.threshold = number("threshold", threshold, 0, 1)
-        self.first = _branch(channels, count("width", width), classes)
-        self.second = _branch(channels, width, classes)
+    class Options(PartOptions):
+        """Options of head ``acol``.
+
+        Attributes:
+            width: Channels of a branch's two hidden layers.
+            threshold: Height of a map, scaled to [0, 1], from which on features are erased; 0 erases everything.
+        """
+
+        width: PositiveInt = 1024
+        threshold: Probability = 0.1
+
+    options: Options
+
+    def __init__(self, channels: int, classes: int, **options: object) -> None:
+        super().__init__(channels, classes, **options)
+        self.first = _branch(channels, self.options.width, classes)
+        self.second = _branch(channels, self.options.width, classes)
 
     def forward(self, trunk: TrunkOutput, labels: Tensor | None = None) -> HeadOutput:
-        """Score features; the second branch's logits are auxiliary, this head has no attention map of its own."""
-        with torch.autocast(trunk.final.device.type, enabled=False):
-            final = trunk.final.float()
-            maps = self.first(final)
-            logits = maps.mean((2, 3))
-            if not self.training and labels is None:
-                return HeadOutput(logits)
-            chosen = logits.argmax(1) if labels is None else labels
-            maps = min_max(maps[torch.arange(len(maps), device=maps.device), chosen])
-            return HeadOutput(logits, auxiliary=(self.second(self._erase(final, maps)).mean((2, 3)),))
+        """Score features; the second branch's logits are auxiliary, the head has no attention map of its own."""
+        maps = self.first(trunk.final)
+        logits = maps.mean((2, 3))
+        if not self.training and labels is None:
+            return HeadOutput(logits)
+        chosen = logits.argmax(1) if labels is None else labels
+        maps = min_max(maps[torch.arange(len(maps), device=maps.device), chosen])
+        return HeadOutput(logits, auxiliary=(self.second(self._erase(trunk.final, maps)).mean((2, 3)),))
 
     def class_maps(self, trunk: TrunkOutput) -> Tensor:
-        """For each class the larger of both branches' maps of it, each scaled to [0, 1]; never negative.
+        """Compute, for each class, the larger of both branches' maps, each scaled to [0, 1]; never negative.
 
         The second branch runs once per class, because each class's own map erases: with 7 classes this costs four times
         a training step of the head.
         """
-        with torch.autocast(trunk.final.device.type, enabled=False):
-            final = trunk.final.float()
-            first = min_max(self.first(final))
-            second = [self.second(self._erase(final, maps))[:, label] for label, maps in enumerate(first.unbind(1))]
-            return torch.maximum(first, min_max(torch.stack(second, dim=1)))
+        first = min_max(self.first(trunk.final))
+        second = [self.second(self._erase(trunk.final, maps))[:, label] for label, maps in enumerate(first.unbind(1))]
+        return torch.maximum(first, min_max(torch.stack(second, dim=1)))
 
     def _erase(self, features: Tensor, maps: Tensor) -> Tensor:
-        """Features (N, c, h, w), 0 where the maps (N, h, w) reach the threshold."""
-        return features * (maps < self.threshold).unsqueeze(1)
+        """Set features (N, c, h, w) to 0 where the maps (N, h, w) reach the threshold."""
+        return features * (maps < self.options.threshold).unsqueeze(1)
 
 
 def _branch(channels: int, width: int, classes: int) -> nn.Sequential:

@@ -8,11 +8,12 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from fer_au.config.experiments import Probability
+from fer_au.config.options import PartOptions
 from fer_au.errors import ConfigError
 from fer_au.maps import channel_mean
 from fer_au.models.heads.base import HEADS
 from fer_au.models.heads.gap import GapHead
-from fer_au.models.options import number
 from fer_au.models.parts import Trunk
 
 # Which blocks of the last but one and of the last stage are followed by a drop block; a stage with fewer has it at its
@@ -22,36 +23,39 @@ _PLACES = ((0,), (0, 2))
 
 @HEADS.register("adl")
 class AdlHead(GapHead):
-    """Attention-based dropout layer (Choe and Shim, CVPR 2019) in the backbone, and the head ``gap``.
+    """Attention-based dropout layers in the backbone (Choe and Shim, CVPR 2019), and the head ``gap``.
 
     In training the output of some blocks is multiplied, for a whole batch at a time, by one of two maps that derive
     from its channel mean M: with probability ``drop_rate`` by a drop mask, 1 where M < ``threshold`` * max M and 0
-    elsewhere; else by the importance map sigmoid(M). Outside training nothing happens. The model's feature layers are
-    those that the next block receives.
+    elsewhere; otherwise by the importance map sigmoid(M). Outside of training nothing happens. A feature layer of the
+    model is the product, which the next block receives.
 
     Places and defaults are the AU-cue paper's; on backbones other than ResNets the places are in the last two stages
     that are made of blocks. Deviation: drop blocks are hooks and no modules of the backbone, so that pretrained weights
-    keep their names, and the class maps are those of the last block. In the paper's code the modules inserted shift
+    keep their names, and the class maps are those of the last block. In the paper's code the inserted modules shift
     the names: blocks get the weights of their neighbours or none, and the CAM is taken one block too early.
-
-    Args:
-        channels: Of the trunk's final map.
-        classes: Number of classes.
-        drop_rate: Probability of the drop mask, in [0, 1].
-        threshold: Of the drop mask, as a share of the largest value, in [0, 1].
     """
 
-    def __init__(self, channels: int, classes: int, drop_rate: float = 0.4, threshold: float = 0.1) -> None:
-        super().__init__(channels, classes)
-        self.drop_rate = number("drop_rate", drop_rate, 0, 1)
-        self.threshold = number("threshold", threshold, 0, 1)
+    class Options(PartOptions):
+        """Options of head ``adl``.
+
+        Attributes:
+            drop_rate: Probability of the drop mask.
+            threshold: Height from which on the drop mask hides cells, as a share of the largest value.
+        """
+
+        drop_rate: Probability = 0.4
+        threshold: Probability = 0.1
+
+    options: Options
 
     def attach(self, backbone: Trunk) -> None:
         """Hook the drop blocks onto the backbone.
 
         Raises:
-            ConfigError: The backbone has no convolutional blocks.
+            ConfigError: The backbone has no blocks of convolutions.
         """
+        drop_rate, threshold = self.options.drop_rate, self.options.threshold
         stages = _block_stages(backbone.network)[-len(_PLACES) :]
         if not stages:
             raise ConfigError(
@@ -59,7 +63,7 @@ class AdlHead(GapHead):
             )
         for (blocks, channels), places in zip(stages, _PLACES[-len(stages) :], strict=True):
             # A partial of plain values: copies of the model share it, and it keeps no module alive.
-            hook = partial(_after_block, channels=channels, drop_rate=self.drop_rate, threshold=self.threshold)
+            hook = partial(_after_block, channels=channels, drop_rate=drop_rate, threshold=threshold)
             for place in sorted({min(place, len(blocks) - 1) for place in places}):
                 blocks[place].register_forward_hook(hook)
 
@@ -68,12 +72,12 @@ def drop_block(features: Tensor, drop_rate: float, threshold: float) -> Tensor:
     """Multiply features by a drop mask or an importance map; see ``AdlHead``.
 
     Args:
-        features: (N, c, h, w).
+        features: Output of a block, (N, c, h, w).
         drop_rate: Probability of the drop mask; one draw for the batch, from the global random state of the CPU.
-        threshold: Share of the largest mean of each image at which the drop mask begins.
+        threshold: Share of each image's largest channel mean from which on the drop mask hides cells.
 
     Returns:
-        (N, c, h, w) in the features' type.
+        Product (N, c, h, w) in the features' type.
     """
     attention = channel_mean(features)
     if float(torch.rand(())) < drop_rate:
@@ -95,7 +99,7 @@ def _after_block(
 
 
 def _block_stages(network: nn.Module) -> list[tuple[list[nn.Module], int]]:
-    """Blocks and channels of each stage of a timm network that is made of blocks, in network order."""
+    """Return blocks and channels of each stage of a timm network that is made of blocks, in network order."""
     info = cast(Any, network).feature_info
     entries = list(info if isinstance(info, list) else info.get_dicts())
     modules = dict(network.named_modules())  # without the classifier's, which some names in feature_info belong to
@@ -104,7 +108,7 @@ def _block_stages(network: nn.Module) -> list[tuple[list[nn.Module], int]]:
 
 
 def _blocks(stage: nn.Module | None) -> list[nn.Module]:
-    """The composite children of a stage with a convolution that looks at neighbours: not layers, not attention."""
+    """Return the composite children of a stage that convolve neighbouring cells: neither layers nor attention."""
     if stage is None:
         return []
     children = getattr(stage, "blocks", stage).children()

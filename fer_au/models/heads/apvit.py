@@ -1,15 +1,18 @@
-"""Head ``apvit``: a transformer on the most active patches, which leaves out more of them on its way."""
+"""Head ``apvit``: a transformer on the most active patches, which leaves out more of them from block to block."""
 
 from __future__ import annotations
 
+from typing import Annotated, Self
+
 import torch
+from pydantic import Field, PositiveInt, field_validator, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fer_au.config.options import PartOptions, Share
 from fer_au.errors import ConfigError
 from fer_au.maps import min_max
 from fer_au.models.heads.base import HEADS
-from fer_au.models.options import count, number, share
 from fer_au.models.parts import Head, HeadOutput, TrunkOutput
 
 _INIT_STD = 0.02
@@ -17,7 +20,7 @@ _INIT_STD = 0.02
 
 @HEADS.register("apvit")
 class ApvitHead(Head):
-    """Attentive pooling transformer (Xue et al., IEEE TAFFC 2022), on any backbone's final map.
+    """Attentive pooling transformer on any backbone's final map (Xue et al., IEEE TAFFC 2022).
 
     A 1x1 convolution makes patches. Attentive patch pooling scores each by the sum of its absolute channels and keeps
     the ``k`` best; these and a class token, with their positions, pass ``depth`` transformer blocks. Attentive token
@@ -29,40 +32,52 @@ class ApvitHead(Head):
     and its transformer starts from ImageNet weights, here the backbone is the experiment's and the transformer starts
     fresh; ``k`` is a share of the grid by default, since grids differ; and positions are made for ``grid`` and
     interpolated to any other.
-
-    Args:
-        channels: Of the trunk's final map.
-        classes: Number of classes.
-        dim: Channels of a token, a multiple of ``heads``.
-        depth: Transformer blocks.
-        heads: Attention heads.
-        mlp_ratio: Hidden channels of a block's perceptron, relative to ``dim``.
-        k: Patches that the first pooling keeps: a share of the grid in (0, 1] as a float, or a number as an int.
-        keep: Share of the patches that each block of the last half keeps, rounded down, at least one.
-        grid: Rows and columns for which positions are learned; best the size of the backbone's final map.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        classes: int,
-        dim: int = 768,
-        depth: int = 8,
-        heads: int = 8,
-        mlp_ratio: float = 3.0,
-        k: int | float = 160 / 196,
-        keep: float = 0.9,
-        grid: int = 14,
-    ) -> None:
-        super().__init__(channels, classes)
-        count("dim", dim)
-        if dim % count("heads", heads):
-            raise ValueError(f"dim must be a multiple of heads, not {dim} with {heads} heads")
-        hidden = round(dim * number("mlp_ratio", mlp_ratio, 1 / dim))
-        self.k = count("k", k) if isinstance(k, int) else share("k", k)
-        self.grid = count("grid", grid)
-        share("keep", keep)
-        first_pooling = count("depth", depth) - depth // 2
+    class Options(PartOptions):
+        """Options of head ``apvit``.
+
+        Attributes:
+            dim: Channels of a token, a multiple of ``heads``.
+            depth: Transformer blocks.
+            heads: Attention heads.
+            mlp_ratio: Hidden channels of a block's perceptron, relative to ``dim``.
+            k: Patches that the first pooling keeps: a share of the grid as a float, or a number as an int.
+            keep: Share of the patches that each block of the last half keeps, rounded down, at least one.
+            grid: Rows and columns for which positions are learned; best the size of the backbone's final map.
+        """
+
+        dim: PositiveInt = 768
+        depth: PositiveInt = 8
+        heads: PositiveInt = 8
+        mlp_ratio: Annotated[float, Field(gt=0)] = 3.0
+        k: int | float = 160 / 196
+        keep: Share = 0.9
+        grid: PositiveInt = 14
+
+        @field_validator("k", mode="before")
+        @classmethod
+        def _number_or_share(cls, k: object) -> object:
+            number = type(k) is int and k >= 1
+            if not number and not (isinstance(k, float) and 0 < k <= 1):
+                raise ValueError("should be a whole number of patches >= 1, or a share above 0 and up to 1.0")
+            return k
+
+        @model_validator(mode="after")
+        def _fitting(self) -> Self:
+            if self.dim % self.heads:
+                raise ValueError(f"dim should be a multiple of heads, not {self.dim} with {self.heads} heads")
+            if self.dim * self.mlp_ratio < 1:
+                raise ValueError(f"mlp_ratio {self.mlp_ratio} of dim {self.dim} leaves no hidden channel")
+            return self
+
+    options: Options
+
+    def __init__(self, channels: int, classes: int, **options: object) -> None:
+        super().__init__(channels, classes, **options)
+        dim, depth, grid = self.options.dim, self.options.depth, self.options.grid
+        heads, keep, hidden = self.options.heads, self.options.keep, round(dim * self.options.mlp_ratio)
+        first_pooling = depth - depth // 2
         self.projection = nn.Conv2d(channels, dim, 1)
         self.class_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.class_position = nn.Parameter(torch.zeros(1, 1, dim))
@@ -90,30 +105,30 @@ class ApvitHead(Head):
         Raises:
             ConfigError: ``k`` patches are more than the grid has.
         """
-        with torch.autocast(trunk.final.device.type, enabled=False):
-            patches = self.projection(trunk.final.float())
-            score = patches.abs().sum(1)
-            tokens = (patches + self._positions(patches.shape[2], patches.shape[3])).flatten(2).transpose(1, 2)
-            tokens = take(tokens, score.flatten(1).topk(self._kept(tokens.shape[1]), dim=1).indices)
-            first = (self.class_token + self.class_position).expand(len(tokens), -1, -1)
-            tokens = self.blocks(torch.cat((first, tokens), dim=1))
-            return HeadOutput(self.linear(self.norm(tokens[:, 0])), min_max(score))
+        patches = self.projection(trunk.final)
+        score = patches.abs().sum(1)
+        tokens = (patches + self._positions(patches.shape[2], patches.shape[3])).flatten(2).transpose(1, 2)
+        tokens = take(tokens, score.flatten(1).topk(self._kept(tokens.shape[1]), dim=1).indices)
+        first = (self.class_token + self.class_position).expand(len(tokens), -1, -1)
+        tokens = self.blocks(torch.cat((first, tokens), dim=1))
+        return HeadOutput(self.linear(self.norm(tokens[:, 0])), min_max(score))
 
     def _positions(self, rows: int, columns: int) -> Tensor:
-        if (rows, columns) == (self.grid, self.grid):
+        if (rows, columns) == (self.options.grid, self.options.grid):
             return self.positions
         return functional.interpolate(self.positions, size=(rows, columns), mode="bicubic", align_corners=False)
 
     def _kept(self, patches: int) -> int:
-        if isinstance(self.k, float):
-            return max(1, round(self.k * patches))
-        if self.k > patches:
-            raise ConfigError(f"model.head_options.k: {self.k} patches can't be kept of {patches}; take a share")
-        return self.k
+        k = self.options.k
+        if isinstance(k, float):
+            return max(1, round(k * patches))
+        if k > patches:
+            raise ConfigError(f"model.head_options.k: {k} patches can't be kept of {patches}; take a share")
+        return k
 
 
 class PoolingBlock(nn.Module):
-    """A transformer block whose attention also decides which patches go on.
+    """Transformer block whose attention also decides which patches go on.
 
     Args:
         dim: Channels of a token.
@@ -132,7 +147,7 @@ class PoolingBlock(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """From tokens (N, 1 + n, dim), class token first, to (N, 1 + kept, dim)."""
+        """Transform tokens (N, 1 + n, dim), class token first, and keep some: (N, 1 + kept, dim)."""
         mixed, relevance = self.attend(self.norm1(tokens))
         tokens = tokens + mixed
         patches = tokens.shape[1] - 1
@@ -144,11 +159,11 @@ class PoolingBlock(nn.Module):
         return expanded
 
     def attend(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Multi-head self-attention.
+        """Apply multi-head self-attention.
 
         Returns:
-            What the tokens become, (N, 1 + n, dim); and how much the class token attends to each patch, (N, n): the
-            sum over heads of the products of its query with their keys, before the softmax.
+            Mixed tokens (N, 1 + n, dim); and the class token's attention to each patch, (N, n): the sum over heads of
+            the products of its query with their keys, before the softmax.
         """
         query, key, value = self.query_key_value(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         products = query @ key.transpose(2, 3) * query.shape[3] ** -0.5
@@ -157,5 +172,5 @@ class PoolingBlock(nn.Module):
 
 
 def take(tokens: Tensor, index: Tensor) -> Tensor:
-    """The chosen tokens of each sample: (N, n, dim) and (N, k) int64 -> (N, k, dim)."""
+    """Take the chosen tokens of each sample: (N, n, dim) and (N, k) int64 -> (N, k, dim)."""
     return tokens.gather(1, index.unsqueeze(2).expand(-1, -1, tokens.shape[2]))

@@ -1,9 +1,12 @@
-"""The registry of heads."""
+"""The registry of heads, and the layer that several of them end in."""
 
 from __future__ import annotations
 
+from torch import nn
+
+from fer_au.config.options import construct
 from fer_au.models.parts import Head
-from fer_au.registry import Registry, construct
+from fer_au.registry import Registry
 
 HEADS: Registry[type[Head]] = Registry(
     "head",
@@ -20,11 +23,12 @@ HEADS: Registry[type[Head]] = Registry(
         "ts_cam": "fer_au.models.heads.ts_cam",
         "wildcat": "fer_au.models.heads.wildcat",
     },
+    base=Head,
 )
 
 
 def list_heads() -> list[str]:
-    """Names of the available heads.
+    """List the names of the available heads, sorted.
 
     Example:
         >>> {"gap", "lan", "wildcat"} <= set(list_heads())
@@ -38,6 +42,14 @@ def create_head(name: str, channels: int, classes: int, options: dict[str, objec
 
     Raises:
         UnknownNameError: There is no such head; near names are listed.
-        ConfigError: An option that it doesn't have, or a bad value.
+        ConfigError: The head doesn't have an option, or refuses its value.
     """
-    return construct(HEADS, name, options, channels, classes, where="model.head_options: ")
+    return construct(HEADS, name, options, channels, classes, key="model.head_options")
+
+
+def fresh_linear(inputs: int, outputs: int) -> nn.Linear:
+    """Make a linear layer with Xavier-uniform weights and a bias of 0, as the AU-cue paper does."""
+    linear = nn.Linear(inputs, outputs)
+    nn.init.xavier_uniform_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    return linear

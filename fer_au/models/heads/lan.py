@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fer_au.models.heads.base import HEADS
-from fer_au.models.options import choice, counts
+from fer_au.config.options import Counts, PartOptions
+from fer_au.models.heads.base import HEADS, fresh_linear
 from fer_au.models.parts import Head, HeadOutput, TrunkOutput
-
-FUSIONS = ("add", "concat", "average")
 
 
 @HEADS.register("lan")
@@ -25,46 +24,46 @@ class LanHead(Head):
     the class maps plus the bias.
 
     The paper trains m with a binary cross-entropy towards K-means clusters of a base model's features: guidance with
-    cue ``clusters``, loss ``bce`` and source ``module``. It says neither how wide the layers are nor what lies between
-    them: batch normalisation and ReLU after all but the last, and the widths below, are this project's choice.
-
-    Args:
-        channels: Of the trunk's final map.
-        classes: Number of classes.
-        widths: Channels of the hidden layers; the last layer has one.
-        fusion: ``add`` (the paper's best), ``concat`` or ``average``.
+    cue ``clusters``, loss ``bce`` and source ``module``. It tells neither the widths of the layers nor what stands
+    between them: batch normalisation and ReLU after all but the last, and the default widths, are this project's
+    choice.
     """
 
-    def __init__(
-        self, channels: int, classes: int, widths: Sequence[int] = (256, 128, 64), fusion: str = "add"
-    ) -> None:
-        super().__init__(channels, classes)
-        self.fusion = choice("fusion", fusion, FUSIONS)
-        self.attention = _attention(channels, counts("widths", widths))
-        self.linear = nn.Linear(channels * (2 if fusion == "concat" else 1), classes)
-        nn.init.xavier_uniform_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
+    class Options(PartOptions):
+        """Options of head ``lan``.
+
+        Attributes:
+            widths: Channels of the hidden layers; the last layer has one.
+            fusion: Use of the map: ``add`` (the paper's best), ``concat`` or ``average``.
+        """
+
+        widths: Counts = (256, 128, 64)
+        fusion: Literal["add", "concat", "average"] = "add"
+
+    options: Options
+
+    def __init__(self, channels: int, classes: int, **options: object) -> None:
+        super().__init__(channels, classes, **options)
+        self.attention = _attention(channels, self.options.widths)
+        self.linear = fresh_linear(channels * (2 if self.options.fusion == "concat" else 1), classes)
 
     def forward(self, trunk: TrunkOutput, labels: Tensor | None = None) -> HeadOutput:
         """Score features; the attention is the predicted map."""
-        with torch.autocast(trunk.final.device.type, enabled=False):
-            fused, attention = self._fuse(trunk)
-            return HeadOutput(self.linear(fused.mean((2, 3))), attention.squeeze(1))
+        fused, attention = self._fuse(trunk.final)
+        return HeadOutput(self.linear(fused.mean((2, 3))), attention.squeeze(1))
 
     def class_maps(self, trunk: TrunkOutput) -> Tensor:
-        """CAM of the fused features: sum over channels of the class's weight times the feature map."""
-        with torch.autocast(trunk.final.device.type, enabled=False):
-            fused, _ = self._fuse(trunk)
-            return functional.conv2d(fused, self.linear.weight[:, :, None, None])
+        """Compute the CAM of the fused features: sum over channels of the class's weight times the feature map."""
+        fused, _ = self._fuse(trunk.final)
+        return functional.conv2d(fused, self.linear.weight[:, :, None, None])
 
-    def _fuse(self, trunk: TrunkOutput) -> tuple[Tensor, Tensor]:
-        """Fused features (N, c, h, w) or (N, 2c, h, w), and the map (N, 1, h, w)."""
-        final = trunk.final.float()
+    def _fuse(self, final: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the fused features (N, c, h, w) or (N, 2c, h, w), and the map (N, 1, h, w)."""
         attention = self.attention(final).sigmoid()
-        if self.fusion == "concat":
+        if self.options.fusion == "concat":
             return torch.cat((final, attention * final), dim=1), attention
         fused = (1 + attention) * final
-        return (fused / 2 if self.fusion == "average" else fused), attention
+        return (fused / 2 if self.options.fusion == "average" else fused), attention
 
 
 def _attention(channels: int, widths: Sequence[int]) -> nn.Sequential:

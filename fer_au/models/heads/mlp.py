@@ -2,104 +2,117 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, cast
+from typing import Literal, Self, cast
 
 import torch
+from pydantic import PositiveInt, field_validator, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fer_au.config.options import Counts, PartOptions
 from fer_au.models.heads.base import HEADS
-from fer_au.models.options import choice, count, counts, flag, number
 from fer_au.models.parts import Head, HeadOutput, TrunkOutput
 
 
 @HEADS.register("mlp")
 class MlpHead(Head):
-    """A multilayer perceptron on the pooled features.
+    """Multilayer perceptron on the pooled features.
 
     A ReLU network is linear around each input. Its class maps are that linear function at this image, spread over the
     positions it reads: their spatial mean plus the function's own bias equals the logits, exactly, in evaluation mode.
     In training they leave dropout out and take the batch's statistics as constants.
-
-    Args:
-        channels: Channels of the trunk's final map.
-        classes: Number of classes.
-        hidden: Widths of the hidden layers.
-        dropout: Share of the inputs of each linear layer that training drops; one number for all, or one per layer,
-            the last layer included.
-        batch_norm: Normalise each hidden layer before its ReLU.
-        max_pool: Reduce the map by 2 x 2 max pooling first.
-        grid: Flatten the map, which then must have so many rows and columns; None reduces its positions to one.
-        pooling: How they are reduced: ``mean`` or ``max``.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        classes: int,
-        hidden: Sequence[int] = (512,),
-        dropout: float | Sequence[float] = 0.5,
-        batch_norm: bool = False,
-        max_pool: bool = False,
-        grid: int | None = None,
-        pooling: str = "mean",
-    ) -> None:
-        super().__init__(channels, classes)
-        widths = [channels * (1 if grid is None else count("grid", grid)) ** 2, *counts("hidden", hidden), classes]
-        rates: list[Any] = [*dropout] if isinstance(dropout, list | tuple) else [dropout] * (len(widths) - 1)
-        if len(rates) != len(widths) - 1:
-            raise ValueError(f"dropout must be one share, or one of each of {len(widths) - 1} linear layers")
-        self.dropout = tuple(number("dropout", rate, 0, 1) for rate in rates)
-        self.max_pool = flag("max_pool", max_pool)
-        self.grid = grid
-        self.pooling = choice("pooling", pooling, ("mean", "max"))
-        if grid is not None and pooling != "mean":
-            raise ValueError("pooling and grid exclude each other: a map that is flattened keeps its positions")
+    class Options(PartOptions):
+        """Options of head ``mlp``.
+
+        Attributes:
+            hidden: Widths of the hidden layers; None for two, twice as wide as the features and as wide.
+            dropout: Share of the inputs of each linear layer that training drops: one number for all, or one per layer,
+                the last layer included; None for a half after the first hidden layer, and nowhere else.
+            batch_norm: Whether each hidden layer is normalised before its ReLU.
+            max_pool: Whether the map is reduced by 2 x 2 max pooling first.
+            grid: Rows and columns that the map must have to be flattened; None reduces its positions to one.
+            pooling: Reduction of the positions to one: ``mean`` or ``max``.
+        """
+
+        hidden: Counts | None = (512,)
+        dropout: float | tuple[float, ...] | None = 0.5
+        batch_norm: bool = False
+        max_pool: bool = False
+        grid: PositiveInt | None = None
+        pooling: Literal["mean", "max"] = "mean"
+
+        @field_validator("dropout", mode="before")
+        @classmethod
+        def _shares(cls, dropout: object) -> object:
+            rates = tuple(dropout) if isinstance(dropout, list | tuple) else (dropout,)
+            numbers = all(isinstance(rate, int | float) and type(rate) is not bool for rate in rates)
+            if dropout is not None and not (numbers and all(0 <= rate <= 1 for rate in rates)):
+                raise ValueError("should be a number from 0 to 1, or a list of such numbers")
+            return rates if isinstance(dropout, list) else dropout
+
+        @model_validator(mode="after")
+        def _fitting(self) -> Self:
+            layers = 3 if self.hidden is None else len(self.hidden) + 1
+            if isinstance(self.dropout, tuple) and len(self.dropout) != layers:
+                raise ValueError(f"dropout should be one share, or one of each of {layers} linear layers")
+            if self.grid is not None and self.pooling != "mean":
+                raise ValueError("pooling and grid exclude each other: a map that is flattened keeps its positions")
+            return self
+
+    options: Options
+
+    def __init__(self, channels: int, classes: int, **options: object) -> None:
+        super().__init__(channels, classes, **options)
+        hidden = (2 * channels, channels) if self.options.hidden is None else self.options.hidden
+        widths = [channels * (self.options.grid or 1) ** 2, *hidden, classes]
+        self.dropout = _rates(self.options.dropout, layers=len(widths) - 1)
         self.linears = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
-        batch_norm = flag("batch_norm", batch_norm)
-        self.norms = nn.ModuleList(nn.BatchNorm1d(width) if batch_norm else nn.Identity() for width in hidden)
+        self.norms = nn.ModuleList(
+            nn.BatchNorm1d(width) if self.options.batch_norm else nn.Identity() for width in hidden
+        )
 
     def forward(self, trunk: TrunkOutput, labels: Tensor | None = None) -> HeadOutput:
-        """Score features; this head has no attention map of its own.
+        """Score features; the head has no attention map of its own.
 
         Raises:
-            ValueError: A map of another size than ``grid``.
+            ValueError: The map has another size than ``grid``.
         """
-        with torch.autocast(trunk.final.device.type, enabled=False):
-            final = trunk.final.float()
-            x = self._vector(functional.max_pool2d(final, 2) if self.max_pool else final)
-            for linear, norm, rate in zip(self.linears, self.norms, self.dropout, strict=False):
-                x = norm(linear(functional.dropout(x, rate, self.training))).relu()
-            return HeadOutput(self.linears[-1](functional.dropout(x, self.dropout[-1], self.training)))
+        final = trunk.final
+        x = self._vector(functional.max_pool2d(final, 2) if self.options.max_pool else final)
+        for linear, norm, rate in zip(self.linears, self.norms, self.dropout, strict=False):
+            x = norm(linear(functional.dropout(x, rate, self.training))).relu()
+        return HeadOutput(self.linears[-1](functional.dropout(x, self.dropout[-1], self.training)))
 
     def class_maps(self, trunk: TrunkOutput) -> Tensor:
-        """The local linear function of each class, times the features: see the class."""
-        with torch.autocast(trunk.final.device.type, enabled=False):
-            final = read = pooled = trunk.final.float()
-            if self.max_pool:
-                pooled, winners = functional.max_pool2d(final, 2, return_indices=True)
-                read = functional.max_unpool2d(pooled, winners, [2, 2], output_size=list(final.shape))
-            weights = self._local_weights(self._vector(pooled))
-            if self.grid is None:
-                largest = self.pooling == "max"
-                maps = torch.einsum("nkc,nchw->nkhw", weights, _largest_alone(read) if largest else read)
-                maps = maps / (1 if largest else pooled[0, 0].numel())
-            else:
-                maps = _spread(weights.reshape(*weights.shape[:2], *pooled.shape[1:]), read, 2 if self.max_pool else 1)
-            return maps * final[0, 0].numel()
+        """Multiply the local linear function of each class by the features (see the class)."""
+        final = read = pooled = trunk.final
+        if self.options.max_pool:
+            pooled, winners = functional.max_pool2d(final, 2, return_indices=True)
+            read = functional.max_unpool2d(pooled, winners, [2, 2], output_size=list(final.shape))
+        weights = self._local_weights(self._vector(pooled))
+        if self.options.grid is None:
+            largest = self.options.pooling == "max"
+            maps = torch.einsum("nkc,nchw->nkhw", weights, _largest_alone(read) if largest else read)
+            maps = maps / (1 if largest else pooled[0, 0].numel())
+        else:
+            local = weights.reshape(*weights.shape[:2], *pooled.shape[1:])
+            maps = _spread(local, read, 2 if self.options.max_pool else 1)
+        return maps * final[0, 0].numel()
 
     def _vector(self, pooled: Tensor) -> Tensor:
-        if self.grid is None:
-            return pooled.amax((2, 3)) if self.pooling == "max" else pooled.mean((2, 3))
+        grid = self.options.grid
+        if grid is None:
+            return pooled.amax((2, 3)) if self.options.pooling == "max" else pooled.mean((2, 3))
         rows, columns = pooled.shape[2:]
-        if (rows, columns) != (self.grid, self.grid):
-            raise ValueError(f"its classifier needs a {self.grid} x {self.grid} map, not {rows} x {columns}")
+        if (rows, columns) != (grid, grid):
+            raise ValueError(f"its classifier needs a {grid} x {grid} map, not {rows} x {columns}")
         return pooled.flatten(1)
 
     def _local_weights(self, x: Tensor) -> Tensor:
-        """(N, classes, inputs): the gradient of each logit by the pooled features, in closed form."""
+        """Compute the gradient of each logit by the pooled features in closed form, (N, classes, inputs)."""
         gates = []
         for linear, norm in zip(self.linears, self.norms, strict=False):
             y = linear(x)
@@ -116,8 +129,15 @@ class MlpHead(Head):
         return weights
 
 
+def _rates(dropout: float | tuple[float, ...] | None, layers: int) -> tuple[float, ...]:
+    """Return the share that each linear layer drops of its inputs."""
+    if dropout is None:
+        return tuple(0.5 if layer == 1 else 0.0 for layer in range(layers))
+    return dropout if isinstance(dropout, tuple) else (dropout,) * layers
+
+
 def _affine(norm: nn.BatchNorm1d, y: Tensor) -> tuple[Tensor, Tensor]:
-    """What a batch norm multiplies and adds; it doesn't count ``y`` in its running statistics."""
+    """Return the factors and summands of a batch norm; its running statistics don't count ``y``."""
     if norm.training:
         mean, variance = y.mean(0), y.var(0, correction=0)
     else:
@@ -127,14 +147,14 @@ def _affine(norm: nn.BatchNorm1d, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _largest_alone(maps: Tensor) -> Tensor:
-    """Maps (N, c, h, w) with zeros everywhere but at the largest value of each, the first of equals."""
+    """Set maps (N, c, h, w) to 0 everywhere but at the largest value of each; the first place breaks ties."""
     flat = maps.flatten(2)
     values, places = flat.max(2, keepdim=True)
     return torch.zeros_like(flat).scatter(2, places, values).view_as(maps)
 
 
 def _spread(weights: Tensor, read: Tensor, factor: int) -> Tensor:
-    """Sum over channels of weights (N, k, c, g, g), each for ``factor`` x ``factor`` positions, times (N, c, h, w)."""
+    """Sum over channels weights (N, k, c, g, g), each for ``factor`` x ``factor`` positions, times (N, c, h, w)."""
     side = factor * weights.shape[-1]
     parts = functional.pixel_unshuffle(read[:, :, :side, :side], factor)
     parts = parts.reshape(*read.shape[:2], factor**2, *weights.shape[3:])

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from fer_au.models.heads.base import HEADS
+from fer_au.config.options import PartOptions
+from fer_au.models.heads.base import HEADS, fresh_linear
 from fer_au.models.parts import Head, HeadOutput, TrunkOutput
 
 
@@ -20,35 +21,34 @@ class MultiscaleHead(Head):
     features of face crop and whole image, concatenated, then a classifier. Decisions: both are brought to the model's
     input size, one backbone sees both, fresh weights are drawn as in head ``gap``. The data set needs the crops of
     ``align.context``.
-
-    Args:
-        channels: Channels of the trunk's final map.
-        classes: Number of classes.
-        shared: Whether one backbone sees both pictures; else each has its own.
     """
 
+    class Options(PartOptions):
+        """Options of head ``multiscale``.
+
+        Attributes:
+            shared: Whether one backbone sees both pictures; otherwise each has its own.
+        """
+
+        shared: bool = True
+
+    options: Options
     views: ClassVar[int] = 2
 
-    def __init__(self, channels: int, classes: int, shared: bool = True) -> None:
-        super().__init__(channels, classes)
-        if not isinstance(shared, bool):
-            raise ValueError(f"shared must be true or false, not {shared!r}")
-        self.shared_backbone = shared
-        self.linear = nn.Linear(2 * channels, classes)
-        nn.init.xavier_uniform_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
+    def __init__(self, channels: int, classes: int, **options: object) -> None:
+        super().__init__(channels, classes, **options)
+        self.shared_backbone = self.options.shared
+        self.linear = fresh_linear(2 * channels, classes)
 
     def forward(self, trunk: TrunkOutput, labels: Tensor | None = None) -> HeadOutput:
-        """Score features; this head has no attention map of its own."""
+        """Score features; the head has no attention map of its own."""
         if trunk.context is None:
             raise ValueError("head 'multiscale' needs features of the whole picture, too")
-        with torch.autocast(trunk.final.device.type, enabled=False):
-            pooled = [maps.float().mean((2, 3)) for maps in (trunk.final, trunk.context)]
-            weight, bias = self.linear.weight.float(), self.linear.bias.float()
-            return HeadOutput(functional.linear(torch.cat(pooled, dim=1), weight, bias))
+        pooled = [maps.mean((2, 3)) for maps in (trunk.final, trunk.context)]
+        weight, bias = self.linear.weight.float(), self.linear.bias.float()
+        return HeadOutput(functional.linear(torch.cat(pooled, dim=1), weight, bias))
 
     def class_maps(self, trunk: TrunkOutput) -> Tensor:
-        """The face's part of the CAM; bias and the whole picture's part add a number per class to its mean."""
-        with torch.autocast(trunk.final.device.type, enabled=False):
-            weight = self.linear.weight.float()[:, : trunk.final.shape[1]]
-            return functional.conv2d(trunk.final.float(), weight[:, :, None, None])
+        """Compute the face's part of the CAM; bias and the whole picture's part add a number per class to its mean."""
+        weight = self.linear.weight.float()[:, : trunk.final.shape[1]]
+        return functional.conv2d(trunk.final, weight[:, :, None, None])

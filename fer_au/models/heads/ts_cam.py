@@ -17,18 +17,22 @@ class TsCamHead(Head):
 
     A 3x3 convolution turns the map of patch tokens into one semantic map per class, whose mean is the logit. The
     attention of the class token to the patches, mean over heads and summed over blocks, tells where the transformer
-    looks whatever the class; the class map is the product of both.
+    looks, whatever the class; the class map is the product of both.
 
-    It needs a vision transformer with a class token (DeiT-S in the AU-cue paper). One deviation from the authors: class
-    maps leave out the convolution's bias, as those of every head do.
+    The backbone must be a vision transformer with a class token (DeiT-S in the AU-cue paper). Deviation: class maps
+    leave out the convolution's bias, as those of every head do.
     """
 
-    def __init__(self, channels: int, classes: int) -> None:
-        super().__init__(channels, classes)
+    def __init__(self, channels: int, classes: int, **options: object) -> None:
+        super().__init__(channels, classes, **options)
         self.conv = nn.Conv2d(channels, classes, 3, padding=1)
 
     def attach(self, backbone: Trunk) -> None:
-        """Let the backbone record its attention."""
+        """Let the backbone record its attention.
+
+        Raises:
+            ConfigError: The backbone has no class token, or no attention over the whole image.
+        """
         if not backbone.has_class_token:
             raise ConfigError(f"head 'ts_cam' needs a class token, and backbone {backbone.name!r} has none; try a deit")
         backbone.record_attention()
@@ -38,20 +42,22 @@ class TsCamHead(Head):
         return HeadOutput(self._semantic(trunk, self.conv.bias).mean((2, 3)), class_token_attention(trunk))
 
     def class_maps(self, trunk: TrunkOutput) -> Tensor:
-        """Semantic map of each class times the class token's attention."""
+        """Multiply the semantic map of each class by the class token's attention."""
         return self._semantic(trunk, None) * class_token_attention(trunk)[:, None]
 
     def _semantic(self, trunk: TrunkOutput, bias: Tensor | None) -> Tensor:
-        with torch.autocast(trunk.final.device.type, enabled=False):
-            bias = None if bias is None else bias.float()
-            return functional.conv2d(trunk.final.float(), self.conv.weight.float(), bias, padding=1)
+        bias = None if bias is None else bias.float()
+        return functional.conv2d(trunk.final, self.conv.weight.float(), bias, padding=1)
 
 
 def class_token_attention(trunk: TrunkOutput) -> Tensor:
-    """Where the class token looks: mean over heads, sum over blocks, (N, h, w) float32; differentiable.
+    """Compute where the class token looks: mean over heads, sum over blocks; differentiable.
 
     Args:
-        trunk: With recorded attentions of a transformer whose first token is the class token.
+        trunk: Features with recorded attentions, of a transformer whose first token is the class token.
+
+    Returns:
+        Attention (N, h, w) float32.
     """
     grid = trunk.final.shape[-2:]
     rows = [attention[:, :, 0, -grid.numel() :].float().mean(1) for attention in trunk.attentions]

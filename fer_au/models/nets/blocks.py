@@ -1,30 +1,36 @@
-"""What the whole networks are made of."""
+"""Building blocks of the whole networks."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from fer_au.models.parts import Trunk, TrunkOutput
+from fer_au.models.nets.base import Net
+from fer_au.models.parts import TrunkOutput
 
 
-class BlockTrunk(Trunk):
-    """A chain of blocks, each of which gives a feature layer: what its last activation puts out.
+class BlockNet(Net):
+    """Base of networks that are a chain of blocks, each of which gives a feature layer: its last activation's output.
 
     Pooling and dropout between two blocks open the second one, so a layer's map is the one before its pooling: it has
-    twice the resolution, and a CAM of the last layer sees what survives ReLU.
-
-    Args:
-        blocks: In network order.
-        channels: Of the last block.
+    twice the resolution, and a CAM of the last layer sees the features after ReLU.
     """
 
-    def __init__(self, blocks: Sequence[nn.Module], channels: int) -> None:
-        super().__init__()
+    def __init__(self, in_chans: int, **options: object) -> None:
+        super().__init__(in_chans, **options)
+        blocks, self.channels = self.build(in_chans)
         self.blocks = nn.ModuleList(blocks)
         self.layers = tuple(str(number + 1) for number in range(len(blocks)))
-        self.channels = channels
+
+    @abstractmethod
+    def build(self, in_chans: int) -> tuple[Sequence[nn.Module], int]:
+        """Build the blocks with fresh weights, in network order.
+
+        Returns:
+            Blocks, and the channels of the last.
+        """
 
     def forward(self, x: Tensor) -> TrunkOutput:
         """Compute the features of normalised images (N, in_chans, H, W)."""
@@ -36,11 +42,11 @@ class BlockTrunk(Trunk):
 
 
 class SqueezeExcitation(nn.Module):
-    """Channels weighted by a gate on their means (Hu et al., CVPR 2018), two linear layers without bias.
+    """Weights of channels by a gate on their means (Hu et al., CVPR 2018): two linear layers without bias.
 
     Args:
-        channels: Of the map.
-        reduction: What the hidden layer's width is divided by.
+        channels: Channels of the map.
+        reduction: Divisor of the channels that gives the hidden layer's width.
     """
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
@@ -64,7 +70,7 @@ class ResidualBlock(nn.Module):
     Args:
         inputs: Channels that come in.
         channels: Channels that go out.
-        stride: Of the first convolution.
+        stride: Stride of the first convolution.
         bias: Whether convolutions before a batch norm have a bias, which is without effect.
     """
 
@@ -82,6 +88,6 @@ class ResidualBlock(nn.Module):
             self.shortcut = nn.Sequential(nn.Conv2d(inputs, channels, 1, stride, bias=bias), nn.BatchNorm2d(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, h, w) -> (N, channels, h / stride, w / stride)."""
+        """Map (N, inputs, h, w) to (N, channels, h / stride, w / stride)."""
         y: Tensor = self.residual(x) + self.shortcut(x)
         return y.relu()

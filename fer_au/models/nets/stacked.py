@@ -11,54 +11,160 @@ squeeze-and-excitation (here after the first activation) follows from its parame
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import pairwise
+from typing import ClassVar
 
+from pydantic import PositiveInt, field_validator
 from torch import Tensor, nn
 
+from fer_au.config.experiments import Probability
+from fer_au.config.options import Counts, PartOptions
 from fer_au.models.heads.mlp import MlpHead
-from fer_au.models.nets.base import NETS, Net
-from fer_au.models.nets.blocks import BlockTrunk, SqueezeExcitation
-from fer_au.models.options import counts, flag, number
+from fer_au.models.nets.base import NETS
+from fer_au.models.nets.blocks import BlockNet, SqueezeExcitation
+from fer_au.models.parts import Head
 
 
-def stacked_trunk(
-    in_chans: int, widths: Sequence[int], *, batch_norm: bool = True, dropout: float = 0.0, excitation: bool = False
-) -> BlockTrunk:
-    """Blocks of one 3 x 3 convolution, batch norm and ReLU, with 2 x 2 max pooling between them.
+class WideHead(MlpHead):
+    """GiMeFive's classifier: two hidden layers, the first twice as wide as the features."""
 
-    Args:
-        in_chans: Channels of the input.
-        widths: Channels of the blocks.
-        batch_norm: Whether there is one.
-        dropout: Share of the values that training drops after each pooling.
-        excitation: Whether the first block ends in a squeeze-and-excitation.
+    class Options(MlpHead.Options):
+        """Options of GiMeFive's classifier: those of head ``mlp`` with other defaults."""
 
-    Raises:
-        ValueError: A bad value.
-    """
-    widths, rate = counts("widths", widths), number("dropout", dropout, 0, 1)
-    batch_norm, excitation = flag("batch_norm", batch_norm), flag("excitation", excitation)
-    if not widths:
-        raise ValueError("widths must name at least one block")
-    blocks = []
-    for block, (inputs, width) in enumerate(pairwise([in_chans, *widths])):
-        layers: list[nn.Module] = [nn.MaxPool2d(2), nn.Dropout(rate)] if block else []
-        layers.append(nn.Conv2d(inputs, width, 3, padding=1))
-        if batch_norm:
-            layers.append(nn.BatchNorm2d(width))
-        layers.append(nn.ReLU())
-        if excitation and not block:
-            layers.append(SqueezeExcitation(width))
-        blocks.append(nn.Sequential(*layers))
-    return BlockTrunk(blocks, widths[-1])
+        hidden: Counts | None = None
+        dropout: float | tuple[float, ...] | None = None
+        max_pool: bool = True
+
+
+class StackedNet(BlockNet):
+    """Base of the stacked networks: 3 x 3 convolutions with batch norm and ReLU, 2 x 2 max pooling between them."""
+
+    class Options(PartOptions):
+        """Options of the stacked networks.
+
+        Attributes:
+            widths: Channels of the blocks, each of one convolution.
+            batch_norm: Whether convolutions are followed by a batch norm.
+            dropout: Share of the values that training drops after each pooling.
+            excitation: Whether the first block ends in a squeeze-and-excitation.
+        """
+
+        widths: Counts = (64, 128, 256, 512, 1024)
+        batch_norm: bool = True
+        dropout: Probability = 0.0
+        excitation: bool = False
+
+        @field_validator("widths")
+        @classmethod
+        def _some(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
+            if not widths:
+                raise ValueError("should name at least one block")
+            return widths
+
+    options: Options
+    head: ClassVar[type[Head]] = WideHead
+
+    def build(self, in_chans: int) -> tuple[Sequence[nn.Module], int]:
+        """Build the blocks; pooling and dropout open the second and later ones."""
+        options, blocks = self.options, []
+        for block, (inputs, width) in enumerate(pairwise([in_chans, *options.widths])):
+            layers: list[nn.Module] = [nn.MaxPool2d(2), nn.Dropout(options.dropout)] if block else []
+            layers.append(nn.Conv2d(inputs, width, 3, padding=1))
+            if options.batch_norm:
+                layers.append(nn.BatchNorm2d(width))
+            layers.append(nn.ReLU())
+            if options.excitation and not block:
+                layers.append(SqueezeExcitation(width))
+            blocks.append(nn.Sequential(*layers))
+        return blocks, options.widths[-1]
+
+
+@NETS.register("gimefive-10")
+class Gimefive10(StackedNet):
+    """Five convolutions without batch norm."""
+
+    class Options(StackedNet.Options):
+        """Options of ``gimefive-10``."""
+
+        batch_norm: bool = False
+
+
+@NETS.register("gimefive-13")
+class Gimefive13(StackedNet):
+    """Four convolutions."""
+
+    class Options(StackedNet.Options):
+        """Options of ``gimefive-13``."""
+
+        widths: Counts = (64, 128, 256, 512)
+
+
+@NETS.register("gimefive-15")
+class Gimefive15(StackedNet):
+    """Five convolutions."""
+
+
+@NETS.register("gimefive-15d")
+class Gimefive15d(StackedNet):
+    """Five convolutions with dropout after each pooling: 15* of the report, its best."""
+
+    class Options(StackedNet.Options):
+        """Options of ``gimefive-15d``."""
+
+        dropout: Probability = 0.2
+
+
+@NETS.register("gimefive-16")
+class Gimefive16(StackedNet):
+    """Five convolutions, the first with a squeeze-and-excitation."""
+
+    class Options(StackedNet.Options):
+        """Options of ``gimefive-16``."""
+
+        excitation: bool = True
+
+
+@NETS.register("gimefive-17")
+class Gimefive17(StackedNet):
+    """Six convolutions."""
+
+    class Options(StackedNet.Options):
+        """Options of ``gimefive-17``."""
+
+        widths: Counts = (64, 128, 256, 512, 1024, 2048)
+
+
+class CsciHead(MlpHead):
+    """Classifier of the csci5527 network: it flattens the maps of 48 px images."""
+
+    class Options(MlpHead.Options):
+        """Options of the head of ``csci-cnn``: those of head ``mlp`` with other defaults."""
+
+        hidden: Counts | None = (256, 128)
+        dropout: float | tuple[float, ...] | None = (0.25, 0.5, 0.5)
+        batch_norm: bool = True
+        max_pool: bool = True
+        grid: PositiveInt | None = 6
+
+
+@NETS.register("csci-cnn")
+class CsciCnn(StackedNet):
+    """Three convolutions, for images of 48 px only."""
+
+    class Options(StackedNet.Options):
+        """Options of ``csci-cnn``."""
+
+        widths: Counts = (32, 64, 128)
+        dropout: Probability = 0.25
+
+    head: ClassVar[type[Head]] = CsciHead
 
 
 class SharedNormPair(nn.Module):
     """Two 3 x 3 convolutions with ReLU and dropout between, which share one batch norm.
 
-    The shared norm, whose running statistics mix those of both convolutions, is what ``gimefive-vgg`` was published
-    with; its parameter count has it so.
+    The shared norm, whose running statistics mix those of both convolutions, is published so: the parameter count of
+    ``gimefive-vgg`` shows it.
 
     Args:
         inputs: Channels that come in.
@@ -74,64 +180,32 @@ class SharedNormPair(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, h, w) -> (N, channels, h, w)."""
+        """Map (N, inputs, h, w) to (N, channels, h, w)."""
         x = self.dropout(self.norm(self.first(x)).relu())
         y: Tensor = self.norm(self.second(x))
         return y.relu()
 
 
-def vgg_trunk(in_chans: int) -> BlockTrunk:
-    """Three pairs of convolutions, with 2 x 2 max pooling between the pairs."""
-    widths = (64, 128, 256)
-    first, *others = (SharedNormPair(inputs, width, 0.2) for inputs, width in pairwise([in_chans, *widths]))
-    return BlockTrunk([first, *(nn.Sequential(nn.MaxPool2d(2), pair) for pair in others)], widths[-1])
+class VggHead(MlpHead):
+    """Classifier of ``gimefive-vgg``: it flattens the maps of 64 px images."""
+
+    class Options(MlpHead.Options):
+        """Options of the head of ``gimefive-vgg``: those of head ``mlp`` with other defaults."""
+
+        hidden: Counts | None = (4096, 1024)
+        dropout: float | tuple[float, ...] | None = (0.0, 0.5, 0.5)
+        max_pool: bool = True
+        grid: PositiveInt | None = 8
 
 
-def wide_head(
-    channels: int,
-    classes: int,
-    *,
-    hidden: Sequence[int] | None = None,
-    dropout: float | Sequence[float] | None = None,
-    batch_norm: bool = False,
-    max_pool: bool = True,
-    pooling: str = "mean",
-) -> MlpHead:
-    """GiMeFive's classifier, an ``MlpHead`` with defaults of its own.
+@NETS.register("gimefive-vgg")
+class GimefiveVgg(BlockNet):
+    """Three pairs of convolutions, with 2 x 2 max pooling between the pairs, for images of 64 px only."""
 
-    Args:
-        channels: Channels of the trunk's final map.
-        classes: Number of classes.
-        hidden: Widths of the hidden layers; default twice as wide as the features, and as wide.
-        dropout: As in ``MlpHead``; default a half after the first hidden layer, and nowhere else.
-        batch_norm: As in ``MlpHead``.
-        max_pool: As in ``MlpHead``.
-        pooling: As in ``MlpHead``.
-    """
-    widths = (2 * channels, channels) if hidden is None else counts("hidden", hidden)
-    rates = [0.5 if layer == 1 else 0.0 for layer in range(len(widths) + 1)] if dropout is None else dropout
-    return MlpHead(
-        channels, classes, hidden=widths, dropout=rates, batch_norm=batch_norm, max_pool=max_pool, pooling=pooling
-    )
+    head: ClassVar[type[Head]] = VggHead
 
-
-def _gimefive(*widths: int, batch_norm: bool = True, dropout: float = 0.0, excitation: bool = False) -> Net:
-    trunk = partial(stacked_trunk, widths=widths, batch_norm=batch_norm, dropout=dropout, excitation=excitation)
-    return Net(trunk, wide_head)
-
-
-NETS.register("gimefive-10")(_gimefive(64, 128, 256, 512, 1024, batch_norm=False))
-NETS.register("gimefive-13")(_gimefive(64, 128, 256, 512))
-NETS.register("gimefive-15")(_gimefive(64, 128, 256, 512, 1024))
-NETS.register("gimefive-15d")(_gimefive(64, 128, 256, 512, 1024, dropout=0.2))  # the report's 15*, its best
-NETS.register("gimefive-16")(_gimefive(64, 128, 256, 512, 1024, excitation=True))
-NETS.register("gimefive-17")(_gimefive(64, 128, 256, 512, 1024, 2048))
-NETS.register("gimefive-vgg")(  # takes 64 px images only, since it flattens
-    Net(vgg_trunk, partial(MlpHead, hidden=(4096, 1024), dropout=(0.0, 0.5, 0.5), max_pool=True, grid=8))
-)
-NETS.register("csci-cnn")(  # takes 48 px images only, since it flattens
-    Net(
-        partial(stacked_trunk, widths=(32, 64, 128), dropout=0.25),
-        partial(MlpHead, hidden=(256, 128), dropout=(0.25, 0.5, 0.5), batch_norm=True, max_pool=True, grid=6),
-    )
-)
+    def build(self, in_chans: int) -> tuple[Sequence[nn.Module], int]:
+        """Build the pairs; pooling opens the second and later ones."""
+        widths = (64, 128, 256)
+        first, *others = (SharedNormPair(inputs, width, 0.2) for inputs, width in pairwise([in_chans, *widths]))
+        return [first, *(nn.Sequential(nn.MaxPool2d(2), pair) for pair in others)], widths[-1]
