@@ -31,7 +31,7 @@ def test_the_entries_of_data_sets_are_valid():
 
 def test_the_entry_point_is_the_examples():
     (block,) = blocks("toml")
-    assert block in (ROOT / "tests/plugins/lab_extractor/pyproject.toml").read_text(encoding="utf-8")
+    assert block in (ROOT / "tests/plugins/lab_parts/pyproject.toml").read_text(encoding="utf-8")
 
 
 def test_numbers_files_and_commands_exist():

@@ -35,14 +35,13 @@ NAMES = [*list_heads(), "third_party"]
 class ThirdPartyHead(Head):
     """A head as another package may add it: no map of its own, and class maps left to the base class."""
 
-    def __init__(self, channels: int, classes: int) -> None:
-        super().__init__(channels, classes)
+    def __init__(self, channels: int, classes: int, **options: object) -> None:
+        super().__init__(channels, classes, **options)
         self.hidden = torch.nn.Linear(channels, 8)
         self.linear = torch.nn.Linear(8, classes)
 
     def forward(self, trunk: TrunkOutput, labels: Tensor | None = None) -> HeadOutput:
-        with torch.autocast(trunk.final.device.type, enabled=False):
-            return HeadOutput(self.linear(self.hidden(trunk.final.float().amax((2, 3))).tanh()))
+        return HeadOutput(self.linear(self.hidden(trunk.final.amax((2, 3))).tanh()))
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +92,30 @@ def test_scores_and_maps_have_their_shapes_in_float32_even_under_autocast(
     assert {part.dtype for part in parts} == {torch.float32}
     assert all(torch.isfinite(part).all() for part in parts)
     assert not any(part.requires_grad for part in parts)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_the_head_computes_inside_autocast_what_it_computes_outside(
+    name: str, training: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = build(name).train(training)
+    labels = LABELS if training else None
+    with torch.no_grad():
+        with torch.autocast("cpu", torch.bfloat16):
+            torch.manual_seed(3)  # dropout
+            inside = model(images_for(model), labels)
+            inside_maps = model.class_maps(inside)
+        context = None if inside.trunk.context is None else inside.trunk.context.float()
+        trunk = inside.trunk._replace(final=inside.final.float(), context=context)
+        monkeypatch.setattr(model, "trunk", lambda _: trunk)
+        torch.manual_seed(3)
+        outside = model(images_for(model), labels)
+        outside_maps = model.class_maps(outside)
+    assert torch.bfloat16 in {part.dtype for part in (inside.final, *inside.trunk.attentions)}
+    assert torch.equal(inside.logits, outside.logits)
+    assert torch.equal(inside_maps, outside_maps)
+    assert all(map(torch.equal, inside.auxiliary, outside.auxiliary))
+    assert inside.attention is None or torch.equal(inside.attention, outside.attention)
 
 
 def test_training_gives_every_parameter_of_the_head_a_gradient(name: str) -> None:

@@ -52,7 +52,7 @@ OFFERS = {
         10,
     ),
     "fer_au.heads": Offer(
-        "fer_au.models.heads.base:HEADS", "lab_tanh", "head", "tests/models/test_head_contract.py", 15
+        "fer_au.models.heads.base:HEADS", "lab_tanh", "head", "tests/models/test_head_contract.py", 14
     ),
     "fer_au.nets": Offer("fer_au.models.nets.base:NETS", "lab-tiny", "network", "tests/models/test_net_contract.py", 3),
 }
