@@ -20,7 +20,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_table_lists_the_built_in_extractors():
-    assert set(re.findall(r"^\| `([a-z0-9-]+)` \|", PAGE, re.MULTILINE)) == set(EXTRACTORS._built_in)
+    assert set(re.findall(r"^\| `([a-z0-9-]+)` \|", PAGE, re.MULTILINE)) == set(EXTRACTORS.built_in)
 
 
 def test_the_entries_of_data_sets_are_valid():
