@@ -156,7 +156,7 @@ def test_too_many_crops_without_points_fail_the_stage(dataset):
 def test_other_ids_than_the_faces_are_refused(dataset):
     annotations = Store.open(dataset / "annotations.h5", "annotations")
     rewrite(dataset, "annotations", id=annotations["id"][::-1])
-    with pytest.raises(DataError, match="ids differ"):
+    with pytest.raises(DataError, match="its rows are not those of"):
         extract(dataset, "truth")
 
 

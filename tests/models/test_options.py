@@ -26,7 +26,7 @@ NAN = float("nan")
         ("wildcat", {"kmin": True}, ".kmin: input should be a valid number, got True"),
         ("wildcat", {"alpha": NAN}, ".alpha: input should be a finite number, got nan"),
         ("wildcat", {"dropout": "half"}, ".dropout: input should be a valid number, got 'half'"),
-        ("wildcat", {"kmx": 1}, ".kmx: unknown key; did you mean kmax?"),
+        ("wildcat", {"kmx": 1}, ".kmx: unknown key; did you mean kmax or kmin?"),
         ("acol", {"width": None}, ".width: input should be a valid integer, got None"),
         ("acol", {"threshold": 2}, ".threshold: input should be less than or equal to 1, got 2"),
         ("prm", {"kernel": 4}, ".kernel: should be odd, got 4"),
