@@ -116,7 +116,7 @@ def test_an_unknown_entry_lists_near_ones(params: Path) -> None:
 
 def test_an_unknown_entry_among_none_says_so(params: Path) -> None:
     params.write_text("datasets: {}\n")
-    with pytest.raises(ConfigError, match=r"datasets has no 'demo'; there is none yet$"):
+    with pytest.raises(ConfigError, match=r"datasets has no 'demo'; there are none$"):
         load_entry("datasets", "demo", DatasetConfig, params)
 
 
