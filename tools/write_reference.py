@@ -47,10 +47,10 @@ _PARAMS_INTRO = """\
 # params.yaml: every key
 
 `params.yaml` has the sections `datasets`, `align`, `landmarks`, `heatmaps`, `train`, `evaluate`, `experiments` and
-`cross`. A missing section or key has its default. An unknown key or a bad value stops the run with one line that names
-the key's path, such as `experiments.au.guidance.0.weight`. Names of data sets, experiments and crosses match
-`[a-z0-9][a-z0-9_-]*`. A complete file that works: [params.yaml](../params.yaml). Whole published tables:
-[presets.md](presets.md).
+`cross`. YAML is read as DVC reads it, in version 1.2. A missing section or key has its default. A repeated or unknown
+key or a bad value stops the run with one line that names the key's path, such as `experiments.au.guidance.0.weight`.
+Names of data sets, experiments and crosses match `[a-z0-9][a-z0-9_-]*`. A complete file that works:
+[params.yaml](../params.yaml). Whole published tables: [presets.md](presets.md).
 """
 _CLI_INTRO = """\
 # The command `fer-au`
@@ -173,7 +173,10 @@ def describe_type(value: Mapping[str, Any]) -> str:
     name = "path" if value.get("format") == "path" else _TYPES.get(str(value.get("type")), "any value")
     if value.get("maxLength") == 1:
         name = "one character"
-    return f"{name} {', '.join(f'{sign} {value[key]:g}' for key, sign in _LIMITS.items() if key in value)}".strip()
+    limits = {sign: value[key] for key, sign in _LIMITS.items() if key in value}
+    if any(abs(limit) >= 2**62 for limit in limits.values()):
+        return f"{name} of 64 bits"
+    return f"{name} {', '.join(f'{sign} {limit:g}' for sign, limit in limits.items())}".strip()
 
 
 def _default(key: str, value: Mapping[str, Any], required: bool) -> str:

@@ -103,6 +103,7 @@ def test_a_key_without_words_is_refused() -> None:
         ({"type": "array", "items": {"type": "integer"}}, "list of: integer"),
         ({"type": "array", "prefixItems": [{"type": "number"}] * 2}, "list of 2: number"),
         ({"type": "object"}, "mapping"),
+        ({"type": "integer", "minimum": -(2**63), "exclusiveMaximum": 2**63}, "integer of 64 bits"),
         ({}, "any value"),
     ],
 )
