@@ -8,6 +8,7 @@ import torch
 
 from benchmarks.shared.random_points import random_faces
 from fer_au.cues import Codebook, Cue, FaceBatch, Geometry, create_cue, list_cues, load_codebook, render_au_maps
+from fer_au.cues.cue import CUES
 from fer_au.errors import ConfigError, DataError, UnknownNameError
 
 COLUMNS = {"au": np.full((4, 2), 0.5, np.float32), "clusters": np.ones((4, 14, 14), np.uint8)}
@@ -30,14 +31,21 @@ def test_every_cue_keeps_the_contract(name):
     assert (maps.shape, maps.dtype) == ((4, 14, 14), np.float32)
     assert valid.dtype == np.bool_
     assert valid[:3].all()
-    assert bool(valid[3]) == (name == "clusters")  # the one cue that is not drawn from landmarks
+    assert bool(valid[3]) == (not cue.needs_landmarks)
     assert not maps[~valid].any()
     assert maps.min() >= 0
     assert maps.max() <= 1
     assert maps[valid].reshape(valid.sum(), -1).any(axis=1).all()
     assert set(cue.needs) <= set(COLUMNS)
-    assert cue.avoid == (name == "background")
     assert cue.name == name
+
+
+def test_cues_say_what_is_special_about_them():
+    cues = [create_cue(name) for name in CUES.built_in]
+    assert [cue.name for cue in cues if cue.avoid] == ["background"]
+    assert [cue.name for cue in cues if not cue.needs_landmarks] == ["clusters"]
+    assert [cue.name for cue in cues if cue.source == "clusters"] == ["clusters"]
+    assert {cue.name: cue.needs for cue in cues if cue.needs} == {"au_active": ("au",), "clusters": ("clusters",)}
 
 
 @pytest.mark.parametrize("name", list_cues())

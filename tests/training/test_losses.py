@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from fer_au.errors import ConfigError, UnknownNameError
-from fer_au.training.losses import GuidanceLoss, create_loss, list_losses
+from fer_au.training.losses import LOSSES, GuidanceLoss, create_loss, list_losses
 
 ALL = torch.ones(3, dtype=torch.bool)
 cosine_loss, kl_loss, mass_loss, mass_sum_loss = map(create_loss, ("cosine", "kl", "mass", "mass_sum"))
@@ -48,7 +48,7 @@ def attention_for(name: str, seed: int, n: int = 3) -> torch.Tensor:
 
 
 def test_every_loss_has_a_reference_here() -> None:
-    assert set(REFERENCES) == set(list_losses())
+    assert set(REFERENCES) == set(LOSSES.built_in)
 
 
 @given(st.integers(0, 10_000), st.booleans())
@@ -65,8 +65,8 @@ def test_cosine_loss_ignores_scale_and_is_zero_for_equal_and_two_for_opposite_ma
     assert float(cosine_loss(-target, target, ALL)) == pytest.approx(2, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", list_losses())
-class TestEveryLoss:
+@pytest.mark.parametrize("name", LOSSES.built_in)
+class TestBuiltInLosses:
     @given(seed=st.integers(0, 10_000))
     @settings(max_examples=20, deadline=None)
     def test_equals_the_definition_in_numpy(self, name: str, seed: int) -> None:
@@ -107,6 +107,9 @@ class TestEveryLoss:
         assert not attention.grad[:, :, 3:].any()
         assert attention.grad[:, :, :3].any()
 
+
+@pytest.mark.parametrize("name", list_losses())
+class TestEveryLoss:
     def test_everything_known_equals_no_mask(self, name: str) -> None:
         attention, target = attention_for(name, 5), maps(6)
         masked = create_loss(name)(attention, target, ALL, torch.ones(3, 5, 5))
@@ -207,7 +210,7 @@ def test_kl_is_zero_for_equal_maps_and_ignores_an_offset() -> None:
 
 
 def test_losses_say_what_they_want() -> None:
-    losses = {name: create_loss(name) for name in list_losses()}
+    losses = {name: create_loss(name) for name in LOSSES.built_in}
     assert {name for name, loss in losses.items() if loss.unit_interval} == {"bce"}
     assert {name for name, loss in losses.items() if loss.avoids} == {"mass", "mass_sum"}
 
