@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
@@ -103,8 +104,10 @@ class Registry(Generic[T]):
                 self._broken[name] = f"{place} can't be loaded: {type(error).__name__}: {error}", error
 
     def _checked(self, part: T) -> T:
-        if self._base is not None and not (isinstance(part, type) and issubclass(part, self._base)):
-            raise TypeError(f"it must be a class derived from {self._base.__module__}.{self._base.__name__}")
+        if self._base is not None:
+            if not (isinstance(part, type) and issubclass(part, self._base)):
+                raise TypeError(f"it must be a class derived from {self._base.__module__}.{self._base.__name__}")
+            _check_methods(part, self._base)
         return part
 
 
@@ -128,6 +131,11 @@ class FileRegistry(Registry[Path]):
         text = os.fspath(name_or_path)
         return isinstance(name_or_path, Path) or text.endswith((".yaml", ".yml")) or "/" in text or os.sep in text
 
+    def _checked(self, part: Path) -> Path:
+        if not isinstance(part, Path):
+            raise TypeError("it must be the pathlib.Path of a file")
+        return part
+
     def locate(self, name_or_path: str | Path) -> Path:
         """Return the path of a registered file, or of a user's own.
 
@@ -135,6 +143,29 @@ class FileRegistry(Registry[Path]):
             UnknownNameError: No file has that name; the message lists near names.
         """
         return Path(name_or_path) if self.is_path(name_or_path) else self.get(str(name_or_path))
+
+
+def _check_methods(part: type, base: type) -> None:
+    """Make sure that a class has the methods that its base leaves open, and that they take the same arguments.
+
+    Raises:
+        TypeError: A method is missing, or can't be called as the base says.
+    """
+    for name in sorted(getattr(base, "__abstractmethods__", ())):
+        wanted, own = (inspect.getattr_static(owner, name) for owner in (base, part))
+        if name == "__init__" or not inspect.isfunction(wanted):
+            continue
+        expected = f"{part.__name__}.{name}{_arguments(wanted)}"
+        if own is wanted:
+            raise TypeError(f"{expected} is missing")
+        try:
+            inspect.signature(own).bind(*inspect.signature(wanted).parameters)
+        except TypeError as error:
+            raise TypeError(f"{part.__name__}.{name}{_arguments(own)} must be {expected}") from error
+
+
+def _arguments(method: Callable[..., object]) -> str:
+    return f"({', '.join(list(inspect.signature(method).parameters)[1:])})"
 
 
 def _package(point: EntryPoint) -> str:

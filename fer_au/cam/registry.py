@@ -60,6 +60,7 @@ CAMS: Registry[type[CamMethod]] = Registry(
         "layercam": "fer_au.cam.methods",
         "native": "fer_au.cam.methods",
     },
+    base=CamMethod,
 )
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fer_au.cues.arrays import Array, full_precision, namespace
 from fer_au.cues.codebook import Codebook
 from fer_au.cues.geometries import Geometry
-from fer_au.errors import DataError
+from fer_au.errors import ConfigError, DataError
 from fer_au.ibug68 import N_POINTS
 from fer_au.registry import Registry
 
@@ -151,6 +151,7 @@ CUES: Registry[type[Cue]] = Registry(
         "landmarks": "fer_au.cues.landmark_maps",
         "landmarks51": "fer_au.cues.landmark_maps",
     },
+    base=Cue,
 )
 
 
@@ -172,9 +173,16 @@ def create_cue(
         >>> create_cue("au", codebook="paper", geometry="paper").geometry.name
         'paper'
     """
-    taken = inspect.signature(CUES.get(name)).parameters
+    make = CUES.get(name)
+    signature = inspect.signature(make)
     options = {"codebook": codebook, "geometry": geometry}
-    cue = CUES.get(name)(**{option: value for option, value in options.items() if option in taken})
+    options = {option: value for option, value in options.items() if option in signature.parameters}
+    try:
+        signature.bind(**options)
+    except TypeError as error:
+        place = f"{make.__module__}.{make.__qualname__}"
+        raise ConfigError(f"cue {name!r}: {place} may take codebook and geometry alone: {error}") from error
+    cue = make(**options)
     cue.name = name
     return cue
 

@@ -50,6 +50,7 @@ GEOMETRIES: Registry[type[Geometry]] = Registry(
     "AU-map geometry",
     "fer_au.geometries",
     built_in={"corrected": "fer_au.cues.corrected", "paper": "fer_au.cues.paper"},
+    base=Geometry,
 )
 
 

@@ -102,6 +102,7 @@ LOSSES: Registry[type[GuidanceLoss]] = Registry(
         "mass": "fer_au.training.losses",
         "mass_sum": "fer_au.training.losses",
     },
+    base=GuidanceLoss,
 )
 
 

@@ -155,3 +155,15 @@ def test_a_geometry_in_numpy_alone_draws_for_tensors():
     assert isinstance(maps, torch.Tensor)
     assert valid.tolist() == [True, False]
     assert maps.sum((1, 2)).tolist() == [4, 0]
+
+
+def test_a_constructor_with_arguments_that_nobody_gives_is_one_line(monkeypatch):
+    class Wide(Middle):
+        def __init__(self, width, *, geometry="corrected"):
+            self.width = width
+
+    monkeypatch.setitem(CUES._entries, "wide", Wide)
+    with pytest.raises(
+        ConfigError, match=r"cue 'wide': .*Wide may take codebook and geometry alone: missing a .*'width'"
+    ):
+        create_cue("wide")

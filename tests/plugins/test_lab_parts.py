@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -41,6 +42,11 @@ OFFERS = {
     "fer_au.adapters": Offer(
         "fer_au.datasets.base:ADAPTERS", "lab-lines", "data set adapter", "tests/datasets/test_adapters.py", 1
     ),
+    "fer_au.cams": Offer("fer_au.cam.registry:CAMS", "lab-product", "CAM method", "tests/cam/test_cam.py", 7),
+    "fer_au.codebooks": Offer(
+        "fer_au.cues.codebook:CODEBOOKS", "lab-short", "codebook", "tests/cues/test_codebook.py", 1
+    ),
+    "fer_au.cues": Offer("fer_au.cues.cue:CUES", "lab-middle", "cue", "tests/cues/test_cue.py", 3),
     "fer_au.detectors": Offer(
         "fer_au.faces.detectors:DETECTORS", "lab-single", "face detector", "tests/faces/test_detector_contract.py", 14
     ),
@@ -51,8 +57,14 @@ OFFERS = {
         "tests/landmarks/test_extractor_contract.py",
         10,
     ),
+    "fer_au.geometries": Offer(
+        "fer_au.cues.geometries:GEOMETRIES", "lab-squares", "AU-map geometry", "tests/cues/test_rendering.py", 1
+    ),
     "fer_au.heads": Offer(
         "fer_au.models.heads.base:HEADS", "lab_tanh", "head", "tests/models/test_head_contract.py", 14
+    ),
+    "fer_au.losses": Offer(
+        "fer_au.training.losses:LOSSES", "lab-largest", "guidance loss", "tests/training/test_losses.py", 8
     ),
     "fer_au.nets": Offer("fer_au.models.nets.base:NETS", "lab-tiny", "network", "tests/models/test_net_contract.py", 3),
 }
@@ -100,7 +112,8 @@ for group, (place, name) in json.loads(sys.argv[1]).items():
     module, registry = place.split(":")
     registry = getattr(import_module(module), registry)
     try:
-        message = str(registry.get(name).__name__)
+        part = registry.get(name)
+        message = getattr(part, "__name__", "Lab file: " + str(part))
     except FerAuError as error:
         message = str(error)
     found[group] = [registry.group, registry.names(), message]
@@ -144,6 +157,50 @@ def test_a_package_that_does_not_load_is_one_line_and_hurts_no_other_part(instal
         )
 
 
+WRONG = {
+    "fer_au.losses": (
+        "lab_parts/loss.py",
+        "def LabLargest(attention, target):\n    return abs(attention - target).mean()\n",
+        "it must be a class derived from fer_au.training.losses.GuidanceLoss",
+    ),
+    "fer_au.cues": (
+        "lab_parts/cue.py",
+        "from fer_au.cues import Cue\nclass LabMiddle(Cue):\n    def draw(self, points, labels): return points\n",
+        "LabMiddle.draw(points, labels) must be LabMiddle.draw(faces)",
+    ),
+    "fer_au.cams": (
+        "lab_parts/cam.py",
+        "from fer_au.cam import CamMethod\nclass LabProduct(CamMethod):\n    def compute(self, batch): return batch\n",
+        "LabProduct.maps(batch) is missing",
+    ),
+    "fer_au.geometries": (
+        "lab_parts/geometry.py",
+        "class LabSquares:\n    def draw(self, points): return points\n",
+        "it must be a class derived from fer_au.cues.geometries.Geometry",
+    ),
+    "fer_au.codebooks": (
+        "lab_parts/codebook.py",
+        "PATH = {'happiness': [12]}\n",
+        "it must be the pathlib.Path of a file",
+    ),
+}
+
+
+def test_a_part_with_a_guessed_signature_is_one_line_that_says_what_is_expected(
+    installed: Path, tmp_path: Path
+) -> None:
+    guessed = tmp_path / "guessed"
+    shutil.copytree(installed, guessed)
+    for file, code, _ in WRONG.values():
+        (guessed / file).write_text(code)
+    found = look(guessed, tmp_path)
+    for group, (_, _, expected) in WRONG.items():
+        offer = OFFERS[group]
+        target = METADATA["entry-points"][group][offer.name]
+        place = f"{offer.kind} {offer.name!r} of package 'lab-parts' ({target})"
+        assert found[group][2] == f"{place} can't be loaded: TypeError: {expected}"
+
+
 @GROUPS
 def test_every_part_passes_the_contract_test_of_its_kind(group: str, installed: Path, tmp_path: Path) -> None:
     offer = OFFERS[group]
@@ -151,6 +208,18 @@ def test_every_part_passes_the_contract_test_of_its_kind(group: str, installed: 
     output = run(installed, tmp_path, *arguments, offer.contract)
     passed = [line for line in output.splitlines() if line.startswith("PASSED") and offer.name in line]
     assert len(passed) >= offer.tests
+
+
+def test_the_guide_shows_parts_of_the_package() -> None:
+    guide = (REPOSITORY / "docs/parts.md").read_text(encoding="utf-8")
+    code = "\n".join(path.read_text(encoding="utf-8") for path in sorted((PACKAGE / "lab_parts").glob("*.py")))
+    shown = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    assert len(shown) == 2
+    assert all(block in code for block in shown)
+    for group in ("losses", "cues", "geometries", "cams", "codebooks"):
+        offer = OFFERS[f"fer_au.{group}"]
+        assert f"| `fer_au.{group}` |" in guide
+        assert f"`{offer.contract}` |" in guide
 
 
 def test_options_reach_the_parts_and_their_fingerprints(installed: Path, tmp_path: Path) -> None:
