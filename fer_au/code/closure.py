@@ -24,8 +24,12 @@ _MODULE_NAME = re.compile(rf"{PACKAGE}(\.\w+)+")
 PART_FOLDERS = {"fer_au.codebooks": ("cues/codebooks", ".yaml")}
 """Registries whose built-in parts are data files, named by the file: group -> (folder in the package, suffix)."""
 
+# `code` says when something is computed anew, never what comes out; `presets` write params files, and training names
+# them to a user who waits.
+_DECIDE_NOTHING = (f"{PACKAGE}.code", f"{PACKAGE}.presets")
+
 _WORDS = (".md", ".typed", ".pyc")
-_NOT_DATA = frozenset({"__pycache__", "presets"})  # presets write params files; no stage reads them
+_NOT_DATA = frozenset({"__pycache__", "presets"})
 
 
 class CodeBase:
@@ -134,7 +138,9 @@ class CodeBase:
         names = [name for module, name in syntax.imports for name in self._loaded(module, name)]
         # A string that is a module's name is imported by it, as `python -m` does.
         names += [text for text in syntax.strings if _MODULE_NAME.fullmatch(text) and self.module_file(text)]
-        ours = [name for name in dict.fromkeys(names) if name.partition(".")[0] == PACKAGE and not _is_own(name)]
+        ours = [
+            name for name in dict.fromkeys(names) if name.partition(".")[0] == PACKAGE and not _decides_nothing(name)
+        ]
         return [self.file(parent) for name in ours for parent in _with_parents(name)]
 
     def file(self, name: str) -> Path:
@@ -179,9 +185,9 @@ class CodeBase:
         return frozenset(text for path in self._sources for text in self._read(path).strings)
 
 
-def _is_own(name: str) -> bool:
-    """Whether a module belongs to this room, which says when something is computed anew and never what comes out."""
-    return f"{name}.".startswith(f"{__package__}.")
+def _decides_nothing(name: str) -> bool:
+    """Whether a module belongs to a room that no result comes from."""
+    return any(f"{name}.".startswith(f"{room}.") for room in _DECIDE_NOTHING)
 
 
 def _with_parents(name: str) -> Iterator[str]:

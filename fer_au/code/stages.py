@@ -59,22 +59,43 @@ def stamp(params: Path = PARAMS) -> dict[str, str | dict[str, str]]:
 
 def stage_files(stage: str, name: str | None = None, params: Path = PARAMS) -> set[Path]:
     """List the package's files that a stage may load for a data set or an experiment; arguments of ``stage_code``."""
-    files, _ = _code_of(this_code(), params, stage, _parts_of(stage, name, read_params(params)))
-    return files
+    parts = _parts_of(stage, name, read_params(params))
+    return _code_of(this_code(), _script(params, stage), params.resolve().parent, parts)[0]
+
+
+def work_code(work: str, entry: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """Hash the code of a training or an evaluation by what it is made of, whoever starts it and under whatever name.
+
+    Args:
+        work: ``train`` or ``evaluate``.
+        entry: The experiment: keys ``model`` and ``guidance`` as in ``params.yaml``.
+        settings: Sections ``heatmaps`` and ``evaluate``, as far as they name parts.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    code = this_code()
+    _, parts = _REPEATED[work]
+    start = code.file(_WORK[work])
+    files, lines = _code_of(code, start, Path.cwd(), list(parts(entry, settings)))
+    return hashlib.sha256("\n".join([code.digest(files), *lines]).encode()).hexdigest()
 
 
 def _hash(code: CodeBase, params: Path, stage: str, parts: list[Part]) -> str:
-    files, lines = _code_of(code, params, stage, parts)
+    files, lines = _code_of(code, _script(params, stage), params.resolve().parent, parts)
     return hashlib.sha256("\n".join([code.digest(files), *lines]).encode()).hexdigest()[:_DIGITS]
 
 
-def _code_of(code: CodeBase, params: Path, stage: str, parts: list[Part]) -> tuple[set[Path], list[str]]:
-    """Give a stage's files of the package, and a line for each of its parts and for what lies elsewhere."""
-    project = params.resolve().parent
-    script = project / "stages" / f"{stage}.py"
+def _script(params: Path, stage: str) -> Path:
+    script = params.resolve().parent / "stages" / f"{stage}.py"
     if not script.is_file():
         raise ConfigError(f"{script}: no such file; a stage's script has its name")
-    files, lines = set(code.closure(script)), []
+    return script
+
+
+def _code_of(code: CodeBase, start: Path, project: Path, parts: list[Part]) -> tuple[set[Path], list[str]]:
+    """Give the files of the package behind a source file, and a line for each part and for what lies elsewhere."""
+    files, lines = set(code.closure(start)), []
     for group, name in sorted(set(parts)):
         if group in (_FILE, "fer_au.codebooks") and _is_path(name):
             lines.append(f"{name} {_bytes_digest(project / name)}")
@@ -164,6 +185,7 @@ def _model_parts(model: Mapping[str, Any]) -> Iterator[Part]:
 
 _Parts = Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Part]]
 
+_WORK = {"train": "fer_au.training.stage", "evaluate": "fer_au.evaluation.stage"}
 _ALONE = ("render", "report")
 _REPEATED: dict[str, tuple[str, _Parts]] = {
     "ingest": ("datasets", _ingest_parts),

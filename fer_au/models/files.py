@@ -73,13 +73,31 @@ def save_model(folder: Path, model: FerModel, meta: Mapping[str, Any]) -> str:
         "weights_sha256": digest,
         **meta,
     }
-    try:
-        text = json.dumps(record, indent=2, allow_nan=False) + "\n"
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{folder / CONFIG}: can't be written as JSON: {error}") from error
+    config = _json_bytes(folder / CONFIG, record)
     write_atomically(folder / WEIGHTS, weights)
-    write_atomically(folder / CONFIG, text.encode())
+    write_atomically(folder / CONFIG, config)
     return digest
+
+
+def write_config(path: Path, record: Mapping[str, Any]) -> None:
+    """Write a model's ``config.json`` anew.
+
+    Args:
+        path: The file.
+        record: All of its entries, plain JSON data.
+
+    Raises:
+        DataError: An entry can't be written as JSON.
+        StoreError: The disk refuses.
+    """
+    write_atomically(path, _json_bytes(path, record))
+
+
+def _json_bytes(path: Path, record: Mapping[str, Any]) -> bytes:
+    try:
+        return (json.dumps(record, indent=2, allow_nan=False) + "\n").encode()
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: can't be written as JSON: {error}") from error
 
 
 def load_model(folder: Path) -> tuple[FerModel, dict[str, Any]]:

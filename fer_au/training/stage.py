@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import platform
 from dataclasses import replace
 from pathlib import Path
@@ -18,15 +19,17 @@ from fer_au.batches.preprocess import Preprocessing
 from fer_au.compute import log
 from fer_au.config.experiments import ExperimentConfig, TrainConfig
 from fer_au.errors import ConfigError, DataError
-from fer_au.models.files import LoadedWeights, load_base_weights, save_model
+from fer_au.models.files import CONFIG, WEIGHTS, LoadedWeights, load_base_weights, save_model, write_config
 from fer_au.models.network import FerModel, count_views, create_model
 from fer_au.models.weights import PretrainedWeights, load_pretrained
+from fer_au.shards.finished import FinishedWork
 from fer_au.stores.locks import output_lock
 from fer_au.stores.reader import Store
 from fer_au.training.checkpoint import Checkpoint
 from fer_au.training.clusters import needs_clusters, prepare_clusters
 from fer_au.training.guidance import Guidance
 from fer_au.training.history import training_speed, write_history
+from fer_au.training.origin import Origin
 from fer_au.training.processes import Processes
 from fer_au.training.trainer import Fitted, Trainer
 
@@ -38,11 +41,12 @@ def train_experiment(
 ) -> None:
     """Train one experiment and write its model's folder.
 
-    A killed training goes on after its last complete epoch when it is started again with the same configuration and
-    data. Processes that were launched together train together, and the first one writes; see ``processes``.
+    A training that was finished before, under any name, is fetched and not repeated; a killed one goes on after its
+    last complete epoch. Both are found by what decides them, see ``origin``. Processes that were launched together
+    train together, and the first one writes; see ``processes``.
 
     Args:
-        name: Of the experiment.
+        name: Experiment name, used in messages.
         experiment: What is trained.
         train: The settings, the experiment's overrides included.
         dataset_dir: ``data/<key>``.
@@ -67,26 +71,39 @@ def train_experiment(
     preprocessing = _preprocessing(experiment, train, pretrained, base)
     weights = balanced_weights(faces) if train.class_weights == "balanced" else None
     trainer = Trainer(name, model, guidance, train, experiment.seed, preprocessing, weights, processes)
-    log(
-        f"{name}: {len(faces)} faces of {len(faces.classes)} classes, {train.image_size} px, "
-        f"{trainer.precision} on {processes}, selected on {train.select_on} ({len(selection)} faces)"
-    )
-    identity = {
-        **_provenance(name, experiment, train, faces, base),
-        "pretrained": {"origin": pretrained.origin, "sha256": pretrained.sha256} if pretrained else None,
-        "precision": trainer.precision,
-        "device": trainer.device.type,
-        "torch": torch.__version__,
-    }
-    checkpoint = Checkpoint(identity)
+    origin = Origin(experiment, train, faces, pretrained, base, clusters, trainer)
+    identity = origin.identity()
+    finished, checkpoint = FinishedWork("training", identity), Checkpoint(identity)
     with output_lock(out_dir, _LOCK_SECONDS) if processes.first else contextlib.nullcontext():
-        if clusters is not None and processes.first:
-            write_atomically(out_dir / "clusters.h5", clusters.path.read_bytes())
-        fitted = trainer.fit(faces, selection, checkpoint, out_dir / "history.csv")
+        if processes.from_first(processes.first and _take(finished, out_dir, origin)):
+            log(f"{name}: trained before with these settings, data and code; taken from {finished.folder.parent}")
+        else:
+            log(
+                f"{name}: {len(faces)} faces of {len(faces.classes)} classes, {train.image_size} px, "
+                f"{trainer.precision} on {processes}, selected on {train.select_on} ({len(selection)} faces)"
+            )
+            if clusters is not None and processes.first:
+                write_atomically(out_dir / "clusters.h5", clusters.path.read_bytes())
+            fitted = trainer.fit(faces, selection, checkpoint, out_dir / "history.csv")
+            if processes.first:
+                preprocess = {**preprocessing.to_meta(), "align": faces.align_options}
+                _write(out_dir, model, fitted, origin.record() | {"preprocessing": preprocess})
+                finished.keep({file: path for file in _FILES if (path := out_dir / file).exists()})
         if processes.first:
-            _write(out_dir, model, fitted, identity, train, {**preprocessing.to_meta(), "align": faces.align_options})
             checkpoint.remove()
     processes.close()
+
+
+_FILES = (WEIGHTS, CONFIG, "history.csv", "clusters.h5")
+
+
+def _take(finished: FinishedWork, out_dir: Path, origin: Origin) -> bool:
+    """Fetch a finished training, and tell whether there was one; it gets this experiment's entry of params.yaml."""
+    if not finished.take({file: out_dir / file for file in _FILES}):
+        return False
+    path = out_dir / CONFIG
+    write_config(path, {**json.loads(path.read_text(encoding="utf-8")), "experiment": origin.entry()})
+    return True
 
 
 def _splits(experiment: ExperimentConfig, train: TrainConfig, dataset_dir: Path) -> tuple[FaceDataset, FaceDataset]:
@@ -142,36 +159,12 @@ def balanced_weights(faces: FaceDataset) -> Tensor:
     return len(faces) / (len(faces.classes) * counts.float())
 
 
-def _provenance(
-    name: str, experiment: ExperimentConfig, train: TrainConfig, faces: FaceDataset, base: LoadedWeights | None
-) -> dict[str, Any]:
-    return {
-        "name": name,
-        "experiment": experiment.model_dump(mode="json", exclude={"train", "model"}),
-        "model": experiment.model.model_dump(mode="json"),
-        "train": train.model_dump(mode="json"),
-        "base_weights_sha256": base.weights_sha256 if base else None,
-        "data": faces.content_hashes(),
-    }
-
-
-def _write(
-    out_dir: Path,
-    model: FerModel,
-    fitted: Fitted,
-    identity: dict[str, Any],
-    train: TrainConfig,
-    preprocessing: dict[str, Any],
-) -> None:
+def _write(out_dir: Path, model: FerModel, fitted: Fitted, record: dict[str, Any]) -> None:
     """Write the selected epoch's model and how it came about."""
     model.load_state_dict(fitted.tensors)
-    record = {key: value for key, value in identity.items() if key not in ("model", "torch")}
     meta = {
         **record,
-        "preprocessing": preprocessing,
-        "seed": identity["experiment"]["seed"],
         "selected_epoch": fitted.epoch,
-        "selected_on": train.select_on,
         "train_images_per_second": round(training_speed(fitted.history), 2),
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "timm": timm.__version__},
     }
