@@ -12,6 +12,8 @@ import typer
 from fer_au.compute import log
 from fer_au.errors import DataError, run_main
 
+_WORKSPACE = Path(".fer_au")
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 cache_app = typer.Typer(no_args_is_help=True, help="The shard cache.")
 presets_app = typer.Typer(no_args_is_help=True, help="Published experiments, and recipes, as a params.yaml.")
@@ -106,37 +108,52 @@ def store_merge(
 
 @cache_app.command("info")
 def cache_info() -> None:
-    """Show where the shard cache is, and how much each operation keeps there."""
-    from datetime import UTC, datetime
-
+    """Show where the cache is, and how much each operation, finished work and checkpoints take there."""
     from fer_au.shards.cache import cache_root
-    from fer_au.shards.prune import list_operations
+    from fer_au.shards.prune import list_operations, list_work
 
     root = cache_root()
-    operations = list_operations(root)
-    total = sum(operation.size for operation in operations)
-    typer.echo(f"{root}: {len(operations)} operation(s), {total / 1e6:.1f} MB")
+    operations, work = list_operations(root), list_work(root, _WORKSPACE)
+    total = sum(one.size for one in operations) + sum(one.size for one in work)
+    typer.echo(f"{root}: {len(operations)} operation(s), {len(work)} finished or begun, {total / 1e6:.1f} MB")
     for operation in operations:
-        used = datetime.fromtimestamp(operation.used, UTC).date().isoformat()
         typer.echo(
             f"{operation.fingerprint[:16]}  {operation.name or '(unreadable)':12}  {operation.rows:9d} rows  "
-            f"{len(operation.shards):6d} shards  {operation.size / 1e6:10.1f} MB  last used {used}"
+            f"{len(operation.shards):6d} shards  {operation.size / 1e6:10.1f} MB  last used {_day(operation.used)}"
         )
+    for one in work:
+        typer.echo(f"{one.path.name[:16]}  {one.kind:12}  {one.size / 1e6:39.1f} MB  last used {_day(one.used)}")
+
+
+def _day(seconds: float) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
 
 
 @cache_app.command("prune")
 def cache_prune(
-    older_than: Annotated[float | None, typer.Option(min=0, help="Remove shards unused for so many days.")] = None,
+    older_than: Annotated[float | None, typer.Option(min=0, help="Remove what was unused for so many days.")] = None,
     max_size: Annotated[float | None, typer.Option(min=0, help="Then the longest unused, down to so many GB.")] = None,
-    operation: Annotated[str | None, typer.Option(help="Only of this operation: name, or first digits.")] = None,
+    operation: Annotated[
+        str | None,
+        typer.Option(help="Only this operation (align, landmarks, ...), training, evaluation, checkpoint, clusters."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
 ) -> None:
-    """Remove shards from the cache; what is needed again is computed again. Leftovers of killed runs always go."""
+    """Remove rows, finished work and checkpoints; what is needed again is computed again. Leftovers always go."""
     from fer_au.shards.cache import cache_root
     from fer_au.shards.prune import prune
 
     limit = None if max_size is None else int(max_size * 1e9)
-    count, size = prune(cache_root(), older_than_days=older_than, max_bytes=limit, operation=operation, dry_run=dry_run)
+    count, size = prune(
+        cache_root(),
+        older_than_days=older_than,
+        max_bytes=limit,
+        operation=operation,
+        workspace=_WORKSPACE,
+        dry_run=dry_run,
+    )
     typer.echo(f"{'would remove' if dry_run else 'removed'} {count} file(s), {size / 1e6:.1f} MB")
 
 

@@ -15,12 +15,15 @@ from fer_au.batches.faces import FaceDataset
 from fer_au.batches.loading import BatchLoader
 from fer_au.batches.preprocess import Preprocessing
 from fer_au.cam import list_cams
+from fer_au.code.software import library_releases
+from fer_au.code.stages import work_code
 from fer_au.compute import log
 from fer_au.config.experiments import EvaluateConfig
 from fer_au.errors import ConfigError, DataError
 from fer_au.evaluation.baselines import through_grid
 from fer_au.evaluation.inference import Outputs, SplitRunner
 from fer_au.evaluation.map_scores import FloatArray
+from fer_au.evaluation.metrics_file import detail_path as default_detail_path
 from fer_au.evaluation.metrics_file import environment_metrics, write_metrics
 from fer_au.evaluation.scores import (
     Scores,
@@ -37,7 +40,8 @@ from fer_au.evaluation.scores import (
 from fer_au.evaluation.truth import Truth, read_truth
 from fer_au.models import load_model
 from fer_au.registry import near_names
-from fer_au.stores import fingerprint, write_store
+from fer_au.shards.finished import FinishedWork
+from fer_au.stores import Store, fingerprint, write_store
 from fer_au.stores.columns import encode_ids
 from fer_au.stores.format import file_digest
 
@@ -96,8 +100,14 @@ def evaluate_experiment(
         raise DataError(f"{dataset_dir}: split {config.split!r} has no usable faces of the classes of {model_dir}")
     if dataset.skipped:
         log(f"evaluate: {dataset.skipped} faces left out, their labels are not among the classes of {model_dir}")
-    training = FaceDataset(dataset_dir, "train", preprocess.image_size, model.classes, fold=fold)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    finished = FinishedWork("evaluation", _identity(config, meta, dataset, fold, device))
+    files = {"metrics.json": metrics_path, "detail.json": detail_path or default_detail_path(metrics_path)}
+    files |= {"evaluation.h5": store_path} if store_path is not None else {}
+    if finished.take(files):
+        log(f"{metrics_path}: evaluated before with this model, data and code; taken from {finished.folder.parent}")
+        return
+    training = FaceDataset(dataset_dir, "train", preprocess.image_size, model.classes, fold=fold)
     model = model.to(device).to(memory_format=torch.channels_last)
     runner = SplitRunner(model, dataset, BatchLoader(dataset), preprocess, device, config.batch_size)
     report = _score(runner, read_truth(dataset, training), layers, config)
@@ -114,6 +124,27 @@ def evaluate_experiment(
         identity = fingerprint("evaluate", _VERSION, {**options, "data": data})
         _write_results(store_path, report, dataset, identity, layers, config.split)
     write_metrics(metrics_path, {**report.metrics, **context}, detail_path)
+    finished.keep(files)
+
+
+def _identity(
+    config: EvaluateConfig, meta: Mapping[str, Any], dataset: FaceDataset, fold: object, device: torch.device
+) -> dict[str, Any]:
+    """Give everything that decides an evaluation, however model and data set are called."""
+    folder = dataset.dataset_dir
+    annotations = Store.open(folder / "annotations.h5", "annotations")
+    return {
+        "code": work_code("evaluate", {"model": meta["model"]}, {"evaluate": {"cams": list(config.cams)}}),
+        "config": config.model_dump(mode="json"),
+        "model": {key: value for key, value in meta.items() if key not in ("experiment", "data", "versions")},
+        "fold": fold,
+        "data": {
+            **dataset.content_hashes(),
+            **_table_hashes(folder / "rejects"),
+            "annotations.h5": annotations.content_sha256,
+        },
+        "software": {"device": device.type, **library_releases({"torch", "timm", "torchvision", "numpy", "scipy"})},
+    }
 
 
 def _table_hashes(folder: Path) -> dict[str, str]:

@@ -1,11 +1,12 @@
-"""What lies in the shard cache, and taking away what is no longer wanted.
+"""What lies in the cache, and taking away what is no longer wanted: shards, finished work, checkpoints, clusterings.
 
-Taking away is always safe: whoever needs a row again computes it again. A run that is under way when its shards go
+Taking away is always safe: whoever needs something again computes it again. A run that is under way when its shards go
 says so and can simply be started again.
 """
 
 from __future__ import annotations
 
+import shutil
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from pathlib import Path
 from fer_au.atomic import TEMPORARY_SUFFIX
 from fer_au.errors import StoreError
 from fer_au.shards.cache import ShardCache
+from fer_au.shards.finished import FOLDER as FINISHED
+from fer_au.shards.finished import read_record
 from fer_au.stores.reader import Store
 
 _LEFTOVER_SECONDS = 24 * 3600.0
@@ -41,8 +44,51 @@ class CachedOperation:
     used: float
 
 
+@dataclass(frozen=True)
+class KeptWork:
+    """One finished training or evaluation, one checkpoint of a training that was stopped, or one clustering.
+
+    Attributes:
+        kind: ``training``, ``evaluation``, ``checkpoint`` or ``clusters``.
+        path: Its folder or file.
+        size: Bytes on the disk.
+        used: Time of the last use, seconds since 1970.
+    """
+
+    kind: str
+    path: Path
+    size: int
+    used: float
+
+
+def list_work(root: Path, workspace: Path | None = None) -> list[KeptWork]:
+    """List finished work in the cache, and checkpoints and clusterings in the workspace, the longest unused first.
+
+    Args:
+        root: The cache folder.
+        workspace: The folder ``.fer_au`` of a workspace; None for the cache alone.
+    """
+    found = [
+        _kept(kind.name, folder)
+        for kind in sorted((root / FINISHED).glob("*"))
+        for folder in sorted(kind.glob("[0-9a-f]*"))
+        if read_record(folder) is not None
+    ]
+    if workspace is not None:
+        found += [_kept("checkpoint", folder) for folder in sorted(workspace.glob("checkpoints/[0-9a-f]*"))]
+        found += [_kept("clusters", file) for file in sorted(workspace.glob("clusters/[0-9a-f]*.h5"))]
+    return sorted(found, key=lambda work: (work.used, work.path))
+
+
+def _kept(kind: str, path: Path) -> KeptWork:
+    files = [path] if path.is_file() else sorted(path.iterdir())
+    states = [state for file in files if (state := _state(file)) is not None]
+    used = max((used for _, _, used in states), default=0.0)
+    return KeptWork(kind, path, sum(size for _, size, _ in states), used)
+
+
 def list_operations(root: Path) -> list[CachedOperation]:
-    """What the cache holds, the longest unused first."""
+    """List the operations whose rows the cache holds, the longest unused first."""
     found = []
     for folder in sorted(path for path in root.glob("[0-9a-f][0-9a-f]/*") if path.is_dir()):
         cache = ShardCache(folder.name, root)
@@ -67,22 +113,29 @@ def prune(
     older_than_days: float | None = None,
     max_bytes: int | None = None,
     operation: str | None = None,
+    workspace: Path | None = None,
     dry_run: bool = False,
 ) -> tuple[int, int]:
-    """Remove shards, and always what killed runs left behind.
+    """Remove shards, finished work, checkpoints and clusterings, and always what killed runs left behind.
 
     Args:
         root: The cache folder.
-        older_than_days: Remove shards that no run has used for so long.
-        max_bytes: Then remove the longest unused ones until the rest is no larger.
-        operation: Only those of operations whose name is this, or whose fingerprint begins so. Alone: all of them.
+        older_than_days: Remove what no run has used for so long.
+        max_bytes: Then remove the longest unused until the rest is no larger.
+        operation: Only of operations whose name is this (``align``), or whose key begins so, or only work of this kind
+            (``training``, ``evaluation``, ``checkpoint``, ``clusters``). Alone: all of them.
+        workspace: The folder ``.fer_au`` whose checkpoints and clusterings are looked at, too; None for none.
         dry_run: Only count.
 
     Returns:
-        Files removed, and their bytes.
+        Shards, sets of finished work and left-over files removed, and their bytes.
     """
     now = time.time()
-    states = []
+    states = [
+        (work.path, work.size, work.used)
+        for work in list_work(root, workspace)
+        if operation is None or work.kind == operation or work.path.name.startswith(operation)
+    ]
     for group in list_operations(root):
         if operation is None or group.name == operation or group.fingerprint.startswith(operation):
             states += [state for path in group.shards if (state := _state(path)) is not None]
@@ -120,7 +173,13 @@ def _state(path: Path) -> tuple[Path, int, float] | None:
 
 def _remove(path: Path) -> None:
     try:
-        path.unlink(missing_ok=True)
+        if path.is_dir():
+            # Out of sight at once: a reader finds all of its files or none.
+            aside = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
+            path.rename(aside)
+            shutil.rmtree(aside)
+        else:
+            path.unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(f"{path}: cannot remove: {error.strerror or error}") from error
 

@@ -56,7 +56,7 @@ def test_store_info_shows_what_decided_a_store(call: Call) -> None:
 
 
 def test_cache_info_names_the_folder(call: Call, tmp_path: Path) -> None:
-    assert call("cache", "info")[:2] == (0, f"{tmp_path / 'cache'}: 0 operation(s), 0.0 MB\n")
+    assert call("cache", "info")[:2] == (0, f"{tmp_path / 'cache'}: 0 operation(s), 0 finished or begun, 0.0 MB\n")
 
 
 def test_check_data_reports_a_folder_and_writes_nothing(call: Call, tmp_path: Path) -> None:

@@ -220,3 +220,45 @@ def test_a_stage_loads_nothing_that_its_hash_leaves_out(reproduced: Project, sta
     ).stdout.splitlines()
     missing = loaded(reproduced, stage, *names) - set(listed)
     assert {path for path in missing if "/fer_au/code/" not in path} == set()
+
+
+def trained(project: Project) -> list[str]:
+    """Run everything; the epochs that were really trained, such as ``vanilla 1/1``, and evaluations that were made."""
+    said = project.run("dvc", "repro").stderr
+    return re.findall(r"(?m)^(\S+ \d+/\d+): ", said)
+
+
+def fetched(project: Project) -> list[str]:
+    """The trainings and evaluations that the last run took from the cache."""
+    return re.findall(r"(?m)^(\S+): (?:trained|evaluated) before", project.run("dvc", "repro").stderr)
+
+
+@pytest.fixture
+def settings(reproduced: Project) -> Iterator[Project]:
+    """The small project, whose params.yaml is put back afterwards."""
+    saved = (reproduced.folder / "params.yaml").read_text()
+    yield reproduced
+    (reproduced.folder / "params.yaml").write_text(saved)
+    reproduced.run("dvc", "repro")
+
+
+def test_a_renamed_experiment_is_neither_trained_nor_evaluated(settings: Project) -> None:
+    path = settings.folder / "params.yaml"
+    before = settings.bytes_of("models/au/model.safetensors", "evaluation/au.h5", "metrics/au.json")
+    path.write_text(path.read_text().replace("  au:", "  guided:"))
+    assert fetched(settings) == ["guided", "metrics/guided.json"]
+    names = ("models/guided/model.safetensors", "evaluation/guided.h5", "metrics/guided.json")
+    assert settings.bytes_of(*names) == before
+
+
+def test_swapping_the_extractor_trains_what_uses_landmarks(settings: Project) -> None:
+    settings.edit("params.yaml", {"landmarks.extractor": "mean-shape"})
+    said = settings.run("dvc", "repro").stderr
+    assert re.findall(r"(?m)^(\S+) \d+/\d+: ", said) == ["au"]
+    assert "vanilla: trained before" in said
+
+
+def test_a_setting_that_an_experiment_pins_or_a_default_trains_nothing(settings: Project) -> None:
+    settings.edit("params.yaml", {"experiments.au.train": {"epochs": 1}, "experiments.vanilla.train": {"epochs": 1}})
+    settings.edit("params.yaml", {"train.epochs": 3, "train.early_stopping": None})
+    assert trained(settings) == []

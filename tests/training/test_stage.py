@@ -252,7 +252,7 @@ def test_a_training_killed_by_the_system_goes_on_and_ends_in_the_same_bytes(data
     root = str(Path(__file__).parents[2])
     texts = [experiment().model_dump_json(), config.model_dump_json()]
     command = [sys.executable, "-c", _SCRIPT, *texts, root, str(dataset_dir)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "FER_AU_CACHE": "another"}  # a finished one would be fetched
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not list(CHECKPOINTS.glob("*/state.safetensors")) and time.monotonic() < deadline:
