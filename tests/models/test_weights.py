@@ -20,8 +20,7 @@ from torch.nn import functional
 
 from fer_au.errors import ConfigError, DataError, FerAuError, MissingDependencyError
 from fer_au.models import FerModel, create_model, save_model
-from fer_au.models.packaged_weights import PACKAGES
-from fer_au.models.weights import load_pretrained
+from fer_au.models.weights import PACKAGES, load_pretrained
 
 CLASSES = ("neutral", "happiness", "surprise", "anger")
 TINY = "test_resnet"
