@@ -30,12 +30,12 @@ class Draws:
     """The random numbers of a batch's augmentation, a row per image.
 
     Attributes:
-        matrices: (N, 2, 3), where pixels go; see ``random_similarities``.
+        matrices: (N, 2, 3) transforms of pixels, as ``random_similarities`` draws them.
         colours: (N, 6) uniform in [0, 1).
         erasing: (N, 5) uniform in [0, 1).
         paint: (N, 3) colours of erased rectangles.
         noise: (N,) int64 seeds of pixel noise.
-        mix: How the batch is mixed afterwards; None for not at all.
+        mix: Mixing of the batch afterwards; None for none.
     """
 
     matrices: Tensor
@@ -46,7 +46,7 @@ class Draws:
     mix: Mix | None
 
     def part(self, rows: slice) -> Draws:
-        """The draws of some of the batch's images."""
+        """Select the draws of some of the batch's images."""
         return replace(
             self,
             matrices=self.matrices[rows],
@@ -82,7 +82,7 @@ class Augmenter:
             )
 
     def draw(self, count: int, generator: Generator) -> Draws:
-        """Draw what happens to a batch of ``count`` images; the generator is a CPU's, so that all devices agree."""
+        """Draw the changes of a batch of ``count`` images; the generator is a CPU's, so that all devices agree."""
         draws = Draws(
             matrices=random_similarities(count, self.config, generator),
             colours=torch.rand(4, count, generator=generator).T,
@@ -102,7 +102,7 @@ class Augmenter:
         Args:
             images: (N, 3 k, H, W) float RGB in [0, 1]: k views of each face, which are changed alike.
             maps: Any number of (N, h, w) maps of the same scenes, each of any size.
-            draws: What ``draw`` gave for these images.
+            draws: Draws for these images.
 
         Returns:
             The images, and the maps moved with them; pixels from outside the frame repeat the image's border and are
@@ -153,7 +153,7 @@ def change_colours(images: Tensor, config: AugmentConfig, uniform: Tensor) -> Te
 
 
 def _hue_matrices(angles: Tensor) -> Tensor:
-    """(N, 1, 1) angles -> (N, 3, 3) turns of RGB's colours around grey."""
+    """Make (N, 3, 3) turns of RGB's colours around grey from (N, 1, 1) angles."""
     sine, cosine = angles.flatten().sin(), angles.flatten().cos()
     turn = torch.zeros(len(angles), 3, 3, dtype=angles.dtype, device=angles.device)
     turn[:, 0, 0] = 1
@@ -196,7 +196,7 @@ def add_noise(images: Tensor, deviation: float, seeds: Tensor) -> Tensor:
     Args:
         images: (N, C, H, W) in [0, 1].
         deviation: Standard deviation; 0 leaves the images as they are.
-        seeds: (N,) int64, of each image's own noise.
+        seeds: (N,) int64 seeds, one for each image's noise.
     """
     if not deviation:
         return images

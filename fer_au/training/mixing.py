@@ -24,19 +24,19 @@ from fer_au.training.guidance import Targets
 
 @dataclass(frozen=True)
 class Mix:
-    """How the images of one batch are mixed.
+    """The mixing of one batch.
 
     Attributes:
         stays: Share of each image that stays its own, in [0, 1].
-        box: Top, bottom, left, right of what the partner fills, as shares of the side; None if it shines through
-            everywhere.
+        box: Top, bottom, left, right of the rectangle that the partner fills, as shares of the side; None where the
+            partner shines through everywhere.
     """
 
     stays: float
     box: tuple[float, float, float, float] | None = None
 
     def own(self, height: int, width: int) -> Tensor:
-        """How much of each pixel or cell of a grid stays the image's own, (height, width) in [0, 1].
+        """Compute how much of each pixel or cell of a grid stays the image's own, (height, width) in [0, 1].
 
         The mean over a grid of any size is ``stays``: pixels on the rectangle's edge are shared by area.
         """
@@ -70,7 +70,7 @@ class Mix:
 
 
 def partners(count: int, device: torch.device) -> Tensor:
-    """Whom each image of a batch is mixed with, (N,) positions: pairs of neighbours, an odd last one and its neighbour.
+    """Pair the images of a batch: (N,) positions of the image that each takes from, which is a neighbour.
 
     The last of an odd number takes from its neighbour, and gives to none; a single image is its own partner.
     """
@@ -103,7 +103,7 @@ def draw_mix(config: AugmentConfig, generator: Generator) -> Mix | None:
 
 
 def _covered(cells: int, start: float, stop: float) -> Tensor:
-    """How much of each of some cells, which divide [0, 1], lies in an interval; float64."""
+    """Compute how much of each of some cells, which divide [0, 1], lies in an interval; float64."""
     edges = (torch.arange(cells + 1, dtype=torch.float64) / cells).clamp(start, stop)
     # Rounded, or a cell that is covered whole would keep a trace of its own.
     return ((edges[1:] - edges[:-1]) * cells).round(decimals=6)
