@@ -42,8 +42,7 @@ from fer_au.landmarks.operation import FIELDS
 from fer_au.machine import cpu_name
 from fer_au.shards.assemble import CachedRows, assemble_store
 from fer_au.shards.compute import compute_rows
-from fer_au.stores.columns import encode_ids, pack_ragged
-from fer_au.stores.format import Array
+from fer_au.stores.columns import Array, encode_ids, pack_ragged
 from fer_au.stores.reader import Store
 from fer_au.stores.verify import verify_store
 from fer_au.stores.writer import write_store

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from fer_au.atomic import write_atomically
 from fer_au.errors import ConfigError, MissingDependencyError, StoreError
+from fer_au.fingerprints import file_digest
 from fer_au.shards.cache import cache_root
-from fer_au.stores.format import file_digest
 
 ENVIRONMENT = "FER_AU_WEIGHTS"
 _BUNDLED = Path(__file__).parent / "bundled"

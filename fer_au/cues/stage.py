@@ -13,7 +13,7 @@ from fer_au.cues.cue import FaceBatch
 from fer_au.cues.drawing import draw_all
 from fer_au.datasets.manifest import read_manifest
 from fer_au.fingerprints import fingerprint
-from fer_au.stores.format import ColumnSpec
+from fer_au.stores.columns import ColumnSpec
 from fer_au.stores.layout import Attribute
 from fer_au.stores.locks import output_lock
 from fer_au.stores.reader import Store

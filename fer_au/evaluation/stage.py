@@ -38,12 +38,12 @@ from fer_au.evaluation.scores import (
     reference_maps,
 )
 from fer_au.evaluation.truth import Truth, read_truth
+from fer_au.fingerprints import file_digest
 from fer_au.models import load_model
 from fer_au.registry import near_names
 from fer_au.shards.finished import FinishedWork
 from fer_au.stores import Store, fingerprint, write_store
 from fer_au.stores.columns import encode_ids
-from fer_au.stores.format import file_digest
 
 _VERSION = 3  # counts changes of the figures that the evaluation computes
 

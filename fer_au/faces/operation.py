@@ -23,8 +23,7 @@ from fer_au.faces.keypoints import WEIGHTS
 from fer_au.fingerprints import fingerprint
 from fer_au.rejects import Reason
 from fer_au.shards.assemble import Field
-from fer_au.stores.columns import pack_ragged
-from fer_au.stores.format import Array
+from fer_au.stores.columns import Array, pack_ragged
 from fer_au.stores.layout import Attribute
 from fer_au.stores.schemas import FaceStatus
 

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from fer_au.assets import FACE_MESH, Weights
 from fer_au.faces.geometry import Matrix, apply_matrix, compose, invert_matrix
 from fer_au.faces.warp import Image
+from fer_au.fingerprints import file_digest
 from fer_au.ibug68 import N_POINTS
 from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, Found, SingleExtractor
 from fer_au.landmarks.mediapipe_mesh import N_MESH, SIZE, Mesh, find_mesh, region_of_mesh, square_region
-from fer_au.stores.format import file_digest
 
 TABLE = Path(__file__).with_name("mediapipe68.csv")
 

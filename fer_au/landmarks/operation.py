@@ -17,7 +17,7 @@ from fer_au.ibug68 import N_POINTS
 from fer_au.landmarks import agreement
 from fer_au.landmarks.extractors import Extractor, FloatArray, Images
 from fer_au.shards.assemble import Field
-from fer_au.stores.format import Array
+from fer_au.stores.columns import Array
 from fer_au.stores.schemas import LandmarkStatus
 
 VERSION = 1

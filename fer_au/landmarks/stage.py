@@ -22,7 +22,7 @@ from fer_au.rejects import Reason, Reject, check_reject_fraction, write_rejects
 from fer_au.shards.assemble import assemble_store
 from fer_au.shards.cache import KEY_BYTES, Keys
 from fer_au.shards.compute import compute_rows, warm_up
-from fer_au.stores.format import Array, ColumnSpec
+from fer_au.stores.columns import Array, ColumnSpec
 from fer_au.stores.layout import Attribute
 from fer_au.stores.locks import output_lock
 from fer_au.stores.reader import Store

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.shards.cache import ShardCache
-from fer_au.stores.columns import runs
-from fer_au.stores.format import Array, ColumnSpec, offset_name
+from fer_au.stores.columns import Array, ColumnSpec, offset_name
 from fer_au.stores.layout import Attribute
-from fer_au.stores.reader import Store
+from fer_au.stores.reader import Store, runs
 from fer_au.stores.writer import StoreWriter, open_writer
 
 _BLANK_ROWS = 4096

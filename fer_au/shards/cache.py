@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 from fer_au.atomic import read_at, write_atomically
 from fer_au.errors import StoreError
-from fer_au.stores.format import USER_BLOCK, Array, open_descriptor, read_seal
+from fer_au.stores.columns import Array
 from fer_au.stores.reader import Store
 from fer_au.stores.schemas import SCHEMAS
+from fer_au.stores.seal import USER_BLOCK, open_descriptor, read_seal
 from fer_au.stores.writer import store_bytes
 
 KEY_BYTES = 32

@@ -18,7 +18,8 @@ from fer_au.compute import Progress, log, map_unordered, open_workers, warm_work
 from fer_au.errors import StoreError
 from fer_au.shards.assemble import CachedRows
 from fer_au.shards.cache import Keys, Shard, ShardCache, ShardIndex, as_names
-from fer_au.stores.format import Array, check_seal, open_descriptor
+from fer_au.stores.columns import Array
+from fer_au.stores.seal import check_seal, open_descriptor
 
 _CHECKERS = 4
 """Threads that check the seals of shards; hashing and reading let other threads run."""

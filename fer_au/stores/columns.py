@@ -1,16 +1,95 @@
-"""Columns of stores: what a schema demands of them, and the forms of ids and of rows of bytes."""
+"""Columns of stores: their specs, the rules of their names, what a schema demands of them, and the form of ids.
+
+A column is plain (one entry per row), ragged (rows of bytes end to end, which an offset column bounds) or a table (of
+the store as a whole, with rows of its own). Which it is, its name says; every rule about that stands here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.errors import StoreError
-from fer_au.stores.format import Array, ColumnSpec, is_offset, offset_name
 from fer_au.stores.schemas import Schema
+
+Array = NDArray[np.generic]
+
+TABLES = "table/"
+"""Prefix of the names of tables."""
+
+
+@dataclass(frozen=True)
+class ColumnSpec:
+    """The type and the whole shape of a column; the first axis counts rows (bytes, for a ragged column)."""
+
+    dtype: np.dtype[np.generic]
+    shape: tuple[int, ...]
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one step along the first axis."""
+        return self.dtype.itemsize * prod(self.shape[1:])
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole column."""
+        return self.row_bytes * self.shape[0]
+
+    @classmethod
+    def of(cls, array: Array) -> ColumnSpec:
+        """The spec of an array."""
+        return cls(array.dtype, array.shape)
+
+
+def offset_name(name: str) -> str:
+    """The column that bounds the rows of a ragged column: ``data`` -> ``offset``, ``context`` -> ``context_offset``."""
+    return "offset" if name == "data" else f"{name}_offset"
+
+
+def is_offset(name: str) -> bool:
+    """Whether a column bounds the rows of a ragged one."""
+    return name == "offset" or name.endswith("_offset")
+
+
+def is_table(name: str) -> bool:
+    """Whether a column belongs to the store as a whole, and not row by row."""
+    return name.startswith(TABLES)
+
+
+def ragged_names(columns: Iterable[str]) -> list[str]:
+    """Those of a store's columns whose rows have lengths of their own, which another column bounds."""
+    names = set(columns)
+    return sorted(name for name in names if not is_offset(name) and offset_name(name) in names)
+
+
+def row_range(
+    name: str, specs: Mapping[str, ColumnSpec], offsets: Mapping[str, Array], start: int, stop: int
+) -> tuple[int, int]:
+    """Find the entries of a column that belong to rows ``start:stop`` of its store.
+
+    Args:
+        name: Name of the column.
+        specs: Specs of all columns.
+        offsets: Offset column -> its values.
+        start: First row.
+        stop: Last row + 1.
+
+    Returns:
+        The first entry, and the last + 1: an offset column has one more entry than there are rows, and a table belongs
+        to the first row as a whole.
+    """
+    if is_table(name):
+        return 0, 0 if start else specs[name].shape[0]
+    if is_offset(name):
+        return start, stop + 1
+    if offset_name(name) in offsets:
+        bounds = offsets[offset_name(name)]
+        return int(bounds[start]), int(bounds[stop])
+    return start, stop
 
 
 def pack_ragged(rows: Sequence[bytes], name: str = "data") -> dict[str, Array]:
@@ -18,13 +97,6 @@ def pack_ragged(rows: Sequence[bytes], name: str = "data") -> dict[str, Array]:
     offset = np.zeros(len(rows) + 1, np.int64)
     np.cumsum([len(row) for row in rows], out=offset[1:])
     return {name: np.frombuffer(b"".join(rows), np.uint8), offset_name(name): offset}
-
-
-def encode_ids(ids: Sequence[str]) -> Array:
-    """Ids as fixed-length UTF-8 bytes, the form of every ``id`` column."""
-    encoded = [id_.encode() for id_ in ids]
-    width = max((len(text) for text in encoded), default=1)
-    return np.array(encoded, dtype=f"S{max(width, 1)}")
 
 
 def check_specs(schema: Schema, specs: Mapping[str, ColumnSpec], where: str) -> int:
@@ -69,16 +141,8 @@ def check_bounds(name: str, bounds: Array, length: int, where: str) -> None:
         raise StoreError(f"{where}: column {name!r} does not end where {offset_name(name)!r} says")
 
 
-def runs(*positions: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Cut into runs along which every one of some equally long arrays counts up by one.
-
-    Yields:
-        Pairs (first index, last index + 1).
-    """
-    length = len(positions[0])
-    if length == 0:
-        return
-    breaks = np.zeros(length - 1, np.bool_)
-    for values in positions:
-        breaks |= np.diff(values) != 1
-    yield from pairwise([0, *(np.flatnonzero(breaks) + 1).tolist(), length])
+def encode_ids(ids: Sequence[str]) -> Array:
+    """Ids as fixed-length UTF-8 bytes, the form of every ``id`` column."""
+    encoded = [id_.encode() for id_ in ids]
+    width = max((len(text) for text in encoded), default=1)
+    return np.array(encoded, dtype=f"S{max(width, 1)}")

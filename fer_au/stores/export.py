@@ -11,7 +11,7 @@ import numpy as np
 
 from fer_au.atomic import AtomicFile
 from fer_au.errors import StoreError
-from fer_au.stores.format import Array, is_table, offset_name, ragged_names
+from fer_au.stores.columns import Array, is_table, offset_name, ragged_names
 from fer_au.stores.reader import Store
 
 _ROWS = 1024

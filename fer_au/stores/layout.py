@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
-from fer_au.stores.format import ColumnSpec
+from fer_au.stores.columns import ColumnSpec
 
 Attribute = str | int | float
 

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from fer_au.errors import StoreError
 from fer_au.fingerprints import fingerprint
-from fer_au.stores.columns import runs
-from fer_au.stores.format import Array, ColumnSpec, is_offset, is_table, offset_name, ragged_names
-from fer_au.stores.reader import Store
+from fer_au.stores.columns import Array, ColumnSpec, is_offset, is_table, offset_name, ragged_names
+from fer_au.stores.reader import Store, runs
 from fer_au.stores.writer import open_writer
 
 _ROWS = 1024

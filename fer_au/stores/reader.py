@@ -7,33 +7,31 @@ plain read at a position: nothing of HDF5 stays open, and threads, forked and sp
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from fer_au.atomic import read_at
 from fer_au.errors import StoreError
-from fer_au.stores.columns import check_bounds, check_specs
-from fer_au.stores.format import (
+from fer_au.stores.columns import Array, ColumnSpec, check_bounds, check_specs, offset_name, ragged_names
+from fer_au.stores.layout import Attribute
+from fer_au.stores.schemas import SCHEMAS
+from fer_au.stores.seal import (
     BLOCK_ROWS,
     BLOCKS,
     USER_BLOCK,
-    Array,
-    ColumnSpec,
     block_digests,
     check_seal,
     content_digest,
-    offset_name,
     open_descriptor,
-    ragged_names,
     read_seal,
 )
-from fer_au.stores.layout import Attribute
-from fer_au.stores.schemas import SCHEMAS
 
 _TRIES = 20
 # Stores of release 0.1 also name the release that wrote them.
@@ -261,6 +259,21 @@ class Store:
                 raise StoreError(f"{self.path}: was replaced by another version while it was in use; run again")
             self._descriptor = descriptor
         return self._descriptor
+
+
+def runs(*positions: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Cut into runs along which every one of some equally long arrays counts up by one.
+
+    Yields:
+        Pairs (first index, last index + 1).
+    """
+    length = len(positions[0])
+    if length == 0:
+        return
+    breaks = np.zeros(length - 1, np.bool_)
+    for values in positions:
+        breaks |= np.diff(values) != 1
+    yield from pairwise([0, *(np.flatnonzero(breaks) + 1).tolist(), length])
 
 
 Placed = dict[str, tuple[ColumnSpec, int]]

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from fer_au.errors import StoreError
-from fer_au.stores.format import check_seal, open_descriptor
 from fer_au.stores.reader import Store
+from fer_au.stores.seal import check_seal, open_descriptor
 
 
 def verify_store(path: Path) -> list[str]:

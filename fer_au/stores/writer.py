@@ -11,23 +11,11 @@ import numpy as np
 
 from fer_au.atomic import AtomicFile, remove_leftovers
 from fer_au.errors import StoreError
-from fer_au.stores.columns import check_bounds, check_specs
-from fer_au.stores.format import (
-    BLOCK_ROWS,
-    BLOCKS,
-    USER_BLOCK,
-    Array,
-    Buffer,
-    ColumnSpec,
-    block_digests,
-    content_digest,
-    offset_name,
-    ragged_names,
-    seal,
-)
+from fer_au.stores.columns import Array, ColumnSpec, check_bounds, check_specs, offset_name, ragged_names
 from fer_au.stores.layout import Attribute, Layout, plan_layout
 from fer_au.stores.locks import output_lock
 from fer_au.stores.schemas import SCHEMAS, Schema
+from fer_au.stores.seal import BLOCK_ROWS, BLOCKS, USER_BLOCK, Buffer, block_digests, content_digest, seal
 
 _PIECE = 1 << 20
 _UNKNOWN = "0" * 64

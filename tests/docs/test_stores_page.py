@@ -17,8 +17,8 @@ from fer_au.faces import operation as align
 from fer_au.landmarks import operation as landmarks
 from fer_au.shards.cache import KEY_BYTES, Shard
 from fer_au.stores import Store, encode_ids, pack_ragged, write_store
-from fer_au.stores.format import USER_BLOCK, seal
 from fer_au.stores.schemas import SCHEMAS, FaceStatus, LandmarkStatus, Schema
+from fer_au.stores.seal import USER_BLOCK, seal
 from fer_au.stores.verify import verify_store
 from tests.stores.golden_stores import COLUMNS, FINGERPRINT, attributes_of, columns_of, golden_path
 

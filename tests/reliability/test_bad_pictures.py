@@ -21,7 +21,7 @@ from fer_au.faces import align_dataset
 from fer_au.landmarks import extract_dataset
 from fer_au.rejects import Reason, read_rejects
 from fer_au.stores import FaceStatus, LandmarkStatus, Store
-from fer_au.stores.format import is_offset
+from fer_au.stores.columns import is_offset
 from tests.reliability.conftest import vary
 
 TOTAL = 1000

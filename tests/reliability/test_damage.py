@@ -15,7 +15,7 @@ import yaml
 from fer_au.command import stage_main
 from fer_au.errors import StoreError
 from fer_au.stores import Store, encode_ids, write_store
-from fer_au.stores.format import BLOCKS, USER_BLOCK
+from fer_au.stores.seal import BLOCKS, USER_BLOCK
 from fer_au.stores.verify import verify_store
 from tests.reliability.conftest import PICTURES
 from tests.reliability.workspace import ROOT, Workspace, errors, show

@@ -14,7 +14,7 @@ from fer_au.shards import compute_rows
 from fer_au.shards.assemble import CachedRows, Field, assemble_store
 from fer_au.shards.cache import cache_root
 from fer_au.stores import Store, encode_ids, pack_ragged
-from fer_au.stores.format import Array
+from fer_au.stores.columns import Array
 
 
 @dataclass(frozen=True)

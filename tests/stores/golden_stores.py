@@ -15,7 +15,7 @@ import numpy as np
 
 from fer_au.shards.cache import Shard
 from fer_au.stores import encode_ids, pack_ragged, write_store
-from fer_au.stores.format import Array
+from fer_au.stores.columns import Array
 from fer_au.stores.schemas import SCHEMAS
 
 FOLDER = Path(__file__).parent / "golden"

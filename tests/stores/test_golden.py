@@ -13,8 +13,8 @@ import pytest
 from fer_au.errors import StoreError
 from fer_au.shards.cache import ShardCache
 from fer_au.stores import Store, write_store
-from fer_au.stores.format import BLOCKS, USER_BLOCK, seal
 from fer_au.stores.schemas import SCHEMAS
+from fer_au.stores.seal import BLOCKS, USER_BLOCK, seal
 from fer_au.stores.verify import verify_store
 from tests.stores.golden_stores import COLUMNS, FINGERPRINT, IDS, ROWS, attributes_of, columns_of, golden_path
 

@@ -7,7 +7,7 @@ import pytest
 
 from fer_au.errors import StoreError
 from fer_au.stores import Store, encode_ids, pack_ragged, write_store
-from fer_au.stores.format import Array
+from fer_au.stores.columns import Array
 from fer_au.stores.merge import merge_stores
 
 ROWS = 3000

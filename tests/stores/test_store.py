@@ -11,7 +11,8 @@ import pytest
 from fer_au.atomic import write_atomically
 from fer_au.errors import StoreError
 from fer_au.stores import Store, encode_ids, fingerprint, pack_ragged, write_store
-from fer_au.stores.format import USER_BLOCK, Array, seal
+from fer_au.stores.columns import Array
+from fer_au.stores.seal import USER_BLOCK, seal
 from fer_au.stores.writer import store_bytes
 
 ROWS = 2500

@@ -9,8 +9,8 @@ import pytest
 
 from fer_au.errors import StoreError
 from fer_au.stores import Store, encode_ids, write_store
+from fer_au.stores.columns import Array
 from fer_au.stores.export import export_store
-from fer_au.stores.format import Array
 from fer_au.stores.merge import merge_stores
 
 ROWS = 1500  # two blocks of rows

@@ -11,10 +11,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -22,43 +20,18 @@ from numpy.typing import NDArray
 
 from fer_au.atomic import read_at
 from fer_au.errors import StoreError
+from fer_au.stores.columns import Array, ColumnSpec, is_offset, row_range
 
-Array = NDArray[np.generic]
 Buffer = bytes | bytearray | memoryview
 
 USER_BLOCK = 512
 BLOCK_ROWS = 1024
 BLOCKS = "_blocks"
-TABLES = "table/"
-"""What the names of columns begin with that belong to the store as a whole, with rows of their own."""
 _SEAL = b"fer_au store sha256="
 _USER_BLOCK_TEXT = re.compile(_SEAL + rb"([0-9a-f]{64})\n(?:index=([1-9][0-9]{0,8})\n)?\0*")
 _PIECE = 1 << 20
 _HASHERS = 4
 """Threads that hash blocks of rows; hashing lets other threads run."""
-
-
-@dataclass(frozen=True)
-class ColumnSpec:
-    """The type and the whole shape of a column; the first axis counts rows (bytes, for a ragged column)."""
-
-    dtype: np.dtype[np.generic]
-    shape: tuple[int, ...]
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of one step along the first axis."""
-        return self.dtype.itemsize * prod(self.shape[1:])
-
-    @property
-    def size(self) -> int:
-        """Bytes of the whole column."""
-        return self.row_bytes * self.shape[0]
-
-    @classmethod
-    def of(cls, array: Array) -> ColumnSpec:
-        """The spec of an array."""
-        return cls(array.dtype, array.shape)
 
 
 ReadRows = Callable[[str, int, int], Buffer]
@@ -77,7 +50,7 @@ def read_seal(block: bytes) -> tuple[str, int] | None:
     return (match[1].decode(), int(match[2] or 0)) if match and len(block) == USER_BLOCK else None
 
 
-def descriptor_digest(descriptor: int, skip: int = 0) -> str:
+def _digest(descriptor: int, skip: int) -> str:
     """The sha256 of an open file's bytes after the first ``skip``, read in pieces."""
     digest = hashlib.sha256()
     position = skip
@@ -85,12 +58,6 @@ def descriptor_digest(descriptor: int, skip: int = 0) -> str:
         digest.update(piece)
         position += len(piece)
     return digest.hexdigest()
-
-
-def file_digest(path: Path, skip: int = 0) -> str:
-    """The sha256 of a file's bytes after the first ``skip``."""
-    with path.open("rb") as file:
-        return descriptor_digest(file.fileno(), skip)
 
 
 def check_seal(descriptor: int, path: Path) -> str:
@@ -110,7 +77,7 @@ def check_seal(descriptor: int, path: Path) -> str:
         sealed = read_seal(read_at(descriptor, 0, USER_BLOCK))
         if sealed is None:
             raise StoreError(f"{path}: not a fer_au store, or its user block is damaged")
-        found = descriptor_digest(descriptor, USER_BLOCK)
+        found = _digest(descriptor, USER_BLOCK)
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror or error}") from error
     if found != sealed[0]:
@@ -130,41 +97,13 @@ def open_descriptor(path: Path) -> int:
         raise StoreError(f"{path}: {error.strerror}") from error
 
 
-def offset_name(name: str) -> str:
-    """The column that bounds the rows of a ragged column: ``data`` -> ``offset``, ``context`` -> ``context_offset``."""
-    return "offset" if name == "data" else f"{name}_offset"
-
-
-def is_offset(name: str) -> bool:
-    """Whether a column bounds the rows of a ragged one."""
-    return name == "offset" or name.endswith("_offset")
-
-
-def is_table(name: str) -> bool:
-    """Whether a column belongs to the store as a whole, and not row by row."""
-    return name.startswith(TABLES)
-
-
-def ragged_names(columns: Iterable[str]) -> list[str]:
-    """Those of a store's columns whose rows have lengths of their own, which another column bounds."""
-    names = set(columns)
-    return sorted(name for name in names if not is_offset(name) and offset_name(name) in names)
-
-
 def row_digest(
     read: ReadRows, specs: Mapping[str, ColumnSpec], offsets: Mapping[str, Array], start: int, stop: int
 ) -> bytes:
     """The sha256 over rows ``start:stop`` of every column, in name order; tables count with the first row."""
     digest = hashlib.sha256()
     for name in sorted(specs):
-        first, last = start, stop
-        if is_table(name):
-            first, last = 0, 0 if start else specs[name].shape[0]
-        elif is_offset(name):
-            last += 1
-        elif offset_name(name) in offsets:
-            bounds = offsets[offset_name(name)]
-            first, last = int(bounds[start]), int(bounds[stop])
+        first, last = row_range(name, specs, offsets, start, stop)
         step = max(_PIECE // max(specs[name].row_bytes, 1), 1)
         for piece in range(first, last, step):
             digest.update(read(name, piece, min(piece + step, last)))
