@@ -1,9 +1,11 @@
-"""Speed of training: ``python -m benchmarks.training [BACKBONE]`` from the repository's root.
+"""Speed of training: ``python -m benchmarks.training [BACKBONE [BATCH_SIZE]]`` from the repository's root.
 
 Three ratios, each with its limit: whole epochs on made-up 256 px JPEG crops (decoding, joint augmentation, guidance)
 against bare updates on one ready batch in memory; guided epochs against vanilla ones; and bare updates in the precision
 that ``auto`` takes against float32. Short runs alternate, and a ratio is the median over rounds of what was measured in
-one round, so that a busy machine moves both sides alike.
+one round, so that a busy machine moves both sides alike. Beside every speed stand the processors that were busy:
+threads that wait for each other, or for the loader, show there. Threads wait as the stages' do; set ``OMP_WAIT_POLICY``
+or ``GOMP_SPINCOUNT`` to compare.
 """
 
 from __future__ import annotations
@@ -14,12 +16,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional
 
 from benchmarks.shared.blobs import CENTRES, many, write_dataset
@@ -28,9 +30,10 @@ from fer_au.batches.loading import BatchLoader, cut_batches, shuffled
 from fer_au.batches.precision import autocast
 from fer_au.batches.preprocess import Preprocessing
 from fer_au.batches.seeds import generator_for
+from fer_au.command import set_waiting
 from fer_au.compute import worker_count
 from fer_au.config.experiments import GuidanceConfig, ModelConfig, TrainConfig
-from fer_au.machine import cpu_name
+from fer_au.machine import cpu_name, instruction_set
 from fer_au.models import create_model
 from fer_au.training.guidance import Guidance
 from fer_au.training.trainer import Trainer
@@ -41,6 +44,7 @@ EPOCH_SHARE = 0.9  # of the images/s of a ready batch, at least
 GUIDANCE_COST = 0.02  # of a vanilla epoch's time, at most
 BF16_GAIN = 1.6  # times the images/s of float32, at least
 GUIDANCE = GuidanceConfig(weight=4.0)
+_WAITING = "_FER_AU_BENCHMARK_WAITING"
 READY, READY_FP32 = "ready batch", "ready batch, float32"
 VANILLA, GUIDED, DECODED = "epoch, images kept", "epoch, guided, images kept", "epoch, images decoded"
 
@@ -83,15 +87,38 @@ def epoch(trainer: Trainer, faces: FaceDataset, loader: BatchLoader | None) -> C
     return run
 
 
-def measure(runs: dict[str, Callable[[], None]]) -> dict[str, NDArray[np.float64]]:
-    """Seconds of each run in each round."""
-    seconds = np.empty((len(runs), ROUNDS + 1))
-    for turn in range(ROUNDS + 1):
-        for number, run in enumerate(runs.values()):
-            start = time.perf_counter()
-            run()
-            seconds[number, turn] = time.perf_counter() - start
-    return dict(zip(runs, seconds[:, 1:], strict=True))  # the first round warms up
+@dataclass
+class Times:
+    """Seconds of one run in each round: by the clock, and summed over processors."""
+
+    wall: list[float] = field(default_factory=list)
+    busy: list[float] = field(default_factory=list)
+
+    def add(self, run: Callable[[], None]) -> None:
+        """Measure one round."""
+        wall, busy = time.perf_counter(), time.process_time()
+        run()
+        self.wall.append(time.perf_counter() - wall)
+        self.busy.append(time.process_time() - busy)
+
+    def __str__(self) -> str:
+        processors = np.median(np.divide(self.busy, self.wall))
+        return f"{IMAGES / np.median(self.wall):>8.1f} images/s{processors:>6.2f} processors busy"
+
+    def against(self, other: Times) -> float:
+        """Give the speed as a multiple of another's."""
+        return float(np.median(np.divide(other.wall, self.wall)))
+
+
+def measure(runs: dict[str, Callable[[], None]]) -> dict[str, Times]:
+    """Measure each run in each round."""
+    for run in runs.values():  # warms up
+        run()
+    times = {name: Times() for name in runs}
+    for _ in range(ROUNDS):
+        for name, run in runs.items():
+            times[name].add(run)
+    return times
 
 
 def verdict(what: str, value: float, limit: float, at_least: bool, percent: bool = True) -> str:
@@ -104,8 +131,8 @@ def verdict(what: str, value: float, limit: float, at_least: bool, percent: bool
 
 def main() -> None:
     """Print speeds and ratios."""
-    backbone = sys.argv[1] if len(sys.argv) > 1 else "resnet18"
-    config, exact = TrainConfig(), TrainConfig(precision="fp32")
+    backbone, batch_size = (sys.argv[at] if len(sys.argv) > at else usual for at, usual in ((1, "resnet18"), (2, "64")))
+    config, exact = (TrainConfig(batch_size=int(batch_size), precision=precision) for precision in ("auto", "fp32"))
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)  # locks of the stores go here
         blobs = [blob for label in CENTRES for blob in many(label, IMAGES // len(CENTRES))]
@@ -113,7 +140,7 @@ def main() -> None:
         vanilla = make_trainer(backbone, faces, config)
         guided = make_trainer(backbone, faces, config, [GUIDANCE])
         kept = BatchLoader(faces)
-        seconds = measure(
+        times = measure(
             {
                 READY: ready_batch(vanilla, faces),
                 VANILLA: epoch(vanilla, faces, kept),
@@ -124,23 +151,27 @@ def main() -> None:
         )
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "timm", "opencv-python", "fer-au"))
     print(f"host: {cpu_name()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {platform.system()}")
+    waiting = {name: os.environ[name] for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT") if name in os.environ}
+    print(f"instructions: {instruction_set()}; waiting: {waiting}")
     print(f"versions: Python {platform.python_version()}, {packages}")
     print(
         f"{backbone}, {config.image_size} px, batch {config.batch_size}, {vanilla.precision} on {vanilla.device}, "
         f"{torch.get_num_threads()} torch and {worker_count()} loader threads, {IMAGES} images, {ROUNDS} rounds"
     )
-    for name, values in seconds.items():
-        print(f"{name:<44}{IMAGES / float(np.median(values)):>8.1f} images/s")
-
-    def ratio(first: str, second: str) -> float:
-        return float(np.median(seconds[first] / seconds[second]))
-
-    print(verdict("epoch against ready batch, images kept", ratio(READY, VANILLA), EPOCH_SHARE, True))
-    print(verdict("epoch against ready batch, images decoded", ratio(READY, DECODED), EPOCH_SHARE, True))
-    print(verdict("cost of guidance", ratio(GUIDED, VANILLA) - 1, GUIDANCE_COST, False))
+    for name, own in times.items():
+        print(f"{name:<44}{own}")
+    ready, kept_images = times[READY], times[VANILLA]
+    print(verdict("epoch against ready batch, images kept", kept_images.against(ready), EPOCH_SHARE, True))
+    print(verdict("epoch against ready batch, images decoded", times[DECODED].against(ready), EPOCH_SHARE, True))
+    print(verdict("cost of guidance", kept_images.against(times[GUIDED]) - 1, GUIDANCE_COST, False))
     if vanilla.precision != "fp32":
-        print(verdict(f"{vanilla.precision} against fp32", ratio(READY_FP32, READY), BF16_GAIN, True, percent=False))
+        gain = ready.against(times[READY_FP32])
+        print(verdict(f"{vanilla.precision} against fp32", gain, BF16_GAIN, True, percent=False))
 
 
 if __name__ == "__main__":
+    if _WAITING not in os.environ:  # torch is loaded, and OpenMP has read how its threads wait: begin anew
+        set_waiting(os.environ)
+        os.environ[_WAITING] = "set"
+        os.execv(sys.executable, [sys.executable, "-m", "benchmarks.training", *sys.argv[1:]])
     main()
