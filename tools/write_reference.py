@@ -13,8 +13,8 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from fer_au.config.experiments import CrossConfig, EvaluateConfig, ExperimentCon
 from fer_au.datasets import create_adapter, list_adapters
 from fer_au.datasets.labels import LabelledConfig
 from fer_au.evaluation.metrics_file import HEADLINE
+from fer_au.models.heads.base import HEADS
+from fer_au.models.nets.base import NETS
 from fer_au.report.glossary import ENTRIES, FAMILIES, look_up, rank
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -94,24 +96,26 @@ class Section:
         schema: JSON schema of the mapping.
         texts: Key -> its meaning, and under the empty key the summary of the whole.
         when: When the keys exist, for the heading; empty for always.
+        defaults: Key -> words for its default, where the schema's isn't the only one.
     """
 
     path: str
     schema: Mapping[str, Any]
     texts: Mapping[str, str]
     when: str = ""
+    defaults: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_docstring(docstring: str) -> dict[str, str]:
     """Read a class docstring in Google's form.
 
     Returns:
-        Attribute -> its text in one line; under the empty key, the text before the attributes.
+        Attribute -> its text in one line, in the words of YAML; under the empty key, the text before the attributes.
     """
     summary, _, attributes = inspect.cleandoc(docstring).partition("Attributes:\n")
     texts = {"": " ".join(summary.split())}
     for name, text in re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", attributes, re.MULTILINE):
-        texts[name] = " ".join(text.split())
+        texts[name] = re.sub(r"\bNone\b", "null", " ".join(text.split()))
     return texts
 
 
@@ -179,12 +183,14 @@ def describe_type(value: Mapping[str, Any]) -> str:
     return f"{name} {', '.join(f'{sign} {limit:g}' for sign, limit in limits.items())}".strip()
 
 
-def _default(key: str, value: Mapping[str, Any], required: bool) -> str:
+def _default(value: Mapping[str, Any], required: bool) -> str:
     if required:
         return "*required*"
     if next(_references(value), None) and isinstance(value.get("default"), dict):
         return "as below"
     default = value.get("default", {})
+    if isinstance(default, float) and default != round(default, 6):
+        return f"about `{default:.3g}`"
     return f"`{default if isinstance(default, str) else json.dumps(default)}`"
 
 
@@ -201,7 +207,8 @@ def write_section(section: Section) -> str:
     for key, value in section.schema["properties"].items():
         if key not in section.texts:
             raise ValueError(f"{section.path}.{key}: its model's docstring has no text for it")
-        cells = [f"`{key}`", describe_type(value), _default(key, value, key in section.schema.get("required", ()))]
+        default = section.defaults.get(key) or _default(value, key in section.schema.get("required", ()))
+        cells = [f"`{key}`", describe_type(value), default]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in [*cells, section.texts[key]]) + " |")
     return "\n".join(lines).rstrip() + "\n"
 
@@ -213,6 +220,8 @@ def write_params() -> str:
         parts += [write_section(section) for section in find_sections(path, model)]
         if model is DatasetConfig:
             parts += [write_section(section) for section in find_adapters(path)]
+        if model is ExperimentConfig:
+            parts += [write_section(section) for section in find_options(f"{path}.model")]
     return _tidy(parts)
 
 
@@ -220,11 +229,46 @@ def find_adapters(path: str) -> Iterator[Section]:
     """List the keys of the built-in adapters: those that several share, then each one's own."""
     configs = {name: type(create_adapter(name)).Config for name in list_adapters()}
     configs = {name: config for name, config in configs.items() if config.__module__.startswith("fer_au.")}
-    shared = [f"`{name}`" for name, config in configs.items() if issubclass(config, LabelledConfig)]
-    yield from find_sections(path, LabelledConfig, DatasetConfig, f" with adapter {', '.join(shared)}")
+    shared = [name for name, config in configs.items() if issubclass(config, LabelledConfig)]
+    yield from find_sections(path, LabelledConfig, DatasetConfig, f" with adapter {_code(shared)}")
     for name, config in configs.items():
         inherited = LabelledConfig if issubclass(config, LabelledConfig) else DatasetConfig
         yield from find_sections(path, config, inherited, f" with adapter `{name}`")
+
+
+def find_options(path: str) -> Iterator[Section]:
+    """List the options of the built-in heads and networks; parts with the same keys share a section."""
+    heads = {name: HEADS.get(name).Options for name in HEADS.names()}
+    nets = {name: NETS.get(name).Options for name in NETS.names()}
+    net_heads = {name: NETS.get(name).head.Options for name in nets}
+    yield from _shared_options(f"{path}.head_options", "head", heads, "Options of the head.")
+    yield from _shared_options(f"{path}.head_options", "backbone", net_heads, "Options of the network's own head.")
+    yield from _shared_options(f"{path}.backbone_options", "backbone", nets, "Options of the network.")
+
+
+def _shared_options(path: str, kind: str, parts: Mapping[str, type[BaseModel]], summary: str) -> Iterator[Section]:
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, options in parts.items():
+        if options.__module__.startswith("fer_au.") and options.model_fields:
+            groups.setdefault(tuple(sorted(options.model_fields)), []).append(name)
+    for names in groups.values():
+        (section,) = find_sections(path, parts[names[0]], when=f" with {kind} {_code(names)}")
+        texts, defaults = dict(section.texts), {}
+        for key in section.schema["properties"]:
+            owners: dict[str, list[str]] = {}
+            for name in names:
+                value = parts[name].model_json_schema()["properties"][key]
+                owners.setdefault(_default(value, required=False), []).append(name)
+            if len(owners) > 1:
+                defaults[key] = "by network"
+                texts[key] += (
+                    " Defaults: " + "; ".join(f"{value} ({_code(own)})" for value, own in owners.items()) + "."
+                )
+        yield replace(section, texts=texts | {"": summary}, defaults=defaults)
+
+
+def _code(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _tidy(parts: list[str]) -> str:
