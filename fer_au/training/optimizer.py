@@ -19,21 +19,20 @@ from fer_au.models.network import FerModel
 def create_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
     """Create the configured optimiser over all parameters that require a gradient.
 
-    The weight decay of ``adamw`` is decoupled from the gradient; that of ``sgd`` and ``adam`` is added to it. Fused, an
-    update of a small network takes 0.5 ms instead of 1.8.
+    The weight decay of ``adamw`` is decoupled from the gradient; that of ``sgd`` and ``adam`` is added to it. Not
+    fused, which would be faster: with fused ones a resumed training did not end in the same bits.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if config.name == "adamw":
-        return torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+        return torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay)
     if config.name == "adam":
-        return torch.optim.Adam(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+        return torch.optim.Adam(parameters, lr=config.lr, weight_decay=config.weight_decay)
     return torch.optim.SGD(
         parameters,
         lr=config.lr,
         momentum=config.momentum,
         nesterov=config.nesterov and config.momentum > 0,
         weight_decay=config.weight_decay,
-        fused=True,
     )
 
 

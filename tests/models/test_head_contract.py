@@ -17,7 +17,7 @@ from fer_au.models import FerModel, create_model, list_heads, load_model, save_m
 from fer_au.models.heads.base import HEADS
 from fer_au.models.network import ModelOutput
 from fer_au.models.parts import Head, HeadOutput, TrunkOutput
-from fer_au.training.losses import cosine_loss
+from fer_au.training.losses import create_loss
 
 CLASSES = ("neutral", "happiness", "surprise", "anger")
 LABELS = torch.tensor([0, 3, 2])
@@ -209,7 +209,9 @@ def test_guidance_pulls_every_source_of_attention_to_a_cue(name: str) -> None:
         output = model(images, LABELS)
         losses = {}
         for source, attention in attentions(model, output).items():
-            losses[source] = cosine_loss(attention, resize_maps(cue, (attention.shape[1], attention.shape[2])), valid)
+            losses[source] = create_loss("cosine")(
+                attention, resize_maps(cue, (attention.shape[1], attention.shape[2])), valid
+            )
         history.append({source: float(loss.detach()) for source, loss in losses.items()})
         total = sum(functional.cross_entropy(logits, LABELS) for logits in (output.logits, *output.auxiliary))
         optimizer.zero_grad()

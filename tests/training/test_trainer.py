@@ -20,7 +20,7 @@ from fer_au.errors import ConfigError, UnknownNameError
 from fer_au.models import FerModel, create_model
 from fer_au.training.checkpoint import Checkpoint
 from fer_au.training.guidance import Guidance, Targets
-from fer_au.training.losses import cosine_loss
+from fer_au.training.losses import create_loss
 from fer_au.training.trainer import NotFiniteError, Trainer
 
 SIZE = 32
@@ -68,7 +68,7 @@ def test_one_step_equals_the_maths_by_hand(dataset_dir: Path) -> None:
     output = twin.train()(Preprocessing(SIZE)(batch.images))
     target = functional.interpolate(batch.maps[:, None] / 255, (4, 4), mode="bilinear", antialias=True)[:, 0]
     ce = functional.cross_entropy(output.logits, batch.labels)
-    guidance = cosine_loss(output.features[twin.layers[-1]].mean(1), target, batch.valid)
+    guidance = create_loss("cosine")(output.features[twin.layers[-1]].mean(1), target, batch.valid)
     (ce + 2.0 * guidance).backward()
     with torch.no_grad():
         for parameter in twin.parameters():
