@@ -16,14 +16,10 @@ from contextlib import contextmanager
 from multiprocessing import connection, forkserver
 from multiprocessing.context import BaseContext
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 from fer_au.compute import preload
 from fer_au.compute.base import InlineExecutor, Workers, use_one_thread
 from fer_au.errors import ConfigError
-
-P = ParamSpec("P")
-Result = TypeVar("Result")
 
 _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",

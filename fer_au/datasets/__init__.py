@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fer_au.datasets.base import Scan as Scan
     from fer_au.datasets.base import create_adapter as create_adapter
     from fer_au.datasets.base import list_adapters as list_adapters
-    from fer_au.datasets.configs import load_dataset_config as load_dataset_config
+    from fer_au.datasets.base import load_dataset_config as load_dataset_config
     from fer_au.datasets.manifest import ManifestRow as ManifestRow
     from fer_au.datasets.manifest import read_manifest as read_manifest
     from fer_au.datasets.manifest import write_manifest as write_manifest
@@ -33,7 +33,7 @@ __getattr__, __all__ = lazy_exports(
         "create_adapter": ".base",
         "ingest_dataset": ".stage",
         "list_adapters": ".base",
-        "load_dataset_config": ".configs",
+        "load_dataset_config": ".base",
         "open_faces": "..batches.samples",
         "read_manifest": ".manifest",
         "write_manifest": ".manifest",

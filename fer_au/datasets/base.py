@@ -1,17 +1,20 @@
-"""What a data set adapter is: a folder of somebody's layout in, uniform records out."""
+"""The contract of data set adapters: a folder of any layout in, uniform records out; and their ``params.yaml`` keys."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.config.data import DatasetConfig
+from fer_au.config.reading import PARAMS, entry, validate
 from fer_au.datasets.manifest import Box, Split
+from fer_au.errors import ConfigError, DataError, UnknownNameError
 from fer_au.registry import Registry
 from fer_au.rejects import Reject
 
@@ -63,6 +66,38 @@ class Annotations:
     ids: tuple[str, ...] = ()
     columns: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)
+
+    def align(self, ids: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+        """Bring the columns into the order of a manifest.
+
+        Args:
+            ids: Ids of the manifest, in its order.
+
+        Returns:
+            Name -> one entry per id of the manifest; NaN where there is no row.
+
+        Raises:
+            DataError: Columns and ids differ in length, an id is repeated, or an integer column lacks a row.
+        """
+        return {name: _align_column(name, values, self.ids, ids) for name, values in self.columns.items()}
+
+
+def _align_column(
+    name: str, values: NDArray[np.generic], known: Sequence[str], wanted: Sequence[str]
+) -> NDArray[np.generic]:
+    """Bring rows that belong to ``known`` ids into the order of ``wanted`` ids; NaN where there is no row."""
+    position = {id_: row for row, id_ in enumerate(known)}
+    if len(values) != len(known) or len(position) != len(known):
+        raise DataError(f"annotation {name!r}: {len(values)} rows for {len(position)} distinct of {len(known)} ids")
+    rows = np.array([position.get(id_, -1) for id_ in wanted], np.int64)
+    if not (absent := rows < 0).any():
+        return values[rows]
+    if values.dtype.kind != "f":
+        first = wanted[int(np.argmax(absent))]
+        raise DataError(f"annotation {name!r} has no row for {first}, and {values.dtype} has no NaN to say so")
+    aligned = np.full((len(wanted), *values.shape[1:]), np.nan, values.dtype)
+    aligned[~absent] = values[rows[~absent]]
+    return aligned
 
 
 @dataclass(frozen=True)
@@ -131,3 +166,22 @@ def create_adapter(name: str) -> Adapter[Any]:
         UnknownNameError: There is none; the message lists near names.
     """
     return ADAPTERS.get(name)()
+
+
+def load_dataset_config(name: str, params_path: Path = PARAMS) -> DatasetConfig:
+    """Read ``datasets.<name>`` into the adapter's own model.
+
+    Raises:
+        ConfigError: No such entry, unknown adapter, or an unknown or bad key; one line with the key's path.
+    """
+    data = entry("datasets", name, params_path)
+    prefix = f"datasets.{name}"
+    adapter = data.get("adapter")
+    if not isinstance(adapter, str):
+        return validate(DatasetConfig, data, prefix, params_path)  # says that the key is missing or no text
+    try:
+        model = create_adapter(adapter).Config
+    except UnknownNameError as error:
+        raise ConfigError(f"{params_path}: {prefix}.adapter: {error}") from error
+    config: DatasetConfig = validate(model, data, prefix, params_path)
+    return config

@@ -13,10 +13,9 @@ from pydantic import Field, field_validator
 from fer_au.config.reading import StrictModel
 from fer_au.datasets.base import ADAPTERS, Adapter, Record, Scan
 from fer_au.datasets.files import check_root
-from fer_au.datasets.labels import Fault, LabelledConfig, parse_label, parse_split, parse_subject
+from fer_au.datasets.labels import Fault, LabelledConfig, LabelRow, parse_label, parse_split, parse_subject, scan_rows
 from fer_au.datasets.manifest import Box
 from fer_au.datasets.points import PointsCollector, PointsSource, parse_points, read_points_file
-from fer_au.datasets.rows import LabelRow, scan_rows
 from fer_au.datasets.tables import Column, Table, read_table
 from fer_au.errors import DataError
 from fer_au.rejects import Reason, Reject

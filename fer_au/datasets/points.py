@@ -19,7 +19,7 @@ from pydantic import Field, field_validator, model_validator
 
 from fer_au.config.reading import StrictModel
 from fer_au.datasets.base import Annotations
-from fer_au.datasets.tables import DELIMITERS
+from fer_au.datasets.tables import DELIMITERS, find_columns
 from fer_au.errors import DataError
 from fer_au.ibug68 import N_POINTS, inter_ocular_distance
 
@@ -188,7 +188,7 @@ def _read_table(path: Path, id_column: str) -> Iterator[tuple[str, Points | str]
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
-            positions, delimiter = _find_columns(path, first, id_column)
+            positions, delimiter = _read_header(path, first, id_column)
             for cells in csv.reader(file, delimiter=delimiter, skipinitialspace=True):
                 if not any(cell.strip() for cell in cells):
                     continue
@@ -205,17 +205,17 @@ def _read_table(path: Path, id_column: str) -> Iterator[tuple[str, Points | str]
         raise DataError(f"{path}: {error} (key points.file)") from error
 
 
-def _find_columns(path: Path, header: str, id_column: str) -> tuple[list[int], str]:
-    """Positions of the id and of x0, y0, x1, ... in a row, and the delimiter."""
+def _read_header(path: Path, header: str, id_column: str) -> tuple[list[int], str]:
+    """Find the positions of the id and of x0, y0, x1, ... in a row, and the delimiter."""
     for delimiter in DELIMITERS:
-        names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
-        if id_column not in names:
-            continue
+        names = next(csv.reader([header], delimiter=delimiter), [])
         for style in _STYLES:
             wanted = [id_column, *(style.format(axis, point) for point in range(N_POINTS) for axis in "xy")]
-            if set(wanted) <= set(names):
-                return [names.index(name) for name in wanted], delimiter
-        raise DataError(f"{path}: lacks columns x0, y0, ..., x67, y67 (or x_0, ...) (key points.file)")
+            found = find_columns(names, {name: name for name in wanted}, any_case=False)
+            if len(found) == len(wanted):
+                return list(found.values()), delimiter
+        if id_column in found:
+            raise DataError(f"{path}: lacks columns x0, y0, ..., x67, y67 (or x_0, ...) (key points.file)")
     raise DataError(f"{path}: no column {id_column!r} (key points.id); the first row is: {header.strip()[:120]}")
 
 

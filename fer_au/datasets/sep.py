@@ -11,8 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from fer_au.datasets.base import ADAPTERS, Adapter, Record, Scan
 from fer_au.datasets.files import check_root, list_folders
-from fer_au.datasets.labels import Fault, LabelledConfig, parse_label, parse_split, parse_subject
-from fer_au.datasets.rows import LabelRow, scan_rows
+from fer_au.datasets.labels import Fault, LabelledConfig, LabelRow, parse_label, parse_split, parse_subject, scan_rows
 from fer_au.datasets.tables import read_table
 from fer_au.errors import DataError
 from fer_au.expressions import parse_expression

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fer_au.compute import log
+from fer_au.compute import batched, log, map_ordered
 from fer_au.config.data import DatasetConfig
-from fer_au.datasets.annotations import write_annotations
-from fer_au.datasets.base import Record, create_adapter
-from fer_au.datasets.files import check_root, printable
-from fer_au.datasets.inspection import Picture, inspect_pictures
+from fer_au.datasets.base import Annotations, Record, create_adapter
+from fer_au.datasets.files import check_root, printable, resolve_below
+from fer_au.datasets.labels import LabelRow, merge_rows
 from fer_au.datasets.manifest import ManifestRow, write_manifest
-from fer_au.datasets.rows import LabelRow, merge_rows
 from fer_au.datasets.splits import Member, assign_splits
+from fer_au.decoding import ImageRejected, decode_image
 from fer_au.errors import DataError
 from fer_au.expressions import EXPRESSIONS
+from fer_au.fingerprints import file_digest, fingerprint
 from fer_au.rejects import Reason, Reject, check_reject_fraction, count_reasons, write_rejects
+from fer_au.stores.columns import encode_ids
+from fer_au.stores.writer import write_store
+
+MIN_SIDE = 16
+MAX_BYTES = 512 * 2**20
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A readable picture: path below the root, sha256 of the file's bytes, upright width and height in pixels."""
+
+    path: str
+    sha256: str
+    width: int
+    height: int
 
 
 def ingest_dataset(name: str, config: DatasetConfig, out_dir: Path) -> None:
@@ -51,10 +68,53 @@ def ingest_dataset(name: str, config: DatasetConfig, out_dir: Path) -> None:
     rows, notes = _split_rows(accepted, config)
     manifest_path = out_dir / "manifest.csv"
     write_manifest(manifest_path, rows)
-    write_annotations(out_dir / "annotations.h5", [row.id for row in rows], scan.annotations, manifest_path)
+    _write_annotations(out_dir / "annotations.h5", [row.id for row in rows], scan.annotations, manifest_path)
     for note in (*scan.notes, *notes):
         log(f"ingest {name}: {note}")
     log(f"ingest {name}: {_summary(rows, rejects)}")
+
+
+@dataclass(frozen=True)
+class _InspectBatch:
+    """Runs in worker processes."""
+
+    root: Path
+
+    def __call__(self, paths: Sequence[str]) -> list[Picture | Reject]:
+        return [inspect_picture(self.root, path) for path in paths]
+
+
+def inspect_pictures(root: Path, paths: Sequence[str], label: str) -> list[Picture | Reject]:
+    """Inspect pictures in parallel, in the order of ``paths``."""
+    batches = batched(paths, _BATCH)
+    weights = [len(batch) for batch in batches]
+    results = map_ordered(_InspectBatch(root.resolve()), batches, label=label, weights=weights)
+    return [result for batch in results for result in batch]
+
+
+def inspect_picture(root: Path, path: str) -> Picture | Reject:
+    """Read and fully decode one picture.
+
+    Args:
+        root: The data set's root, resolved.
+        path: POSIX path below it.
+    """
+    file = resolve_below(root, path)
+    if isinstance(file, Reject):
+        return file
+    try:
+        if (size := file.stat().st_size) > MAX_BYTES:
+            return Reject(path, Reason.TOO_LARGE, f"{size} bytes")
+        data = file.read_bytes()
+    except OSError as error:
+        return Reject(path, Reason.UNREADABLE, error.strerror or str(error))
+    try:
+        height, width = decode_image(data).shape[:2]
+    except ImageRejected as rejected:
+        return Reject(path, rejected.reason, rejected.detail)
+    if min(width, height) < MIN_SIDE:
+        return Reject(path, Reason.TOO_SMALL, f"{width}x{height}: a side below {MIN_SIDE} pixels")
+    return Picture(path, hashlib.sha256(data).hexdigest(), width, height)
 
 
 def _inspect(name: str, root: Path, records: Sequence[Record]) -> tuple[list[tuple[Record, Picture]], list[Reject]]:
@@ -119,6 +179,17 @@ def _split_rows(
         for (record, picture), split in zip(accepted, splits, strict=True)
     ]
     return rows, notes
+
+
+def _write_annotations(path: Path, ids: Sequence[str], annotations: Annotations, manifest: Path) -> None:
+    """Write one row per row of the manifest, with whatever columns the data set has."""
+    write_store(
+        path,
+        "annotations",
+        {"id": encode_ids(ids), **annotations.align(ids)},
+        fingerprint=fingerprint("annotations", 1, {"manifest": file_digest(manifest)}),
+        attributes=annotations.attributes,
+    )
 
 
 def _summary(rows: Sequence[ManifestRow], rejects: Sequence[Reject]) -> str:

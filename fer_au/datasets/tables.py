@@ -62,14 +62,14 @@ def read_table(
     best: list[str] = []
     for candidate in [delimiter] if delimiter else DELIMITERS:
         first = next((cells for _, cells in _parse(path, text, candidate, limit=1)), [])
-        columns = _find_columns(first, wanted, header)
+        columns = find_columns(first, wanted, header)
         if len(columns) == len(wanted):
             rows = _parse(path, text, candidate)
             return Table(columns, rows[1:] if header else rows)
         best = max(best, first, key=len)
     if not best:
         raise DataError(f"{path}: no rows")
-    absent = sorted(repr(column) for key, column in wanted.items() if key not in _find_columns(best, wanted, header))
+    absent = sorted(repr(column) for key, column in wanted.items() if key not in find_columns(best, wanted, header))
     raise DataError(f"{path}: no column {', '.join(absent)}; the first row is: {', '.join(best)[:200]}")
 
 
@@ -89,12 +89,30 @@ def _parse(path: Path, text: str, delimiter: str, limit: int | None = None) -> l
     return rows
 
 
-def _find_columns(first: list[str], wanted: Mapping[str, Column], header: bool) -> dict[str, int]:
-    """Positions of those wanted columns that the first row has."""
-    names = {cell.casefold(): position for position, cell in reversed(list(enumerate(first)))} if header else {}
+def find_columns(
+    first: list[str], wanted: Mapping[str, Column], header: bool = True, *, any_case: bool = True
+) -> dict[str, int]:
+    """Find wanted columns in the first row of a table.
+
+    Args:
+        first: Cells of the first row.
+        wanted: Meaning -> name of the column, or its position counted from 0.
+        header: Whether the first row names the columns.
+        any_case: Whether names may differ in upper and lower case. They may not in a table of points: OpenFace calls
+            2-D points ``x_0`` and 3-D ones ``X_0``.
+
+    Returns:
+        Meaning -> position, for the columns that are there, in the order of ``wanted``. A name that several columns
+        have means the first of them.
+    """
+
+    def key(name: str) -> str:
+        return name.strip().casefold() if any_case else name.strip()
+
+    names = {key(cell): position for position, cell in reversed(list(enumerate(first)))} if header else {}
     found = {}
-    for key, column in wanted.items():
-        position = column if isinstance(column, int) else names.get(column.strip().casefold())
+    for meaning, column in wanted.items():
+        position = column if isinstance(column, int) else names.get(key(column))
         if position is not None and position < len(first):
-            found[key] = position
+            found[meaning] = position
     return found

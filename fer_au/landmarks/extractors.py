@@ -121,8 +121,8 @@ EXTRACTORS: Registry[type[Extractor]] = Registry(
         "faceapi68": "fer_au.landmarks.faceapi68",
         "mean-shape": "fer_au.landmarks.mean_shape",
         "mediapipe": "fer_au.landmarks.mediapipe",
-        "provided": "fer_au.landmarks.annotated",
-        "truth": "fer_au.landmarks.annotated",
+        "provided": "fer_au.landmarks.provided",
+        "truth": "fer_au.landmarks.provided",
     },
     base=Extractor,
 )

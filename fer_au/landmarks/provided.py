@@ -29,8 +29,8 @@ TRUTH_CARD = ExtractorCard(
 )
 
 
-class _Annotated(Extractor):
-    """Base of the extractors that give back the annotated points."""
+class _DatasetPoints(Extractor):
+    """Base of the extractors that give back points of the data set."""
 
     version = 1
     needs: ClassVar[tuple[str, ...]] = ("points",)
@@ -53,14 +53,14 @@ class _Annotated(Extractor):
 
 
 @EXTRACTORS.register("provided")
-class Provided(_Annotated):
+class Provided(_DatasetPoints):
     """Gives back the data set's points."""
 
     card = PROVIDED_CARD
 
 
 @EXTRACTORS.register("truth")
-class Truth(_Annotated):
+class Truth(_DatasetPoints):
     """Gives back the renderer's points."""
 
     card = TRUTH_CARD
