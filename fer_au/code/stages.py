@@ -143,6 +143,7 @@ def _align_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterato
 
 def _landmarks_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[Part]:
     yield "fer_au.extractors", str(_merged(params, "landmarks", entry).get("extractor", "dlib68"))
+    yield from _align_parts(entry, params)  # a detector says whether its boxes can be trusted
 
 
 def _heatmaps_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[Part]:
