@@ -48,9 +48,8 @@ def main() -> None:
             path = project / file
             print(f"{file}: {len(path.read_text().splitlines())} lines, {path.stat().st_size / 1e3:.0f} kB")
         times = [_timed(project, "dvc", "repro", "-q") for _ in range(options.runs)]
-        print(
-            f"dvc repro, nothing to do: {min(cpu for cpu, _ in times):.2f} CPU s, {min(wall for _, wall in times):.2f} s"
-        )
+        cpu, wall = min(cpu for cpu, _ in times), min(wall for _, wall in times)
+        print(f"dvc repro, nothing to do: {cpu:.2f} CPU s, {wall:.2f} s")
         times = [_timed(project, "dvc", "status", "-q") for _ in range(options.runs)]
         print(f"dvc status: {min(cpu for cpu, _ in times):.2f} CPU s")
 

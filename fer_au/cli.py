@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from fer_au.command import check_package
 from fer_au.compute import log
 from fer_au.errors import DataError, run_main
 
@@ -199,6 +200,7 @@ def main() -> None:
     command = typer.main.get_command(app)
 
     def call() -> None:
+        check_package(Path.cwd())  # in a checkout of the project, its own code is meant
         command.main(standalone_mode=False, prog_name="fer-au")
 
     try:

@@ -95,3 +95,11 @@ def test_help_is_exit_code_0(call: Call) -> None:
     code, out, _ = call("--help")
     assert code == 0
     assert "check-data" in out
+
+
+def test_another_packages_checkout_is_refused(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "fer_au").mkdir()
+    code, out, said = call("presets", "list")
+    assert (code, out) == (2, "")
+    assert said.count("\n") == 1
+    assert f"this project is {tmp_path}" in said
