@@ -32,10 +32,10 @@ class Weights:
     """A weights file that the project locates.
 
     Attributes:
-        file_name: Its usual name; only files of that name are looked at.
-        sha256: The one accepted content.
-        size: Its length in bytes: the cheap check before hashing.
-        install: The command that gets it.
+        file_name: Usual name of the file; only files of that name are considered.
+        sha256: sha256 of the one accepted content.
+        size: Length in bytes, the cheap check before hashing.
+        install: Command that installs the file.
     """
 
     file_name: str
@@ -93,10 +93,10 @@ MMOD = Weights(
 
 
 def find_weights(weights: Weights) -> Path:
-    """Find a verified copy: where ``FER_AU_WEIGHTS`` (a file or folder) points, in an installed package, in the system.
+    """Find a verified copy: in ``FER_AU_WEIGHTS`` (a file or folder), in an installed package, or in the system.
 
     Raises:
-        ConfigError: ``FER_AU_WEIGHTS`` names nothing, or a file of the right name and the wrong content.
+        ConfigError: ``FER_AU_WEIGHTS`` names no file or folder, or a file of the right name and the wrong content.
         MissingDependencyError: There is no copy; the message tells how to get one.
     """
     if chosen := os.environ.get(ENVIRONMENT):
@@ -116,7 +116,7 @@ def find_weights(weights: Weights) -> Path:
 
 
 def _in_chosen_place(weights: Weights, chosen: Path) -> Path | None:
-    """The copy in the place the user named; None if that is a folder without such a file, or another model's file."""
+    """Find the copy in the user's place; None if that is a folder without such a file, or another model's file."""
     path = chosen / weights.file_name if chosen.is_dir() else chosen
     if not path.is_file():
         if chosen.is_dir():
@@ -139,7 +139,7 @@ def _candidates(weights: Weights) -> Iterator[Path]:
 
 @cache
 def _packaged(file_name: str) -> tuple[Path, ...]:
-    """Files of that name in installed distributions, sorted so that the search order is the same everywhere."""
+    """List files of a name in installed distributions, sorted so that the search order is the same everywhere."""
     found = {
         Path(str(file.locate()))
         for distribution in distributions()
@@ -151,7 +151,7 @@ def _packaged(file_name: str) -> tuple[Path, ...]:
 
 
 def is_verified(path: Path, weights: Weights) -> bool:
-    """Whether a file has the pinned content.
+    """Tell whether a file has the pinned content.
 
     The answer is remembered for a file of the same path, size and change time.
     """

@@ -37,7 +37,7 @@ _OTHER_MAGIC = {
 }
 _ORIENTATION_TAG = 0x0112
 
-# EXIF orientation -> what makes the array upright.
+# EXIF orientation -> function that makes the array upright.
 _UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     2: lambda image: image[:, ::-1],
     3: lambda image: image[::-1, ::-1],
@@ -50,11 +50,11 @@ _UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
 
 
 class ImageRejected(DataError):  # noqa: N818 (what happened to the picture, not a fault of the program)
-    """The bytes are no picture that the project takes.
+    """The bytes are no picture that the project accepts.
 
     Attributes:
-        reason: Why, from the fixed enumeration.
-        detail: The same for people.
+        reason: Reason, from the fixed enumeration.
+        detail: Explanation for people.
     """
 
     def __init__(self, reason: Reason, detail: str) -> None:
@@ -73,7 +73,7 @@ def decode_image(data: bytes) -> NDArray[np.uint8]:
     palette pictures become RGB, an animation gives its first frame. Colour profiles are not applied.
 
     Args:
-        data: The bytes of the file.
+        data: Bytes of the file.
 
     Returns:
         The upright picture, (H,W,3) uint8 RGB, contiguous.
@@ -143,13 +143,13 @@ def _is_webp(data: bytes) -> bool:
 
 
 def _has_allowed_signature(data: bytes) -> bool:
-    """Whether the first bytes belong to an allowed format, so that what fails later is damage."""
+    """Tell whether the first bytes belong to an allowed format, so that a later failure means damage."""
     bitmap = data[:2] == b"BM" and data[6:10] == b"\0\0\0\0"  # two letters alone would catch any text
     return data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")) or _is_webp(data) or bitmap
 
 
 def _foreign(data: bytes) -> ImageRejected:
-    """Say what bytes are that have no allowed signature."""
+    """Explain bytes without an allowed signature."""
     head = data[:64]
     if head[4:8] == b"ftyp":
         return ImageRejected(Reason.UNSUPPORTED_FORMAT, "HEIF or AVIF; save it as JPEG, PNG, WebP or BMP")
@@ -162,7 +162,7 @@ def _foreign(data: bytes) -> ImageRejected:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 (upright) where there is none or it can't be read."""
+    """Read the EXIF orientation; 1 (upright) where there is none or it can't be read."""
     try:
         value = image.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:  # the same damaged EXIF as above, raised instead of warned
@@ -171,7 +171,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    """Any mode of a loaded picture as (H,W,3) uint8 RGB."""
+    """Convert a loaded picture of any mode to (H,W,3) uint8 RGB."""
     if image.mode == "RGB" and not image.has_transparency_data:
         return np.asarray(image)
     if image.mode == "L" and not image.has_transparency_data:

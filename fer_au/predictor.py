@@ -24,7 +24,7 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says about N faces: one per picture, or all of each picture.
+    """A model's answer for N faces: one per picture, or all of each picture.
 
     Attributes:
         classes: C canonical labels, the order of ``scores``.
@@ -66,10 +66,10 @@ class Predictor:
     """A model with its preprocessing.
 
     Args:
-        model: The classifier; moved to ``device``.
-        preprocess: Its preprocessing.
-        aligner: How its crops were made; None if only aligned crops will be given.
-        device: Where it runs; default a GPU if there is one.
+        model: Classifier; moved to ``device``.
+        preprocess: Preprocessing of the classifier.
+        aligner: Aligner that makes crops like those of the training; None if only aligned crops will be given.
+        device: Device of the model; default a GPU if there is one.
 
     Example:
         A trained model is loaded by ``Predictor.load("models/au")``; this one knows nothing yet.
@@ -97,11 +97,11 @@ class Predictor:
 
     @classmethod
     def load(cls, folder: Path | str, device: torch.device | str | None = None) -> Predictor:
-        """Load ``models/<exp>``.
+        """Load a trained model.
 
         Args:
-            folder: With model.safetensors and config.json.
-            device: Where it runs; default a GPU if there is one.
+            folder: Folder ``models/<exp>``, with model.safetensors and config.json.
+            device: Device of the model; default a GPU if there is one.
 
         Raises:
             DataError: A missing, damaged or foreign file.
@@ -126,9 +126,10 @@ class Predictor:
 
         Args:
             images: Pictures (H, W, 3) uint8 RGB of any sizes, or one array (N, H, W, 3).
-            aligned: They are crops already, made as the model's training crops were; else the face is found and
-                aligned first, as the model's config.json tells. Not for models that see the whole picture, too.
-            faces: ``one`` per picture, chosen as for the training crops; or ``all``.
+            aligned: Whether the pictures are crops already, made like the model's training crops; else the face is
+                found and aligned first, as the model's config.json tells. Not for models that see the whole picture,
+                too.
+            faces: Faces of a picture: ``one``, chosen as for the training crops; or ``all``.
             batch_size: Images per forward pass.
 
         Returns:
@@ -190,7 +191,7 @@ class Predictor:
             yield scores.cpu().numpy(), maps.cpu().numpy()
 
     def _views(self, face: _Face) -> Image:
-        """What the model sees of a face, (S, S, 3 views)."""
+        """Stack the model's views of a face, (S, S, 3 views)."""
         pictures = [face.crop] if face.context is None else [face.crop, face.context]
         return np.concatenate([resize_picture(picture, self.preprocess.image_size) for picture in pictures], axis=2)
 
@@ -200,7 +201,7 @@ def _as_given(image: Image, index: int) -> _Face:
 
 
 def _recorded_aligner(options: Mapping[str, Any], *, with_context: bool) -> Aligner | None:
-    """The aligner that config.json records, None if it records none; whole pictures only if they are needed."""
+    """Make the aligner that config.json records, None if it records none; whole pictures only if they are needed."""
     if not {"detector", "keypoints", "template", "choose", "image_size"} <= options.keys():
         return None
     return Aligner(

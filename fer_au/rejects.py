@@ -16,7 +16,7 @@ HEADER = ("id", "reason", "detail")
 
 
 class Reason(StrEnum):
-    """Why an item was rejected: a fixed enumeration, part of the file format."""
+    """Reasons for rejecting an item: a fixed enumeration, part of the file format."""
 
     MISSING_FILE = "missing_file"
     UNLABELLED = "unlabelled"
@@ -39,7 +39,13 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class Reject:
-    """One rejected item: its id (POSIX path below the root), the reason, and a detail for people."""
+    """One rejected item.
+
+    Attributes:
+        id: POSIX path below the root.
+        reason: Reason, from the fixed enumeration.
+        detail: Explanation for people.
+    """
 
     id: str
     reason: Reason

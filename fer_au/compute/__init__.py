@@ -1,4 +1,4 @@
-"""One way to run the work of a stage: parallel maps over local processes or a Dask cluster, with progress."""
+"""Parallel maps over local processes or a Dask cluster, with progress: the one way to run the work of a stage."""
 
 from __future__ import annotations
 

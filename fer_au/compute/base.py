@@ -1,4 +1,4 @@
-"""What runs tasks, whichever kind of workers it is."""
+"""Workers of any kind, and the executor of tasks that run in this process."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Workers:
-    """Something that runs tasks.
+    """Workers that run tasks, of any kind.
 
     Attributes:
-        executor: Takes the tasks, as ``concurrent.futures`` defines it.
-        slots: How many run at once.
-        local: Whether they run on this machine, and so can use its files and folders.
+        executor: Executor that takes the tasks, as ``concurrent.futures`` defines it.
+        slots: Number of tasks that run at once.
+        local: Whether tasks run on this machine, and so can use its files and folders.
     """
 
     executor: Executor
@@ -27,12 +27,12 @@ class Workers:
 
     @property
     def in_flight(self) -> int:
-        """How many tasks to have submitted at a time: enough that no worker waits, few enough to bound memory."""
+        """Number of tasks to have submitted at a time: enough that no worker waits, few enough to bound memory."""
         return 2 * self.slots if self.slots > 1 or not self.local else 1
 
 
 class InlineExecutor(Executor):
-    """Runs a task where it is submitted. What a task raises, Ctrl-C included, is raised there."""
+    """Runs a task where it is submitted; its errors, Ctrl-C included, are raised there."""
 
     def submit(self, fn: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs) -> Future[Result]:
         """Run the task at once."""

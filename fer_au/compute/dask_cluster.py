@@ -63,10 +63,10 @@ def _connect(address: str) -> Client:
 
 
 def _check_address(address: str) -> None:
-    """Refuse what Dask can't connect to by its form: its client would hang in its own destructor.
+    """Refuse an address of a form that Dask can't connect to: its client would hang in its own destructor.
 
     Raises:
-        ValueError: The address, or what is configured for it.
+        ValueError: The address, or the configuration for it, is bad.
     """
     from distributed.comm.addressing import get_address_host_port, parse_address
     from distributed.comm.registry import get_backend
@@ -100,14 +100,14 @@ def _check_versions(client: Client) -> None:
 
 
 def _run_alone(function: Callable[..., Result], args: Sequence[object], kwargs: Mapping[str, object]) -> Result:
-    """Run one call at a time in a worker process, whatever number of threads it has: dlib and OpenCV want that."""
+    """Run one call at a time in a worker process, however many threads it has: dlib and OpenCV need that."""
     with _ONE_TASK:
         use_one_thread()
         return function(*args, **kwargs)
 
 
 class _ClusterExecutor(Executor):
-    """A Dask executor whose tasks run as those of a local worker do."""
+    """A Dask executor whose tasks run like those of a local worker."""
 
     def __init__(self, inner: Executor) -> None:
         self._inner = inner
@@ -117,7 +117,7 @@ class _ClusterExecutor(Executor):
 
 
 def explain_lost(error: BaseException) -> FerAuError | None:
-    """The one line for a task that Dask gave up, None for any other error."""
+    """Explain in one line that Dask gave up a task; None for any other error."""
     if type(error).__name__ in ("KilledWorker", "CancelledError", "CommClosedError"):
         return FerAuError(f"the cluster lost a task ({error}); finished work is kept, run again to go on")
     return None

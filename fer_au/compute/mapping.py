@@ -37,15 +37,15 @@ def map_ordered(
     or one task everything runs inline.
 
     Args:
-        function: Runs in another process: a module-level function or a picklable object.
-        tasks: What it is applied to.
-        label: For the progress line.
+        function: Module-level function or picklable object; it runs in another process.
+        tasks: Arguments of the function, one per call.
+        label: Name in the progress line.
         weights: Items per task, for the progress count; default 1 each.
-        workers: Overrides ``worker_count()``, and a cluster.
-        threads: See ``open_workers``.
+        workers: Number of local workers, instead of ``worker_count()`` or a cluster.
+        threads: Whether local workers are threads, see ``open_workers``.
 
     Raises:
-        FerAuError: A worker died (killed, out of memory), or ``function`` raised one.
+        FerAuError: A worker died (killed, out of memory), or ``function`` raised a FerAuError.
     """
     sizes = weights or [1] * len(tasks)
     with (
@@ -63,7 +63,7 @@ def map_unordered(workers: Workers, function: Callable[[Task], Result], tasks: I
     Tasks are drawn as workers get free, so that only a few exist at a time.
 
     Raises:
-        FerAuError: A worker died (killed, out of memory), or ``function`` raised one.
+        FerAuError: A worker died (killed, out of memory), or ``function`` raised a FerAuError.
     """
     pending: set[Future[Result]] = set()
     for task in tasks:
@@ -82,7 +82,7 @@ def in_order(
     """Apply a function to tasks in parallel, at most ``in_flight`` at a time; results come in the tasks' order.
 
     Raises:
-        FerAuError: A worker died (killed, out of memory), or ``function`` raised one.
+        FerAuError: A worker died (killed, out of memory), or ``function`` raised a FerAuError.
     """
     waiting: deque[Future[Result]] = deque()
     for task in tasks:

@@ -1,4 +1,4 @@
-"""Loaded once in the process that local workers are forked from: what it loads here, all of them share.
+"""Loading in the process that local workers are forked from: once, into memory that all of them share.
 
 Only ``workers`` brings this module into that process (the fork server), whose environment then names what to load.
 """
@@ -19,12 +19,12 @@ _LONGEST = 100_000  # characters; Linux starts no program with a variable of 128
 
 
 def preload_request(module: str, load: Callable[[], object] | None) -> dict[str, str]:
-    """The environment of a fork server that is to load something when it starts.
+    """Make the environment of a fork server that loads something when it starts.
 
     Args:
-        module: What is imported.
-        load: A picklable function of that module that is called, too. One that carries much data along, as a method of
-            a large object does, is left to each worker.
+        module: Name of a module that it imports.
+        load: Picklable function of that module that it calls, too. A function that carries much data along, like a
+            method of a large object, is left to each worker.
     """
     text = _encode(load or partial(import_module, module))
     return {_VARIABLE: text if len(text) <= _LONGEST else _encode(partial(import_module, module))}

@@ -1,4 +1,4 @@
-"""What people see of a long run: a bar on a terminal, a line every few seconds elsewhere, a closing line always."""
+"""Progress of a long run: a bar on a terminal, a line every few seconds elsewhere, a closing line always."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LOG_SECONDS = 15.0
 
 
 def log(message: str) -> None:
-    """One line of progress for people, on stderr; of processes that train together, the first one speaks for all."""
+    """Write one line of progress to stderr; of processes that train together, the first one speaks for all."""
     if os.environ.get("RANK", "0") != "0":  # set by torchrun and accelerate launch
         return
     sys.stderr.write(message + "\n")
@@ -24,8 +24,8 @@ class Progress:
     """Counts finished items and rejects; shows rate and time left.
 
     Args:
-        label: What runs.
-        total: Items in all.
+        label: Name of the run.
+        total: Number of items in all.
     """
 
     def __init__(self, label: str, total: int) -> None:
@@ -42,7 +42,7 @@ class Progress:
         return self
 
     def advance(self, count: int, rejects: int = 0) -> None:
-        """Count finished items, and how many of them are rejects."""
+        """Count finished items and the rejects among them."""
         self.done += count
         self.rejects += rejects
         if self._bar is not None:

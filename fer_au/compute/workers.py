@@ -1,4 +1,4 @@
-"""Where work runs: in this process, in local worker processes, or on the lab's Dask cluster.
+"""The workers that the environment names: this process, local processes, or the lab's Dask cluster.
 
 Both settings are environment, never parameters, since they must not change a result or invalidate a stage:
 ``FER_AU_WORKERS`` is the number of local processes (default: the processors this process may use), and
@@ -29,11 +29,11 @@ _ENVIRONMENT = {
     # time and more went into finding the pages. Other C libraries ignore the variable.
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
-"""Of local workers. What the user has set of the last one is kept."""
+"""Environment of local workers. A user's own value of the last variable is kept."""
 
 
 def worker_count() -> int:
-    """Local workers to use: ``FER_AU_WORKERS``, else the processors this process may run on.
+    """Count the local workers to use: ``FER_AU_WORKERS``, else the processors this process may run on.
 
     Raises:
         ConfigError: The variable is not a positive integer.
@@ -50,13 +50,13 @@ def worker_count() -> int:
 def open_workers(
     tasks: int, workers: int | None = None, *, runs: object = None, threads: bool = False
 ) -> Iterator[Workers]:
-    """Start what the environment names; when the block ends, tasks under way are finished and others dropped.
+    """Start the workers that the environment names; when the block ends, running tasks are finished, others dropped.
 
     Args:
-        tasks: How many there will be; no more local workers than that are started, and one task runs in this process.
-        workers: Local processes instead of ``worker_count()``.
-        runs: What they will run, see ``warm_workers``.
-        threads: Take threads for local workers: for tasks that read and hash, and so let others run.
+        tasks: Number of tasks to come; no more local workers than that are started, and one task runs in this process.
+        workers: Number of local processes, instead of ``worker_count()`` or a cluster.
+        runs: Function that the workers will run, see ``warm_workers``.
+        threads: Whether local workers are threads: for tasks that read and hash, and so let others run.
 
     Raises:
         ConfigError: A bad setting, or a scheduler that can't be reached.
@@ -81,7 +81,7 @@ def open_workers(
 
 
 def warm_workers(tasks: int, runs: object) -> None:
-    """Begin to load what local workers need, in the background, where ``open_workers`` will start some for ``tasks``.
+    """Begin to load the needs of local workers in the background, if ``open_workers`` will start some for ``tasks``.
 
     The module of ``runs`` is imported and its method ``load``, if it has one, called in the process that all workers
     of this one are forked from: once, and they share the memory. Later calls of other modules change nothing.
@@ -122,7 +122,7 @@ def _module(runs: object) -> str:
 
 @contextmanager
 def _worker_environment(runs: object) -> Iterator[None]:
-    """The environment in which workers, and the process that they are forked from, start."""
+    """Set the environment in which workers, and the process that they are forked from, start."""
     wanted = {**_ENVIRONMENT, **_import_environment()}
     if (own := os.environ.get("GLIBC_TUNABLES")) is not None:
         wanted["GLIBC_TUNABLES"] = own
@@ -141,7 +141,7 @@ def _worker_environment(runs: object) -> Iterator[None]:
 
 
 def _import_environment() -> dict[str, str]:
-    """The environment in which a new process imports the very package that this one runs, wherever it starts.
+    """Make the environment in which a new process imports the very package that this one runs, wherever it starts.
 
     Python would look into the working directory first, and then for what the environment has installed.
     """
@@ -158,7 +158,7 @@ def _start_worker() -> None:
 
 
 def _end_with_parent() -> None:
-    """End this worker when the process that it works for was killed: nobody would ever take its results."""
+    """End this worker when its parent process was killed: nobody would ever take its results."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])

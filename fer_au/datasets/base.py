@@ -1,4 +1,4 @@
-"""The contract of data set adapters: a folder of any layout in, uniform records out; and their ``params.yaml`` keys."""
+"""The contract of data set adapters: a folder of any layout and its ``params.yaml`` entry in, uniform records out."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ ConfigT = TypeVar("ConfigT", bound=DatasetConfig)
 
 @dataclass(frozen=True)
 class Record:
-    """One labelled face as the data set describes it; nothing of the file itself has been read yet.
+    """One labelled face as the data set describes it, before its picture has been read.
 
     Attributes:
         path: POSIX path of the picture below the root.
         label: Canonical expression.
-        split: The part the data set puts it in; None lets the configured fractions decide.
+        split: Split that the data set gives; None lets the configured fractions decide.
         fold: Name of the cross-validation fold, where the set has folds.
-        subject: The person, where known; a subject never spreads over two splits that are carved here.
-        box: The annotated face, x1 y1 x2 y2 in pixels of the upright picture.
-        face_key: Tells the faces of one picture apart.
+        subject: Person, where known; a person never spreads over two splits that are carved here.
+        box: Box of the annotated face, x1 y1 x2 y2 in pixels of the upright picture.
+        face_key: Key that tells the faces of one picture apart.
     """
 
     path: str
@@ -45,20 +45,20 @@ class Record:
 
     @property
     def id(self) -> str:
-        """The id of the record in every artefact: its path, with ``#key`` for a face of several."""
+        """Id of the record in every artefact: its path, with ``#key`` for a face of several."""
         return self.path if self.face_key is None else f"{self.path}#{self.face_key}"
 
 
 @dataclass(frozen=True)
 class Annotations:
-    """What else a data set knows: the optional columns of ``annotations.h5``.
+    """Annotations besides labels: the optional columns of ``annotations.h5``.
 
     Attributes:
         ids: ``Record.id`` of each row, in any order; rows of rejected records are left out later.
         columns: Name -> one entry per id. Known names: ``points`` (N,68,2) float32 source-picture xy, ``au`` (N,A)
             float32 intensities from 0 (rest) to 1, ``pose`` (N,3) float32 yaw, pitch, roll in degrees, ``motion``
             (N,64,64) uint8 on the source picture's own grid, ``soft_label`` (N,C) float32.
-        attributes: Such as ``au_names``: ``"AU1,AU2"``.
+        attributes: Attributes of the store, such as ``au_names``: ``"AU1,AU2"``.
 
     A record without a row gets NaN in floating columns; an integer column needs a row for every record.
     """
@@ -102,13 +102,13 @@ def _align_column(
 
 @dataclass(frozen=True)
 class Scan:
-    """What an adapter found.
+    """The findings of an adapter.
 
     Attributes:
         records: Labelled faces, in any order.
-        rejects: Everything that looks like a member of the set and can't be one.
-        annotations: What else is known.
-        notes: Lines for people: files passed over, choices made.
+        rejects: Items that look like members of the set and can't be used.
+        annotations: Annotations besides labels.
+        notes: Lines for people about files passed over and choices made.
     """
 
     records: tuple[Record, ...]
@@ -121,7 +121,7 @@ class Adapter(ABC, Generic[ConfigT]):
     """Reads one layout of data set on disk.
 
     Attributes:
-        Config: The model of the adapter's ``params.yaml`` entry, a subclass of ``DatasetConfig`` with flat keys.
+        Config: Model of the adapter's ``params.yaml`` entry, a subclass of ``DatasetConfig`` with flat keys.
     """
 
     Config: type[ConfigT]
@@ -150,7 +150,7 @@ ADAPTERS: Registry[type[Adapter[Any]]] = Registry(
 
 
 def list_adapters() -> list[str]:
-    """Names of all adapters, third parties' included.
+    """List the names of all adapters, those of other packages included.
 
     Example:
         >>> {"csv", "demo", "folder", "sep"} <= set(list_adapters())
@@ -160,10 +160,10 @@ def list_adapters() -> list[str]:
 
 
 def create_adapter(name: str) -> Adapter[Any]:
-    """The adapter of that name.
+    """Create an adapter by its name.
 
     Raises:
-        UnknownNameError: There is none; the message lists near names.
+        UnknownNameError: There is no such adapter; the message lists near names.
     """
     return ADAPTERS.get(name)()
 

@@ -48,10 +48,10 @@ class Columns(StrictModel):
     box: tuple[ColumnName, ColumnName, ColumnName, ColumnName] | None = None
 
     def wanted(self, points: ColumnName | None = None) -> dict[str, Column]:
-        """Meaning -> column, for those that are named.
+        """List the columns that are named, by their meaning.
 
         Args:
-            points: The column of the face's points.
+            points: Column of the face's points.
         """
         single = {key: getattr(self, key) for key in ("image", "label", "subject", "split", "fold", "face")}
         single[_POINTS_KEY] = points
@@ -190,7 +190,7 @@ def _read_row(table: Table, cells: list[str], path: str, config: CsvConfig) -> L
 
 
 def _read_box(texts: list[str], box_format: str) -> Box | str | None:
-    """The box as x1 y1 x2 y2, None where all cells are empty, or what is wrong with it."""
+    """Read a box as x1 y1 x2 y2; None where all cells are empty, a text about the fault where there is one."""
     if not any(texts):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Which files below a root are pictures of the set, and which paths may be followed."""
+"""Pictures below a root, and the paths that may be followed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PICTURE_SUFFIXES = frozenset(_DECODED + _REFUSED)
 
 @dataclass
 class Listing:
-    """What lies below a folder.
+    """The files below a folder.
 
     Attributes:
         pictures: POSIX paths below the root, sorted.
@@ -34,7 +34,7 @@ def check_root(root: Path) -> None:
     """Refuse a root that is missing, no folder, or empty.
 
     Raises:
-        DataError: One line that names it.
+        DataError: The root is unusable; one line that names it.
     """
     if not root.exists():
         raise DataError(f"{root}: the data set's root does not exist")
@@ -48,7 +48,7 @@ def check_root(root: Path) -> None:
 
 
 def list_folders(folder: Path) -> list[str]:
-    """Names of the visible folders in a folder, links to folders included, sorted."""
+    """List the names of the visible folders in a folder, links to folders included, sorted."""
     return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
 
 
@@ -85,10 +85,10 @@ def list_pictures(root: Path, below: str = ".") -> Listing:
 
 
 def resolve_below(root: Path, path: str) -> Path | Reject:
-    """The file that a relative path names, or why it may not be opened.
+    """Find the file that a relative path names, or the reason not to open it.
 
     Args:
-        root: The data set's root, itself resolved.
+        root: Root of the data set, itself resolved.
         path: POSIX path that came from a label file or a folder.
 
     Returns:
@@ -118,5 +118,5 @@ def resolve_below(root: Path, path: str) -> Path | Reject:
 
 
 def printable(path: str) -> str:
-    r"""A path that can be written as UTF-8: undecodable bytes of a file name become ``\udcXX`` escapes."""
+    r"""Make a path writable as UTF-8: undecodable bytes of a file name become ``\udcXX`` escapes."""
     return path.encode("utf-8", "backslashreplace").decode()

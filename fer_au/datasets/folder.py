@@ -47,7 +47,7 @@ class FolderAdapter(Adapter[FolderConfig]):
 
 
 def _layout_has_splits(root: Path, config: FolderConfig) -> bool:
-    """Whether the folders below the root are splits; they must be splits or classes, at least one of them."""
+    """Tell whether the folders below the root are splits; at least one must be a split or a class."""
     names = list_folders(root)
     if any(parse_split(name) for name in names):
         return True
@@ -61,7 +61,7 @@ def _layout_has_splits(root: Path, config: FolderConfig) -> bool:
 
 
 def _read_place(path: str, depth: int, config: FolderConfig) -> Record | Reject:
-    """Read split and label from where a picture lies; ``depth`` folders stand above the class folder."""
+    """Read split and label from the folders of a picture; ``depth`` folders stand above the class folder."""
     folders = PurePosixPath(path).parts[:-1]
     split: Split | None = None
     if depth and folders:

@@ -1,4 +1,4 @@
-"""What label files say: their texts as canonical values, their rows as records, and the keys that adapters share.
+"""Label files: their texts as canonical values, their rows as records, and the keys that adapters share.
 
 Repeated rows are merged; contradicting ones, and pictures that no row names, are rejected.
 """
@@ -74,7 +74,7 @@ def parse_label(text: str, label_map: Mapping[str | int, str | None]) -> str | F
     """Read a label.
 
     Returns:
-        The canonical expression, or why there is none: empty, left out by ``label_map``, or unknown.
+        The canonical expression, or the fault: the label is empty, left out by ``label_map``, or unknown.
     """
     text = text.strip()
     if not text:
@@ -103,7 +103,12 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 @dataclass(frozen=True)
 class LabelRow:
-    """One row: the record it describes, whose label is the raw text if ``fault`` says why it can't be taken."""
+    """One row of a label file.
+
+    Attributes:
+        record: Record that the row describes; its label is the raw text if there is a fault.
+        fault: Reason not to take the row, or None.
+    """
 
     record: Record
     fault: Fault | None = None
@@ -139,9 +144,9 @@ def scan_rows(root: Path, folders: Iterable[str], rows: Iterable[LabelRow], reje
     """Build the scan of a label file.
 
     Args:
-        root: The data set's root.
-        folders: Folders below it, as POSIX paths, whose pictures should all be listed; the others become rejects.
-        rows: The rows of the file.
+        root: Root of the data set.
+        folders: Folders below the root, as POSIX paths; pictures in them that no row lists become rejects.
+        rows: Rows of the file.
         rejects: Rows that couldn't even be read.
     """
     rows = list(rows)

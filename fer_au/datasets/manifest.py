@@ -27,14 +27,14 @@ class ManifestRow:
     Attributes:
         id: POSIX path below the root, with ``#key`` for a face of several.
         path: POSIX path of the picture below the root.
-        sha256: Of the file's bytes, hexadecimal.
+        sha256: sha256 of the file's bytes, hexadecimal.
         split: ``train``, ``valid`` or ``test``.
-        fold: Cross-validation fold, where the set has folds.
+        fold: Name of the cross-validation fold, where the set has folds.
         label: Canonical expression.
-        subject: The person, where known.
-        width: Of the upright picture, pixels.
-        height: Of the upright picture, pixels.
-        box: The annotated face, x1 y1 x2 y2 in pixels of the upright picture, where known.
+        subject: Person, where known.
+        width: Width of the upright picture in pixels.
+        height: Height of the upright picture in pixels.
+        box: Box of the annotated face, x1 y1 x2 y2 in pixels of the upright picture, where known.
     """
 
     id: str
@@ -49,7 +49,7 @@ class ManifestRow:
     box: Box | None
 
     def cells(self) -> list[str]:
-        """The row as text, in the order of ``HEADER``."""
+        """Write the row as text, in the order of ``HEADER``."""
         box = " ".join(repr(float(value)) for value in self.box) if self.box else ""
         text = (self.id, self.path, self.sha256, self.split, self.fold or "", self.label, self.subject or "")
         return [*text, str(self.width), str(self.height), box]

@@ -71,8 +71,8 @@ class PointsCollector:
     """Gathers the points of a set's faces.
 
     Args:
-        source: The configuration.
-        origin: What errors and notes call the place: a file, or a file and its column.
+        source: Configuration of the points.
+        origin: Name of the place in errors and notes: a file, or a file and its column.
     """
 
     def __init__(self, source: PointsSource, origin: str) -> None:
@@ -83,11 +83,11 @@ class PointsCollector:
         self._unmatched: list[str] = []
 
     def add(self, face: str, points: Points | str) -> None:
-        """Take the points (68, 2) of a face, or what is wrong with them.
+        """Take the points of a face.
 
         Args:
-            face: ``Record.id``.
-            points: As the data set has them, without the offset.
+            face: Id of the record.
+            points: Points (68, 2) as the data set has them, without the offset; or a text about their fault.
         """
         if not isinstance(points, str):
             points = _checked(points)
@@ -100,14 +100,14 @@ class PointsCollector:
             self._points[face] = points
 
     def add_unmatched(self, name: str) -> None:
-        """Count points of something that is no face of the set."""
+        """Count points under a name that no face of the set has."""
         self._unmatched.append(name)
 
     def annotations(self) -> Annotations:
-        """Column ``points`` of the faces that have usable ones.
+        """Gather the column ``points`` of the faces that have usable ones.
 
         Raises:
-            DataError: There are none at all; the message says what was wrong first.
+            DataError: No face has usable points; the message tells the first fault.
         """
         faces = sorted(self._points.keys() - self._faults.keys())
         if not faces:
@@ -121,7 +121,7 @@ class PointsCollector:
         return Annotations(tuple(faces), {"points": stacked})
 
     def notes(self, faces: int) -> tuple[str, ...]:
-        """Lines about faces without points.
+        """Write lines about faces without points.
 
         Args:
             faces: Number of faces that the label file names.
@@ -148,7 +148,7 @@ def _checked(points: Points) -> Points | str:
 
 
 def parse_points(text: str) -> Points | str:
-    """The points (68, 2) of a cell ``x;y;x;y...``, or what is wrong with it."""
+    """Read the points (68, 2) of a cell ``x;y;x;y...``; a text about the fault where there is one."""
     return _to_points([part for part in re.split(r"[;,\s]+", text.strip()) if part])
 
 
@@ -162,12 +162,12 @@ def _to_points(parts: Sequence[str]) -> Points | str:
 
 
 def read_points_file(root: Path, source: PointsSource, faces: Mapping[str, str]) -> PointsCollector:
-    """Read ``source.file``.
+    """Read the file of points that ``source`` names.
 
     Args:
-        root: The data set's root.
-        source: The configuration; it names a file.
-        faces: Every name under which the file may list a face -> ``Record.id``.
+        root: Root of the data set.
+        source: Configuration of the points, which names a file.
+        faces: Every name under which the file may list a face -> id of the record.
 
     Raises:
         DataError: The file is missing, of another form, or lacks a column or array; one line that names it.
@@ -184,7 +184,7 @@ def read_points_file(root: Path, source: PointsSource, faces: Mapping[str, str])
 
 
 def _read_table(path: Path, id_column: str) -> Iterator[tuple[str, Points | str]]:
-    """Rows of a table one by one: all its cells at once would be gigabytes for a large set."""
+    """Yield the rows of a table one by one: all cells at once would be gigabytes for a large set."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()

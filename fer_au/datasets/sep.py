@@ -74,7 +74,7 @@ def _read_row(path: str, split: str, code: str, config: SepConfig) -> LabelRow:
 
 
 def _split_files(base: Path) -> dict[str, Path]:
-    """Split folders of a set that have a label file beside them -> that file.
+    """Find the split folders that have a label file beside them, and that file of each.
 
     Raises:
         DataError: A split has several label files.
@@ -92,7 +92,7 @@ def _split_files(base: Path) -> dict[str, Path]:
 
 
 def _find_set(root: Path) -> Path:
-    """The folder that holds the split folders: the root, or the only such folder right below it."""
+    """Find the folder that holds the split folders: the root, or the only such folder right below it."""
     if _split_files(root):
         return root
     below = [root / name for name in list_folders(root) if _split_files(root / name)]

@@ -12,12 +12,12 @@ from fer_au.datasets.manifest import Split
 
 @dataclass(frozen=True)
 class Member:
-    """What a split depends on, for one face.
+    """One face, as far as its split depends on it.
 
     Attributes:
         label: Canonical expression.
-        group: What must not be torn apart: the subject, or the file's sha256, so that copies of it stay together.
-        split: The part that the data set puts it in, or None.
+        group: Name of a group that stays together: the subject, or the file's sha256, so that copies are not parted.
+        split: Split that the data set gives, or None.
     """
 
     label: str
@@ -35,7 +35,7 @@ def assign_splits(
     The choice depends on the seed and on the members alone, not on their order.
 
     Returns:
-        The splits in the members' order, and lines for people about what could not be met.
+        The splits in the members' order, and lines for people about wishes that could not be met.
     """
     splits: list[Split] = [member.split or "train" for member in members]
     notes = []
@@ -87,29 +87,32 @@ def carve(members: Sequence[Member], fraction: float, salt: str) -> list[int]:
 
 @dataclass
 class _Shares:
-    """How much of each class is wanted, and how much is taken."""
+    """The shares of each class that are wanted and taken."""
 
     totals: Counter[str]
     fraction: float
     taken: Counter[str] = field(default_factory=Counter)
 
     def fits(self, counts: Counter[str]) -> bool:
-        """Whether no class of a group would exceed its rounded share."""
+        """Tell whether no class of a group would exceed its rounded share."""
         return all(self.taken[label] + n <= self.fraction * self.totals[label] + 0.5 for label, n in counts.items())
 
     def leaves_some(self, counts: Counter[str]) -> bool:
-        """Whether something of every class of a group would stay behind."""
+        """Tell whether some face of every class of a group would stay behind."""
         return all(self.taken[label] + n < self.totals[label] for label, n in counts.items())
 
     def change(self, counts: Counter[str]) -> float:
-        """The change of the squared distance to the shares: (share - taken - n)^2 - (share - taken)^2 per class."""
+        """Compute by how much a group changes the squared distance to the shares.
+
+        Per class, this is ((share - taken - n)^2 - (share - taken)^2) / total.
+        """
         return sum(
             n * (n - 2 * (self.fraction * self.totals[label] - self.taken[label])) / self.totals[label]
             for label, n in sorted(counts.items())
         )
 
     def helps(self, counts: Counter[str]) -> bool:
-        """Whether a group brings the counts nearer to the shares."""
+        """Tell whether a group brings the counts nearer to the shares."""
         return self.change(counts) < 0
 
 
@@ -118,7 +121,7 @@ def _hash(salt: str, name: str) -> bytes:
 
 
 def _scarce_classes(members: Sequence[Member], splits: Sequence[Split]) -> list[str]:
-    """Lines about classes that some part lacks: their score there is undefined."""
+    """Write lines about classes that some part lacks: their score there is undefined."""
     parts: dict[str, Counter[Split]] = defaultdict(Counter)
     for member, split in zip(members, splits, strict=True):
         parts[member.label][split] += 1

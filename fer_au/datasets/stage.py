@@ -30,7 +30,14 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class Picture:
-    """A readable picture: path below the root, sha256 of the file's bytes, upright width and height in pixels."""
+    """A readable picture.
+
+    Attributes:
+        path: POSIX path below the root.
+        sha256: sha256 of the file's bytes, hexadecimal.
+        width: Width of the upright picture in pixels.
+        height: Height of the upright picture in pixels.
+    """
 
     path: str
     sha256: str
@@ -46,9 +53,9 @@ def ingest_dataset(name: str, config: DatasetConfig, out_dir: Path) -> None:
     no damage.
 
     Args:
-        name: The data set's key in ``params.yaml``.
-        config: Its entry, of the adapter's own model.
-        out_dir: Where the three files go.
+        name: Key of the data set in ``params.yaml``.
+        config: Entry of the data set, of the adapter's own model.
+        out_dir: Folder of the three files.
 
     Raises:
         DataError: Missing or empty root, unusable layout or label file, no usable picture, or too many rejects (their
@@ -76,7 +83,7 @@ def ingest_dataset(name: str, config: DatasetConfig, out_dir: Path) -> None:
 
 @dataclass(frozen=True)
 class _InspectBatch:
-    """Runs in worker processes."""
+    """Inspects pictures in a worker process."""
 
     root: Path
 
@@ -96,8 +103,8 @@ def inspect_picture(root: Path, path: str) -> Picture | Reject:
     """Read and fully decode one picture.
 
     Args:
-        root: The data set's root, resolved.
-        path: POSIX path below it.
+        root: Root of the data set, resolved.
+        path: POSIX path below the root.
     """
     file = resolve_below(root, path)
     if isinstance(file, Reject):
@@ -136,7 +143,7 @@ def _inspect(name: str, root: Path, records: Sequence[Record]) -> tuple[list[tup
 
 
 def _touches(record: Record, picture: Picture) -> bool:
-    """Whether the record's box and the picture overlap."""
+    """Tell whether the record's box and the picture overlap."""
     left, top, right, bottom = record.box or (0.0, 0.0, 0.0, 0.0)
     return left < picture.width and top < picture.height and right > 0 and bottom > 0
 
@@ -193,7 +200,7 @@ def _write_annotations(path: Path, ids: Sequence[str], annotations: Annotations,
 
 
 def _summary(rows: Sequence[ManifestRow], rejects: Sequence[Reject]) -> str:
-    """One line: faces per split and class, rejects per reason."""
+    """Summarise faces per split and class, and rejects per reason, in one line."""
     counts = Counter((row.split, row.label) for row in rows)
     parts = []
     for split in ("train", "valid", "test"):

@@ -1,4 +1,4 @@
-"""Reading other people's label files: any delimiter, line end or header, found columns, one clear line otherwise."""
+"""Label files of any delimiter, line end or header: columns are found, faults are one clear line."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class Table:
     """Rows of a delimited text file.
 
     Attributes:
-        columns: What is wanted -> position in a row.
-        rows: Line number where the row ends, and its stripped cells; blank rows are left out.
+        columns: Meaning -> position in a row.
+        rows: Line number of each row's end, and its stripped cells; blank rows are left out.
     """
 
     columns: Mapping[str, int]
     rows: Sequence[tuple[int, list[str]]]
 
     def cell(self, cells: list[str], wanted: str) -> str:
-        """The cell of a wanted column; empty where the column isn't wanted or the row is too short."""
+        """Return the cell of a wanted column; empty where the column isn't wanted or the row is too short."""
         position = self.columns.get(wanted)
         return "" if position is None or position >= len(cells) else cells[position]
 
@@ -43,11 +43,12 @@ def read_table(
     """Read a delimited text file with LF, CRLF or bare CR line ends, with or without a byte-order mark.
 
     Args:
-        path: The file.
+        path: Label file.
         wanted: Meaning -> name of the column (any case), or its position counted from 0.
         header: Whether the first row names the columns.
-        delimiter: None tries comma, semicolon, tab, bar and space, and takes the first one that yields all columns.
-        encoding: Of the text.
+        delimiter: Character between two cells. None tries comma, semicolon, tab, bar and space, and takes the first
+            one that yields all columns.
+        encoding: Encoding of the text.
 
     Raises:
         DataError: Missing file, other encoding, broken quoting, or a wanted column is absent; the message names the

@@ -1,4 +1,4 @@
-"""Rows in the shard cache, read shard by shard, and the store that is assembled from them without holding them."""
+"""Rows in the shard cache, read shard by shard, and stores assembled from them in bounded memory."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Field:
     """A column that is assembled from cached rows.
 
     Attributes:
-        dtype: Its type.
-        shape: Of one row.
-        blank: The value of every element of a row that has no cached row.
+        dtype: Type of the column.
+        shape: Shape of one row.
+        blank: Value of every element of an output row without a cached row.
     """
 
     dtype: str
@@ -37,10 +37,10 @@ class CachedRows:
     """Rows of items in the shard cache.
 
     Args:
-        cache: The operation's cache.
-        paths: Its shards.
-        shard: (N,) which of ``paths`` holds each item's row.
-        row: (N,) which of the shard's rows it is.
+        cache: Cache of the operation.
+        paths: Shards of the cache.
+        shard: (N,) position in ``paths`` of each item's shard.
+        row: (N,) row of each item in its shard.
     """
 
     def __init__(
@@ -56,13 +56,13 @@ class CachedRows:
         return len(self._row)
 
     def select(self, items: NDArray[np.bool_] | NDArray[np.int64]) -> CachedRows:
-        """The rows of some items."""
+        """Select the rows of some items."""
         chosen = CachedRows(self._cache, self._paths, self._shard[items], self._row[items])
         chosen._stores = self._stores
         return chosen
 
     def shards(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], Store]]:
-        """Each shard once: the items it holds, their rows in it, and the open shard."""
+        """Yield each shard once: its items, their rows in it, and the open shard."""
         order = np.argsort(self._shard, kind="stable")
         numbers = self._shard[order]
         cuts = np.flatnonzero(np.diff(numbers)) + 1
@@ -78,12 +78,12 @@ class CachedRows:
         return self._stores[number]
 
     def pieces(self, *names: str) -> Iterator[tuple[NDArray[np.int64], dict[str, Array]]]:
-        """Columns shard by shard: the items, and the values of their rows."""
+        """Yield columns shard by shard: the items, and the values of their rows."""
         for items, rows, store in self.shards():
             yield items, {name: store[name][rows] for name in names}
 
     def lengths(self, name: str) -> NDArray[np.int64]:
-        """How many bytes every row of a ragged column has, (N,)."""
+        """Count the bytes of every row of a ragged column, (N,)."""
         lengths = np.zeros(len(self), np.int64)
         for items, rows, store in self.shards():
             lengths[items] = np.diff(store[offset_name(name)].astype(np.int64))[rows]
@@ -106,15 +106,15 @@ def assemble_store(
     """Write a store from cached rows, shard by shard.
 
     Args:
-        path: The output.
+        path: Output file.
         schema: Kind of store.
-        rows: Its number of rows.
-        source: The cached rows.
-        at: (N,) the output row of each of them.
-        fields: Columns taken from them; other rows are blank.
-        ragged: Ragged columns taken from them; other rows are empty.
+        rows: Number of rows of the output.
+        source: Cached rows, N of them.
+        at: (N,) output row of each cached row.
+        fields: Columns taken from the cached rows; other rows are blank.
+        ragged: Ragged columns taken from the cached rows; other rows are empty.
         columns: Columns in memory, one entry per output row.
-        fingerprint: What decided the content.
+        fingerprint: Hash of everything that decided the content.
         attributes: Further attributes.
 
     Raises:

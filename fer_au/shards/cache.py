@@ -34,11 +34,11 @@ Keys = NDArray[np.uint8]
 """(N, 32) sha256 digests, one per row."""
 
 _HEAD = 1 << 14
-"""Read of each shard's beginning in one go: the seal and the keys of up to 496 rows."""
+"""Bytes of a shard that are read at once: the seal and the keys of up to 496 rows."""
 
 
 def cache_root() -> Path:
-    """The folder of the cache: ``FER_AU_CACHE`` or ``.fer_au/cache`` in the workspace."""
+    """Find the folder of the cache: ``FER_AU_CACHE``, or ``.fer_au/cache`` in the workspace."""
     return Path(os.environ.get("FER_AU_CACHE") or ".fer_au/cache")
 
 
@@ -47,8 +47,8 @@ class Shard:
     """One shard in memory, not yet written.
 
     Attributes:
-        digest: sha256 of its sealed bytes: its name.
-        data: The bytes of the file.
+        digest: sha256 of the sealed bytes, which is the shard's name.
+        data: Bytes of the file.
     """
 
     digest: str
@@ -56,13 +56,13 @@ class Shard:
 
     @classmethod
     def of(cls, fingerprint: str, operation: str, keys: Keys, columns: Mapping[str, Array]) -> Shard:
-        """Seal rows.
+        """Seal rows as a shard.
 
         Args:
-            fingerprint: The key of the operation that computed them, see ``code.rows``.
-            operation: Its name, for people.
+            fingerprint: Key of the operation that computed the rows, see ``code.rows``.
+            operation: Name of the operation, for people.
             keys: (N, 32) addresses of the rows.
-            columns: One entry per row.
+            columns: Name -> array with one entry per row.
         """
         data = store_bytes(
             SCHEMAS["shard"], {**columns, "key": keys}, fingerprint, {"operation": operation}, index=keys.tobytes()
@@ -76,8 +76,8 @@ class ShardCache:
     """The shards of one operation.
 
     Args:
-        fingerprint: The operation's key, see ``code.rows``.
-        root: The cache folder.
+        fingerprint: Key of the operation, see ``code.rows``.
+        root: Folder of the cache; default ``cache_root()``.
     """
 
     def __init__(self, fingerprint: str, root: Path | None = None) -> None:
@@ -86,7 +86,7 @@ class ShardCache:
         self.folder = self.root / fingerprint[:2] / fingerprint
 
     def path(self, digest: str) -> Path:
-        """Where a shard of that digest lies."""
+        """Name the file of a shard."""
         return self.folder / f"{digest}.h5"
 
     def write(self, shard: Shard) -> None:
@@ -98,11 +98,11 @@ class ShardCache:
         write_atomically(self.path(shard.digest), shard.data, prepare_folder(self.root, self.folder) & 0o444)
 
     def any(self) -> bool:
-        """Whether the operation has a shard at all."""
+        """Tell whether the operation has any shard."""
         return next(self.folder.glob("*.h5"), None) is not None
 
     def keys(self) -> dict[Path, Keys]:
-        """The keys of every shard, as its head names them. What is no shard is left out."""
+        """Read the keys of every shard from its head; files that are no shards are left out."""
         found: dict[Path, Keys] = {}
         for path in sorted(self.folder.glob("*.h5")) if self.folder.is_dir() else []:
             keys = _read_keys(path)
@@ -114,11 +114,11 @@ class ShardCache:
         """Open a shard.
 
         Args:
-            path: One of ``keys()``.
-            sealed: Check its seal; False for whoever has done so in this run.
+            path: File of the shard, one of ``keys()``.
+            sealed: Whether its seal is checked; False if this run has done so already.
 
         Raises:
-            StoreError: It vanished, is damaged, or is a shard of another operation.
+            StoreError: The shard vanished, is damaged, or belongs to another operation.
         """
         store = Store.open(path, "shard") if sealed else Store.open_unsealed(path, "shard")
         if store.fingerprint != self.fingerprint:
@@ -130,8 +130,8 @@ def prepare_folder(root: Path, folder: Path) -> int:
     """Make a folder of the cache, with the permissions of the cache's own folder.
 
     Args:
-        root: The cache's own folder; made if it is missing.
-        folder: Somewhere below it.
+        root: Folder of the cache; made if it is missing.
+        folder: Folder below ``root``.
 
     Returns:
         The permission bits of the root, for what is made below it.
@@ -153,7 +153,7 @@ def prepare_folder(root: Path, folder: Path) -> int:
 
 
 class ShardIndex:
-    """Where the rows of some shards lie: a sorted table of keys, 40 bytes a row.
+    """Finds the rows of some shards: a sorted table of keys, 40 bytes a row.
 
     Args:
         keys: Shard -> keys of its rows.
@@ -170,7 +170,7 @@ class ShardIndex:
         self._row = np.concatenate([np.zeros(0, np.int32), *(np.arange(n, dtype=np.int32) for n in counts)])[order]
 
     def locate(self, keys: Keys) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """The shard (position in ``paths``) and the row of every key, both -1 for a key that no shard has."""
+        """Find the shard (position in ``paths``) and the row of every key, both -1 for a key that no shard has."""
         wanted = as_names(keys)
         if len(self._names) == 0:
             absent = np.full(len(wanted), -1, np.int32)
@@ -182,12 +182,12 @@ class ShardIndex:
 
 
 def as_names(keys: Keys) -> NDArray[np.bytes_]:
-    """Keys as fixed-length strings, which numpy sorts and compares byte by byte."""
+    """View keys as fixed-length strings, which numpy sorts and compares byte by byte."""
     return np.ascontiguousarray(keys).view(f"S{KEY_BYTES}").reshape(-1)
 
 
 def _read_keys(path: Path) -> Keys | None:
-    """The keys in a shard's head, None if it has none."""
+    """Read the keys in a shard's head; None if it has none."""
     try:
         descriptor = open_descriptor(path)
     except StoreError:  # pruned since the folder was listed

@@ -1,4 +1,4 @@
-"""Row-wise stages on the shard cache: compute what is missing, in parallel, and know where every row lies."""
+"""Row-wise stages on the shard cache: missing rows are computed in parallel, and every row is located."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Operation(Protocol):
 
     @property
     def name(self) -> str:
-        """For progress lines and for ``fer-au cache info``."""
+        """Name in progress lines and in ``fer-au cache info``."""
         ...
 
     @property
@@ -49,7 +49,7 @@ class Operation(Protocol):
 
     @property
     def shard_rows(self) -> int:
-        """Rows computed and kept together: what a killed worker loses, about half a second's work."""
+        """Number of rows computed and kept together, about half a second's work: a killed worker loses no more."""
         ...
 
     def __call__(self, payloads: Sequence[Any]) -> Mapping[str, Array]:
@@ -57,7 +57,7 @@ class Operation(Protocol):
         ...
 
     def faults(self, columns: Mapping[str, Array]) -> int:
-        """How many of the rows will be rejects, for the progress display."""
+        """Count the rows that will be rejects, for the progress display."""
         ...
 
 
@@ -81,7 +81,7 @@ class _Result:
 
 @dataclass(frozen=True)
 class _ShardWorker:
-    """Runs in workers: computes a shard and keeps it at once, so that a killed run loses only what is under way."""
+    """Runs in workers: computes a shard and keeps it at once, so that a killed run loses only unfinished shards."""
 
     operation: Operation
     key: str
@@ -98,7 +98,7 @@ class _ShardWorker:
 
 
 def warm_up(operation: Operation, rows: int) -> None:
-    """Begin to load what workers need while the stage still reads its inputs, if the cache holds no row at all.
+    """Begin to load the workers' needs while the stage still reads its inputs, if the cache holds no row at all.
 
     An operation's ``load``, if it has one, runs once and its memory is shared, see ``compute.warm_workers``.
     """
@@ -107,18 +107,19 @@ def warm_up(operation: Operation, rows: int) -> None:
 
 
 def compute_rows(keys: Keys, payloads: Callable[[Sequence[int]], Sequence[Any]], operation: Operation) -> CachedRows:
-    """The rows of items, from the shard cache where it has them.
+    """Locate the rows of items in the shard cache, after computing the missing ones.
 
     Missing rows are computed in shards; every finished shard is kept at once, so a killed run loses at most one shard
     per worker. Items with equal keys are computed once. Memory: about 100 bytes per item, whatever the rows hold.
 
     Args:
-        keys: (N, 32) per item, the sha256 of all bytes its row depends on besides the operation's fingerprint.
-        payloads: Gives what the operation needs to load the items of some positions; small and picklable.
-        operation: What computes rows.
+        keys: (N, 32) sha256 of all bytes that an item's row depends on besides the operation's fingerprint.
+        payloads: Function from positions of items to their payloads, from which the operation loads the items; small
+            and picklable.
+        operation: Operation that computes rows.
 
     Returns:
-        Where the rows lie, one per item, in the items' order.
+        The places of the rows, one per item, in the items' order.
 
     Raises:
         StoreError: The disk refuses.
@@ -164,7 +165,7 @@ def _compute(
 
 
 def _sound_shards(cache: ShardCache, keys: Keys) -> dict[Path, Keys]:
-    """The shards that hold any of the keys and whose bytes are as they were written.
+    """List the undamaged shards that hold any of the keys.
 
     A damaged or vanished shard counts as absent: its rows are computed again.
     """

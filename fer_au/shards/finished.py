@@ -36,7 +36,7 @@ class FinishedWork:
 
     Attributes:
         kind: ``training`` or ``evaluation``.
-        identity: Everything that decides the result, plain JSON data; no names of experiments and no paths.
+        identity: Everything that decides the result, as plain JSON data; no names of experiments and no paths.
     """
 
     kind: str
@@ -44,12 +44,12 @@ class FinishedWork:
 
     @property
     def key(self) -> str:
-        """The hash of what decides the result, 64 hexadecimal digits."""
+        """Hash of everything that decides the result, 64 hexadecimal digits."""
         return fingerprint(f"finished/{self.kind}", 1, self.identity)
 
     @property
     def folder(self) -> Path:
-        """Where the files lie, if they were kept."""
+        """Folder of the files, if they were kept."""
         return cache_root().absolute() / FOLDER / self.kind / self.key
 
     def take(self, targets: Mapping[str, Path]) -> bool:
@@ -59,7 +59,7 @@ class FinishedWork:
             targets: Name in the set -> file to write; names that the set lacks are left alone.
 
         Returns:
-            Whether the work was found whole; if not, every target is as it was or whole, and the work is to be done.
+            Whether the work was found whole. If not, it must be done; each target is then whole or as it was before.
 
         Raises:
             StoreError: The disk refuses a target.
@@ -80,7 +80,7 @@ class FinishedWork:
         return True
 
     def keep(self, files: Mapping[str, Path]) -> None:
-        """Keep the files of finished work. A cache that refuses is said and no error: the work itself is done.
+        """Keep the files of finished work; a cache that refuses them is reported and no error.
 
         Args:
             files: Name in the set -> file.
@@ -107,7 +107,7 @@ class FinishedWork:
             shutil.rmtree(aside, ignore_errors=True)
 
     def _listed(self) -> dict[str, str] | None:
-        """The names and sha256 of the files, None if there is no such work."""
+        """Read the names and sha256 of the files; None if there is no such work."""
         record = read_record(self.folder)
         if record is None:
             return None
@@ -115,7 +115,7 @@ class FinishedWork:
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """Read what a set of finished files says of itself; None if it is none."""
+    """Read the record of a set of finished files; None if the folder is no such set."""
     try:
         record = json.loads((folder / _LIST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -125,11 +125,11 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 
 
 class _DamagedError(Exception):
-    """A file in the cache has other bytes than were kept."""
+    """The bytes of a file in the cache are not those that were kept."""
 
 
 def _copy(source: Path, target: Path, mode: int | None = None, expected: str | None = None) -> str:
-    """Copy a file as a whole, and give its sha256.
+    """Copy a file as a whole and return its sha256.
 
     Raises:
         _DamagedError: The sha256 is not the expected one; the target is left as it was.

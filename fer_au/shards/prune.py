@@ -1,7 +1,7 @@
-"""What lies in the cache, and taking away what is no longer wanted: shards, finished work, checkpoints, clusterings.
+"""Listing and pruning of the cache: shards, finished work, checkpoints, clusterings.
 
-Taking away is always safe: whoever needs something again computes it again. A run that is under way when its shards go
-says so and can simply be started again.
+Pruning is always safe: whoever needs something again computes it again. A run that is under way when its shards are
+removed says so and can simply be started again.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class CachedOperation:
     """The shards of one operation.
 
     Attributes:
-        name: The operation's name, such as ``landmarks``; empty if no shard can be read.
-        fingerprint: Its fingerprint.
-        shards: The files.
-        rows: Rows that they name.
+        name: Name of the operation, such as ``landmarks``; empty if no shard can be read.
+        fingerprint: Key of the operation, see ``code.rows``.
+        shards: Files of the shards.
+        rows: Number of rows in the shards.
         size: Bytes on the disk.
-        used: When one of them was last used, seconds since 1970.
+        used: Time of the last use of a shard, seconds since 1970.
     """
 
     name: str
@@ -50,7 +50,7 @@ class KeptWork:
 
     Attributes:
         kind: ``training``, ``evaluation``, ``checkpoint`` or ``clusters``.
-        path: Its folder or file.
+        path: Folder or file of the work.
         size: Bytes on the disk.
         used: Time of the last use, seconds since 1970.
     """
@@ -65,8 +65,8 @@ def list_work(root: Path, workspace: Path | None = None) -> list[KeptWork]:
     """List finished work in the cache, and checkpoints and clusterings in the workspace, the longest unused first.
 
     Args:
-        root: The cache folder.
-        workspace: The folder ``.fer_au`` of a workspace; None for the cache alone.
+        root: Folder of the cache.
+        workspace: Folder ``.fer_au`` of a workspace; None for the cache alone.
     """
     found = [
         _kept(kind.name, folder)
@@ -116,19 +116,19 @@ def prune(
     workspace: Path | None = None,
     dry_run: bool = False,
 ) -> tuple[int, int]:
-    """Remove shards, finished work, checkpoints and clusterings, and always what killed runs left behind.
+    """Remove shards, finished work, checkpoints and clusterings, and always the leftovers of killed runs.
 
     Args:
-        root: The cache folder.
-        older_than_days: Remove what no run has used for so long.
-        max_bytes: Then remove the longest unused until the rest is no larger.
-        operation: Only of operations whose name is this (``align``), or whose key begins so, or only work of this kind
-            (``training``, ``evaluation``, ``checkpoint``, ``clusters``). Alone: all of them.
-        workspace: The folder ``.fer_au`` whose checkpoints and clusterings are looked at, too; None for none.
-        dry_run: Only count.
+        root: Folder of the cache.
+        older_than_days: Age from which files are removed, in days since their last use.
+        max_bytes: Size that the rest may have; the longest unused files are removed until it fits.
+        operation: Name of an operation (``align``), beginning of a key, or kind of work (``training``, ``evaluation``,
+            ``checkpoint``, ``clusters``) to which the removal is limited. Given alone, it removes all of them.
+        workspace: Folder ``.fer_au`` whose checkpoints and clusterings count, too; None for none.
+        dry_run: Whether files are only counted.
 
     Returns:
-        Shards, sets of finished work and left-over files removed, and their bytes.
+        The number of shards, sets of finished work and left-over files removed, and their bytes.
     """
     now = time.time()
     states = [
@@ -163,7 +163,7 @@ def prune(
 
 
 def _state(path: Path) -> tuple[Path, int, float] | None:
-    """Size and time of last use; None if it went away."""
+    """Read path, size and time of the last use; None if the file went away."""
     try:
         state = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""HDF5 stores of artefacts: their bytes, their schemas, and how they are read, written, checked and merged."""
+"""HDF5 stores of artefacts: their bytes and schemas, and reading, writing, checking and merging them."""
 
 from __future__ import annotations
 

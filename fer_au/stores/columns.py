@@ -1,7 +1,7 @@
-"""Columns of stores: their specs, the rules of their names, what a schema demands of them, and the form of ids.
+"""Columns of stores: specs, the rules of their names, checks against a schema, and the form of ids.
 
 A column is plain (one entry per row), ragged (rows of bytes end to end, which an offset column bounds) or a table (of
-the store as a whole, with rows of its own). Which it is, its name says; every rule about that stands here.
+the store as a whole, with rows of its own). The name of a column tells its kind; every rule about kinds stands here.
 """
 
 from __future__ import annotations
@@ -41,27 +41,27 @@ class ColumnSpec:
 
     @classmethod
     def of(cls, array: Array) -> ColumnSpec:
-        """The spec of an array."""
+        """Describe an array."""
         return cls(array.dtype, array.shape)
 
 
 def offset_name(name: str) -> str:
-    """The column that bounds the rows of a ragged column: ``data`` -> ``offset``, ``context`` -> ``context_offset``."""
+    """Name the column that bounds a ragged one: ``data`` -> ``offset``, ``context`` -> ``context_offset``."""
     return "offset" if name == "data" else f"{name}_offset"
 
 
 def is_offset(name: str) -> bool:
-    """Whether a column bounds the rows of a ragged one."""
+    """Tell whether a column bounds the rows of a ragged one."""
     return name == "offset" or name.endswith("_offset")
 
 
 def is_table(name: str) -> bool:
-    """Whether a column belongs to the store as a whole, and not row by row."""
+    """Tell whether a column belongs to the store as a whole, and not row by row."""
     return name.startswith(TABLES)
 
 
 def ragged_names(columns: Iterable[str]) -> list[str]:
-    """Those of a store's columns whose rows have lengths of their own, which another column bounds."""
+    """List the ragged ones of a store's columns, sorted: those that another column bounds."""
     names = set(columns)
     return sorted(name for name in names if not is_offset(name) and offset_name(name) in names)
 
@@ -93,7 +93,7 @@ def row_range(
 
 
 def pack_ragged(rows: Sequence[bytes], name: str = "data") -> dict[str, Array]:
-    """Rows of bytes as two columns: the flat uint8 values and their bounds (rows + 1, int64)."""
+    """Pack rows of bytes into two columns: the flat uint8 values and their bounds (rows + 1, int64)."""
     offset = np.zeros(len(rows) + 1, np.int64)
     np.cumsum([len(row) for row in rows], out=offset[1:])
     return {name: np.frombuffer(b"".join(rows), np.uint8), offset_name(name): offset}
@@ -134,7 +134,7 @@ def check_bounds(name: str, bounds: Array, length: int, where: str) -> None:
     """Check that the bounds of a ragged column rise from 0 to its length.
 
     Raises:
-        StoreError: They don't.
+        StoreError: They do not.
     """
     values = bounds.astype(np.int64)
     if len(values) == 0 or values[0] != 0 or values[-1] != length or (np.diff(values) < 0).any():
@@ -142,7 +142,7 @@ def check_bounds(name: str, bounds: Array, length: int, where: str) -> None:
 
 
 def encode_ids(ids: Sequence[str]) -> Array:
-    """Ids as fixed-length UTF-8 bytes, the form of every ``id`` column."""
+    """Encode ids as fixed-length UTF-8 bytes, the form of every ``id`` column."""
     encoded = [id_.encode() for id_ in ids]
     width = max((len(text) for text in encoded), default=1)
     return np.array(encoded, dtype=f"S{max(width, 1)}")

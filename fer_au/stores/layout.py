@@ -1,4 +1,4 @@
-"""Where HDF5 puts what: the metadata of a store as bytes, and the place of every column in the file.
+"""The layout of a store: its HDF5 metadata as bytes, and the place of every column in the file.
 
 HDF5 lays the file out in memory, with room for the columns and without their values; the values are then written to
 their places by plain system calls, in any order and amount (see ``writer``). The result is an ordinary HDF5 file.
@@ -39,9 +39,9 @@ def plan_layout(columns: Mapping[str, ColumnSpec], attributes: Mapping[str, Attr
     Equal columns and attributes give equal bytes, and attributes whose values have equal lengths give equal places.
 
     Args:
-        columns: In the order in which they lie in the file.
-        attributes: Of the file, in the order in which they are written.
-        user_block: Bytes left free at the beginning: 512 times a power of two.
+        columns: Specs of the columns, in the order in which they lie in the file.
+        attributes: Attributes of the file, in the order in which they are written.
+        user_block: Number of bytes left free at the beginning: 512 times a power of two.
     """
     image = _SparseFile()
     offsets: dict[str, int] = {}
@@ -68,7 +68,7 @@ def _reserve(file: h5py.File, name: str, spec: ColumnSpec) -> int:
 
 
 class _SparseFile(io.RawIOBase):
-    """Keeps what HDF5 writes and nothing of the room between."""
+    """A file in memory that keeps the pieces HDF5 writes, and not the gaps between them."""
 
     def __init__(self) -> None:
         self.pieces: dict[int, bytes] = {}

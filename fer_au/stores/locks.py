@@ -17,7 +17,7 @@ _WAIT_SECONDS = 86_400.0
 
 
 def lock_folder(path: Path) -> Path:
-    """Where the locks of a workspace live: ``.fer_au/locks`` beside ``.dvc``; outside a workspace, the system's.
+    """Find the folder of locks: ``.fer_au/locks`` beside ``.dvc``; outside a workspace, a temporary one of the system.
 
     DVC deletes outputs before a run and lists what lies beside them, so a lock can't be a neighbour of its file.
     """

@@ -24,15 +24,15 @@ def merge_stores(paths: Sequence[Path], output: Path) -> int:
     hold must have equal rows in them.
 
     Args:
-        paths: The parts: of one schema, with equal attributes and equal columns.
-        output: The merged store.
+        paths: Files of the parts, which have one schema, equal attributes and equal columns.
+        output: Path of the merged store.
 
     Returns:
         Its number of rows.
 
     Raises:
-        StoreError: A part is damaged, of another kind or of one with tables, or two parts contradict each other; the
-            message names what.
+        StoreError: A part is damaged, has another schema or tables, or contradicts another part; the message names the
+            fault.
     """
     stores = [Store.open_any(path) for path in paths]
     for store in stores:
@@ -54,13 +54,13 @@ def merge_stores(paths: Sequence[Path], output: Path) -> int:
 
 
 class _Merged:
-    """The rows of the result: which part holds each, and where.
+    """The merged rows: for each, its part and its row there.
 
     Args:
-        stores: The parts.
-        part: (N,) number of the part.
-        row: (N,) row in it.
-        ids: (N,) the ids, sorted.
+        stores: Parts.
+        part: (N,) numbers of the parts.
+        row: (N,) rows in these parts.
+        ids: (N,) ids, sorted.
     """
 
     def __init__(self, stores: Sequence[Store], part: NDArray[np.int64], row: NDArray[np.int64], ids: Array) -> None:
@@ -103,7 +103,7 @@ class _Merged:
         return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
 
     def _plain_rows(self, name: str, start: int, spec: ColumnSpec) -> Array:
-        """The rows of a column from ``start`` on, as many as are copied at a time."""
+        """Gather one block of a plain column, from row ``start`` on."""
         part, row = self.part[start : start + _ROWS], self.row[start : start + _ROWS]
         values = np.empty((len(part), *spec.shape[1:]), spec.dtype)
         for number in np.unique(part).tolist():

@@ -39,7 +39,7 @@ _RESERVED = ("schema", "fingerprint", "content_sha256", "fer_au_version", "rows"
 
 
 class _ReplacedError(Exception):
-    """Another version of the file took its name between two looks at it."""
+    """The file was replaced by another version between two looks at it."""
 
 
 class Store:
@@ -52,9 +52,9 @@ class Store:
     Attributes:
         path: The file.
         schema: The ``schema`` attribute, such as ``fer_au.landmarks/1``.
-        fingerprint: What decided the content.
-        content_sha256: The logical hash of the columns.
-        attributes: The further attributes.
+        fingerprint: Hash of everything that decided the content.
+        content_sha256: Logical hash of the columns.
+        attributes: Attributes besides those above.
         specs: Column -> its type and shape.
     """
 
@@ -78,7 +78,7 @@ class Store:
 
         Args:
             path: The file.
-            schema: The kind expected: ``"faces"``, ``"landmarks"``, ...
+            schema: Kind of store expected: ``"faces"``, ``"landmarks"``, ...
 
         Raises:
             StoreError: Missing, damaged, of another schema or version, or not a plain store.
@@ -92,7 +92,7 @@ class Store:
 
     @classmethod
     def open_unsealed(cls, path: Path, schema: str | None = None) -> Store:
-        """Open without checking the seal: for whoever has just checked it, or locates damage; raises as ``open``."""
+        """Open without checking the seal, after a check or to locate damage; raises as ``open``."""
         return cls._open(path, schema, sealed=False)
 
     @classmethod
@@ -151,7 +151,7 @@ class Store:
         return self._rows
 
     def __getitem__(self, name: str) -> Array:
-        """A whole column, kept in memory from then on.
+        """Read a whole column and keep it in memory.
 
         Raises:
             StoreError: There is no such column, or the file was replaced.
@@ -176,7 +176,7 @@ class Store:
         return value
 
     def rows(self, name: str, start: int, stop: int) -> Array:
-        """A part of a column, read and not kept: positions ``start:stop`` along its first axis.
+        """Read a part of a column without keeping it: positions ``start:stop`` along its first axis.
 
         Raises:
             StoreError: There is no such column, or the file was replaced.
@@ -187,7 +187,7 @@ class Store:
         return np.frombuffer(self._read(name, start, stop), spec.dtype).reshape(stop - start, *spec.shape[1:])
 
     def ragged(self, row: int, column: str = "data") -> bytes:
-        """The bytes of one row of a ragged column (``data`` with ``offset``, ``context`` with ``context_offset``)."""
+        """Read the bytes of one row of a ragged column (``data``, ``context``)."""
         self._spec(column)
         bounds = self[offset_name(column)]
         return self._read(column, int(bounds[row]), int(bounds[row + 1]))
@@ -210,7 +210,7 @@ class Store:
             owner: Name of that file, for the message.
 
         Raises:
-            StoreError: They are others.
+            StoreError: The ids differ.
         """
         if self.ids != list(ids):
             raise StoreError(f"{self.path}: its rows are not those of {owner}; run `dvc repro`")
@@ -251,7 +251,7 @@ class Store:
         return data
 
     def _opened(self) -> int:
-        """The descriptor of the file that was verified; opened anew after a pickle."""
+        """Return the descriptor of the verified file; after a pickle, open it anew."""
         if self._descriptor < 0:
             descriptor = open_descriptor(self.path)
             if read_seal(read_at(descriptor, 0, USER_BLOCK)) != self._seal:
@@ -262,7 +262,7 @@ class Store:
 
 
 def runs(*positions: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Cut into runs along which every one of some equally long arrays counts up by one.
+    """Cut equally long arrays into runs along which each of them counts up by one.
 
     Yields:
         Pairs (first index, last index + 1).
@@ -280,7 +280,7 @@ Placed = dict[str, tuple[ColumnSpec, int]]
 
 
 def _parse(path: Path, descriptor: int) -> tuple[dict[str, Attribute], Placed]:
-    """What HDF5 says of a file: its attributes, and type, shape and place of every column."""
+    """Read a file's attributes, and the type, shape and place of every column, through HDF5."""
     try:
         with h5py.File(os.fspath(path), "r") as file:
             attributes = {key: _plain(value) for key, value in file.attrs.items()}
@@ -294,9 +294,9 @@ def _parse(path: Path, descriptor: int) -> tuple[dict[str, Attribute], Placed]:
 
 
 def _columns(file: h5py.File, path: Path) -> Placed:
-    """Plain contiguous datasets, groups entered; soft, external and virtual ones are refused, never followed.
+    """List plain contiguous datasets, also inside groups; refuse soft, external and virtual ones.
 
-    Asked through h5py's low-level calls: shards are opened by the thousand.
+    Uses h5py's low-level calls: shards are opened by the thousand.
     """
     placed: Placed = {}
 

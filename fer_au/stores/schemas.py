@@ -1,4 +1,4 @@
-"""What the columns of each store are. A store's ``schema`` attribute is ``fer_au.<kind>/<version>``."""
+"""The columns of each kind of store. A store's ``schema`` attribute is ``fer_au.<kind>/<version>``."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Schema:
     """A kind of store.
 
     Attributes:
-        kind: ``faces``, ``landmarks``, ...
-        version: Raised when a reader of the old form would misread the new one.
+        kind: Name of the kind: ``faces``, ``landmarks``, ...
+        version: Number that is raised when a reader of the old form would misread the new one.
         columns: Required columns, name -> (numpy kind letters allowed, row shape; -1 stands for any size).
         ragged: Whether rows of bytes are held in the flat column ``data``, bounded by ``offset`` (rows + 1).
         open_columns: Whether further columns may appear (their names and shapes depend on the data).

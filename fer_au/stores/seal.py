@@ -35,23 +35,28 @@ _HASHERS = 4
 
 
 ReadRows = Callable[[str, int, int], Buffer]
-"""Gives the bytes of a column between two positions along its first axis."""
+"""Reads the bytes of a column between two positions along its first axis."""
 
 
 def seal(digest: str, index_length: int = 0) -> bytes:
-    """The user block for a sha256 hex digest of the bytes after it, and for so many bytes of index right after it."""
+    """Make the user block of a store.
+
+    Args:
+        digest: sha256 of the bytes after the user block, hexadecimal.
+        index_length: Number of bytes of the index that lies right after the user block.
+    """
     index = f"index={index_length}\n".encode() if index_length else b""
     return (_SEAL + digest.encode() + b"\n" + index).ljust(USER_BLOCK, b"\0")
 
 
 def read_seal(block: bytes) -> tuple[str, int] | None:
-    """The hex digest and the length of the index that a user block names; None if these bytes are no user block."""
+    """Read the hex digest and the length of the index from a user block; None if the bytes are no user block."""
     match = _USER_BLOCK_TEXT.fullmatch(block)
     return (match[1].decode(), int(match[2] or 0)) if match and len(block) == USER_BLOCK else None
 
 
 def _digest(descriptor: int, skip: int) -> str:
-    """The sha256 of an open file's bytes after the first ``skip``, read in pieces."""
+    """Hash an open file's bytes after the first ``skip``, piece by piece."""
     digest = hashlib.sha256()
     position = skip
     while piece := read_at(descriptor, position, _PIECE):
@@ -64,14 +69,14 @@ def check_seal(descriptor: int, path: Path) -> str:
     """Check a store's user block against its bytes, before HDF5 opens it.
 
     Args:
-        descriptor: The open file.
-        path: Its name, for messages.
+        descriptor: Descriptor of the open file.
+        path: Name of the file, used in messages.
 
     Returns:
         The sha256 of the bytes after the user block.
 
     Raises:
-        StoreError: No user block, or other bytes than were sealed.
+        StoreError: There is no user block, or the bytes after it are not those that were sealed.
     """
     try:
         sealed = read_seal(read_at(descriptor, 0, USER_BLOCK))
@@ -89,7 +94,7 @@ def open_descriptor(path: Path) -> int:
     """Open a file for reading.
 
     Raises:
-        StoreError: It can't be opened.
+        StoreError: The file can't be opened.
     """
     try:
         return os.open(path, os.O_RDONLY)
@@ -100,7 +105,7 @@ def open_descriptor(path: Path) -> int:
 def row_digest(
     read: ReadRows, specs: Mapping[str, ColumnSpec], offsets: Mapping[str, Array], start: int, stop: int
 ) -> bytes:
-    """The sha256 over rows ``start:stop`` of every column, in name order; tables count with the first row."""
+    """Hash rows ``start:stop`` of every column, in name order; tables count with the first row."""
     digest = hashlib.sha256()
     for name in sorted(specs):
         first, last = row_range(name, specs, offsets, start, stop)
@@ -111,7 +116,7 @@ def row_digest(
 
 
 def block_digests(read: ReadRows, specs: Mapping[str, ColumnSpec], rows: int) -> NDArray[np.uint8]:
-    """One sha256 per ``BLOCK_ROWS`` rows, (blocks, 32) uint8."""
+    """Hash the rows in blocks of ``BLOCK_ROWS``; one sha256 each, (blocks, 32) uint8."""
     offsets = {
         name: np.frombuffer(read(name, 0, spec.shape[0]), spec.dtype).astype(np.int64)
         for name, spec in specs.items()
@@ -131,7 +136,7 @@ def block_digests(read: ReadRows, specs: Mapping[str, ColumnSpec], rows: int) ->
 
 
 def content_digest(specs: Mapping[str, ColumnSpec], blocks: NDArray[np.uint8]) -> str:
-    """The logical hash of a store: its columns' names, types and shapes, and its rows."""
+    """Hash the logical content of a store: its columns' names, types and shapes, and its rows."""
     digest = hashlib.sha256()
     for name in sorted(specs):
         spec = specs[name]

@@ -19,7 +19,7 @@ def verify_store(path: Path) -> list[str]:
     """Recompute the seal and every checksum of a store.
 
     Returns:
-        One line per fault; damage inside columns is located to blocks of rows. Empty if all is well.
+        One line per fault, which names damaged blocks of rows; empty if all is well.
     """
     try:
         descriptor = open_descriptor(path)
@@ -42,7 +42,7 @@ def _check_columns(path: Path) -> list[str]:
 
 
 def _locate(path: Path) -> list[str]:
-    """Where a broken file is damaged: in another process, since HDF5 may crash or hang on broken metadata."""
+    """Locate the damage of a broken file in another process: HDF5 may crash or hang on broken metadata."""
     command = [sys.executable, "-m", "fer_au.stores.verify", os.fspath(path)]
     try:
         # Our own module on a path that is passed as one argument.

@@ -51,7 +51,7 @@ class _Skeleton:
         return plan_layout(self._placed, attributes, self._user_block)
 
     def pieces(self, blocks: Array) -> Iterator[tuple[int, bytes]]:
-        """Everything besides the columns and the seal: positions and bytes."""
+        """Yield everything besides the columns and the seal: positions and bytes."""
         if self.index:
             yield USER_BLOCK, self.index
         yield self.layout.offsets[BLOCKS], blocks.tobytes()
@@ -59,7 +59,7 @@ class _Skeleton:
 
 
 class StoreWriter:
-    """A store whose columns are filled piece by piece; every row of every column must be written once.
+    """Fills a store piece by piece; every row of every column must be written once.
 
     Memory does not grow with the store. Made by ``open_writer``.
     """
@@ -122,11 +122,11 @@ def open_writer(
     """Write one artefact as a sealed store, piece by piece.
 
     Args:
-        path: The output; replaced as a whole when the block ends without an error, under a lock of its own.
+        path: Output file; replaced as a whole when the block ends without an error, under a lock of its own.
         schema: Kind of store: ``"faces"``, ``"landmarks"``, ...
         columns: Name -> type and whole shape.
-        fingerprint: What decided the content, see ``fer_au.fingerprints``.
-        attributes: Further attributes. No times, host names or absolute paths: they would change the bytes.
+        fingerprint: Hash of everything that decided the content, see ``fer_au.fingerprints``.
+        attributes: Further attributes; no times, host names or absolute paths, which would change the bytes.
 
     Raises:
         StoreError: Columns do not fit the schema, or the disk refuses.
@@ -151,11 +151,11 @@ def write_store(
     """Write one artefact as a sealed store, from columns in memory.
 
     Args:
-        path: The output; replaced as a whole, under a lock of its own.
+        path: Output file; replaced as a whole, under a lock of its own.
         schema: Kind of store: ``"faces"``, ``"landmarks"``, ...
         columns: Name -> array with one entry per row (``data`` and ``offset`` for rows of bytes, see ``pack_ragged``).
-        fingerprint: What decided the content, see ``fer_au.fingerprints``.
-        attributes: Further attributes. No times, host names or absolute paths: they would change the bytes.
+        fingerprint: Hash of everything that decided the content, see ``fer_au.fingerprints``.
+        attributes: Further attributes; no times, host names or absolute paths, which would change the bytes.
 
     Raises:
         StoreError: Columns do not fit the schema, or the disk refuses.
@@ -173,14 +173,14 @@ def store_bytes(
     attributes: Mapping[str, Attribute],
     index: bytes = b"",
 ) -> bytearray:
-    """The sealed bytes of a small store, built in memory; equal inputs give equal bytes.
+    """Build the sealed bytes of a small store in memory; equal inputs give equal bytes.
 
     Args:
-        schema: The kind of store.
+        schema: Kind of store.
         columns: Name -> array with one entry per row.
-        fingerprint: What decided the content.
+        fingerprint: Hash of everything that decided the content.
         attributes: Further attributes.
-        index: Bytes that lie right after the seal, where they can be read without HDF5.
+        index: Bytes that are placed right after the seal, where they can be read without HDF5.
 
     Raises:
         StoreError: Columns do not fit the schema.
