@@ -28,9 +28,10 @@ pytest: venv
 	@test -d .git || git init -q .
 	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
 
-# docs/params.md, docs/cli.md and docs/metrics.md, from the code.
+# docs/params.md, docs/cli.md and docs/metrics.md, and what docs/architecture.md draws and lists, from the code.
 docs: venv
 	$(BIN)/python tools/write_reference.py
+	$(BIN)/python tools/draw_architecture.py
 
 # Pictures of the README, from a finished `make repro`.
 pictures: venv

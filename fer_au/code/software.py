@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
+from fer_au import version as package_version
 from fer_au.code.closure import this_code
 
 # Libraries whose release decides what a row of numbers is: module -> distributions that bring it.
@@ -47,10 +48,8 @@ def running_software() -> dict[str, str]:
 
     Two processes that agree here give equal results for equal tasks.
     """
-    import fer_au
-
     return {
-        "fer_au": fer_au.__version__,
+        "fer_au": package_version.__version__,
         "fer_au code": this_code().whole_digest[:12],
         **library_releases(set(_DECIDING)),
     }

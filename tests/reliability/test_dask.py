@@ -94,7 +94,7 @@ def test_a_cluster_gives_the_same_bytes_also_when_a_worker_is_killed(
 
 @pytest.mark.slow
 def test_a_worker_of_another_release_is_one_line(cluster: Cluster, workspace: Workspace, tmp_path: Path) -> None:
-    (tmp_path / "older.py").write_text("import fer_au\nfer_au.__version__ = '0.0.1'\n")
+    (tmp_path / "older.py").write_text("import fer_au.version\nfer_au.version.__version__ = '0.0.1'\n")
     cluster.add_worker("--preload", str(tmp_path / "older.py"))
     said = workspace.run("align", code=2, env={"FER_AU_SCHEDULER": cluster.address})
     (line,) = errors(said)
