@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from fer_au._lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from fer_au.compute.base import Workers as Workers
     from fer_au.compute.mapping import batched as batched
     from fer_au.compute.mapping import in_order as in_order
     from fer_au.compute.mapping import map_ordered as map_ordered
@@ -22,7 +21,6 @@ __getattr__, __all__ = lazy_exports(
     __name__,
     {
         "Progress": ".progress",
-        "Workers": ".base",
         "batched": ".mapping",
         "in_order": ".mapping",
         "log": ".progress",

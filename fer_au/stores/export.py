@@ -25,8 +25,8 @@ def export_store(store: Store, output: Path) -> list[str]:
     cell is NaN. Neither rows of bytes (crops) nor tables of the whole store fit into a csv.
 
     Args:
-        store: The open store.
-        output: The file; replaced as a whole.
+        store: Open store.
+        output: Output file; replaced as a whole.
 
     Returns:
         Names of columns that were left out.

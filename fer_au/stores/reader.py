@@ -50,8 +50,8 @@ class Store:
     process opens the file anew and refuses another version of it.
 
     Attributes:
-        path: The file.
-        schema: The ``schema`` attribute, such as ``fer_au.landmarks/1``.
+        path: Path of the file.
+        schema: Attribute ``schema``, such as ``fer_au.landmarks/1``.
         fingerprint: Hash of everything that decided the content.
         content_sha256: Logical hash of the columns.
         attributes: Attributes besides those above.
@@ -77,7 +77,7 @@ class Store:
         """Open a store after checking its seal and its schema.
 
         Args:
-            path: The file.
+            path: Path of the file.
             schema: Kind of store expected: ``"faces"``, ``"landmarks"``, ...
 
         Raises:

@@ -151,12 +151,17 @@ def test_rows_of_strangers_and_contradicting_rows_are_counted(scan: Callable[...
     assert "1 ids of points.npz are no picture of the set, such as z.jpg" in found.notes
 
 
+# OpenFace's names of points in space, in millimetres; those in the picture are x_0, y_0, ...
+_THREE_D = ",".join(f"{axis}_{point}" for point in range(68) for axis in "XYZ")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("points.csv", None, r"points\.csv: No such file or directory \(key points.file\)"),
         ("points.csv", b"name,x0,y0\n", r"points\.csv: no column 'id' \(key points.id\)"),
         ("points.csv", b"id,x0,y0\n", r"points\.csv: lacks columns x0, y0, .*\(key points.file\)"),
+        ("points.csv", f"id,{_THREE_D}\n".encode(), r"points\.csv: lacks columns x0, y0, .*\(key points.file\)"),
         ("points.csv", b"id,\xff\xfe\n", r"points\.csv: not utf-8 text"),
         ("points.npz", None, r"points\.npz: No such file"),
         ("points.npz", b"PK nonsense", r"points\.npz: no npz file of plain arrays"),
