@@ -98,7 +98,7 @@ def test_a_worker_of_another_release_is_one_line(cluster: Cluster, workspace: Wo
     cluster.add_worker("--preload", str(tmp_path / "older.py"))
     said = workspace.run("align", code=2, env={"FER_AU_SCHEDULER": cluster.address})
     (line,) = errors(said)
-    assert re.fullmatch(r"error: Dask worker tcp://\S+ has 0\.0\.1, this process fer_au \S+; install the same", line), (
+    assert re.fullmatch(r"error: Dask worker tcp://\S+ has fer_au 0\.0\.1, this process \S+; install the same", line), (
         line
     )
     assert workspace.started() == []
