@@ -31,6 +31,8 @@ def test_a_module_is_seen_by_those_who_import_it_and_by_those_who_find_it_by_nam
     assert found[0] == "tests/faces/test_blaze_face.py"
     assert "tests/faces/test_detector_contract.py" in found  # by its name in the registry
     assert "tests/stores/test_locks.py" not in found
+    assert "tests/core/test_layers.py" in found  # it reads all imports
+    assert "tests/core/test_layers.py" not in chosen(tool, "docs/parts.md")
     assert "tests/landmarks/test_agreement.py" in chosen(tool, "fer_au/ibug68.py")  # through the package
 
 
