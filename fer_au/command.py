@@ -42,7 +42,7 @@ def stage_main(main: Callable[..., None], usage: str | None, arguments: list[str
         check_package(script.parents[1])
         if len(names) != len(inspect.signature(main).parameters):
             raise ConfigError(f"wrong number of arguments. {usage}")
-        if "DVC_STAGE" in os.environ and script.stem != "stamp":
+        if "DVC_STAGE" in os.environ and script.stem != "stamp" and script.with_name("stamp.py").is_file():
             check_stamp(script.parents[1], script.stem, names[0] if names else None)
         main(*names)
 

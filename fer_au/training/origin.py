@@ -86,7 +86,8 @@ class Origin:
         hashes = self.faces.content_hashes()
         if not self.experiment.guidance:
             return {name: hashes[name] for name in ("manifest.csv", "faces.h5")}
-        if any(CUES.get(term.cue).needs for term in self.experiment.guidance):
+        cues = [CUES.get(term.cue) for term in self.experiment.guidance]
+        if any(cue.needs and cue.source == "annotations" for cue in cues):
             store = Store.open(self.faces.dataset_dir / "annotations.h5", "annotations")
             hashes["annotations.h5"] = store.content_sha256
         return hashes

@@ -15,6 +15,7 @@ OTHER_WAYS = {
     "cues/clusters.py": {"open"},  # scratch: deleted when the block ends, whichever way
     "demo/generate.py": {"write_bytes"},  # thousands of pictures in a folder that is rendered anew as a whole
     "shards/finished.py": {"rename"},  # a folder is written aside, then renamed as a whole
+    "shards/prune.py": {"rename"},  # a folder goes out of sight as a whole, then away
     "stores/export.py": {"savez"},  # into memory, then through AtomicFile
 }
 """File -> the calls by which it may write, with the reason."""

@@ -128,8 +128,9 @@ class Done:
 
     @property
     def stages(self) -> list[str]:
-        """The stages that DVC really ran: neither unchanged nor taken from its run cache."""
-        return re.findall(r"^Running stage '([^']+)'", self.output, re.MULTILINE)
+        """The stages that DVC really ran: neither unchanged nor taken from its run cache. ``stamp`` runs always."""
+        found = re.findall(r"^Running stage '([^']+)'", self.output, re.MULTILINE)
+        return [stage for stage in found if stage != "stamp"]
 
 
 class Lab:
@@ -188,8 +189,12 @@ class Lab:
         if not home.is_dir():
             self._move_in(person)
         state, log = home / ".shell", home / ".output"
+        # Everyone has an environment of their own in their clone, and so runs that clone's code.
+        sources = shlex.quote(str(self.sources))
+        own = "$(git rev-parse --show-toplevel 2>/dev/null)"
+        trap = f'PYTHONPATH={own}; [ -d "$PYTHONPATH/fer_au" ] || PYTHONPATH={sources}'
         script = (
-            f'. {shlex.quote(str(state))}\n{self._here(text)}\ncode=$?\n{{ echo "cd $(printf %q "$PWD")"; '
+            f'. {shlex.quote(str(state))}\ntrap {shlex.quote(trap)} DEBUG\n{self._here(text)}\ncode=$?\n{{ echo "cd $(printf %q "$PWD")"; '
             f'echo "umask $(umask)"; export -p; }} > {shlex.quote(str(state))}\nexit $code\n'
         )
         # Into a file: a pipe would stay open, and be waited for, as long as a background process lives.

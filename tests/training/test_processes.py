@@ -79,6 +79,7 @@ def launch(count: int, train: dict[str, Any], data: Path, out: Path, break_in: i
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
     texts = [json.dumps(EXPERIMENT), json.dumps(train)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment["FER_AU_CACHE"] = f"{out}.cache"  # else a training of other processes would be fetched
     del environment["ACCELERATE_USE_CPU"]  # as a user's shell is
     if break_in is not None:
         environment["BREAK_IN_EPOCH"] = str(break_in)
