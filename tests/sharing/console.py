@@ -193,10 +193,9 @@ class Lab:
         sources = shlex.quote(str(self.sources))
         own = "$(git rev-parse --show-toplevel 2>/dev/null)"
         trap = f'PYTHONPATH={own}; [ -d "$PYTHONPATH/fer_au" ] || PYTHONPATH={sources}'
-        script = (
-            f'. {shlex.quote(str(state))}\ntrap {shlex.quote(trap)} DEBUG\n{self._here(text)}\ncode=$?\n{{ echo "cd $(printf %q "$PWD")"; '
-            f'echo "umask $(umask)"; export -p; }} > {shlex.quote(str(state))}\nexit $code\n'
-        )
+        keep = f'{{ echo "cd $(printf %q "$PWD")"; echo "umask $(umask)"; export -p; }} > {shlex.quote(str(state))}'
+        lines = [f". {shlex.quote(str(state))}", f"trap {shlex.quote(trap)} DEBUG", self._here(text)]
+        script = "\n".join([*lines, "code=$?", keep, "exit $code", ""])
         # Into a file: a pipe would stay open, and be waited for, as long as a background process lives.
         with log.open("w") as file:
             process = subprocess.Popen(
