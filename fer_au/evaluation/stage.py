@@ -101,9 +101,9 @@ def evaluate_experiment(
     if dataset.skipped:
         log(f"evaluate: {dataset.skipped} faces left out, their labels are not among the classes of {model_dir}")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    finished = FinishedWork("evaluation", _identity(config, meta, dataset, fold, device))
     files = {"metrics.json": metrics_path, "detail.json": detail_path or default_detail_path(metrics_path)}
     files |= {"evaluation.h5": store_path} if store_path is not None else {}
+    finished = FinishedWork("evaluation", {**_identity(config, meta, dataset, fold, device), "files": sorted(files)})
     if finished.take(files):
         log(f"{metrics_path}: evaluated before with this model, data and code; taken from {finished.folder.parent}")
         return
@@ -111,20 +111,24 @@ def evaluate_experiment(
     model = model.to(device).to(memory_format=torch.channels_last)
     runner = SplitRunner(model, dataset, BatchLoader(dataset), preprocess, device, config.batch_size)
     report = _score(runner, read_truth(dataset, training), layers, config)
-    context: dict[str, float | int | str] = {
-        "seed": int(_of_training(meta, "seed", model_dir)),
-        "selected_on": str(_of_training(meta, "selected_on", model_dir)),
-        "train_images_per_second": float(_of_training(meta, "train_images_per_second", model_dir)),
-        **environment_metrics(device, str(_of_training(meta, "precision", model_dir))),
-    }
     if store_path is not None:
         options = {"config": config.model_dump(mode="json"), "fold": fold, "weights": meta["weights_sha256"]}
         # The report shows what the data stages rejected; it follows the data through this store.
         data = {**dataset.content_hashes(), **_table_hashes(dataset_dir / "rejects")}
         identity = fingerprint("evaluate", _VERSION, {**options, "data": data})
         _write_results(store_path, report, dataset, identity, layers, config.split)
-    write_metrics(metrics_path, {**report.metrics, **context}, detail_path)
+    write_metrics(metrics_path, {**report.metrics, **_context(meta, model_dir, device)}, detail_path)
     finished.keep(files)
+
+
+def _context(meta: Mapping[str, Any], model_dir: Path, device: torch.device) -> dict[str, float | int | str]:
+    """Give the metrics that tell how the model came about, and where it was evaluated."""
+    return {
+        "seed": int(_of_training(meta, "seed", model_dir)),
+        "selected_on": str(_of_training(meta, "selected_on", model_dir)),
+        "train_images_per_second": float(_of_training(meta, "train_images_per_second", model_dir)),
+        **environment_metrics(device, str(_of_training(meta, "precision", model_dir))),
+    }
 
 
 def _identity(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,25 @@ from fer_au.datasets import ManifestRow, write_manifest
 from fer_au.faces.crops import encode_crop
 from fer_au.ibug68 import MEAN_FACE
 from fer_au.models import create_model, save_model
+from fer_au.shards.finished import FinishedWork
 from fer_au.stores import write_store
 from fer_au.stores.columns import encode_ids, pack_ragged
 
 SIZE = 112
 CROP = 64
 LABELS = ("neutral", "happiness", "anger")
+
+
+TAKE = FinishedWork.take
+
+
+@pytest.fixture(scope="module", autouse=True)
+def repeated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Evaluations are repeated and not fetched: a test that compares two would otherwise compare one with its copy."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FER_AU_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setattr(FinishedWork, "take", lambda *_: False)
+        yield
 
 
 @pytest.fixture

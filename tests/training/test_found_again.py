@@ -11,6 +11,7 @@ import pytest
 
 from fer_au.code.closure import CodeBase
 from fer_au.config.experiments import ExperimentConfig, TrainConfig
+from fer_au.shards.cache import cache_root
 from fer_au.stores import Store, write_store
 from fer_au.training import stage
 from fer_au.training.trainer import Trainer
@@ -135,7 +136,7 @@ def test_other_code_of_a_part_that_is_used_counts(train: Train, monkeypatch: pyt
 def test_a_damaged_training_is_trained_again(train: Train, tmp_path: Path) -> None:
     assert train("au", AU)
     first = files_of("au")
-    (kept,) = (tmp_path / ".fer_au/cache/finished/training").iterdir()
+    (kept,) = (cache_root() / "finished/training").iterdir()
     weights = kept / "model.safetensors"
     weights.chmod(0o644)
     weights.write_bytes(weights.read_bytes()[:-1] + b"\0\1")
