@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-from fer_au import version as package_version
 from fer_au.code.closure import this_code
 
 # Libraries whose release decides what a row of numbers is: module -> distributions that bring it.
@@ -48,6 +47,8 @@ def running_software() -> dict[str, str]:
 
     Two processes that agree here give equal results for equal tasks.
     """
+    from fer_au import version as package_version  # decides no result, so that stages don't load it
+
     return {
         "fer_au": package_version.__version__,
         "fer_au code": this_code().whole_digest[:12],

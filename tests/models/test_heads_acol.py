@@ -78,7 +78,7 @@ def test_class_maps_are_the_larger_of_both_branches_maps_with_each_class_erased(
 
 
 def test_a_threshold_above_all_but_the_maximum_erases_only_that(head: AcolHead) -> None:
-    head.threshold = 1.0
+    head.options = head.options.model_copy(update={"threshold": 1.0})
     seen: list[Tensor] = []
     head.second.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     with torch.no_grad():

@@ -25,7 +25,7 @@ def head(**options: float) -> WildcatHead:
 
 
 def expected_maps(made: WildcatHead, features: Tensor) -> np.ndarray:
-    weights = made.conv.weight.detach().numpy()[:, :, 0, 0].reshape(CLASSES, made.modalities, CHANNELS)
+    weights = made.conv.weight.detach().numpy()[:, :, 0, 0].reshape(CLASSES, made.options.modalities, CHANNELS)
     every = np.einsum("kmc,nchw->nkmhw", weights, features.numpy())
     return every.mean(axis=2)
 

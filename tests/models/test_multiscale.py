@@ -145,5 +145,7 @@ def test_views_are_known_before_a_model_is_built() -> None:
 
 
 def test_a_wrong_value_of_shared_is_one_clear_line() -> None:
-    with pytest.raises(ConfigError, match=r"model\.head_options: head 'multiscale': shared must be true or false"):
+    with pytest.raises(
+        ConfigError, match=r"head 'multiscale': model\.head_options\.shared: input should be a valid boolean, got 'no'"
+    ):
         create_model({**CONFIG, "head_options": {"shared": "no"}}, CLASSES)
