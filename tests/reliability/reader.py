@@ -89,12 +89,13 @@ def read_batches(folder: Path, how: str) -> tuple[int, int]:
     from torch.utils.data import DataLoader, RandomSampler
 
     from fer_au.batches.faces import FaceDataset
+    from fer_au.batches.samples import FaceSamples
 
     times, versions = 0, set()
     # Spawned workers take seconds to start, forked ones nothing: these see new versions with every epoch.
     samples = 200 if how == "fork" else 10**6
     while not (folder / "stop").exists():
-        faces = FaceDataset(folder, "train", 32)
+        faces = FaceSamples(FaceDataset(folder, "train", 32))
         sampler = RandomSampler(faces, replacement=True, num_samples=samples)
         for batch in DataLoader(faces, batch_size=8, num_workers=2, multiprocessing_context=how, sampler=sampler):
             for values in (batch["image"].flatten(1), batch["map"].flatten(1), batch["points"].flatten(1)):
