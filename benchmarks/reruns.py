@@ -50,8 +50,6 @@ def main() -> None:
         times = [_timed(project, "dvc", "repro", "-q") for _ in range(options.runs)]
         cpu, wall = min(cpu for cpu, _ in times), min(wall for _, wall in times)
         print(f"dvc repro, nothing to do: {cpu:.2f} CPU s, {wall:.2f} s")
-        times = [_timed(project, "dvc", "status", "-q") for _ in range(options.runs)]
-        print(f"dvc status: {min(cpu for cpu, _ in times):.2f} CPU s")
 
 
 def _installed(name: str) -> str:
