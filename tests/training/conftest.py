@@ -14,6 +14,7 @@ from fer_au.shards.finished import FinishedWork
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Locks and checkpoints go below the working directory."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FER_AU_CACHE", raising=False)
     monkeypatch.setenv("FER_AU_WORKERS", "1")
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
     torch.set_num_threads(1)
