@@ -16,6 +16,7 @@ from pathlib import Path
 
 from fer_au.code.syntax import Syntax, SyntaxMemory, iter_sources
 from fer_au.errors import ConfigError
+from fer_au.fingerprints import file_digest
 
 PACKAGE = "fer_au"
 PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
@@ -124,7 +125,7 @@ class CodeBase:
     def _line(self, path: Path) -> str:
         """Say what a file is: its name, its content, and where the lazy exports that it imports come from."""
         if path.suffix != ".py":
-            return f"{self._name(path)} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+            return f"{self._name(path)} {file_digest(path)}"
         syntax = self._read(path)
         lazy = [f"{module}.{name}={self._loaded(module, name)[-1]}" for module, name in syntax.imports if name]
         return " ".join([self._name(path), syntax.digest, *(text for text in lazy if not self._is_plain(text))])
@@ -174,7 +175,7 @@ class CodeBase:
         named = {text for path in files for text in self._read(path).strings}
         part_folders = tuple(self.folder / folder for folder, _ in PART_FOLDERS.values())
         for path in self._data:
-            if path.is_relative_to(self.folder) and any(path.is_relative_to(folder) for folder in part_folders):
+            if any(path.is_relative_to(folder) for folder in part_folders):
                 continue
             alone = path.name in self._all_strings
             if path.name in named if alone else path.parent.name in named:

@@ -20,6 +20,7 @@ from fer_au.code.closure import PART_FOLDERS, CodeBase, this_code
 from fer_au.code.plugins import plugin_digest
 from fer_au.config.reading import PARAMS, read_params
 from fer_au.errors import ConfigError
+from fer_au.fingerprints import file_digest
 
 STAMP = Path("stages/stamp.json")
 _DIGITS = 32  # of a hash in the stamp: short lines in dvc.lock
@@ -123,7 +124,7 @@ def _is_path(name: str) -> bool:
 
 def _bytes_digest(path: Path) -> str:
     """Hash a file that params.yaml names; a missing one is the stage's to report."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "absent"
+    return file_digest(path) if path.is_file() else "absent"
 
 
 # Which parts the sections of params.yaml name. The sections are read as they stand: a fault in them is reported by the
