@@ -75,7 +75,7 @@ WORDS = [
     ("fer_au/datasets/folder.py", code),
     ("fer_au/cues/codebooks/paper.yaml", comment),
     ("fer_au/presets/writing.py", code),
-    ("fer_au/cli.py", code),
+    ("fer_au/cli/cache.py", code),
     ("fer_au/code/stages.py", code),
 ]
 
