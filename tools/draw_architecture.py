@@ -46,6 +46,7 @@ class Floor:
 FLOORS = (
     Floor("Run it", ("stages", "cli", "benchmarks", "tools"), open_plan=True),
     Floor("Say it", ("__init__", "report")),
+    Floor("Gather results", ("results",)),
     Floor("Learn and measure", ("predictor", "training", "evaluation")),
     Floor("Explain and load", ("batches", "cam")),
     Floor("See a face", ("presets", "cues", "landmarks", "models")),
@@ -187,7 +188,7 @@ _COLUMNS = (
     ("training", "presets", "demo"),
     ("batches", "cues", "datasets", "command"),
     ("__init__", "predictor", "faces", "stores", "compute", "code", "config"),
-    ("evaluation", "cam", "models", "assets", "shards"),
+    ("results", "evaluation", "cam", "models", "assets", "shards"),
     ("report", "landmarks"),
 )
 """Rooms of each column, so that no arrow runs behind a box."""

@@ -29,7 +29,7 @@ from fer_au.datasets.labels import LabelledConfig
 from fer_au.evaluation.metrics_file import HEADLINE
 from fer_au.models.heads.base import HEADS
 from fer_au.models.nets.base import NETS
-from fer_au.report.glossary import ENTRIES, FAMILIES, look_up, rank
+from fer_au.results.glossary import ENTRIES, FAMILIES, look_up, rank
 
 DOCS = Path(__file__).parents[1] / "docs"
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -356,7 +356,7 @@ def write_metrics() -> str:
         for key in keys:
             family, meaning = look_up(key)
             if not (text := meaning or FAMILIES[family]):
-                raise ValueError(f"{key}: fer_au/report/glossary.py has no text for it")
+                raise ValueError(f"{key}: fer_au/results/glossary.py has no text for it")
             text = re.sub("(<[a-z]+>)", r"`\1`", text)  # Markdown would take it for a tag
             parts.append(f"| `{key}` | {family} | {text} |")
         parts.append("")

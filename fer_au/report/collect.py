@@ -10,43 +10,28 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fer_au.config.experiments import CrossConfig, ExperimentConfig, load_experiment
-from fer_au.config.reading import load_entry, read_params
+from fer_au.config.reading import read_params
 from fer_au.datasets import ManifestRow, read_manifest
 from fer_au.errors import DataError
-from fer_au.evaluation import read_metrics
 from fer_au.landmarks.benchmark_results import RESULTS, LandmarkResults, read_results
 from fer_au.rejects import Reject, read_rejects
+from fer_au.results.experiment import CrossResult, ExperimentResult, experiment_names, read_cross, read_experiment
 from fer_au.stores import Store
 
 REJECT_STAGES = ("ingest", "align", "landmarks")
-Metric = float | int | str | None
 
 
 @dataclass(frozen=True)
-class Experiment:
-    """One experiment's configuration and results.
+class Experiment(ExperimentResult):
+    """One experiment's configuration, results and training.
 
     Attributes:
-        name: Key in ``params.yaml``.
-        config: Validated entry of ``params.yaml``.
-        metrics: All metrics, of ``metrics/<name>.json`` and its detail file.
         history: Column of ``history.csv`` -> one value per epoch, NaN where empty.
         model: Content of ``models/<name>/config.json``.
-        results: Store ``evaluation/<name>.h5``.
-        classes: Classes of the model, in its order.
     """
 
-    name: str
-    config: ExperimentConfig
-    metrics: dict[str, Metric]
     history: dict[str, list[float]]
     model: dict[str, Any]
-    results: Store
-    classes: tuple[str, ...]
 
     @cached_property
     def layers(self) -> list[str]:
@@ -59,27 +44,6 @@ class Experiment:
         """CAM methods that were computed; empty if none was."""
         return [name.removeprefix("cam/") for name in self.results.columns if name.startswith("cam/")]
 
-    @cached_property
-    def labels(self) -> list[str]:
-        """True label of each evaluated image."""
-        return [label.decode() for label in self.results["label"].tolist()]
-
-    @cached_property
-    def predictions(self) -> list[str]:
-        """Predicted label of each evaluated image."""
-        return [self.classes[index] for index in self.results["probabilities"].argmax(axis=1).tolist()]
-
-    @cached_property
-    def correct(self) -> NDArray[np.float64]:
-        """(N,) 1.0 where the prediction is right, else 0.0."""
-        pairs = zip(self.labels, self.predictions, strict=True)
-        return np.array([float(label == predicted) for label, predicted in pairs])
-
-    def number(self, key: str) -> float:
-        """Read a metric as a float; NaN where it is absent, undefined or text."""
-        value = self.metrics.get(key)
-        return float(value) if isinstance(value, int | float) else math.nan
-
 
 @dataclass(frozen=True)
 class Dataset:
@@ -91,15 +55,6 @@ class Dataset:
     landmarks: Store
     heatmaps: Store
     rejects: dict[str, list[Reject]]
-
-
-@dataclass(frozen=True)
-class CrossResult:
-    """Scores of an experiment's model on another data set."""
-
-    name: str
-    config: CrossConfig
-    metrics: dict[str, Metric]
 
 
 @dataclass(frozen=True)
@@ -133,50 +88,21 @@ def read_project(params_path: Path, root: Path) -> Project:
         DataError: A file is missing, damaged, or doesn't fit the others; the message names it.
     """
     params = read_params(params_path)
-    entries = params.get("experiments") or {}
-    # Networks that tell persons apart only serve others as a start; their scores don't belong beside these.
-    names = [name for name, own in entries.items() if not isinstance(own, dict) or own.get("target") != "subject"]
-    if not names:
-        raise DataError(f"{params_path}: experiments: none are named, there is nothing to report")
-    experiments = [read_experiment(name, params_path, root) for name in names]
+    names = experiment_names(params, params_path)
+    experiments = [_read_experiment(name, params_path, root) for name in names]
     datasets = {
         dataset: read_dataset(dataset, root) for dataset in dict.fromkeys(one.config.dataset for one in experiments)
     }
     for experiment in experiments:
         _check_rows(experiment, datasets[experiment.config.dataset])
-    cross = read_cross(params, params_path, root)
+    cross = [read_cross(name, params_path, root) for name in params.get("cross") or {}]
     return Project(params, experiments, cross, datasets, read_results(root / RESULTS))
 
 
-def read_cross(params: dict[str, Any], params_path: Path, root: Path) -> list[CrossResult]:
-    """Read the scores on other data sets that ``params.yaml`` names."""
-    return [
-        CrossResult(
-            name,
-            load_entry("cross", name, CrossConfig, params_path),
-            read_metrics(root / "metrics" / "cross" / f"{name}.json"),
-        )
-        for name in params.get("cross") or {}
-    ]
-
-
-def read_experiment(name: str, params_path: Path, root: Path) -> Experiment:
-    """Read one experiment's configuration, metrics, history and evaluation store."""
-    config, _ = load_experiment(name, params_path)
-    results = Store.open(root / "evaluation" / f"{name}.h5", "evaluation")
-    classes = tuple(str(results.attributes.get("classes", "")).split(","))
-    if len(classes) != results["probabilities"].shape[1]:
-        raise DataError(f"{results.path}: attribute 'classes' doesn't name the columns of 'probabilities'")
-    folder = root / "models" / name
-    return Experiment(
-        name,
-        config,
-        read_metrics(root / "metrics" / f"{name}.json"),
-        read_history(folder / "history.csv"),
-        _read_json(folder / "config.json"),
-        results,
-        classes,
-    )
+def _read_experiment(name: str, params_path: Path, root: Path) -> Experiment:
+    result, folder = read_experiment(name, params_path, root), root / "models" / name
+    history, model = read_history(folder / "history.csv"), _read_json(folder / "config.json")
+    return Experiment(**vars(result), history=history, model=model)
 
 
 def read_dataset(name: str, root: Path) -> Dataset:

@@ -1,4 +1,4 @@
-"""Derive figures from the evaluation stores: matrices, group means, paired comparisons."""
+"""Derive figures from the evaluation stores: matrices, class averages, paired comparisons."""
 
 from __future__ import annotations
 
@@ -38,15 +38,6 @@ class Matrix:
     columns: list[str]
     values: NDArray[np.float64]
     counts: NDArray[np.int64] | None = None
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Mean and sample standard deviation (n - 1) of one metric over a group; NaN deviation for a single member."""
-
-    mean: float
-    deviation: float
-    n: int
 
 
 @dataclass(frozen=True)
@@ -119,19 +110,6 @@ def class_average(maps: NDArray[np.floating], labels: Sequence[str], name: str) 
         return None
     mean: NDArray[np.float32] = stretch(maps[own]).mean(axis=0)
     return mean
-
-
-def group_spreads(members: Sequence[Experiment], keys: Sequence[str]) -> dict[str, Spread]:
-    """Compute mean and deviation of each metric over the repeats of a group; undefined values are left out."""
-    spreads = {}
-    for key in keys:
-        values = np.array([value for one in members if math.isfinite(value := one.number(key))])
-        spreads[key] = Spread(
-            float(values.mean()) if values.size else math.nan,
-            float(values.std(ddof=1)) if values.size > 1 else math.nan,
-            int(values.size),
-        )
-    return spreads
 
 
 def reference_of(experiments: Sequence[Experiment]) -> Experiment | None:

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fer_au.evaluation import PairedDifference
-from fer_au.report.collect import CrossResult, Experiment, Metric, Project
-from fer_au.report.glossary import FAMILIES, look_up, rank
-from fer_au.report.statistics import Comparison, Spread, compare, group_spreads, reference_of
+from fer_au.evaluation.metrics_file import Metric
+from fer_au.report.collect import Experiment, Project
+from fer_au.report.statistics import Comparison, compare, reference_of
+from fer_au.results.experiment import CrossResult
+from fer_au.results.glossary import FAMILIES, look_up, rank
+from fer_au.results.groups import Spread, by_group, group_spreads
 
 GROUP_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "att_cos", "att_ccos", "att_auc")
 ATTENTION_KEYS = ("att_cos", "att_ccos", "att_ccos_moved", "att_specificity")
@@ -232,12 +235,8 @@ def majority_share(labels: Sequence[str]) -> float:
 
 def group_rows(experiments: Sequence[Experiment]) -> list[GroupRow]:
     """Make a row per group, in order of first appearance."""
-    groups: dict[str, list[Experiment]] = {}
-    for experiment in experiments:
-        if experiment.config.group:
-            groups.setdefault(experiment.config.group, []).append(experiment)
-    grouped = [one for members in groups.values() for one in members]
-    keys = [key for key in GROUP_METRICS if any(key in one.metrics for one in grouped)]
+    groups = by_group(experiments, lambda one: one.config.group or None)
+    keys = [key for key in GROUP_METRICS if any(key in one.metrics for members in groups.values() for one in members)]
     return [
         GroupRow(group, [one.name for one in members], group_spreads(members, keys))
         for group, members in groups.items()

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel
 
 from fer_au.evaluation.metrics_file import HEADLINE
-from fer_au.report.glossary import ENTRIES
+from fer_au.results.glossary import ENTRIES
 from tools import write_reference
 from tools.write_reference import (
     DOCS,

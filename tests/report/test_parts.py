@@ -13,13 +13,14 @@ import pytest
 from fer_au.evaluation.metrics_file import HEADLINE
 from fer_au.report.collect import read_project
 from fer_au.report.curves import line_chart, nice_ticks
-from fer_au.report.glossary import FAMILIES, look_up
 from fer_au.report.heat import data_uri, enlarge, overlay, stretch
 from fer_au.report.painter import draw_landmarks
 from fer_au.report.samples import MAX_SHOWN, plan_layout
 from fer_au.report.stage import css_percent, format_metric, format_number, format_short
-from fer_au.report.statistics import alignment, class_average, compare, confusion, group_spreads
+from fer_au.report.statistics import alignment, class_average, compare, confusion
 from fer_au.report.tables import Gauge, caveats, finding, gauge, group_rows
+from fer_au.results.glossary import FAMILIES, look_up
+from fer_au.results.groups import group_spreads
 
 from .project import CLASSES, GUIDED, Writer, experiment
 

@@ -1,0 +1,112 @@
+"""Read what ``evaluate`` and ``cross`` wrote of the entries of ``params.yaml``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_au.config.experiments import CrossConfig, ExperimentConfig, load_experiment
+from fer_au.config.reading import load_entry
+from fer_au.errors import DataError
+from fer_au.evaluation.metrics_file import Metric, read_metrics
+from fer_au.stores.reader import Store
+
+
+@dataclass(frozen=True)
+class ExperimentResult:
+    """One experiment's configuration, and what its evaluation wrote.
+
+    Attributes:
+        name: Key in ``params.yaml``.
+        config: Validated entry of ``params.yaml``.
+        metrics: All metrics, of ``metrics/<name>.json`` and its detail file.
+        results: Store ``evaluation/<name>.h5``.
+        classes: Classes of the model, in its order.
+    """
+
+    name: str
+    config: ExperimentConfig
+    metrics: dict[str, Metric]
+    results: Store
+    classes: tuple[str, ...]
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """True label of each evaluated image."""
+        return [label.decode() for label in self.results["label"].tolist()]
+
+    @cached_property
+    def predictions(self) -> list[str]:
+        """Predicted label of each evaluated image."""
+        return [self.classes[index] for index in self.results["probabilities"].argmax(axis=1).tolist()]
+
+    @cached_property
+    def correct(self) -> NDArray[np.float64]:
+        """(N,) 1.0 where the prediction is right, else 0.0."""
+        pairs = zip(self.labels, self.predictions, strict=True)
+        return np.array([float(label == predicted) for label, predicted in pairs])
+
+    def number(self, key: str) -> float:
+        """Read a metric as a float; NaN where it is absent, undefined or text."""
+        return as_number(self.metrics.get(key))
+
+
+@dataclass(frozen=True)
+class CrossResult:
+    """Scores of an experiment's model on another data set."""
+
+    name: str
+    config: CrossConfig
+    metrics: dict[str, Metric]
+
+
+def as_number(value: Metric) -> float:
+    """Give a metric as a float; NaN where it is undefined or text."""
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def experiment_names(params: dict[str, Any], params_path: Path) -> list[str]:
+    """List the experiments of ``params.yaml`` that are compared; those on persons are left out.
+
+    Networks that tell persons apart only serve others as a start; their scores don't belong beside these.
+
+    Raises:
+        DataError: None are named.
+    """
+    entries = params.get("experiments") or {}
+    names = [name for name, own in entries.items() if not isinstance(own, dict) or own.get("target") != "subject"]
+    if not names:
+        raise DataError(f"{params_path}: experiments: none are named, there is nothing to report")
+    return names
+
+
+def read_experiment(name: str, params_path: Path, root: Path) -> ExperimentResult:
+    """Read one experiment's configuration, metrics and evaluation store.
+
+    Args:
+        name: Key in ``params.yaml``.
+        params_path: Path of ``params.yaml``.
+        root: Project folder, with ``evaluation`` and ``metrics``.
+
+    Raises:
+        ConfigError: The entry is wrong.
+        DataError: A file is missing, damaged, or doesn't fit the others; the message names it.
+    """
+    config, _ = load_experiment(name, params_path)
+    results = Store.open(root / "evaluation" / f"{name}.h5", "evaluation")
+    classes = tuple(str(results.attributes.get("classes", "")).split(","))
+    if len(classes) != results["probabilities"].shape[1]:
+        raise DataError(f"{results.path}: attribute 'classes' doesn't name the columns of 'probabilities'")
+    return ExperimentResult(name, config, read_metrics(root / "metrics" / f"{name}.json"), results, classes)
+
+
+def read_cross(name: str, params_path: Path, root: Path) -> CrossResult:
+    """Read one experiment's scores on another data set; arguments and errors as ``read_experiment``."""
+    config = load_entry("cross", name, CrossConfig, params_path)
+    return CrossResult(name, config, read_metrics(root / "metrics" / "cross" / f"{name}.json"))
