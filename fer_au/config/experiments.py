@@ -287,10 +287,10 @@ class CrossConfig(StrictModel):
 
 
 def load_experiment(name: str, path: Path = PARAMS) -> tuple[ExperimentConfig, TrainConfig]:
-    """One experiment with its own training settings.
+    """Load an experiment and its training settings: section ``train``, overlaid with the experiment's own.
 
     Raises:
-        ConfigError: A bad key or value, or a data set or base that params.yaml doesn't have.
+        ConfigError: A key or value is bad, or params.yaml lacks the data set or the base.
     """
     params = read_params(path)
     experiment = validate(ExperimentConfig, entry("experiments", name, path), f"experiments.{name}", path)

@@ -25,7 +25,7 @@ Counts = Annotated[tuple[PositiveInt, ...], BeforeValidator(_listed)]
 
 
 class PartOptions(StrictModel):
-    """Base of the options of parts: none. Values keep their types: neither ``2.0`` nor ``true`` is a whole number."""
+    """Base of the options of parts, without options itself; types are strict: ``2.0`` and ``true`` aren't integers."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 

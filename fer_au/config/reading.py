@@ -17,7 +17,7 @@ from fer_au.yaml_files import read_yaml
 
 PARAMS = Path("params.yaml")
 SECTIONS = ("datasets", "align", "landmarks", "heatmaps", "train", "evaluate", "experiments", "cross")
-_MAPPINGS = ("datasets", "experiments", "cross")  # from names that the user gives
+_MAPPINGS = ("datasets", "experiments", "cross")  # their keys are names that the user gives
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _LONGEST = 60  # characters of a value in a message
 
@@ -35,7 +35,8 @@ def read_params(path: Path = PARAMS) -> dict[str, Any]:
     """Read the whole file as plain data and check its top level.
 
     Raises:
-        ConfigError: Missing file, bad YAML, unknown section, or a bad name of a data set or experiment.
+        ConfigError: The file is missing or not YAML, a section is unknown, or the name of a data set or experiment is
+            bad.
     """
     data = read_yaml(path)
     for key in data:
@@ -76,7 +77,7 @@ def entry(section: str, name: str, path: Path = PARAMS) -> dict[str, Any]:
     """Read one named entry of a mapping section as plain data.
 
     Raises:
-        ConfigError: There is no such entry, or it is not a mapping.
+        ConfigError: The section has no such entry, or the entry is not a mapping.
     """
     entries = read_params(path).get(section) or {}
     if name not in entries:
@@ -88,16 +89,17 @@ def entry(section: str, name: str, path: Path = PARAMS) -> dict[str, Any]:
 
 
 def validate(model: type[Model], data: Mapping[str, Any], prefix: str, path: Path | str) -> Model:
-    """Validate plain data.
+    """Validate plain data and make a typed model of it.
 
     Args:
-        model: What to build.
-        data: The plain mapping.
-        prefix: The path of its key, for messages; may be empty.
-        path: The file, for messages.
+        model: Class of the model.
+        data: Plain mapping.
+        prefix: Path of the mapping's key, used in messages; may be empty.
+        path: File of the mapping, used in messages.
 
     Raises:
-        ConfigError: One line about the first fault, an unknown key before any other: file, key path, what is wrong.
+        ConfigError: A key or value is bad. The message is one line with file, path of the key and reason; of several
+            faults, it is about an unknown key or else the first.
     """
     try:
         return model.model_validate(data)
@@ -123,7 +125,7 @@ def _explain(fault: ErrorDetails, model: type[BaseModel], data: object, prefix: 
 
 
 def _keys_on_the_way(data: object, location: Sequence[int | str]) -> list[int | str]:
-    """The parts of a location that are keys and positions in the data; others are pydantic's names of alternatives."""
+    """Keep the parts of a location that are keys or positions in the data, not pydantic's names of alternatives."""
     keys: list[int | str] = []
     for part in location:
         inside = range(len(data)) if isinstance(data, list | tuple) else data
@@ -151,13 +153,13 @@ def known_keys(kind: object, location: Sequence[int | str]) -> list[str]:
             return list(fields)
         if location[0] in fields:
             return known_keys(fields[str(location[0])], location[1:])
-    # A container's items are one step further, a union's alternatives at the same place or behind their name.
+    # A container's items are one step further; a union's alternatives are at the same place, or behind their name.
     rests = [location, location[1:]] if location else [location]
     return list(dict.fromkeys(key for inner in get_args(kind) for rest in rests for key in known_keys(inner, rest)))
 
 
 def _short(value: object) -> str:
-    """A value for a message; what is large is cut before it is written out."""
+    """Show a value in a message; a large value is cut before it is written out."""
     shortener = reprlib.Repr()
     shortener.maxstring = shortener.maxother = shortener.maxlong = _LONGEST
     shortener.maxlevel = 2

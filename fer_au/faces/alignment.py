@@ -1,4 +1,4 @@
-"""One picture in, one aligned crop out: find the face, choose it, fit it, warp it."""
+"""Align a picture's face: detect faces, choose one, fit the similarity, warp the crop."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _HINT_MARGIN = 0.5
 
 @dataclass(frozen=True)
 class AlignedFace:
-    """An aligned crop and where it came from.
+    """An aligned crop and its origin.
 
     Attributes:
-        crop: (size, size, 3) uint8 RGB.
-        context: (context, context, 3) uint8 RGB of the whole picture; None unless asked for.
-        matrix: (2, 3) source xy -> crop xy.
-        box: The face in the source, xyxy pixels.
-        score: The detector's confidence, NaN where it has none.
-        detector: Which detector found the face; ``none`` if none did.
+        crop: Crop (size, size, 3) uint8 RGB.
+        context: Crop (context, context, 3) uint8 RGB of the whole picture; None unless the aligner makes one.
+        matrix: Matrix (2, 3) source xy -> crop xy.
+        box: Box of the face in the source, xyxy pixels.
+        score: Confidence of the detector, NaN where it has none.
+        detector: Name of the detector that found the face; ``none`` if no face was found.
         status: OK, or WHOLE_IMAGE if no face was found.
-        why: The detector's pass or rule.
+        why: Pass or rule of the detector that found the face.
     """
 
     crop: NDArray[np.uint8]
@@ -54,12 +54,12 @@ class Aligner:
 
     Attributes:
         detector: Name of the detector.
-        keypoints: What the similarity is fitted to.
+        keypoints: Points or box that the similarity is fitted to.
         template: Name of the template.
         size: Side of the crop, pixels.
         context: Side of the context crop, pixels; 0 for none.
-        choose: Which of several faces.
-        target: The template itself.
+        choose: Rule that picks one of several faces.
+        target: Template of that name.
     """
 
     detector: str = "dlib-hog"
@@ -74,21 +74,21 @@ class Aligner:
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", get_template(self.template))
         finder = create_detector(self.detector)
-        # The largest face is what a coarse pass finds first; the most central one may be small.
+        # A coarse pass finds the largest face first; the most central face may be small.
         object.__setattr__(self, "_finder", finder.exhaustive() if self.choose == "central" else finder)
 
     @property
     def detector_fingerprint(self) -> str:
-        """See ``Detector.fingerprint``."""
+        """Fingerprint of the detector, see ``Detector.fingerprint``."""
         return self._finder.fingerprint
 
     @property
     def detector_module(self) -> str:
-        """The name of the module that defines the detector."""
+        """Name of the module that defines the detector."""
         return type(self._finder).__module__
 
     def check(self) -> None:
-        """Find what aligning will load, so that a missing package is one line at once.
+        """Find the packages and weights that aligning needs, so that a missing package is reported before the work.
 
         Raises:
             MissingDependencyError: dlib or weights are not installed.
@@ -98,12 +98,12 @@ class Aligner:
             check_keypoints(self.keypoints)
 
     def __call__(self, image: NDArray[np.uint8], hint: ArrayLike | None = None, *, shared: bool = False) -> AlignedFace:
-        """Align a picture's face, or take the data set's box or the whole picture where there is none.
+        """Align a picture's face; where none is found, take the data set's box or the whole picture.
 
         Args:
-            image: (H, W, 3) uint8 RGB.
-            hint: The data set's box of this face, xyxy.
-            shared: Other rows show other faces of the same picture, so the face must be the one of the hint.
+            image: Picture (H, W, 3) uint8 RGB.
+            hint: Box of this face in the data set, xyxy pixels.
+            shared: Whether other rows show other faces of the same picture, so that the face must overlap the hint.
         """
         found = self.find(image, hint, shared=shared)
         if found is not None:
@@ -116,11 +116,11 @@ class Aligner:
         """Align every face of a picture, small ones beside large ones too.
 
         Args:
-            image: (H, W, 3) uint8 RGB.
+            image: Picture (H, W, 3) uint8 RGB.
 
         Returns:
-            The faces, largest first; empty where there is none. Under template ``none`` each crop is the square around
-            the face's own box, not the whole picture.
+            Faces, largest first; empty if there is none. Under template ``none`` each crop is the square around the
+            face's own box, not the whole picture.
         """
         found = self._finder.exhaustive().detect(image)
         ordered = sorted(
@@ -129,7 +129,7 @@ class Aligner:
         return [self._cut(image, one, one.box, FaceStatus.OK) for one in ordered]
 
     def _cut(self, image: NDArray[np.uint8], face: Detection, own: ArrayLike | None, status: FaceStatus) -> AlignedFace:
-        """The crop of a face; of ``own`` (default: the whole picture) where it isn't aligned."""
+        """Cut the crop of a face; where it isn't aligned, the crop of box ``own`` (default: the whole picture)."""
         whole = picture_box(image.shape[1], image.shape[0])
         if status == FaceStatus.OK and self.target.aligned:
             matrix = align_matrix(image, face, self.keypoints, self.target, self.size)
@@ -143,9 +143,10 @@ class Aligner:
     def find(
         self, image: NDArray[np.uint8], hint: ArrayLike | None = None, *, shared: bool = False
     ) -> Detection | None:
-        """The face that ``choose`` takes, None if there is none.
+        """Find the face that ``choose`` picks; None if there is no face.
 
         With a hint and ``best-iou`` only the hint's surroundings are searched: cheaper, and small faces are found too.
+        Arguments as in ``__call__``.
         """
         height, width = image.shape[:2]
         if hint is None or not (shared or self.choose == "best-iou"):

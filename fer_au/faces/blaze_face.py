@@ -1,4 +1,4 @@
-"""The BlazeFace network: 128 px squares in, candidate boxes with keypoints out, and how they are merged.
+"""Run the BlazeFace network: 128 px squares in, candidate boxes with keypoints out, which are then merged.
 
 Decoding follows the published description of single-shot detectors (Liu et al. 2016) with one anchor size: box centre
 and keypoints are offsets from an anchor's centre, sizes are absolute. Merging is MediaPipe's weighted variant of
@@ -40,12 +40,12 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Candidates:
-    """Boxes above the threshold, in one frame.
+    """Boxes whose score is above the threshold, all in one coordinate frame.
 
     Attributes:
-        boxes: (K, 4) xyxy.
-        keypoints: (K, 6, 2) xy.
-        scores: (K,) probabilities.
+        boxes: Boxes (K, 4) xyxy.
+        keypoints: Keypoints (K, 6, 2) xy, in the order of ``KEYPOINTS``.
+        scores: Probabilities (K,) of a face.
     """
 
     boxes: FloatArray
@@ -54,7 +54,7 @@ class Candidates:
 
 
 class _Net(threading.local):
-    """The network of one thread: a loaded one holds its activations, so threads must not share it."""
+    """Network of one thread: a loaded network holds its activations, so threads must not share it."""
 
     loaded: cv2.dnn.Net | None = None
 
@@ -69,7 +69,17 @@ _NET = _Net()
 
 
 def forward(square: NDArray[np.uint8]) -> tuple[FloatArray, FloatArray]:
-    """The network's answers for a 128 px RGB square: (896, 16) numbers and (896,) logits."""
+    """Run the network on a 128 px RGB square.
+
+    Args:
+        square: Square (128, 128, 3) uint8 RGB.
+
+    Returns:
+        Offsets (896, 16) and logits (896,) of the anchors, as ``decode`` takes them.
+
+    Raises:
+        MissingDependencyError: The bundled weights are missing.
+    """
     net = _NET.get()
     net.setInput(cv2.dnn.blobFromImage(square, 1 / 127.5, mean=(127.5, 127.5, 127.5)))
     raw, logits = net.forward(["regressors", "classificators"])
@@ -78,7 +88,7 @@ def forward(square: NDArray[np.uint8]) -> tuple[FloatArray, FloatArray]:
 
 @cache
 def anchors() -> FloatArray:
-    """Centres of the anchors, (896, 2) xy as fractions of the square; every anchor has the square's own size."""
+    """Compute the anchors' centres, (896, 2) xy as fractions of the square; every anchor has the square's own size."""
     centres = []
     for stride, per_cell in _LAYERS:
         cells = INPUT_SIZE // stride
@@ -88,11 +98,11 @@ def anchors() -> FloatArray:
 
 
 def decode(raw: FloatArray, logits: FloatArray) -> Candidates:
-    """Boxes and keypoints of the anchors whose score is high enough, as fractions of the square.
+    """Decode the boxes and keypoints of the anchors whose score is high enough, as fractions of the square.
 
     Args:
-        raw: (896, 16) centre, size and six keypoints in input pixels, relative to the anchors' centres.
-        logits: (896,).
+        raw: Centre, size and six keypoints (896, 16) of the anchors' boxes, input pixels from the anchors' centres.
+        logits: Logits (896,) of a face.
     """
     scores = 1 / (1 + np.exp(-np.clip(logits, -_MAX_LOGIT, _MAX_LOGIT)))
     kept = scores >= MIN_SCORE
@@ -106,9 +116,9 @@ def decode(raw: FloatArray, logits: FloatArray) -> Candidates:
 
 
 def merge(candidates: Candidates) -> Candidates:
-    """Weighted non-maximum suppression: a cluster becomes its mean, weighted by score, with the best score.
+    """Merge boxes by weighted non-maximum suppression: a cluster's mean, weighted by score, gets its best score.
 
-    As MediaPipe does, overlap is measured to the best box of the cluster.
+    As in MediaPipe, a box belongs to the cluster whose best box it overlaps.
     """
     boxes, keypoints, scores = candidates.boxes, candidates.keypoints, candidates.scores
     left = np.argsort(-scores, kind="stable")
@@ -129,20 +139,20 @@ def merge(candidates: Candidates) -> Candidates:
 
 
 def overlaps(box: FloatArray, boxes: FloatArray) -> FloatArray:
-    """IoU of a box with each of some boxes, (K,)."""
+    """Compute the intersection over union (K,) of a box (4,) with each of some boxes (K, 4)."""
     shared = shared_area(box, boxes)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     return np.asarray(shared / (areas + box_area(box) - shared), np.float64)
 
 
 def shared_area(box: FloatArray, boxes: FloatArray) -> FloatArray:
-    """Area that a box shares with each of some boxes, (K,)."""
+    """Compute the area (K,) that a box (4,) shares with each of some boxes (K, 4)."""
     sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
     return np.asarray(np.clip(sides, 0, None).prod(axis=1), np.float64)
 
 
 def joined(parts: Sequence[Candidates]) -> Candidates:
-    """The candidates of all parts, in their order."""
+    """Join the candidates of all parts, in their order."""
     return Candidates(
         np.concatenate([np.empty((0, 4)), *(part.boxes for part in parts)]),
         np.concatenate([np.empty((0, len(KEYPOINTS), 2)), *(part.keypoints for part in parts)]),

@@ -1,4 +1,4 @@
-"""Encoded crops: how the pictures inside ``faces.h5`` are written and read."""
+"""Encode and decode the crops inside ``faces.h5``."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _ENCODING = (
 def encode_crop(image: NDArray[np.uint8]) -> bytes:
     """Encode a crop as JPEG, quality 95, 4:4:4; equal pixels give equal bytes.
 
-    A crop without colour becomes a grey JPEG, which is decoded to the very pixels that a colour one would give.
+    A crop without colour becomes a grey JPEG, which is decoded to the same pixels as a colour JPEG.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
+        image: Crop (H, W, 3) uint8 RGB.
     """
     plain = without_empty_colour(image)
     if plain.ndim == 3:
@@ -36,13 +36,15 @@ def encode_crop(image: NDArray[np.uint8]) -> bytes:
 
 
 def decode_crop_bytes(data: bytes) -> NDArray[np.uint8]:
-    """Decode what ``encode_crop`` wrote: bytes of our own, checked by the store's hash, so no gate is needed.
+    """Decode the bytes of ``encode_crop``, without the checks that a stranger's picture needs.
+
+    The store's hash has vouched for the bytes.
 
     Returns:
-        (H, W, 3) uint8 RGB.
+        Crop (H, W, 3) uint8 RGB.
 
     Raises:
-        StoreError: Empty, or no picture.
+        StoreError: The bytes are empty or no picture.
     """
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
     if image is None:
@@ -51,15 +53,15 @@ def decode_crop_bytes(data: bytes) -> NDArray[np.uint8]:
 
 
 def decode_crop(store: Store, row: int, column: str = "data") -> NDArray[np.uint8]:
-    """The crop of one row of ``faces.h5``.
+    """Decode the crop of one row of ``faces.h5``.
 
     Args:
-        store: An open ``faces`` store.
-        row: The row.
-        column: ``data``, or ``context`` where the store has context crops.
+        store: Open ``faces`` store.
+        row: Number of the row.
+        column: Column of the crops: ``data``, or ``context`` where the store has context crops.
 
     Returns:
-        (size, size, 3) uint8 RGB.
+        Crop (size, size, 3) uint8 RGB.
 
     Raises:
         StoreError: The row has no crop (status REJECTED), or the store has no such column.

@@ -44,8 +44,8 @@ class Detector(Finder):
 
     Attributes:
         name: Name in ``params.yaml``.
-        vouches: Whether a face of this detector was seen by someone. Landmarks on a face that was only assumed must
-            prove themselves (see ``landmarks.agreement``).
+        vouches: Whether a detected face was seen, by the detector or a person, and not only assumed. On an assumed
+            face, landmarks from shifted boxes must agree (see ``landmarks.agreement``).
     """
 
     name: ClassVar[str]
@@ -138,9 +138,9 @@ def create_detector(name: str, **options: object) -> Detector:
 
 @cache
 def vouches(name: str) -> bool:
-    """Tell whether faces of the detector of that name were seen by someone (``Detector.vouches``).
+    """Tell whether a detector vouches for its faces (``Detector.vouches``).
 
-    True for a detector that is not installed here, such as another lab's own: what it found counts as seen.
+    True for a detector that is not installed here, such as another lab's: its faces count as seen.
     """
     try:
         return DETECTORS.get(name).vouches

@@ -135,7 +135,7 @@ def _run(gray: Gray, one: Pass) -> list[Detection]:
 
 
 def _canvas(gray: Gray, one: Pass) -> tuple[Gray, NDArray[np.float64]]:
-    """Scale, pad and turn a picture; returns it, and the matrix from the source to it."""
+    """Scale, pad and turn a picture; return it with the matrix from the source to it."""
     height, width = gray.shape
     scale = one.longest / max(height, width)
     size = max(round(width * scale), 1), max(round(height * scale), 1)

@@ -1,4 +1,4 @@
-"""dlib's regression-tree landmark predictors (Kazemi & Sullivan 2014) behind the project's frame and boxes."""
+"""Run dlib's regression-tree landmark predictors (Kazemi and Sullivan 2014), in the project's coordinate frame."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class _Shape(Protocol):
 
 
 class ShapePredictor(Protocol):
-    """The one call of dlib's predictors that is used."""
+    """Call of dlib's predictors that the project uses."""
 
     def __call__(self, image: NDArray[np.uint8], box: object) -> _Shape:
-        """The landmarks of the face in a dlib rectangle."""
+        """Find the landmarks of the face in a dlib rectangle."""
         ...
 
 
 @lru_cache(maxsize=2)
 def load_predictor(weights: Weights) -> ShapePredictor:
-    """The predictor of some weights, loaded once per process (0.6 s for the 68 points).
+    """Load the predictor of some weights, once per process (0.6 s for the 68 points).
 
     Raises:
         MissingDependencyError: dlib or the weights are not installed.
@@ -43,10 +43,10 @@ def load_predictor(weights: Weights) -> ShapePredictor:
 
 
 def import_dlib() -> ModuleType:
-    """The dlib module.
+    """Import dlib.
 
     Raises:
-        MissingDependencyError: It is not installed.
+        MissingDependencyError: dlib is not installed.
     """
     try:
         return import_module("dlib")
@@ -55,15 +55,18 @@ def import_dlib() -> ModuleType:
 
 
 def predict_points(weights: Weights, image: NDArray[np.uint8], box: ArrayLike) -> NDArray[np.float32]:
-    """The landmarks in a picture, given the face's box.
+    """Find the landmarks of the face in a box.
 
     Args:
-        weights: Which predictor.
-        image: (H, W) or (H, W, 3) uint8.
-        box: Face box x0, y0, x1, y1 as the HOG detector draws it; rounded to whole pixels, as dlib wants it.
+        weights: Weights of the predictor.
+        image: Picture (H, W) or (H, W, 3) uint8.
+        box: Face box (x0, y0, x1, y1) as the HOG detector draws it; it is rounded to whole pixels, as dlib demands.
 
     Returns:
-        (K, 2) float32 xy. dlib answers in whole pixels' indices, whose centres lie at +0.5.
+        Points (K, 2) float32 xy of the picture: dlib's pixel indices plus 0.5, the centres of those pixels.
+
+    Raises:
+        MissingDependencyError: dlib or the weights are not installed.
     """
     x0, y0, x1, y1 = np.round(np.asarray(box, np.float64)).astype(int).tolist()
     # dlib's rectangles include their last pixel.

@@ -1,7 +1,7 @@
 """Plane geometry of the project's one coordinate frame: x right, y down, pixel i covers [i, i+1), its centre is i+0.5.
 
-A ``matrix`` is (2, 3) float64 and maps source xy to target xy of this frame; a ``box`` is x0, y0, x1, y1 in pixels'
-edges.
+A ``matrix`` is (2, 3) float64 and maps source xy to target xy of this frame. A ``box`` is (x0, y0, x1, y1), the
+coordinates of its edges.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ Matrix = NDArray[np.float64]
 
 
 def fit_similarity(source: ArrayLike, target: ArrayLike) -> Matrix:
-    """Least-squares similarity (rotation, uniform scale, shift; never a reflection) from points to points.
+    """Fit the least-squares similarity (rotation, uniform scale, shift; never a reflection) from points to points.
 
-    Solves Umeyama 1991 ("Least-squares estimation of transformation parameters between two point patterns", eqs.
-    40-42) in the plane, where the rotation has a closed form and no singular value decomposition is needed.
+    This solves eqs. 40-42 of Umeyama 1991 ("Least-squares estimation of transformation parameters between two point
+    patterns") in the plane, where the rotation has a closed form and no singular value decomposition is needed.
 
     Args:
-        source: (K, 2) xy, K >= 2.
-        target: (K, 2) xy.
+        source: Points (K, 2) xy, K >= 2.
+        target: Their places (K, 2) xy.
 
     Returns:
-        (2, 3) matrix from source to target.
+        Matrix (2, 3) from source to target.
 
     Raises:
-        ValueError: Other shapes, non-finite values, or source points that coincide.
+        ValueError: A shape is another, a value is not finite, or the source points coincide.
     """
     a = np.asarray(source, np.float64)
     b = np.asarray(target, np.float64)
@@ -56,12 +56,12 @@ def apply_matrix(matrix: ArrayLike, points: ArrayLike) -> NDArray[np.float64]:
 
 
 def invert_matrix(matrix: ArrayLike) -> Matrix:
-    """The matrix of the way back.
+    """Invert a matrix (2, 3).
 
     Raises:
         ValueError: The matrix is singular or not finite.
     """
-    # Plain numbers: numpy's calls cost more than the arithmetic, and this is run ten times per face.
+    # Plain numbers: numpy's calls cost more than the arithmetic, and this function runs ten times per face.
     (a, b, x), (c, d, y) = np.asarray(matrix, np.float64).tolist()
     determinant = a * d - b * c
     if not math.isfinite(determinant + x + y) or abs(determinant) < 1e-18:
@@ -71,19 +71,19 @@ def invert_matrix(matrix: ArrayLike) -> Matrix:
 
 
 def compose(second: ArrayLike, first: ArrayLike) -> Matrix:
-    """The matrix that applies ``first`` and then ``second``."""
+    """Compose the matrix that applies ``first`` and then ``second``."""
     a, b = np.asarray(second, np.float64), np.asarray(first, np.float64)
     return np.concatenate([a[:, :2] @ b[:, :2], (a[:, :2] @ b[:, 2] + a[:, 2])[:, None]], axis=1)
 
 
 def matrix_scale(matrix: ArrayLike) -> float:
-    """Target pixels per source pixel (square root of the area factor)."""
+    """Compute the target pixels per source pixel: the square root of the factor between areas."""
     (a, b, _), (c, d, _) = np.asarray(matrix, np.float64).tolist()
     return math.sqrt(abs(a * d - b * c))
 
 
 def box_to_box(source: ArrayLike, target: ArrayLike) -> Matrix:
-    """Upright similarity that puts a box's centre on another's, and its mean side (root of the area) on the other's."""
+    """Find the upright similarity that gives a box the centre and the mean side (root of the area) of another box."""
     a, b = np.asarray(source, np.float64), np.asarray(target, np.float64)
     scale = math.sqrt(box_area(b) / box_area(a))
     x, y = ((b[:2] + b[2:]) / 2 - scale * (a[:2] + a[2:]) / 2).tolist()
@@ -91,7 +91,7 @@ def box_to_box(source: ArrayLike, target: ArrayLike) -> Matrix:
 
 
 def map_box(matrix: ArrayLike, box: ArrayLike) -> NDArray[np.float64]:
-    """The upright box of the same centre and mean side after a similarity (a rotation does not enlarge it)."""
+    """Map a box by a similarity to an upright box: centre and sides are mapped, a rotation does not enlarge it."""
     a = np.asarray(box, np.float64)
     centre = apply_matrix(matrix, (a[:2] + a[2:]) / 2)
     half = matrix_scale(matrix) * (a[2:] - a[:2]) / 2
@@ -99,13 +99,13 @@ def map_box(matrix: ArrayLike, box: ArrayLike) -> NDArray[np.float64]:
 
 
 def box_area(box: ArrayLike) -> float:
-    """Area in px^2; 0 for a box without inside."""
+    """Compute the area of a box in px^2; 0 if its edges leave nothing inside."""
     x0, y0, x1, y1 = map(float, np.asarray(box, np.float64).tolist())
     return max(x1 - x0, 0.0) * max(y1 - y0, 0.0)
 
 
 def box_iou(a: ArrayLike, b: ArrayLike) -> float:
-    """Intersection over union of two boxes, 0 if both are empty."""
+    """Compute the intersection over union of two boxes; 0 if both are empty."""
     p, q = np.asarray(a, np.float64), np.asarray(b, np.float64)
     common = box_area(np.concatenate([np.maximum(p[:2], q[:2]), np.minimum(p[2:], q[2:])]))
     union = box_area(p) + box_area(q) - common

@@ -1,11 +1,11 @@
-"""From a detected face to the similarity that aligns it.
+"""Fit the similarity that aligns a detected face.
 
 ``detector`` trusts the detection (its five points, or else only its box); ``dlib5`` and ``dlib68`` find points in the
 picture. Points are sought in a small patch of fixed geometry: the face upright, shrunk without aliasing, its box at
-one place. A face of 60 px and one of 2,000 px then meet the predictor alike. Where the points of this first look put
+one place. The predictor then sees a face of 60 px and a face of 2,000 px alike. Where the points of this first look put
 the face elsewhere than the detector did (a rolled head, a box of another size), a second look starts from there. For
-the others it changes nothing that could be measured on rendered faces, and the predictor is half of align's time: it
-reads 4 MB of its 100 MB for every face.
+all other faces a second look changes nothing that could be measured on rendered faces, and would cost: the predictor
+takes half of align's time, because it reads 4 MB of its 100 MB for every face.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SECOND_LOOK = 0.2
 
 
 def check_keypoints(keypoints: Keypoints) -> None:
-    """Find what a choice of keypoints will load.
+    """Find the packages and weights that a choice of keypoints needs.
 
     Raises:
         MissingDependencyError: dlib or its weights are not installed.
@@ -50,7 +50,7 @@ def check_keypoints(keypoints: Keypoints) -> None:
 
 
 def turned_box_to_box(box: ArrayLike, target: ArrayLike, roll: float) -> Matrix:
-    """Like ``box_to_box``, and a face turned clockwise by ``roll`` degrees is set upright about the box's centre."""
+    """Find the similarity of ``box_to_box`` that also sets upright a face turned clockwise by ``roll`` degrees."""
     upright = box_to_box(box, target)
     cosine, sine = np.cos(np.deg2rad(roll)), np.sin(np.deg2rad(roll))
     corners = np.asarray(target, np.float64)
@@ -62,14 +62,17 @@ def turned_box_to_box(box: ArrayLike, target: ArrayLike, roll: float) -> Matrix:
 def align_matrix(
     image: NDArray[np.uint8], detection: Detection, keypoints: Keypoints, template: Template, size: int
 ) -> Matrix:
-    """The matrix source xy -> crop xy that brings a face to its place in the template.
+    """Fit the similarity that brings a face to its place in the template.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
-        detection: The face.
-        keypoints: What the similarity is fitted to.
-        template: An aligned template.
-        size: Side of the crop in pixels.
+        image: Picture (H, W, 3) uint8 RGB.
+        detection: Face in the picture.
+        keypoints: Points or box that the similarity is fitted to.
+        template: Template with fixed places.
+        size: Side of the crop, pixels.
+
+    Returns:
+        Matrix (2, 3) source xy -> crop xy.
     """
     if keypoints == "detector":
         if detection.five is not None:
@@ -84,7 +87,7 @@ def align_matrix(
 def find_points(
     image: NDArray[np.uint8], detection: Detection, keypoints: Literal["dlib5", "dlib68"]
 ) -> NDArray[np.float64]:
-    """The predictor's points in the picture, (5, 2) or (68, 2) xy."""
+    """Find a face's points in the picture by a dlib predictor, (5, 2) or (68, 2) xy."""
     weights = WEIGHTS[keypoints]
     mean = MEAN_FACE[list(_DLIB5_AS_68)] if keypoints == "dlib5" else MEAN_FACE
     gray = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
@@ -95,13 +98,13 @@ def find_points(
 
 
 def _look(weights: Weights, gray: NDArray[np.uint8], to_patch: Matrix) -> NDArray[np.float64]:
-    """The predictor's points in the picture, from the patch that a matrix cuts."""
+    """Find the predictor's points in the patch that a matrix cuts; return them in the picture's frame."""
     patch = warp_crop(gray, to_patch, _PATCH_SIZE)
     return apply_matrix(invert_matrix(to_patch), predict_points(weights, patch, _PATCH_BOX))
 
 
 def _moved(first: Matrix, second: Matrix) -> float:
-    """How far a corner of the face's box lies from its place after another matrix, in sides of the box."""
+    """Measure how far the corners of the face's box move between two matrices at most, in sides of the box."""
     x0, y0, x1, y1 = _PATCH_BOX
     corners = np.array([[x0, y0], [x1, y0], [x0, y1], [x1, y1]])
     there = apply_matrix(compose(second, invert_matrix(first)), corners)

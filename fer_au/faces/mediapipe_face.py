@@ -1,14 +1,14 @@
 """MediaPipe's BlazeFace, short range (Bazarevsky et al. 2019), through OpenCV's own network runtime.
 
-The network looks at 128 px squares and answers once per anchor: 896 boxes, each with six keypoints and a logit. What
-it finds are faces of about a sixth of the square and more, so a picture is tried whole, in a frame of repeated border
-pixels, and only where nothing was found in a wider frame (tight crops), then in overlapping halves and quarters of its
-longer side (small faces), where a face must be seen again with its surroundings.
+The network looks at 128 px squares and answers once per anchor: 896 boxes, each with six keypoints and a logit. It
+finds faces from about a sixth of the square upwards. A picture is therefore tried whole, in a frame of repeated border
+pixels. Only where no face is found, a wider frame follows (for tight crops), then overlapping halves and quarters of
+the longer side (for small faces), where a face must be seen again with its surroundings.
 
-Its box is drawn from brow to chin after another convention than dlib's, and jumps with the mouth. The eyes and the
-middle of the mouth are steadier: the similarity that brings their average places to the three found ones gives the
-HOG-like box, the roll and the five alignment points alike. The average places were fitted on rendered faces whose 68
-points are known, by ``tools/fit_detector_boxes.py``, which prints the residuals too.
+The network draws its box from brow to chin, by another convention than dlib's, and the box jumps with the mouth. Its
+keypoints at the eyes and the middle of the mouth are steadier: the similarity from their average places to the three
+that were found gives the HOG-like box, the roll and the five alignment points. ``tools/fit_detector_boxes.py`` fitted
+the average places on rendered faces whose 68 points are known; it prints the residuals, too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The cached operation behind the ``align`` stage: from picture files to columns of ``faces.h5``."""
+"""Cached operation of the ``align`` stage: from picture files to columns of ``faces.h5``."""
 
 from __future__ import annotations
 
@@ -43,7 +43,14 @@ FIELDS = {
 
 @dataclass(frozen=True)
 class FacePayload:
-    """What a worker needs for one row."""
+    """Task of a worker for one row.
+
+    Attributes:
+        path: Path of the picture.
+        sha256: Hash of its bytes in the manifest.
+        box: Box of the face in the data set, xyxy pixels.
+        shared: Whether other rows show other faces of the same picture.
+    """
 
     path: str
     sha256: str
@@ -60,10 +67,10 @@ class _Row:
 
 @dataclass(frozen=True)
 class AlignOperation:
-    """Aligns batches of pictures; see ``stores.build.Operation``.
+    """Aligns batches of pictures; an operation as ``shards.compute.Operation`` describes it.
 
-    A picture without a face always gives the whole picture here; whether it is kept is the stage's decision, so that
-    changing ``on_missing`` computes nothing anew.
+    A picture without a face always gives the whole picture; the stage decides whether to keep it, so that another
+    ``on_missing`` computes no row again.
     """
 
     aligner: Aligner
@@ -72,10 +79,10 @@ class AlignOperation:
 
     @classmethod
     def of(cls, config: AlignConfig) -> AlignOperation:
-        """The operation of a configuration.
+        """Make the operation of a configuration.
 
         Raises:
-            ConfigError: An unknown name.
+            UnknownNameError: There is no such detector or template.
         """
         aligner = Aligner(
             detector=config.detector,
@@ -89,11 +96,11 @@ class AlignOperation:
 
     @property
     def needs_predictor(self) -> bool:
-        """Whether points are sought in the pictures at all."""
+        """Whether a dlib predictor finds the alignment points."""
         return self.aligner.target.aligned and self.aligner.keypoints in WEIGHTS
 
     def check(self) -> None:
-        """Find what the workers will load, so that a missing package is one line at once.
+        """Find the packages and weights that the workers need, so that a missing package is reported before the work.
 
         Raises:
             MissingDependencyError: dlib or its weights are not installed.
@@ -101,7 +108,7 @@ class AlignOperation:
         self.aligner.check()
 
     def load(self) -> None:
-        """Load what workers can share, see ``compute.warm_workers``."""
+        """Load the predictor, which worker processes can share (see ``compute.warm_workers``)."""
         if self.needs_predictor:
             load_predictor(WEIGHTS[self.aligner.keypoints])
 
@@ -112,7 +119,7 @@ class AlignOperation:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of everything that decides a row."""
+        """sha256 of everything that decides a row, beside its picture and box."""
         aligner = self.aligner
         options = {
             "detector": aligner.detector_fingerprint,
@@ -131,7 +138,7 @@ class AlignOperation:
     def attributes(self) -> dict[str, Attribute]:
         """Attributes of ``faces.h5``: how the crops were made, and where an average face lies in them.
 
-        They suffice to align a further picture alike, as ``Predictor`` does.
+        They suffice to align another picture in the same way, as ``Predictor`` does.
         """
         aligner = self.aligner
         box = aligner.target.face_box(aligner.size).round(3).tolist()
@@ -146,7 +153,11 @@ class AlignOperation:
         }
 
     def __call__(self, payloads: Sequence[FacePayload]) -> dict[str, Array]:
-        """Columns of some rows; a picture that can't be used has a ``reason`` and status REJECTED."""
+        """Compute the columns of some rows; a picture that can't be used has a ``reason`` and status REJECTED.
+
+        Raises:
+            DataError: A picture changed, or went away, since it was checked.
+        """
         rows = [self._row(payload) for payload in payloads]
         faces = [row.face for row in rows]
         columns: dict[str, Array] = {
@@ -166,17 +177,17 @@ class AlignOperation:
         return columns
 
     def faults(self, columns: Mapping[str, Array]) -> int:
-        """Pictures that can't be used."""
+        """Count the pictures that can't be used."""
         return int((columns["status"] == FaceStatus.REJECTED).sum())
 
     def _row(self, payload: FacePayload) -> _Row:
         try:
             data = Path(payload.path).read_bytes()
         except OSError as error:
-            # Checked moments ago: it went away, or a worker on another machine does not see the folder.
+            # The file was checked moments ago: it went away, or a worker on another machine does not see the folder.
             raise DataError(f"{payload.path}: {error.strerror or error}; does every worker see it?") from error
         if hashlib.sha256(data).hexdigest() != payload.sha256:
-            # Checked moments ago; a row of other bytes must not enter the cache under this hash.
+            # The file was checked moments ago; a row of other bytes must not enter the cache under this hash.
             raise DataError(f"{payload.path}: changed while align ran; run it again")
         try:
             image = decode_image(data)

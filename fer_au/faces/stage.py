@@ -31,18 +31,18 @@ _CHECK_BATCH = 256
 def align_dataset(config: AlignConfig, dataset_dir: Path, root: Path) -> None:
     """Align the faces of a data set.
 
-    Reads ``manifest.csv``; writes ``faces.h5`` with one row per manifest row, and ``rejects/align.csv`` with the rows
-    that have no crop. A picture without a face is lost only under ``on_missing: reject``; else its status tells that
-    the whole picture was taken.
+    It reads ``manifest.csv``, and writes ``faces.h5`` with one row per manifest row and ``rejects/align.csv`` with the
+    rows that have no crop. A picture without a face is lost only under ``on_missing: reject``; otherwise its status
+    tells that the whole picture was taken.
 
     Args:
         config: Section ``align`` of the parameters.
-        dataset_dir: ``data/<name>``.
+        dataset_dir: Folder ``data/<name>``.
         root: Folder of the pictures.
 
     Raises:
-        DataError: No manifest or no root, or more rejects than ``max_reject_fraction`` allows.
-        ConfigError: An unknown name in the configuration.
+        DataError: The manifest or the root is missing, or more rows are rejected than ``max_reject_fraction`` allows.
+        ConfigError: A name in the configuration is unknown.
         MissingDependencyError: dlib or its weights are not installed.
     """
     output = dataset_dir / "faces.h5"
@@ -78,7 +78,7 @@ def align_dataset(config: AlignConfig, dataset_dir: Path, root: Path) -> None:
 
 @dataclass(frozen=True)
 class _FileCheck:
-    """Hashes files: a changed picture must not be taken for the one that was ingested and split."""
+    """Check of files by their hashes: a changed picture must not be taken for the ingested one."""
 
     base: Path
 
@@ -97,9 +97,9 @@ class _FileCheck:
 
 
 def _check_files(rows: Sequence[ManifestRow], root: Path) -> dict[str, Reject]:
-    """The rows whose picture can't be used, and why.
+    """Find the rows whose picture can't be used; return id -> reject.
 
-    This comes before the cached work: cached rows are found by the manifest's hash, whatever lies on the disk now.
+    This precedes the cached work, because cached rows are found by the manifest's hash, whatever lies on the disk now.
     """
     batches = batched([(row.id, row.path, row.sha256) for row in rows], _CHECK_BATCH)
     sizes = [len(batch) for batch in batches]
@@ -111,7 +111,7 @@ def _check_files(rows: Sequence[ManifestRow], root: Path) -> dict[str, Reject]:
 
 def _compute(rows: Sequence[ManifestRow], root: Path, operation: AlignOperation) -> CachedRows:
     base = root.resolve()
-    # A picture that shows faces of other rows too is searched around this row's box only.
+    # A picture that shows the faces of several rows is searched around each row's box only.
     counts = Counter(row.path for row in rows)
 
     def payloads(positions: Sequence[int]) -> list[FacePayload]:
@@ -130,7 +130,7 @@ def _key(row: ManifestRow, shared: bool) -> bytes:
 def _judge(
     rows: Sequence[ManifestRow], at: NDArray[np.int64], computed: CachedRows, config: AlignConfig
 ) -> tuple[NDArray[np.bool_], list[Reject]]:
-    """Which computed rows are kept, and why the others are not; counts and passes are logged."""
+    """Decide which computed rows are kept, (len(computed),) bool, and reject the others; log counts and passes."""
     kept = np.ones(len(computed), np.bool_)
     rejects: list[Reject] = []
     statuses: Counter[int] = Counter()

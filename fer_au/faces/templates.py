@@ -1,7 +1,7 @@
-"""Where the parts of a face go in the aligned crop.
+"""Templates: the places of a face's parts in the aligned crop.
 
 * ``loose``: the five points of the average face, placed so that raised brows, the start of the forehead and the whole
-  chin of an open mouth stay inside the frame. Action units are then all visible, which is what this project is about.
+  chin of an open mouth stay inside the frame, so that all action units are visible.
 * ``arcface``: the published five-point template of face recognition (Deng et al. 2019, for 112 px), which the AU-cue
   paper aligns RAF-DB with, at twice the size. It cuts off most chins (AU26, AU17).
 * ``none``: the data set's own crop (its box, or else the whole picture), made square, unrotated.
@@ -43,13 +43,13 @@ _NOSE_AND_MOUTH = np.array([NOSE_TIP, RIGHT_MOUTH_CORNER, LEFT_MOUTH_CORNER])
 
 
 def five_points(points: FloatArray) -> FloatArray:
-    """The five alignment points of 68: centres of the two eyes, tip of the nose, corners of the mouth.
+    """Compute the five alignment points from 68: centres of the two eyes, tip of the nose, corners of the mouth.
 
     Args:
-        points: (68, 2).
+        points: Points (68, 2) xy of the iBUG-68 scheme.
 
     Returns:
-        (5, 2); the person's right eye and mouth corner (left in the picture) come first.
+        Points (5, 2) xy; the person's right eye and right mouth corner (left in the picture) come first.
     """
     eyes = points[_EYES].mean(1)
     return np.concatenate([eyes, points[_NOSE_AND_MOUTH]])
@@ -57,26 +57,26 @@ def five_points(points: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class Template:
-    """Positions in a square crop of any size.
+    """Places of a face's parts in a square crop of any size.
 
     Attributes:
-        name: The name in ``params.yaml``.
-        aligned: Whether faces are brought to fixed positions; otherwise the crop is kept as it is.
+        name: Name in ``params.yaml``.
+        aligned: Whether faces are brought to fixed places; otherwise the crop is kept as it is.
     """
 
     name: str
     aligned: bool
 
     def five(self, size: int) -> FloatArray:
-        """Targets of the five alignment points, (5, 2) xy of a crop of ``size`` pixels; read-only."""
+        """Return the places of the five alignment points, (5, 2) xy of a crop of ``size`` pixels; read-only."""
         return _five(self, size)
 
     def mean_face(self, size: int) -> FloatArray:
-        """The average face where the template puts it, (68, 2) xy of a crop of ``size`` pixels."""
+        """Compute the average face where the template puts it, (68, 2) xy of a crop of ``size`` pixels."""
         return apply_matrix(self._from_mean_face(size), MEAN_FACE)
 
     def face_box(self, size: int) -> FloatArray:
-        """The box that the HOG detector would draw around the average face, (4,) xyxy of a crop of ``size`` pixels."""
+        """Compute the HOG detector's box around the average face, (4,) xyxy of a crop of ``size`` pixels."""
         return apply_matrix(self._from_mean_face(size), np.reshape(HOG_BOX, (2, 2))).reshape(4)
 
     def _from_mean_face(self, size: int) -> Matrix:
@@ -90,10 +90,10 @@ class Template:
         return np.array([[scale, 0, size / 2], [0, scale, _LOOSE_EYE_LINE * size]])
 
 
-@cache  # asked for with every face
+@cache  # called for every face
 def _five(template: Template, size: int) -> FloatArray:
     if template.name == "arcface":
-        # The published numbers count pixel centres from 0 and are scaled as such; +0.5 brings them to our frame.
+        # The published numbers count pixel centres from 0 and are scaled as such; +0.5 brings them to this frame.
         five: FloatArray = np.array(_ARCFACE_FIVE) * (size / _ARCFACE_SIZE) + 0.5
     else:
         five = five_points(template.mean_face(size))
@@ -109,10 +109,10 @@ TEMPLATES: dict[str, Template] = {
 
 
 def get_template(name: str) -> Template:
-    """The template of that name.
+    """Return the template of a name.
 
     Raises:
-        UnknownNameError: There is none.
+        UnknownNameError: There is no such template; the message lists near names.
     """
     if name not in TEMPLATES:
         raise UnknownNameError(f"unknown align template {name!r}; {near_names(name, TEMPLATES)}")
@@ -120,14 +120,21 @@ def get_template(name: str) -> Template:
 
 
 def square_box(box: FloatArray) -> FloatArray:
-    """The smallest square around a box, with the same centre."""
+    """Compute the smallest square around a box, with the same centre."""
     centre = (box[:2] + box[2:]) / 2
     half = float((box[2:] - box[:2]).max()) / 2
     return np.concatenate([centre - half, centre + half])
 
 
 def keep_crop(box: FloatArray, size: int) -> Matrix:
-    """The matrix of template ``none``: the square around a box of the source fills the crop.
+    """Compute the matrix of template ``none``: the square around a box of the source fills the crop.
+
+    Args:
+        box: Box (4,) xyxy in the source, pixels.
+        size: Side of the crop, pixels.
+
+    Returns:
+        Matrix (2, 3) source xy -> crop xy.
 
     Raises:
         ValueError: The box has no inside.
@@ -138,18 +145,18 @@ def keep_crop(box: FloatArray, size: int) -> Matrix:
 
 
 def picture_box(width: int, height: int) -> FloatArray:
-    """The box of a whole picture."""
+    """Return the box (4,) xyxy of a whole picture."""
     return np.array([0, 0, width, height], np.float64)
 
 
 def crop_boxes(images: NDArray[np.uint8]) -> FloatArray:
-    """The face boxes of crops that were aligned to ``loose``.
+    """Return the face boxes of crops that were aligned to ``loose``.
 
     Args:
-        images: (N, S, S, 3) uint8.
+        images: Crops (N, S, S, 3) uint8.
 
     Returns:
-        (N, 4) xyxy.
+        Boxes (N, 4) xyxy, pixels of the crops, as the HOG detector draws them.
 
     Raises:
         ValueError: The crops are not square, so they were not aligned by this project: their boxes must be given.
@@ -160,5 +167,5 @@ def crop_boxes(images: NDArray[np.uint8]) -> FloatArray:
 
 
 def mean_face_in(box: FloatArray) -> FloatArray:
-    """The average face as it stands in a HOG-like face box, (68, 2)."""
+    """Place the average face into a HOG-like face box (4,) xyxy; return its points, (68, 2) xy."""
     return apply_matrix(box_to_box(HOG_BOX, box), MEAN_FACE)

@@ -1,4 +1,4 @@
-"""Warping a picture into an aligned crop, without aliasing and to a fraction of a pixel.
+"""Warp a picture into an aligned crop, without aliasing and exact to a fraction of a pixel.
 
 OpenCV counts pixel centres from 0 while the project's frame puts the first centre at 0.5 (see ``geometry``), so a
 matrix M becomes T(-0.5) M T(+0.5) in OpenCV's numbers, where T shifts both coordinates.
@@ -10,8 +10,8 @@ this comes nearer to the true average over every pixel of the crop than averagin
 interpolating bicubically (58 against 53 dB), for half the time. Interpolating a large picture directly would skip
 pixels and turn texture into noise.
 
-Outside the picture its border pixels are repeated. A constant colour would draw a hard edge that a network can read
-(how tight the photograph was cut often tells the data set), and mirrored borders would grow a second chin.
+Outside the picture its border pixels are repeated. A constant colour would draw a hard edge from which a network can
+learn how tightly a photograph was cut, and so often its data set; mirrored borders would add a second chin.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MARGIN = 4.0
 
 
 def to_opencv(matrix: ArrayLike) -> Matrix:
-    """A matrix of our frame in OpenCV's pixel-centre numbers."""
+    """Convert a matrix (2, 3) of the project's frame to OpenCV's, whose first pixel centre is at 0."""
     m = np.asarray(matrix, np.float64).copy()
     m[:, 2] += 0.5 * m[:, :2].sum(axis=1) - 0.5
     return m
@@ -42,12 +42,12 @@ def warp_crop(image: Image, matrix: ArrayLike, size: int) -> Image:
     """Cut an aligned square crop.
 
     Args:
-        image: (H, W, 3) or (H, W) uint8.
-        matrix: (2, 3) source xy -> crop xy, in the project's frame; a similarity.
-        size: Side of the crop in pixels.
+        image: Picture (H, W, 3) or (H, W) uint8.
+        matrix: Similarity (2, 3) from source xy to crop xy, in the project's frame.
+        size: Side of the crop, pixels.
 
     Returns:
-        (size, size, 3) or (size, size) uint8.
+        Crop (size, size, 3) or (size, size) uint8.
 
     Raises:
         ValueError: The matrix is not finite or not invertible, or ``size`` is below 1.
@@ -60,7 +60,7 @@ def warp_crop(image: Image, matrix: ArrayLike, size: int) -> Image:
     part, remaining = _shrink(part, remaining)
     inverse = to_opencv(invert_matrix(remaining))
     flags = (cv2.INTER_CUBIC if matrix_scale(remaining) > 1 else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP
-    # Where no border is seen, its kind changes nothing but the time (a third).
+    # Where no border is seen, the border mode changes nothing but the time (by a third).
     border = cv2.BORDER_CONSTANT if _inside(inverse, size, part) else cv2.BORDER_REPLICATE
     warped = cv2.warpAffine(part, inverse, (size, size), flags=flags, borderMode=border)
     if colour and warped.ndim == 2:
@@ -69,10 +69,19 @@ def warp_crop(image: Image, matrix: ArrayLike, size: int) -> Image:
 
 
 def without_empty_colour(image: Image) -> Image:
-    """One channel of an RGB picture without colour, as many face data sets are: the same pixels for less work."""
+    """Reduce an RGB picture without colour to one channel: the same pixels for less work.
+
+    Many face data sets hold such pictures.
+
+    Args:
+        image: Picture (H, W, 3) or (H, W) uint8.
+
+    Returns:
+        Picture (H, W) if the three channels are equal, else the picture as it is.
+    """
     if image.ndim == 2:
         return image
-    # A few rows tell of nearly every colour picture that it is one.
+    # A few rows suffice to recognise nearly every colour picture.
     few = image[:: max(len(image) // 8, 1)]
     if not (np.array_equal(few[:, :, 0], few[:, :, 1]) and np.array_equal(few[:, :, 0], few[:, :, 2])):
         return image
@@ -96,7 +105,7 @@ def _needed_part(image: Image, matrix: Matrix, size: int) -> tuple[Image, Matrix
 
 
 def _inside(inverse: Matrix, size: int, image: Image) -> bool:
-    """Whether all pixels of a crop lie inside a picture, by the reach of the bicubic kernel at least."""
+    """Tell whether all pixels of a crop lie inside a picture, at least by the reach of the bicubic kernel."""
     last = size - 1
     x, y = apply_matrix(inverse, [[0, 0], [last, 0], [0, last], [last, last]]).T
     height, width = image.shape[:2]
@@ -104,12 +113,12 @@ def _inside(inverse: Matrix, size: int, image: Image) -> bool:
 
 
 def _shrink(image: Image, matrix: Matrix) -> tuple[Image, Matrix]:
-    """Average down to twice the resolution of the crop."""
+    """Shrink a picture by area averaging to twice the resolution of the crop; return it with the remaining matrix."""
     scale = 2 * matrix_scale(matrix)
     if scale >= 1:
         return image, matrix
     height, width = image.shape[:2]
     new_width, new_height = max(round(width * scale), 1), max(round(height * scale), 1)
     small = cv2.resize(image, (new_width, new_height), interpolation=cv2.INTER_AREA)
-    # Rounding the new size makes the shrinking slightly unequal in x and y; the remaining warp takes that back exactly.
+    # Rounding the new size shrinks x and y by slightly different factors; the remaining matrix corrects that exactly.
     return np.asarray(small, np.uint8), compose(matrix, [[width / new_width, 0, 0], [0, height / new_height, 0]])

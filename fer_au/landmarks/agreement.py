@@ -1,8 +1,8 @@
-"""Are these points on a face at all? Asked where no detector vouches for the box.
+"""Accept points on a face that no detector vouches for, if the extractor gives nearly the same from shifted boxes.
 
-A regression-tree or CNN extractor gives 68 points for a wall, too. On a face its answer hardly depends on where its
-start was put; on anything else the points follow the start. So an unsure face is looked at from several boxes,
-shifted and scaled, and the spread of the answers in inter-ocular units tells faces from the rest. This works for any
+A regression-tree or CNN extractor gives 68 points for a wall, too. On a face its points hardly depend on the box that
+it starts from; on anything else the points follow the box. So such a crop is looked at from several boxes, shifted and
+scaled, and the spread of the points, in inter-ocular distances, tells faces from the rest. This works for any
 extractor that takes boxes, and needs no model.
 """
 
@@ -16,7 +16,7 @@ from fer_au.landmarks.extractors import Extractor, FloatArray, Images
 
 VERSION = 1
 
-# Shift right, shift down (in box sides) and scale of each look.
+# Shift to the right, shift down (both in box sides) and scale of each look's box.
 _LOOKS = ((0.0, 0.0, 1.0), (-0.08, 0.04, 0.92), (0.08, 0.04, 0.92), (0.0, -0.08, 1.0), (0.0, 0.02, 1.14))
 
 MAX_SPREAD = 0.06
@@ -29,7 +29,7 @@ backgrounds start at 0.077 with dlib68 and 0.117 with faceapi68; mediapipe's pre
 
 
 def jittered_boxes(boxes: FloatArray) -> NDArray[np.float64]:
-    """The boxes of all looks, (looks, N, 4)."""
+    """Shift and scale boxes (N, 4) xyxy for all looks, (looks, N, 4)."""
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     side = boxes[:, 2:] - boxes[:, :2]
     looks = []
@@ -42,16 +42,16 @@ def jittered_boxes(boxes: FloatArray) -> NDArray[np.float64]:
 def extract_if_agreed(
     extractor: Extractor, images: Images, boxes: FloatArray
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Extract from several boxes and keep the faces on which they agree.
+    """Extract landmarks from several boxes per crop and keep the faces whose points agree.
 
     Args:
-        extractor: One that looks at pixels.
-        images: (N, H, W, 3) uint8 RGB.
-        boxes: (N, 4) assumed face boxes xyxy.
+        extractor: Extractor that looks at pixels.
+        images: Crops (N, H, W, 3) uint8 RGB.
+        boxes: Assumed face boxes (N, 4) xyxy, pixels of the crops.
 
     Returns:
-        Median points (N, 68, 2), NaN where the looks disagree; the extractor's scores for the given boxes (N,), NaN
-        there too; and the spreads (N,) in inter-ocular units.
+        Median points (N, 68, 2) xy of the crops, NaN where the looks disagree; the extractor's scores (N,) for the
+        given boxes, NaN likewise; and the spreads (N,) in inter-ocular distances.
     """
     answers = [extractor.extract(images, look) for look in jittered_boxes(boxes)]
     looks = np.stack([points for points, _ in answers])

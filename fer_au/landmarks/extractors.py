@@ -158,7 +158,7 @@ def create_extractor(name: str, **options: object) -> Extractor:
         ((2, 68, 2), (2,))
     """
     extractor = construct(EXTRACTORS, name, options)
-    extractor.check()  # missing weights are one line now, not a fault in every worker
+    extractor.check()  # report missing weights here, in one line, and not in every worker
     return extractor
 
 

@@ -16,12 +16,12 @@ from fer_au.landmarks.extractors import EXTRACTORS, ExtractorCard, FloatArray, F
 
 _SIZE = 112
 # The network's square around a HOG box: its side, and how far its centre lies below the box's, in sides of the box.
-# The least error on rendered faces and the best agreement with dlib on photographs, of sides 0.9-1.5 and drops
-# -0.05-0.15; flat around there.
+# Of sides 0.9 to 1.5 and drops -0.05 to 0.15, these gave the least error on rendered faces and the best agreement with
+# dlib on photographs; nearby values differ little.
 _BOX_SCALE = 1.2
 _BOX_DROP = 0.15
-# The network answers this many of its pixels too far left and up: on mirrored pictures its points lie 0.7-0.9 px off
-# their mirror images. The face is shown to it that much further right and down.
+# The network's points lie this many of its pixels too far left and up: on mirrored pictures they are 0.7-0.9 px off
+# their mirror images. The face is therefore moved right and down by as much before the network sees it.
 _SHIFT = 0.8
 
 CARD = ExtractorCard(

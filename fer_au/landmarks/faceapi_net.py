@@ -1,6 +1,6 @@
-"""The 68-point network of face-api in torch: four densely connected blocks of depthwise-separable convolutions.
+"""Run face-api's 68-point network in torch: four densely connected blocks of depthwise-separable convolutions.
 
-The weights are bytes; the table beside them gives each tensor's name, shape, and the line (scale, minimum) that turns
+The weights are bytes; the table beside them gives each tensor's name, its shape, and the scale and minimum that turn
 bytes into numbers. The architecture follows face-api's published model (0.36 M parameters, 112 px input).
 """
 
@@ -24,7 +24,7 @@ from fer_au.errors import ConfigError
 from fer_au.ibug68 import N_POINTS
 
 SIZE = 112
-# What the network subtracts, RGB 0..255, before it divides by 255.
+# Mean RGB, 0..255, that is subtracted from the input before it is divided by 255.
 _MEAN_RGB = (122.782, 117.001, 104.298)
 _BLOCKS = ("dense0", "dense1", "dense2", "dense3")
 
@@ -35,8 +35,8 @@ Parameters = Mapping[str, Tensor]
 def one_thread() -> Iterator[None]:
     """Let torch use one thread inside the block.
 
-    With more, sums are split by the number of threads, and the last bits of a result would depend on the machine's
-    processors. For a network of this size one is also the fastest.
+    With several threads, sums are split by their number, and the last bits of a result would depend on the machine's
+    processors. For a network of this size one thread is also the fastest.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -47,15 +47,19 @@ def one_thread() -> Iterator[None]:
 
 
 def predict_square(square: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """The 68 points of one face.
+    """Find the 68 points of one face.
 
-    One picture at a time, within ``one_thread``: the result must not depend on the batch, not even in its last bit.
+    Call this with one picture at a time, within ``one_thread``: the result must not depend on the batch, not even in
+    its last bit.
 
     Args:
-        square: (112, 112, 3) uint8 RGB, the face filling most of it.
+        square: Square (112, 112, 3) uint8 RGB, most of which the face fills.
 
     Returns:
-        (68, 2) xy in pixels of the square.
+        Points (68, 2) xy, pixels of the square.
+
+    Raises:
+        MissingDependencyError: The weights or their table are not installed.
     """
     centred = (square.astype(np.float32) - np.array(_MEAN_RGB, np.float32)) / np.float32(255)
     with torch.inference_mode():
@@ -64,14 +68,14 @@ def predict_square(square: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def forward(parameters: Parameters, x: Tensor) -> Tensor:
-    """The network.
+    """Run the network.
 
     Args:
-        parameters: From ``load_parameters``.
-        x: (N, 3, 112, 112) float32, mean-free and divided by 255.
+        parameters: Tensors of ``load_parameters``.
+        x: Squares (N, 3, 112, 112) float32 RGB, minus the mean and divided by 255.
 
     Returns:
-        (N, 136): x and y of the 68 points in sides of the square.
+        Coordinates (N, 136): x and y of each of the 68 points, in sides of the square.
     """
     for block in _BLOCKS:
         x = _dense_block(parameters, block, x)
@@ -80,7 +84,7 @@ def forward(parameters: Parameters, x: Tensor) -> Tensor:
 
 
 def _dense_block(parameters: Parameters, block: str, x: Tensor) -> Tensor:
-    """Four convolutions; each sees the rectified sum of all before it."""
+    """Apply four convolutions, of which each reads the rectified sum of the outputs of all before it."""
     total = functional.relu(_convolve(parameters, f"{block}/conv0", x, stride=2))
     x = total
     for number in (1, 2, 3):
@@ -90,7 +94,7 @@ def _dense_block(parameters: Parameters, block: str, x: Tensor) -> Tensor:
 
 
 def _convolve(parameters: Parameters, name: str, x: Tensor, stride: int) -> Tensor:
-    """A plain 3x3 convolution, or a depthwise one and a 1x1 across channels, whichever has weights under that name."""
+    """Apply the convolution of a name: plain 3x3, or depthwise 3x3 and 1x1 across channels, as its weights tell."""
     # TensorFlow's "same" padding: with stride 2 and an even size the extra row and column lie below and right.
     x = functional.pad(x, (1, 1, 1, 1) if stride == 1 else (0, 1, 0, 1))
     bias = parameters[f"{name}/bias"]
@@ -102,24 +106,27 @@ def _convolve(parameters: Parameters, name: str, x: Tensor, stride: int) -> Tens
 
 @lru_cache(maxsize=1)
 def load_parameters() -> Parameters:
-    """The network's tensors, read once per process.
+    """Load the network's tensors, once per process.
 
     Raises:
-        MissingDependencyError: The files are not there.
-        ConfigError: Bytes and table don't fit.
+        MissingDependencyError: The weights or their table are not installed.
+        ConfigError: Weights and table don't fit together.
     """
     return read_parameters(find_weights(FACE_API_68), find_weights(FACE_API_68_TABLE))
 
 
 def read_parameters(weights: Path, table: Path) -> Parameters:
-    """Tensors by name, from bytes and their table.
+    """Read tensors from a file of quantised bytes and its table.
 
     Args:
-        weights: The quantised bytes, one tensor after the other.
+        weights: File of the bytes, one tensor after the other.
         table: JSON list of groups, whose ``weights`` tell name, shape and quantisation in the order of the bytes.
 
+    Returns:
+        Name -> tensor, with torch's order of axes.
+
     Raises:
-        ConfigError: The number of bytes is another than the table's.
+        ConfigError: The file has more or fewer bytes than the table describes.
     """
     data = weights.read_bytes()
     tensors: dict[str, Tensor] = {}
@@ -140,7 +147,7 @@ def read_parameters(weights: Path, table: Path) -> Parameters:
 
 
 def _to_torch(name: str, values: NDArray[np.float32]) -> Tensor:
-    """TensorFlow's axes (height, width, in, out) to torch's; a depthwise filter has its channels where "in" stands."""
+    """Bring TensorFlow's axes (height, width, in, out) into torch's order; depthwise filters have channels for "in"."""
     if name.endswith("depthwise_filter"):
         values = values.transpose(2, 3, 0, 1)
     elif values.ndim == 4:

@@ -32,7 +32,7 @@ MIN_PRESENCE = 0.5
 
 # The first region in sides of the HOG box: where the mesh's own region lies on average.
 _BOX_SCALE = 1.75
-# The second look is worth its time where a corner of the region moves further than this share of its side.
+# A second look pays where a corner of the region moves further than this share of the region's side.
 _REFINE_ABOVE = 0.1
 
 CARD = ExtractorCard(
@@ -74,7 +74,7 @@ def first_region(box: FloatArray) -> Matrix:
 
 
 def settle(image: Image, region: Matrix) -> Mesh:
-    """Find the mesh of a face; looks again from the mesh's own region where the given one was off."""
+    """Find the mesh of a face; look again from the mesh's own region if the given region was off."""
     mesh = find_mesh(image, region)
     better = region_of_mesh(mesh.points)
     if mesh.presence >= MIN_PRESENCE and _corner_shift(region, better) > _REFINE_ABOVE:

@@ -1,9 +1,9 @@
-"""MediaPipe's face mesh network on pictures: 468 points and whether there is a face.
+"""Run MediaPipe's face mesh network on pictures: 468 points, and the probability of a face.
 
-Kartynnik et al. 2019, "Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs". The network sees a
-square region of 192 px with level eyes, in [0, 1]. MediaPipe takes it from its own face detector, or, in a video, from
-the mesh of the frame before; here it comes from any face box, and from the first mesh if that shows that the region was
-off.
+Source: Kartynnik et al. 2019, "Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs". The network sees
+a square region of 192 px with level eyes, values in [0, 1]. MediaPipe takes the region from its own face detector, or,
+in a video, from the mesh of the frame before. Here the region comes from any face box, or from the first mesh if that
+shows that the region was off.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fer_au.faces.warp import Image, warp_crop
 
 SIZE = 192
 N_MESH = 468
-# Outer eye corners, the person's right and left: they level the region.
+# Outer eye corners, the person's right and left, which are level in the region.
 EYE_CORNERS = (33, 263)
 # MediaPipe's own margin around the mesh.
 _MESH_MARGIN = 1.5
@@ -31,10 +31,10 @@ _LOCAL = threading.local()
 
 @dataclass(frozen=True)
 class Mesh:
-    """What the network found.
+    """Mesh of a face, as the network found it.
 
     Attributes:
-        points: (468, 2) float64 xy of the picture.
+        points: Points (468, 2) float64 xy of the picture.
         presence: Probability in [0, 1] that the region shows a face.
     """
 
@@ -46,8 +46,11 @@ def find_mesh(image: Image, region: Matrix) -> Mesh:
     """Run the network on one region of a picture.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
-        region: Matrix from the picture to the network's 192 px square.
+        image: Picture (H, W, 3) uint8 RGB.
+        region: Matrix (2, 3) from the picture's xy to those of the network's 192 px square.
+
+    Raises:
+        MissingDependencyError: The weights are not installed.
     """
     square = warp_crop(image, region, SIZE)
     net = _network()
@@ -59,7 +62,7 @@ def find_mesh(image: Image, region: Matrix) -> Mesh:
 
 
 def _network() -> cv2.dnn.Net:
-    """The network of this thread: OpenCV's networks hold their buffers, so threads can't share one."""
+    """Load the network of this thread: OpenCV's networks hold their buffers, so threads can't share one."""
     net: cv2.dnn.Net | None = getattr(_LOCAL, "net", None)
     if net is None:
         # OpenCV's newer engine knows only one of the two outputs, and would run twice for both.
@@ -69,12 +72,15 @@ def _network() -> cv2.dnn.Net:
 
 
 def square_region(centre: ArrayLike, side: float, angle: float = 0.0) -> Matrix:
-    """The matrix that brings a square of the picture to the network's input.
+    """Compute the matrix that brings a square of the picture to the network's input.
 
     Args:
-        centre: (2,) xy.
-        side: Pixels of the picture.
-        angle: Of the eye line in the picture, radians, clockwise from right as seen; it becomes level.
+        centre: Centre (2,) xy of the square in the picture.
+        side: Side of the square, pixels of the picture.
+        angle: Angle of the eye line in the picture, radians, clockwise as seen from the x axis; the line becomes level.
+
+    Returns:
+        Matrix (2, 3) from the picture's xy to the input's.
     """
     scale = SIZE / side
     turn = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
@@ -83,10 +89,13 @@ def square_region(centre: ArrayLike, side: float, angle: float = 0.0) -> Matrix:
 
 
 def region_of_mesh(points: NDArray[np.float64]) -> Matrix:
-    """The region that MediaPipe would look at next: around the mesh, with level eyes.
+    """Compute the region that MediaPipe would look at next: around the mesh, with level eyes.
 
     Args:
-        points: (468, 2) xy of the picture.
+        points: Mesh (468, 2) xy of the picture.
+
+    Returns:
+        Matrix (2, 3) from the picture's xy to the network's input.
     """
     low, high = points.min(0), points.max(0)
     across = points[EYE_CORNERS[1]] - points[EYE_CORNERS[0]]

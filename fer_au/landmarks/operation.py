@@ -1,4 +1,4 @@
-"""The cached operation behind the ``landmarks`` stage: from crops to columns of ``landmarks.h5``."""
+"""Cached operation of the ``landmarks`` stage: from crops to columns of ``landmarks.h5``."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class CropPayload:
-    """What a worker needs for one crop.
+    """Task of a worker for one crop.
 
     Attributes:
-        data: The encoded crop.
-        box: The face in the crop, xyxy.
-        sure: Whether a detector found that face; else the points must prove themselves.
+        data: Encoded crop.
+        box: Box of the face in the crop, xyxy pixels.
+        sure: Whether a detector vouches for that face; otherwise points from shifted boxes must agree (``agreement``).
     """
 
     data: bytes
@@ -39,7 +39,7 @@ class CropPayload:
 
 
 def crop_key(data: bytes | memoryview, box: Sequence[float], sure: bool) -> bytes:
-    """sha256 of everything that a payload holds: the address of its row."""
+    """Hash everything that a payload holds: the sha256 is the address of its row in the cache."""
     digest = hashlib.sha256(data)
     digest.update(f"|{' '.join(map(repr, box))}|{int(sure)}".encode())
     return digest.digest()
@@ -55,7 +55,7 @@ FIELDS = {
 
 @dataclass(frozen=True)
 class ExtractOperation:
-    """Extracts batches of crops; see ``stores.build.Operation``."""
+    """Extracts the landmarks of batches of crops; an operation as ``shards.compute.Operation`` describes it."""
 
     extractor: Extractor
     name: str = "landmarks"
@@ -68,7 +68,7 @@ class ExtractOperation:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of everything that decides a row."""
+        """sha256 of everything that decides a row, beside its crop and box."""
         options = {
             "extractor": self.extractor.fingerprint,
             "agreement": [agreement.VERSION, agreement.MAX_SPREAD],
@@ -76,11 +76,11 @@ class ExtractOperation:
         return fingerprint("landmarks/extract", VERSION, options)
 
     def load(self) -> None:
-        """Load what workers can share (see ``compute.warm_workers``)."""
+        """Load the extractor's weights, if worker processes can share them (see ``compute.warm_workers``)."""
         self.extractor.load()
 
     def __call__(self, payloads: Sequence[CropPayload]) -> dict[str, Array]:
-        """Columns of some rows; a face without points has status NOT_FOUND and a detail."""
+        """Compute the columns of some rows; a face without points has status NOT_FOUND and a detail."""
         rows = len(payloads)
         images = np.stack([decode_crop_bytes(payload.data) for payload in payloads])
         boxes = np.array([payload.box for payload in payloads], np.float64)
@@ -100,12 +100,12 @@ class ExtractOperation:
         return {"points": points, "score": score, "status": status, "detail": detail}
 
     def faults(self, columns: Mapping[str, Array]) -> int:
-        """Crops without points."""
+        """Count the crops without points."""
         return int((columns["status"] == LandmarkStatus.NOT_FOUND).sum())
 
     def _unsure(self, images: Images, boxes: FloatArray) -> tuple[FloatArray, FloatArray, Array]:
         points, score, spread = agreement.extract_if_agreed(self.extractor, images, boxes)
-        # No spread: the extractor itself saw no face in at least one of the boxes.
+        # The spread is NaN where the extractor itself saw no face in at least one of the boxes.
         detail = [
             f"no face was detected, and points from shifted boxes differ by {value:.2f} inter-ocular distances".encode()
             if math.isfinite(value)

@@ -1,4 +1,4 @@
-"""Extractors that take the data set's own points: ``provided``, and ``truth`` of rendered faces."""
+"""Extractors ``provided`` and ``truth``, which take the data set's own points or those of rendered faces."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TRUTH_CARD = ExtractorCard(
 
 
 class _DatasetPoints(Extractor):
-    """Base of the extractors that give back points of the data set."""
+    """Base of the extractors that return points of the data set."""
 
     version = 1
     needs: ClassVar[tuple[str, ...]] = ("points",)
@@ -38,7 +38,7 @@ class _DatasetPoints(Extractor):
     def extract(
         self, images: Images, boxes: FloatArray | None = None, annotated: FloatArray | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the annotated points of whole faces; boxes are not used, scores are NaN.
+        """Return the annotated points of faces that have all 68; boxes are not used, scores are NaN.
 
         Raises:
             DataError: There are no annotations.
@@ -54,15 +54,15 @@ class _DatasetPoints(Extractor):
 
 @EXTRACTORS.register("provided")
 class Provided(_DatasetPoints):
-    """Gives back the data set's points."""
+    """Returns the data set's points."""
 
     card = PROVIDED_CARD
 
 
 @EXTRACTORS.register("truth")
 class Truth(_DatasetPoints):
-    """Gives back the renderer's points."""
+    """Returns the renderer's points."""
 
     card = TRUTH_CARD
-    # True motion maps exist only where the pictures were rendered: points alone may be anyone's.
+    # Only rendered pictures have true motion maps; other data sets have points, too.
     needs: ClassVar[tuple[str, ...]] = ("points", "motion")

@@ -37,19 +37,20 @@ _KEY_THREADS = 4  # hashing lets other threads run
 def extract_dataset(config: LandmarksConfig, dataset_dir: Path) -> None:
     """Extract the landmarks of a data set.
 
-    Reads ``faces.h5`` (and ``annotations.h5``, if the extractor takes the data set's points); writes ``landmarks.h5``
-    with one row per face row, and ``rejects/landmarks.csv`` with the crops on which no points were found.
+    It reads ``faces.h5`` (and ``annotations.h5``, if the extractor takes the data set's points), and writes
+    ``landmarks.h5`` with one row per row of ``faces.h5`` and ``rejects/landmarks.csv`` with the crops on which no
+    points were found.
 
     Args:
         config: Section ``landmarks`` of the parameters.
-        dataset_dir: ``data/<name>``.
+        dataset_dir: Folder ``data/<name>``.
 
     Raises:
         StoreError: ``faces.h5`` is missing or damaged.
-        DataError: The extractor needs points that the data set doesn't have, or more rejects than
-        ``max_reject_fraction`` allows.
-        ConfigError: An unknown extractor.
-        MissingDependencyError: Its weights are not installed.
+        DataError: The extractor needs points that the data set doesn't have, or more crops are without points than
+            ``max_reject_fraction`` allows.
+        ConfigError: The extractor is unknown.
+        MissingDependencyError: The extractor's weights are not installed.
     """
     output = dataset_dir / "landmarks.h5"
     with output_lock(output):
@@ -64,7 +65,7 @@ def extract_dataset(config: LandmarksConfig, dataset_dir: Path) -> None:
 
 @dataclass
 class _Stage:
-    """One run of the stage, after its inputs were opened."""
+    """One run of the stage, whose inputs are open."""
 
     config: LandmarksConfig
     extractor: Extractor
@@ -72,7 +73,7 @@ class _Stage:
     dataset_dir: Path
 
     def extract(self, output: Path) -> None:
-        """Look at the crops, through the shard cache."""
+        """Extract landmarks from the crops that the shard cache doesn't know, and write the store."""
         at = np.flatnonzero(self.faces["status"] != FaceStatus.REJECTED).astype(np.int64)
         crops, operation = _Crops(self.faces, at), ExtractOperation(self.extractor)
         warm_up(operation, len(at))
@@ -95,7 +96,7 @@ class _Stage:
         )
 
     def take_annotated(self, output: Path, annotations: Store) -> None:
-        """Map the points of the data set into the crops: a matrix product, not worth a cache."""
+        """Map the data set's points into the crops and write the store; a matrix product needs no cache."""
         name, faces, rows = self.config.extractor, self.faces, len(self.faces)
         annotations.check_ids(faces.ids, faces.path)
         if lacking := [column for column in self.extractor.needs if column not in annotations]:
@@ -154,11 +155,11 @@ class _Stage:
 
 
 class _Crops:
-    """The crops of some rows of ``faces.h5``, read as they are needed: nothing of them stays in memory.
+    """Crops of some rows of ``faces.h5``, read when they are needed and not kept in memory.
 
     Args:
-        faces: The store.
-        at: (N,) its rows that have a crop, ascending.
+        faces: Open ``faces`` store.
+        at: Rows (N,) of the store that have a crop, ascending.
     """
 
     def __init__(self, faces: Store, at: NDArray[np.int64]) -> None:
@@ -166,12 +167,12 @@ class _Crops:
         self._at = at
 
     def payloads(self, positions: Sequence[int]) -> list[CropPayload]:
-        """What a worker needs for the crops of some positions in ``at``."""
+        """Read the tasks of a worker for the crops at some positions in ``at``."""
         found = [crop for position in positions for crop in self._read(position, position + 1)]
         return [CropPayload(bytes(data), box, sure) for data, box, sure in found]
 
     def keys(self) -> Keys:
-        """The addresses of all crops' rows, (N, 32)."""
+        """Hash all crops: the addresses (N, 32) of their rows in the cache."""
         keys = np.empty((len(self._at), KEY_BYTES), np.uint8)
 
         def fill(start: int) -> None:
@@ -185,7 +186,7 @@ class _Crops:
         return keys
 
     def _read(self, start: int, stop: int) -> list[tuple[memoryview, tuple[float, ...], bool]]:
-        """Crop, face box and whether it is sure, of neighbouring positions in ``at``: one read per column."""
+        """Read crop, face box, and whether the face is sure, of neighbouring positions in ``at``; once per column."""
         rows = self._at[start:stop]
         first, last = int(rows[0]), int(rows[-1]) + 1
         bounds = self._faces["offset"][first : last + 1].astype(np.int64)
@@ -197,18 +198,18 @@ class _Crops:
 
 
 def crop_face_boxes(faces: Store, start: int, stop: int) -> NDArray[np.float64]:
-    """Where the face lies in each crop, as the HOG detector would draw its box.
+    """Compute the face box in each crop, as the HOG detector would draw it.
 
-    A found face that was aligned to a template lies where the template says; elsewhere the box in the picture is
-    mapped.
+    A face that was found and aligned to a template has the template's box; for any other face the box in the picture
+    is mapped into the crop.
 
     Args:
-        faces: An open ``faces`` store.
+        faces: Open ``faces`` store.
         start: First row.
-        stop: Row after the last one.
+        stop: Row after the last row.
 
     Returns:
-        (stop - start, 4) xyxy of the crops; NaN for rejected rows.
+        Boxes (stop - start, 4) xyxy, pixels of the crops; NaN for rejected rows.
     """
     fixed = [float(text) for text in str(faces.attributes["face_box"]).split()]
     status = faces["status"][start:stop]
@@ -227,9 +228,8 @@ def crop_face_boxes(faces: Store, start: int, stop: int) -> NDArray[np.float64]:
 def vouched_rows(faces: Store, start: int, stop: int) -> NDArray[np.bool_]:
     """Find the rows whose face a detector or a data set vouches for, (stop - start,) bool.
 
-    Left out are rows where nothing was found, where the detector only assumed a face (``Detector.vouches``), or where
-    the score lies on the wrong side of the detector's own boundary. There the points must prove themselves (see
-    ``agreement``).
+    Nobody vouches where no face was found, where the detector only assumed a face (``Detector.vouches``), or where the
+    score lies below 0, the detector's own boundary. There points from shifted boxes must agree (see ``agreement``).
     """
     detector, score = faces.rows("detector", start, stop), faces.rows("score", start, stop)
     sure = (faces["status"][start:stop] == FaceStatus.OK) & ~(score.astype(np.float64) < 0)

@@ -1,4 +1,4 @@
-"""Any timm backbone as a trunk with numbered feature layers."""
+"""Backbones of timm as trunks with numbered feature layers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from fer_au.models.vit_attention import recording, unfuse_attention
 
 _NEAR = 5
 
-# Asked of every architecture, and left out where it refuses: option -> (value, parts of refusals).
+# Options that every architecture is built with, unless it refuses: option -> (value, parts of the refusals' texts).
 _WISHES: dict[str, tuple[object, tuple[str, ...]]] = {
     # Vision transformers: any image size.
     "dynamic_img_size": (True, ("dynamic_img_size",)),
-    # Vision transformers: norm all tokens; the pooling is the head's.
+    # Vision transformers: normalise all tokens and leave the pooling to the head.
     "global_pool": ("", ("Cannot disable pooling", "distilled head reads")),
 }
 
@@ -42,16 +42,17 @@ _OWN_OPTIONS = {
 class Backbone(Trunk):
     """A timm model without its classifier.
 
-    Feature layers are timm's own stages (ResNet: 1 is the stem, 2-5 the stages; ViT: one per block, the residual stream
-    before the final norm, whose channel mean alone carries meaning). A network that ends in a convolution after its
-    last stage (MobileNetV2, EfficientNet) has it as one more layer, because that is what the head pools.
+    Feature layers are timm's own stages (ResNet: 1 is the stem, 2-5 the stages). A ViT has one layer per block: the
+    residual stream before the final norm, since the channel mean after it carries no meaning. A network that ends in a
+    convolution after its last stage (MobileNetV2, EfficientNet) has this convolution as one more layer, because the
+    head pools its output.
 
     Attributes:
-        name: The architecture.
+        name: Name of the architecture.
         layers: Names of the layers, ``"1"`` to ``"L"``.
         channels: Channels of the map that the head receives.
-        network: The timm model, with timm's names of parameters.
-        dropped: Names of the timm model's parts that were taken off, the classifier's: weights files may have them.
+        network: timm model, with timm's names of parameters.
+        dropped: Names of the timm model's classifier parts that were removed; weights files may contain them.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -80,7 +81,7 @@ class Backbone(Trunk):
         return getattr(self.network, "cls_token", None) is not None
 
     def record_attention(self) -> None:
-        """From now on give the attention matrices of all blocks, ``TrunkOutput.attentions``; costs time and memory.
+        """Give the attention matrices of all blocks from now on (``TrunkOutput.attentions``); costs time and memory.
 
         Raises:
             ConfigError: The architecture has no attention over the whole image.
@@ -88,7 +89,7 @@ class Backbone(Trunk):
         self._recorded = unfuse_attention(self.network, self.name)
 
     def forward(self, x: Tensor) -> TrunkOutput:
-        """Compute the head's input and all feature layers of normalised images (N, in_chans, H, W)."""
+        """Compute the final map and all feature layers of normalised images (N, in_chans, H, W)."""
         with recording(self._recorded) as attentions:
             last, stages = self.network.forward_intermediates(x, norm=False, output_fmt="NCHW")
         final = self._as_map(last, stages[-1].shape[-2:])
@@ -169,8 +170,8 @@ def _check_stride(config: ModelConfig, found: int) -> None:
 
 
 def _drop_classifier_parts(network: nn.Module) -> tuple[str, ...]:
-    # What timm puts behind the pooling (MobileNetV3's conv_head, ConvNeXt's head norm) would stay unused: DDP refuses
-    # parameters without gradients, and they would be saved for nothing.
+    # Layers that timm puts behind the pooling (MobileNetV3's conv_head, ConvNeXt's head norm) would stay unused: DDP
+    # refuses parameters without gradients, and they would be saved for nothing.
     names = [name for name, _ in network.named_children()]
     behind = names[names.index("global_pool") :] if "global_pool" in names else []
     behind += [name for name in ("pre_logits", "fc_norm") if name in names]

@@ -1,4 +1,4 @@
-"""What a classifier tells apart: expressions, or persons, as a start for expressions."""
+"""Classes of a classifier: expressions, or persons, whose classifier is a start for expressions."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _SUBJECT = "subject:"
 
 
 def subject_class(subject: str) -> str:
-    """Name of the class of a person.
+    """Name the class of a person.
 
     Raises:
-        DataError: A comma in the name, which separates classes in files.
+        DataError: The person's name holds a comma, which separates classes in files.
     """
     if "," in subject:
         raise DataError(f"subject {subject!r}: its name holds a comma")
@@ -22,7 +22,7 @@ def subject_class(subject: str) -> str:
 
 
 def are_subjects(classes: Sequence[str]) -> bool:
-    """Whether these classes are persons."""
+    """Tell whether classes are persons."""
     return any(name.startswith(_SUBJECT) for name in classes)
 
 

@@ -1,4 +1,4 @@
-"""A model's folder: ``model.safetensors`` and ``config.json``, everything to rebuild the classifier; no pickle."""
+"""Write and read a model's folder, which rebuilds the classifier: ``model.safetensors``, ``config.json``, no pickle."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _CONTEXT_BACKBONE = "context_backbone."
 
 @dataclass(frozen=True)
 class LoadedWeights:
-    """What ``load_base_weights`` took over.
+    """Record of the weights that ``load_base_weights`` copied.
 
     Attributes:
         loaded: Names of the tensors that were copied.
         skipped: Names of the model's tensors that kept their fresh values.
-        reason: Why the head was skipped; empty if it was loaded.
-        weights_sha256: Of the base's weights file.
-        preprocessing: What its ``config.json`` says of it.
+        reason: Reason why the head was skipped; empty if it was loaded.
+        weights_sha256: sha256 of the base's weights file.
+        preprocessing: Entry ``preprocessing`` of the base's ``config.json``.
     """
 
     loaded: tuple[str, ...]
@@ -50,16 +50,16 @@ def save_model(folder: Path, model: FerModel, meta: Mapping[str, Any]) -> str:
     """Write a model's folder; equal weights and meta give equal bytes.
 
     Args:
-        folder: Made if it is missing.
-        model: The classifier, on any device.
-        meta: More entries for ``config.json``, plain JSON data: preprocessing and the like.
+        folder: Folder of the model; made if it is missing.
+        model: Classifier, on any device.
+        meta: More entries of ``config.json``, plain JSON data, such as the preprocessing.
 
     Returns:
-        The sha256 of the weights file, also recorded in ``config.json``.
+        sha256 of the weights file, also recorded in ``config.json``.
 
     Raises:
         DataError: ``meta`` uses a reserved key or can't be written as JSON.
-        StoreError: The disk refuses.
+        StoreError: A file can't be written.
     """
     if taken := [key for key in _RESERVED if key in meta]:
         raise DataError(f"{folder / CONFIG}: the key {taken[0]!r} is reserved")
@@ -83,12 +83,12 @@ def write_config(path: Path, record: Mapping[str, Any]) -> None:
     """Write a model's ``config.json`` anew.
 
     Args:
-        path: The file.
-        record: All of its entries, plain JSON data.
+        path: Path of the file.
+        record: All entries of the file, plain JSON data.
 
     Raises:
         DataError: An entry can't be written as JSON.
-        StoreError: The disk refuses.
+        StoreError: The file can't be written.
     """
     write_atomically(path, _json_bytes(path, record))
 
@@ -104,10 +104,10 @@ def load_model(folder: Path) -> tuple[FerModel, dict[str, Any]]:
     """Rebuild a classifier in evaluation mode, on the CPU.
 
     Returns:
-        The model, and the whole of ``config.json``.
+        Model, and all entries of ``config.json``.
 
     Raises:
-        DataError: A missing, damaged or foreign file, or weights that don't fit the configuration.
+        DataError: A file is missing, damaged or foreign, or the weights don't fit the configuration.
     """
     meta = _read_config(folder)
     try:
@@ -122,13 +122,17 @@ def load_model(folder: Path) -> tuple[FerModel, dict[str, Any]]:
 
 
 def load_base_weights(model: FerModel, folder: Path) -> LoadedWeights:
-    """Start a model from another one's weights: the backbone always, the head if kind and classes are the same.
+    """Copy the weights of a base model: the backbone's always, the head's if kind, options and classes are the same.
 
-    A different output stride is fine; the weights are the same. Where the model has a second backbone for the whole
-    picture and the base has none, both get the base's; where it is the other way round, the model gets the face's.
+    The output strides may differ. If the model has a second backbone for the whole picture and the base has none, both
+    backbones get the weights of the base's; if the base has the second backbone, the model gets those of the face's.
+
+    Args:
+        model: Model that gets the weights.
+        folder: Folder of the base model.
 
     Raises:
-        DataError: A missing, damaged or foreign file, or another backbone.
+        DataError: A file is missing, damaged or foreign, or the base has another backbone.
     """
     meta = _read_config(folder)
     tensors = _read_weights(folder, meta)
@@ -148,7 +152,7 @@ def load_base_weights(model: FerModel, folder: Path) -> LoadedWeights:
 
 
 def _fit_views(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A base's tensors for a model with another number of backbones."""
+    """Rename or leave out a base's tensors for a model with another number of backbones."""
     fitted = {name: value for name, value in found.items() if name in wanted or not name.startswith(_CONTEXT_BACKBONE)}
     if not any(name.startswith(_CONTEXT_BACKBONE) for name in fitted):
         second = {
@@ -205,12 +209,12 @@ def _read_weights(folder: Path, meta: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def check_fit(where: Path | str, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
-    """Check that tensors are a network's, name by name and shape by shape.
+    """Check that tensors are those of a network, by name, shape and type.
 
     Args:
-        where: Where they were found, for messages.
-        found: What was found.
-        wanted: What the network has.
+        where: File or origin of the tensors, used in messages.
+        found: Tensors to check, by name.
+        wanted: Tensors of the network, by name.
 
     Raises:
         DataError: Tensors are missing, unexpected or of another shape or type.

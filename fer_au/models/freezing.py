@@ -18,10 +18,14 @@ _NET_PROBE = 64  # pixels; the convolutions of whole networks take any size
 
 
 def phase_at(freeze: Sequence[FreezeConfig], epoch: int) -> int | None:
-    """What ``train.freeze`` says for an epoch (0-based).
+    """Find how many of the backbone's last layers train in an epoch.
+
+    Args:
+        freeze: Phases of ``train.freeze``, in order.
+        epoch: Number of the epoch, counted from 0.
 
     Returns:
-        How many of the backbone's last layers train with the head; None once everything trains.
+        Number of layers that train with the head; None once everything trains.
     """
     end = 0
     for phase in freeze:
@@ -35,7 +39,7 @@ def check_phases(freeze: Sequence[FreezeConfig], model: FerModel) -> None:
     """Check ``train.freeze`` against a model, before the training.
 
     Raises:
-        ConfigError: A phase trains more layers than there are.
+        ConfigError: A phase trains more layers than the backbone has.
     """
     for phase in freeze:
         if phase.layers > len(model.layers):
@@ -46,15 +50,15 @@ def check_phases(freeze: Sequence[FreezeConfig], model: FerModel) -> None:
 
 
 def set_trainable(model: FerModel, layers: int | None) -> None:
-    """Let the head and the last layers of the backbone train, and freeze what lies below.
+    """Let the head and the last layers of the backbone train, and freeze the layers below.
 
     A frozen parameter has ``requires_grad`` False and no gradient. The batch norms of frozen layers keep their
-    statistics: ``FerModel.train`` leaves them in evaluation mode. What a backbone does after its last layer, such as a
-    transformer's final norm, belongs to that layer.
+    statistics: ``FerModel.train`` leaves them in evaluation mode. Parameters after a backbone's last layer, such as a
+    transformer's final norm, belong to that layer.
 
     Args:
-        model: The classifier itself, not a DDP wrapper; wrap it anew afterwards.
-        layers: How many of the last layers train; 0 for the head alone, None for everything.
+        model: Classifier itself, not a DDP wrapper; wrap it anew afterwards.
+        layers: Number of the last layers that train; 0 for the head alone, None for everything.
     """
     model.requires_grad_(True)
     if layers is not None:
@@ -70,9 +74,12 @@ def set_trainable(model: FerModel, layers: int | None) -> None:
 
 
 def _parameter_layers(backbone: Trunk, in_chans: int) -> dict[str, str]:
-    """The layer of every parameter, by name: the first that depends on it; left out where none does.
+    """Find the first layer that depends on each parameter, in the graph that autograd records of one image.
 
-    Found in the graph that autograd records of one image, so that it holds for any architecture. Nothing may be frozen.
+    This holds for any architecture. Nothing may be frozen before.
+
+    Returns:
+        Parameter -> layer, by name; parameters without such a layer are left out.
     """
     names = {id(parameter): name for name, parameter in backbone.named_parameters()}
     weight = next(backbone.parameters())
@@ -95,7 +102,7 @@ def _image_size(backbone: Trunk) -> tuple[int, int]:
 
 
 def _leaves(output: Tensor, seen: set[object]) -> Iterator[Tensor]:
-    """Parameters that a tensor depends on by way of nodes not seen yet."""
+    """Yield the parameters that a tensor depends on, by way of graph nodes not seen yet."""
     stack: list[Any] = [output.grad_fn]
     while stack:
         node = stack.pop()

@@ -184,7 +184,7 @@ def count_views(config: ModelConfig) -> int:
 
 
 def _frozen_norms(model: nn.Module) -> Iterator[nn.Module]:
-    """Find layers with running statistics and frozen parameters; their own, or else those of the block around."""
+    """Find layers with running statistics whose parameters, or else those of the block around them, are frozen."""
     for name, module in model.named_modules():
         if getattr(module, "running_mean", None) is None:
             continue

@@ -20,10 +20,11 @@ def remove_dilation(backbone: nn.Module, name: str) -> None:
 
     Args:
         backbone: A timm model that was built with ``output_stride``.
-        name: Its name, for messages.
+        name: Name of the backbone, used in messages.
 
     Raises:
-        ConfigError: Nothing is dilated, or a dilated kernel has an even side, which would shift the map by half a cell.
+        ConfigError: No convolution is dilated, or a dilated kernel has an even side, which would shift the map by half
+            a cell.
     """
     dilated = [module for module in backbone.modules() if isinstance(module, nn.Conv2d) and max(module.dilation) > 1]
     if not dilated or any(side % 2 == 0 for conv in dilated for side in conv.kernel_size):
@@ -38,8 +39,9 @@ def remove_dilation(backbone: nn.Module, name: str) -> None:
 def avoid_strided_pointwise(backbone: nn.Module) -> None:
     """Let strided 1x1 convolutions of the image read a subsampled image at stride 1, in place; the result is the same.
 
-    RepVGG and MobileOne have one. Its weight gradient writes outside its memory on CPUs with AVX-512 if the model is
-    channels_last (torch 2.15, fewer than 16 input channels), which ends in a crash at some later time.
+    RepVGG and MobileOne have such a convolution. The kernel of its weight gradient writes outside its memory on CPUs
+    with AVX-512 if the model is channels_last (torch 2.15, fewer than 16 input channels), which ends in a crash at
+    some later time.
     """
     for module in backbone.modules():
         if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) and module.in_channels < 16:

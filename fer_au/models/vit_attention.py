@@ -1,4 +1,4 @@
-"""Attention matrices of timm's vision transformers, whose fused kernels keep none."""
+"""Record the attention matrices of timm's vision transformers, whose fused kernels keep none."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from fer_au.errors import ConfigError
 
-# Self-attention over all tokens of one image, its softmax given to ``attn_drop``. Windows (Swin) and attention between
-# channels (XCiT) have no map of the image.
+# Layers with self-attention over all tokens of one image that hand its softmax to ``attn_drop``. Attention within
+# windows (Swin) or between channels (XCiT) gives no map of the image.
 _KINDS = (Attention, AttentionRope, BeitAttention, EvaAttention)
 
 
@@ -23,11 +23,11 @@ def unfuse_attention(network: nn.Module, name: str) -> tuple[nn.Module, ...]:
     """Let every block of a vision transformer compute its attention matrix, in place; parameters stay as they are.
 
     Args:
-        network: A timm model.
-        name: Its name, for messages.
+        network: timm model.
+        name: Name of the model, used in messages.
 
     Returns:
-        The attention layers in network order, one per block.
+        Attention layers in network order, one per block.
 
     Raises:
         ConfigError: The network isn't built of blocks with self-attention over the whole image.
@@ -43,10 +43,16 @@ def unfuse_attention(network: nn.Module, name: str) -> tuple[nn.Module, ...]:
 
 @contextmanager
 def recording(layers: Sequence[Any]) -> Iterator[list[Tensor]]:
-    """Collect what unfused attention layers compute meanwhile, (N, heads, tokens, tokens) each, differentiable.
+    """Collect the attention matrices that unfused layers compute inside the block.
 
     The hooks live as long as one forward pass: nothing is kept between batches, and copies of a model don't write into
-    the lists of one another.
+    one another's lists.
+
+    Args:
+        layers: Layers of ``unfuse_attention``.
+
+    Yields:
+        List that the forward pass fills: (N, heads, tokens, tokens) per layer, after the softmax, differentiable.
     """
     collected: list[Tensor] = []
     hooks = [layer.attn_drop.register_forward_pre_hook(partial(_collect, collected)) for layer in layers]

@@ -1,7 +1,7 @@
-"""Pretrained weights of a backbone, as ``model.weights`` names them: ImageNet's, or a file of one's own.
+"""Load pretrained weights into a backbone, as ``model.weights`` names them: ImageNet's, or the user's own file.
 
-A file is looked up in the workspace and DVC does not track it: put it under DVC or keep it where it is. Its sha256 is
-part of a training's identity, so that another file of the same name never continues an old training.
+A file's path is relative to the workspace, and DVC does not track it: put it under DVC or keep it where it is. Its
+sha256 is part of a training's identity, so that another file of the same name never continues an old training.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from fer_au.models.backbones import Backbone
 from fer_au.models.files import check_fit
 from fer_au.models.network import FerModel
 
-# Where training scripts put the state dict of what they save, and how they call a classifier.
+# Keys under which training scripts save a state dict, and names that they give to a classifier.
 _NESTS = ("state_dict", "model", "model_state_dict", "net", "backbone")
 _CLASSIFIERS = {"fc", "_fc", "head", "heads", "head_dist", "classifier", "last_linear", "logits", "output"}
 
@@ -54,7 +54,7 @@ class Package:
     std: tuple[float, float, float] | None = None
 
 
-# EfficientNet-Lite0 comes from TensorFlow, whose padding and batch norms timm has under tf_efficientnet_lite0 alone.
+# EfficientNet-Lite0 comes from TensorFlow; only timm's tf_efficientnet_lite0 has TensorFlow's padding and batch norms.
 PACKAGES = {
     "mobilenetv2_100": Package(
         Weights(
@@ -78,7 +78,7 @@ PACKAGES = {
     ),
 }
 
-# Blocks per stage, and the layers of a block: those without an expansion come first.
+# Blocks per stage, and the names of a block's layers (theirs -> timm's); blocks of the first stage have no expansion.
 _MOBILENET_STAGES = (1, 2, 3, 4, 3, 3, 1)
 _MOBILENET_FIRST = {"conv.0.0": "conv_dw", "conv.0.1": "bn1", "conv.1": "conv_pw", "conv.2": "bn2"}
 _MOBILENET_BLOCK = {
@@ -103,7 +103,7 @@ _LITE_BLOCK = {
 
 @dataclass(frozen=True)
 class PretrainedWeights:
-    """Record of the weights that ``load_pretrained`` took over.
+    """Record of the weights that ``load_pretrained`` loaded.
 
     Attributes:
         origin: Origin of the weights; a file's name without its folder.
@@ -193,7 +193,7 @@ def _file(path: Path) -> _Source:
 
 
 def _read(path: Path, data: bytes) -> dict[str, Tensor]:
-    """Read the tensors of a file, from inside whatever mapping it nests them in."""
+    """Read the tensors of a file; mappings that nest them are unwrapped."""
     if path.suffix == ".safetensors":
         try:
             return safetensors.torch.load(data)
@@ -247,7 +247,7 @@ def _adopt(backbone: nn.Module, name: str, source: _Source) -> tuple[str, ...]:
 
 
 def _aliases(name: str, own: Iterable[str]) -> dict[str, str]:
-    """Map the names that a backbone's tensors may have in files to their own."""
+    """Map the names that a backbone's tensors may have in files to their names in the backbone."""
     foreign = {ours: theirs for theirs, ours in _foreign_names(name).items()}
     aliases = {key: key for key in own}
     for key in own:
@@ -258,7 +258,7 @@ def _aliases(name: str, own: Iterable[str]) -> dict[str, str]:
 
 
 def _prefix(source: _Source, names: Iterable[str]) -> str:
-    """Find the prefix of most of these names in a file: ``""``, ``"module."``, ``"backbone.network."``, ..."""
+    """Find the most frequent prefix of a backbone's tensor names in a file, such as ``""`` or ``"module."``."""
     known = set(names)
     counts: Counter[str] = Counter()
     for key in source.tensors:
@@ -309,7 +309,7 @@ def _foreign_names(backbone: str) -> dict[str, str]:
 def _block_names(
     theirs: str, start: int, stages: Sequence[int], first: Mapping[str, str], other: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
-    """Number the blocks, which one side counts through and timm per stage."""
+    """Yield pairs of layer names (theirs, timm's): other files number blocks throughout, timm within each stage."""
     number = start
     for stage, count in enumerate(stages):
         for block in range(count):

@@ -1,4 +1,4 @@
-"""From a preset's short form to complete experiments: variants, sweeps, a grid of the user's, repeats."""
+"""Expand a preset's short form to complete experiments: variants, sweeps, the user's grid, repeats."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fer_au.registry import near_names
 
 Entry = dict[str, Any]
 
-# What every written experiment names, in this order, before its other keys; DVC's stages read `dataset` and `base`.
+# Keys of every written experiment, in this order, before its other keys; DVC's stages read `dataset` and `base`.
 _KEYS: Entry = {"dataset": None, "group": None, "seed": 0, "fold": None, "base": "none", "model": None, "guidance": []}
 _SECTIONS: dict[str, type[StrictModel]] = {
     "align": AlignConfig,
@@ -30,13 +30,13 @@ _SECTIONS: dict[str, type[StrictModel]] = {
 
 @dataclass
 class Expansion:
-    """Complete experiments.
+    """Complete experiments of a preset.
 
     Attributes:
-        experiments: Name -> entry, as ``params.yaml`` holds it.
-        cross: Name -> entry.
-        places: Name in the preset -> the experiment, or the group of repeats, that has the preset's own settings; None
-            where a grid left no such one.
+        experiments: Name -> entry of section ``experiments``.
+        cross: Name -> entry of section ``cross``.
+        places: Name in the preset -> name of the experiment, or group of repeats, that has the preset's own settings;
+            None if the grid left none with these settings.
     """
 
     experiments: dict[str, Entry]
@@ -48,14 +48,14 @@ def expand(name: str, preset: Preset, grid: Grid | None = None) -> Expansion:
     """Write out all experiments of a preset and check them.
 
     Args:
-        name: Of the preset, for messages.
-        preset: The preset.
+        name: Name of the preset, used in messages.
+        preset: Preset.
         grid: Path of an experiment's key, such as ``train.optimizer.lr`` or ``guidance.0.weight`` -> values. Each
-            experiment is run with each combination; one without the list entry that a path names stays as it is, unless
-            its ``base`` is multiplied. ``seed`` and ``fold`` make repeats, tied by ``group``.
+            experiment is run with each combination. An experiment without the list entry that a path names stays as it
+            is, unless its ``base`` is multiplied. ``seed`` and ``fold`` make repeats, tied by ``group``.
 
     Raises:
-        ConfigError: An unknown key or a bad value, in the preset or the grid; one line that names it.
+        ConfigError: A key is unknown or a value bad, in the preset or the grid; the message names it in one line.
     """
     expansion = Expansion(_variants(name, preset), dict(preset.cross))
     for target, sweep in preset.sweeps.items():
@@ -80,7 +80,7 @@ def expand(name: str, preset: Preset, grid: Grid | None = None) -> Expansion:
 
 
 def _variants(name: str, preset: Preset) -> dict[str, Entry]:
-    """All experiments in all variants, before any key takes several values."""
+    """Make all experiments in all variants, before any key takes several values."""
     experiments = {key: merge(preset.defaults, _changes(name, preset, key)) for key in preset.experiments}
     if preset.variants:
         experiments = {
@@ -99,7 +99,7 @@ def _variants(name: str, preset: Preset) -> dict[str, Entry]:
 
 
 def _changes(name: str, preset: Preset, key: str) -> Entry:
-    """What an experiment differs in from the defaults, with those of the experiment that it is ``like``."""
+    """Read an experiment's differences from the defaults, laid over those of the experiment that it is ``like``."""
     own = dict(preset.experiments[key])
     model = own.pop("like", None)
     if model is None:
@@ -109,10 +109,10 @@ def _changes(name: str, preset: Preset, key: str) -> Entry:
 
 
 def _multiply(expansion: Expansion, path: str, values: Sequence[Any], targets: set[str]) -> dict[str, list[str]]:
-    """Put one experiment for each value of a key in the place of each target.
+    """Replace each target by one experiment for each value of a key.
 
     Returns:
-        Old name -> its new names.
+        Old name -> new names.
     """
     endings = suffixes(path, values)
     varied = _varied(expansion.experiments, path, values, targets)
@@ -146,7 +146,10 @@ def _multiply(expansion: Expansion, path: str, values: Sequence[Any], targets: s
 def _varied(
     experiments: Mapping[str, Entry], path: str, values: Sequence[Any], targets: set[str]
 ) -> dict[str, list[Entry]]:
-    """The targets with each value of a key, and what has one of them as its base, once for each of these.
+    """Make a copy of each target for each value of a key, and as many of the experiments that are based on a target.
+
+    Returns:
+        Old name -> entries, one for each value.
 
     Raises:
         ConfigError: No target has the list entry that the path names.
@@ -156,7 +159,7 @@ def _varied(
         try:
             varied[name] = [with_value(experiments[name], path, value) for value in values]
         except MissingEntryError:
-            continue  # what trains without guidance has no weight of it to vary
+            continue  # an experiment without guidance, for example, has no weight of guidance to vary
     if not varied:
         raise ConfigError(f"grid {path}: no experiment has such a list entry")
     following = list(varied)
@@ -169,7 +172,7 @@ def _varied(
 
 
 def _resolved(name: str, key: str, entry: Entry, preset: Preset) -> tuple[ExperimentConfig, TrainConfig]:
-    """What an experiment amounts to; names of others and of groups don't count."""
+    """Validate an experiment and return all of its settings, without names of other experiments and of groups."""
     config = validate(ExperimentConfig, entry, f"experiments.{key}", f"preset {name}")
     train = merge(preset.train, config.train)
     settings = validate(TrainConfig, train, f"experiments.{key}.train", f"preset {name}")
@@ -182,7 +185,7 @@ def _complete(entry: Mapping[str, Any]) -> Entry:
 
 
 def _check(name: str, preset: Preset, expansion: Expansion) -> None:
-    """Whether everything that ``params.yaml`` would hold is valid, and whatever is named exists."""
+    """Check that all sections of ``params.yaml`` would be valid, and that all names in them exist."""
     where = f"preset {name}"
     for section, model in _SECTIONS.items():
         validate(model, getattr(preset, section), section, where)

@@ -15,18 +15,18 @@ Grid = Mapping[str, Sequence[Any]]
 #: Keys whose values are repeats of one experiment: the report gives their mean and deviation.
 REPEATS = ("seed", "fold")
 
-_LONGEST_SLUG = 24  # of a value in a name; longer ones are numbered
+_LONGEST_SLUG = 24  # characters of a value in a name; longer values are numbered
 
 
 class MissingEntryError(Exception):
-    """A path leads into a list entry that an experiment doesn't have, such as guidance it trains without."""
+    """A path names a list entry that an experiment doesn't have, such as a guidance term."""
 
 
 def parse_grid(options: Iterable[str]) -> dict[str, list[Any]]:
     """Read ``KEY=V1,V2`` options; values are YAML.
 
     Raises:
-        ConfigError: No key, no value, one value twice, a key twice, or bad YAML.
+        ConfigError: An option has no key or no value, a key is given twice, or the values are not YAML.
     """
     grid: dict[str, list[Any]] = {}
     for option in options:
@@ -43,10 +43,10 @@ def parse_grid(options: Iterable[str]) -> dict[str, list[Any]]:
 
 
 def suffixes(path: str, values: Sequence[object]) -> list[str]:
-    """What names get for each value of a key: ``-lr-0p001`` for ``train.optimizer.lr`` and 0.001.
+    """Make the ending of a name for each value of a key: ``-lr-0p001`` for ``train.optimizer.lr`` and 0.001.
 
     Raises:
-        ConfigError: No value, or two that would share a name.
+        ConfigError: There is no value, or two values would share a name.
     """
     leaf = next((part for part in reversed(path.split(".")) if not part.isdigit()), path)
     slugs = [_slug(value) for value in values]
@@ -64,12 +64,12 @@ def _slug(value: object) -> str:
 
 
 def with_value(data: Mapping[str, Any], path: str, value: object) -> dict[str, Any]:
-    """A copy of an experiment with one key set; mappings on the way are made where they lack.
+    """Copy an experiment and set one key; missing mappings on the way are made.
 
     Args:
-        data: The experiment.
-        path: Of the key: names, and positions in lists, joined by dots (``guidance.0.weight``).
-        value: What it becomes.
+        data: Experiment.
+        path: Path of the key: names, and positions in lists, joined by dots (``guidance.0.weight``).
+        value: New value.
 
     Raises:
         MissingEntryError: A list on the way has no such entry.

@@ -1,4 +1,4 @@
-"""A preset: the sections of a ``params.yaml`` with its experiments in short form, and what was published about them."""
+"""Presets: the sections of a ``params.yaml``, with experiments in short form and the numbers published about them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from fer_au.yaml_files import read_yaml
 #: Named presets; another package adds one by an entry point to the path of its YAML file.
 PRESETS = FileRegistry("preset", "fer_au.presets", Path(__file__).parent / "library")
 
-# What a preset that extends another one changes key by key; anything else it replaces whole.
+# Sections that a preset changes key by key when it extends another preset; all others it replaces whole.
 _MERGED = ("train", "evaluate", "defaults", "comments")
-# What is never taken over from an extended preset: it is about that preset's own experiments.
+# Sections that are never taken from an extended preset, because they are about its own experiments.
 _OWN = ("notes", "published")
 
 Changes = dict[str, Any]
@@ -28,10 +28,10 @@ class PublishedRow(StrictModel):
     """One row of a published table.
 
     Attributes:
-        row: Its name there.
-        experiment: The experiment that repeats it; None for a method that the project doesn't have, or isn't compared.
+        row: Name of the row in the table.
+        experiment: Name of the experiment that repeats it; None if the project lacks the method or doesn't compare it.
         metrics: Key of ``metrics/<exp>.json`` -> published value, in that file's unit (accuracies from 0 to 1).
-        other: Published numbers that the metrics file has no key for.
+        other: Published numbers for which the metrics file has no key.
     """
 
     row: str
@@ -41,23 +41,24 @@ class PublishedRow(StrictModel):
 
 
 class Preset(StrictModel):
-    """The content of a preset's file.
+    """Content of a preset's file.
 
     Attributes:
-        title: What it is, in one line.
-        source: What it repeats: publication and table.
-        extends: Another preset, whose keys count where this one has none of its own.
-        notes: Lines for the person who runs it.
-        comments: Path of a key, such as ``train.optimizer.lr`` -> what to say above it; null says nothing.
-        datasets: As in ``params.yaml``; likewise ``align``, ``landmarks``, ``heatmaps``, ``train``, ``evaluate``.
+        title: Description in one line.
+        source: Publication and table that the preset repeats.
+        extends: Name or path of another preset, whose keys count where this preset has none.
+        notes: Lines for the person who runs the experiments.
+        comments: Path of a key, such as ``train.optimizer.lr`` -> comment above it; null for none.
+        datasets: Section of that name in ``params.yaml``; likewise ``align``, ``landmarks``, ``heatmaps``, ``train``
+            and ``evaluate``.
         defaults: Keys that all experiments share.
-        experiments: Name -> what differs from the defaults; ``like`` names another one whose differences it shares.
-        variants: Suffix -> what it changes: each experiment is run in each variant. Empty: as it is.
-        adjust: Name of an experiment in a variant -> path of a key -> its value there.
-        sweeps: Name of an experiment -> path of a key -> values: one experiment for each combination, in its place.
-        repeats: ``seed`` or ``fold`` -> values: all experiments once for each, tied by ``group``.
+        experiments: Name -> differences from the defaults; ``like`` names an experiment whose differences also count.
+        variants: Suffix -> changes: each experiment is run in each variant; without variants, as it is.
+        adjust: Name of an experiment in a variant -> path of a key -> value there.
+        sweeps: Name of an experiment -> path of a key -> values: one experiment for each combination takes its place.
+        repeats: ``seed`` or ``fold`` -> values: each experiment is run once for each value, tied by ``group``.
         cross: Name -> experiment and data set.
-        published: What to compare with.
+        published: Rows of published numbers to compare with.
     """
 
     title: str
@@ -82,7 +83,7 @@ class Preset(StrictModel):
 
 
 def list_presets() -> list[str]:
-    """Names of all presets, third parties' included.
+    """List the names of the presets, other packages' included, sorted.
 
     Example:
         >>> {"best-small", "lan-rafdb"} <= set(list_presets())
@@ -92,13 +93,11 @@ def list_presets() -> list[str]:
 
 
 def load_preset(name_or_path: str | Path) -> Preset:
-    """Load a preset by its name, or a lab's own by the path of its YAML file.
-
-    ``registry.FileRegistry`` tells names from paths.
+    """Load a preset by its name, or by the path of its YAML file; ``registry.FileRegistry`` tells names from paths.
 
     Raises:
-        UnknownNameError: There is none of that name; the message lists near names.
-        ConfigError: The file can't be read, or a key is wrong; the message names file and key.
+        UnknownNameError: There is no such preset; the message lists near names.
+        ConfigError: The file can't be read, or a key is bad; the message names file and key.
 
     Example:
         >>> sorted(load_preset("lan-rafdb").datasets)
@@ -109,7 +108,7 @@ def load_preset(name_or_path: str | Path) -> Preset:
 
 
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
-    """A preset's keys, laid over those of the preset that it extends."""
+    """Read a preset's keys, laid over those of the preset that it extends; ``seen`` holds the files that led here."""
     if path in seen:
         raise ConfigError(f"{path}: extends: presets extend each other in a circle")
     own = read_yaml(path)

@@ -19,24 +19,24 @@ from fer_au.yaml_files import dump_inline, dump_yaml
 Comments = Mapping[str, Sequence[str]]
 
 _WIDTH = 118
-_STEP = 2  # of the indentation
+_STEP = 2  # spaces of indentation per level
 _MAPPINGS = ("datasets", "experiments", "cross")  # from names to entries: each entry begins a line
 
 
 def write_preset(name: str, output: Path, grid: Grid | None = None, *, replace: bool = False) -> list[Path]:
-    """Write a preset as ``output``, and what was published as ``<output without suffix>.published.yaml``.
+    """Write a preset as ``output``, and its published numbers as ``<output without suffix>.published.yaml``.
 
     Args:
-        name: Of a preset, or the path of one.
-        output: The new ``params.yaml``, by whatever name.
-        grid: See ``expand``.
-        replace: Overwrite files that exist.
+        name: Name of the preset, or path of its file.
+        output: Path of the new ``params.yaml``, of any name.
+        grid: Values for keys of the experiments, see ``expand``.
+        replace: Whether existing files are overwritten.
 
     Returns:
-        The files: the second is missing where nothing was published.
+        Files that were written: one, or two if the preset has published numbers.
 
     Raises:
-        ConfigError: No such preset, a bad grid, or a file that exists.
+        ConfigError: There is no such preset, the grid is bad, or a file exists.
         StoreError: A file can't be written.
     """
     preset = load_preset(name)
@@ -53,7 +53,7 @@ def write_preset(name: str, output: Path, grid: Grid | None = None, *, replace: 
 
 
 def _command(name: str, output: Path, grid: Grid) -> str:
-    """Give the command line that writes the file again, in its own folder."""
+    """Compose the command line that writes the file again, run in its folder."""
     options = [f"--grid={key}={dump_inline(list(values))[1:-1].replace(', ', ',')}" for key, values in grid.items()]
     return shlex.join(["fer-au", "presets", "write", name, *options, "-o", output.name, "--force"])
 
@@ -62,9 +62,9 @@ def params_text(preset: Preset, expansion: Expansion, command: str) -> str:
     """Write out the complete ``params.yaml`` of a preset.
 
     Args:
-        preset: The preset.
-        expansion: Its experiments.
-        command: The command line that writes the file again, which stands in the first line.
+        preset: Preset.
+        expansion: Experiments of the preset.
+        command: Command line that writes the file again, for the file's first line.
     """
     sections = {
         "datasets": preset.datasets,
@@ -85,7 +85,7 @@ def params_text(preset: Preset, expansion: Expansion, command: str) -> str:
 
 
 def published_text(name: str, preset: Preset, expansion: Expansion) -> str:
-    """The published numbers of a preset as YAML: rows of metric values, each with the experiment that repeats it."""
+    """Write out a preset's published numbers as YAML: rows of values, each with the experiment that repeats it."""
     rows = []
     for row in preset.published:
         place = expansion.places.get(row.experiment) if row.experiment else None
@@ -96,10 +96,13 @@ def published_text(name: str, preset: Preset, expansion: Expansion) -> str:
 
 
 def _comments(preset: Preset, expansion: Expansion, sections: Mapping[str, Any]) -> Comments:
-    """Path of a key -> texts above it: the preset's own, and what was published about an experiment.
+    """Collect the comments above each key: the preset's own, and the numbers published about an experiment.
+
+    Returns:
+        Path of a key -> texts.
 
     Raises:
-        ConfigError: The preset has a comment on a key that it doesn't have.
+        ConfigError: A comment is about a key that the preset doesn't have.
     """
     comments: dict[str, list[str]] = defaultdict(list)
     first = {entry.get("group", key): key for key, entry in reversed(expansion.experiments.items())}
@@ -110,7 +113,7 @@ def _comments(preset: Preset, expansion: Expansion, sections: Mapping[str, Any])
         if section == "experiments" and name in expansion.places:
             place = expansion.places[name]
             if place is None:
-                continue  # a grid has changed what it is about
+                continue  # the grid changed the settings that the comment is about
             path = f"experiments.{first[place]}"
         elif not _exists(sections, path):
             raise ConfigError(f"{preset.title}: comments.{path}: there is no such key")
@@ -133,13 +136,13 @@ def _exists(sections: Mapping[str, Any], path: str) -> bool:
 
 
 def _row_text(row: PublishedRow, whose: str) -> str:
-    """One row for people, such as ``Published, CAM w/ AU: accuracy 0.8895, att_cos 0.85``."""
+    """Show one row as text, such as ``Published, CAM w/ AU: accuracy 0.8895, att_cos 0.85``."""
     values = ", ".join(f"{key} {value:g}" for key, value in {**row.metrics, **row.other}.items())
     return f"Published{whose}, {row.row}: {values}"
 
 
 def _entry(key: str, value: object, parent: str, comments: Comments, depth: int) -> Iterator[str]:
-    """The lines of one key: on one line if it fits and nothing is said about what lies in it."""
+    """Write out one key: on one line if it fits and no comment is about a key inside it, else on several."""
     path = f"{parent}.{key}" if parent else key
     for text in comments.get(path, ()):
         yield from _comment(text, depth)

@@ -1,4 +1,4 @@
-"""Head ``acol``: two branches, of which the second learns from the evidence that the first leaves."""
+"""Head ``acol``: two branches; the second learns from the features that the first branch's map leaves."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class AcolHead(Head):
 
     Each branch makes one map per class with two 3x3 convolutions and a 1x1 convolution, and averages it to a logit. In
     training the second branch sees features set to 0 where the first branch's map of the true class, scaled to [0, 1],
-    reaches ``threshold``; no gradient passes through that choice. Both learn the label; the first branch predicts.
+    reaches ``threshold``; no gradient passes through that choice. Both branches learn the label; the first predicts.
 
     Defaults are the AU-cue paper's; Zhang et al. find a threshold of 0.6 best. Deviation: no label is needed outside
-    training. The second branch takes no part in predictions and is left out of them, and class maps erase each class's
-    own evidence in turn. In training without labels the first branch's prediction decides what is erased.
+    training. The second branch is left out of predictions, and class maps erase each class's own evidence in turn. In
+    training without labels the first branch's prediction decides which cells are erased.
     """
 
     class Options(PartOptions):
@@ -31,7 +31,7 @@ class AcolHead(Head):
 
         Attributes:
             width: Channels of a branch's two hidden layers.
-            threshold: Height of a map, scaled to [0, 1], from which on features are erased; 0 erases everything.
+            threshold: Value of the map, scaled to [0, 1], from which on features are erased; 0 erases everything.
         """
 
         width: PositiveInt = 1024

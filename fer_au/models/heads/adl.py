@@ -1,4 +1,4 @@
-"""Head ``adl``: GAP and one linear layer, on a backbone that hides its strongest cells from itself in training."""
+"""Head ``adl``: GAP and one linear layer, on a backbone that drops its strongest cells in training."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class AdlHead(GapHead):
 
         Attributes:
             drop_rate: Probability of the drop mask.
-            threshold: Height from which on the drop mask hides cells, as a share of the largest value.
+            threshold: Value from which on the drop mask hides cells, as a share of the largest value.
         """
 
         drop_rate: Probability = 0.4

@@ -1,4 +1,4 @@
-"""Head ``apvit``: a transformer on the most active patches, which leaves out more of them from block to block."""
+"""Head ``apvit``: a transformer on the most active patches, whose later blocks drop more of them."""
 
 from __future__ import annotations
 
@@ -128,13 +128,13 @@ class ApvitHead(Head):
 
 
 class PoolingBlock(nn.Module):
-    """Transformer block whose attention also decides which patches go on.
+    """Transformer block whose attention also decides which patches the next block gets.
 
     Args:
         dim: Channels of a token.
         heads: Attention heads.
         hidden: Channels within the perceptron.
-        keep: Share of the patches that go on, in (0, 1]; the class token always does.
+        keep: Share of the patches that are kept, in (0, 1]; the class token always is.
     """
 
     def __init__(self, dim: int, heads: int, hidden: int, keep: float) -> None:

@@ -1,4 +1,4 @@
-"""Head ``lan``: a small network that predicts where to look and adds what it sees there."""
+"""Head ``lan``: a small network that predicts an attention map and adds the features under it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from fer_au.models.parts import Head, HeadOutput, TrunkOutput
 
 @HEADS.register("lan")
 class LanHead(Head):
-    """LAN, the local attention network (Cho and Lee, IEEE Access 2022): 3x3 convolutions predict where to look.
+    """LAN, the local attention network (Cho and Lee, IEEE Access 2022): 3x3 convolutions predict an attention map.
 
-    Four of them and a sigmoid make a map m in [0, 1], and features F are classified with it. With GAP the global
-    average, the fused feature of ``add`` is GAP(F) + GAP(m F) = GAP((1 + m) F), ``average`` is half of it, and
+    Four convolutions and a sigmoid make a map m in [0, 1], which weighs the features F. With GAP the global average,
+    the fused feature of ``add`` is GAP(F) + GAP(m F) = GAP((1 + m) F), that of ``average`` is half of it, and that of
     ``concat`` is both averages side by side; a linear layer makes the logits. The logits equal the spatial means of
     the class maps plus the bias.
 
     The paper trains m with a binary cross-entropy towards K-means clusters of a base model's features: guidance with
-    cue ``clusters``, loss ``bce`` and source ``module``. It tells neither the widths of the layers nor what stands
-    between them: batch normalisation and ReLU after all but the last, and the default widths, are this project's
-    choice.
+    cue ``clusters``, loss ``bce`` and source ``module``. The paper gives neither the widths of the layers nor the
+    layers between them: batch normalisation and ReLU after all but the last, and the default widths, are this
+    project's choice.
     """
 
     class Options(PartOptions):

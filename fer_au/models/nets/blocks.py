@@ -14,8 +14,8 @@ from fer_au.models.parts import TrunkOutput
 class BlockNet(Net):
     """Base of networks that are a chain of blocks, each of which gives a feature layer: its last activation's output.
 
-    Pooling and dropout between two blocks open the second one, so a layer's map is the one before its pooling: it has
-    twice the resolution, and a CAM of the last layer sees the features after ReLU.
+    Pooling and dropout between two blocks belong to the second block, so a layer's map is taken before the pooling: it
+    has twice the resolution, and a CAM of the last layer sees the features after ReLU.
     """
 
     def __init__(self, in_chans: int, **options: object) -> None:
@@ -29,7 +29,7 @@ class BlockNet(Net):
         """Build the blocks with fresh weights, in network order.
 
         Returns:
-            Blocks, and the channels of the last.
+            Blocks, and the channels of the last block's output.
         """
 
     def forward(self, x: Tensor) -> TrunkOutput:
@@ -42,7 +42,7 @@ class BlockNet(Net):
 
 
 class SqueezeExcitation(nn.Module):
-    """Weights of channels by a gate on their means (Hu et al., CVPR 2018): two linear layers without bias.
+    """Gate that weighs channels by their means (Hu et al., CVPR 2018): two linear layers without bias.
 
     Args:
         channels: Channels of the map.
@@ -68,8 +68,8 @@ class ResidualBlock(nn.Module):
     """Two 3 x 3 convolutions beside a shortcut (He et al., CVPR 2016), which is 1 x 1 where the shape changes.
 
     Args:
-        inputs: Channels that come in.
-        channels: Channels that go out.
+        inputs: Channels of the input.
+        channels: Channels of the output.
         stride: Stride of the first convolution.
         bias: Whether convolutions before a batch norm have a bias, which is without effect.
     """

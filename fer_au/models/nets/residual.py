@@ -58,7 +58,7 @@ class ResNet18(BlockNet):
 
 @NETS.register("gimefive-resnet34")
 class ResNet34(ResNet18):
-    """The same with more blocks in its stages."""
+    """The network of ``gimefive-resnet18`` with more blocks in its stages."""
 
     class Options(ResNet18.Options):
         """Options of ``gimefive-resnet34``."""

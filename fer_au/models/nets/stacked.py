@@ -1,11 +1,11 @@
 """Networks of stacked convolutions: ``gimefive-10`` to ``-17``, ``gimefive-vgg``, ``csci-cnn``.
 
 Sources: Wang and Kawka, "GiMeFive: Towards Interpretable Facial Emotion Classification" (arXiv 2402.15662) and its
-preliminary report, whose numbers of layers are the names here; and the small CNN of the course project csci5527. Their
-parameter counts are the published ones. Linear and convolutional weights start as torch's default, as there.
+preliminary report, whose numbers of layers are the names here; and the small CNN of the course project csci5527. The
+parameter counts are the published ones. As in the published code, weights start from torch's defaults.
 
-The 10-, 15-, 16- and 17-layer networks are described and not published as code: where the 16-layer one has its
-squeeze-and-excitation (here after the first activation) follows from its parameter count and from its 25-layer sister.
+The 10-, 15-, 16- and 17-layer networks are described but not published as code: the place of the 16-layer network's
+squeeze-and-excitation (here after the first activation) follows from its parameter count and from the 25-layer network.
 """
 
 from __future__ import annotations
@@ -163,12 +163,12 @@ class CsciCnn(StackedNet):
 class SharedNormPair(nn.Module):
     """Two 3 x 3 convolutions with ReLU and dropout between, which share one batch norm.
 
-    The shared norm, whose running statistics mix those of both convolutions, is published so: the parameter count of
-    ``gimefive-vgg`` shows it.
+    The published network shares the norm too, though its running statistics then mix those of both convolutions: the
+    parameter count of ``gimefive-vgg`` shows it.
 
     Args:
-        inputs: Channels that come in.
-        channels: Channels that go out.
+        inputs: Channels of the input.
+        channels: Channels of the output.
         dropout: Share of the values that training drops between the convolutions.
     """
 
