@@ -78,7 +78,7 @@ def test_a_mirrored_images_map_is_not_the_mirrored_map(base: Path) -> None:
     assert (maps[:, 0, :, ::-1] != maps[:, 1]).any()
 
 
-def test_equal_inputs_give_equal_bytes_and_are_clustered_once(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equal_inputs_give_equal_bytes_and_are_clustered_once(base: Path) -> None:
     faces = FaceDataset(base, "train", 32)
     path = prepare_clusters(faces, BASE, CPU).path
     first = path.read_bytes()
@@ -87,7 +87,6 @@ def test_equal_inputs_give_equal_bytes_and_are_clustered_once(base: Path, monkey
     assert path.stat().st_mtime_ns == before
     assert [file.name for file in FOLDER.iterdir()] == [path.name]
     path.unlink()
-    monkeypatch.setattr(clusters, "_BATCH", 7)
     assert prepare_clusters(faces, BASE, CPU).path.read_bytes() == first
 
 
