@@ -84,8 +84,6 @@ def _build(project: Path, tree: Path, count: int) -> None:
     (project / "benchmarks/results").mkdir(parents=True, exist_ok=True)
     (project / "benchmarks/results/README.md").write_text("none\n")
     _run(project, "dvc", "commit", "-f", "-q")
-    # What DVC's commit leaves out (stages upstream of the main file) is brought up to date once.
-    _run(project, "dvc", "commit", "-f", "-q", "data/demo/dvc.yaml")
 
 
 def _made_up(params: dict[str, dict[str, object]]) -> list[str]:

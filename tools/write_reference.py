@@ -26,6 +26,7 @@ from fer_au.config.data import AlignConfig, DatasetConfig, HeatmapsConfig, Landm
 from fer_au.config.experiments import CrossConfig, EvaluateConfig, ExperimentConfig, TrainConfig
 from fer_au.datasets import create_adapter, list_adapters
 from fer_au.datasets.labels import LabelledConfig
+from fer_au.demo.generate import DemoConfig
 from fer_au.evaluation.metrics_file import HEADLINE
 from fer_au.models.heads.base import HEADS
 from fer_au.models.nets.base import NETS
@@ -34,6 +35,7 @@ from fer_au.results.glossary import ENTRIES, FAMILIES, look_up, rank
 DOCS = Path(__file__).parents[1] / "docs"
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("datasets.NAME", DatasetConfig),
+    ("render.NAME", DemoConfig),
     ("align", AlignConfig),
     ("landmarks", LandmarksConfig),
     ("heatmaps", HeatmapsConfig),
@@ -48,9 +50,10 @@ _NOTICE = "<!-- Written by tools/write_reference.py (`make docs`) from the code:
 _PARAMS_INTRO = """\
 # params.yaml: every key
 
-`params.yaml` has the sections `datasets`, `align`, `landmarks`, `heatmaps`, `train`, `evaluate`, `experiments` and
-`cross`. YAML is read as DVC reads it, in version 1.2. A missing section or key has its default. A repeated or unknown
-key or a bad value stops the run with one line that names the key's path, such as `experiments.au.guidance.0.weight`.
+`params.yaml` has the sections `datasets`, `render`, `align`, `landmarks`, `heatmaps`, `train`, `evaluate`,
+`experiments` and `cross`. YAML is read as DVC reads it, in version 1.2. A missing section or key has its default. A
+repeated or unknown key or a bad value stops the run with one line that names the key's path, such as
+`experiments.au.guidance.0.weight`.
 Names of data sets, experiments and crosses match `[a-z0-9][a-z0-9_-]*`. A complete file that works:
 [params.yaml](../params.yaml). Whole published tables: [presets.md](presets.md).
 """

@@ -132,6 +132,10 @@ def _bytes_digest(path: Path) -> str:
 _FILE = "file"
 
 
+def _no_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[Part]:
+    yield from ()
+
+
 def _ingest_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[Part]:
     yield "fer_au.adapters", str(entry.get("adapter"))
 
@@ -188,8 +192,9 @@ def _model_parts(model: Mapping[str, Any]) -> Iterator[Part]:
 _Parts = Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Part]]
 
 _WORK = {"train": "fer_au.training.stage", "evaluate": "fer_au.evaluation.stage"}
-_ALONE = ("render", "report")
+_ALONE = ("report",)
 _REPEATED: dict[str, tuple[str, _Parts]] = {
+    "render": ("render", _no_parts),
     "ingest": ("datasets", _ingest_parts),
     "align": ("datasets", _align_parts),
     "landmarks": ("datasets", _landmarks_parts),

@@ -16,8 +16,8 @@ from fer_au.registry import near_names
 from fer_au.yaml_files import read_yaml
 
 PARAMS = Path("params.yaml")
-SECTIONS = ("datasets", "align", "landmarks", "heatmaps", "train", "evaluate", "experiments", "cross")
-_MAPPINGS = ("datasets", "experiments", "cross")  # their keys are names that the user gives
+SECTIONS = ("datasets", "render", "align", "landmarks", "heatmaps", "train", "evaluate", "experiments", "cross")
+_MAPPINGS = ("datasets", "render", "experiments", "cross")  # their keys are names that the user gives
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _LONGEST = 60  # characters of a value in a message
 
@@ -35,8 +35,8 @@ def read_params(path: Path = PARAMS) -> dict[str, Any]:
     """Read the whole file as plain data and check its top level.
 
     Raises:
-        ConfigError: The file is missing or not YAML, a section is unknown, or the name of a data set or experiment is
-            bad.
+        ConfigError: The file is missing or not YAML, a section is unknown, the name of a data set or experiment is bad,
+            or faces would be rendered for no data set.
     """
     data = read_yaml(path)
     for key in data:
@@ -45,6 +45,9 @@ def read_params(path: Path = PARAMS) -> dict[str, Any]:
     for section in _MAPPINGS:
         if section in data:
             _check_names(data[section], section, path)
+    for name in data.get("render", {}):
+        if name not in data.get("datasets", {}):
+            raise ConfigError(f"{path}: render.{name}: no data set {name!r} reads these faces; delete this key, too")
     return data
 
 

@@ -41,7 +41,7 @@ class DemoAdapter(Adapter[DemoAdapterConfig]):
             with labels.open(encoding="utf-8", newline="") as file:
                 header, *rows = list(csv.reader(file)) or [[]]
         except FileNotFoundError as error:
-            raise DataError(f"{labels}: no such file; render the demo first (dvc repro data/demo/dvc.yaml)") from error
+            raise DataError(f"{labels}: no such file; `dvc repro render` renders the faces") from error
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise DataError(f"{labels}: cannot be read: {error}") from error
         if header != _HEADER:

@@ -33,14 +33,14 @@ RENDERER_VERSION = 1
 
 
 class DemoConfig(StrictModel):
-    """Section ``demo`` of ``data/demo/params.yaml``.
+    """Synthetic faces that the stage ``render`` writes to ``data/NAME/raw``, for a data set with adapter ``demo``.
 
     Attributes:
-        identities: People, at most 120 (the asset knows 120 men and 120 women).
-        images: Pictures of each.
-        size: Side of the pictures, pixels.
-        test_fraction: Share of the people in ``test``; from the others, ``train``, the pipeline takes ``valid``.
-        seed: Of everything.
+        identities: Number of people; the renderer knows 120 men and 120 women.
+        images: Number of pictures of each person.
+        size: Side of the square pictures in pixels.
+        test_fraction: Share of the people in ``test``; the others are ``train``.
+        seed: Seed of people, expressions and scenes.
     """
 
     identities: Annotated[int, Field(ge=2, le=120)] = 70

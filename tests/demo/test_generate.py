@@ -115,13 +115,12 @@ def test_a_folder_with_other_files_is_never_cleared(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
-    [("demo: {identities: 1}", "demo.identities"), ("demo: {people: 5}", "demo.people"), ("train: {}", "demo")],
+    [("{identities: 1}", "render.demo.identities"), ("{people: 5}", "render.demo.people"), ("5", "render.demo")],
 )
 def test_bad_params_are_one_line(tmp_path: Path, text: str, complaint: str) -> None:
-    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
-    script = Path(__file__).parents[2] / "stages/render.py"
-    command = [sys.executable, str(script), str(tmp_path / "params.yaml"), str(tmp_path / "raw")]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    (tmp_path / "params.yaml").write_text(f"datasets: {{demo: {{}}}}\nrender: {{demo: {text}}}\n", encoding="utf-8")
+    command = [sys.executable, str(Path(__file__).parents[2] / "stages/render.py"), "demo"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert result.returncode == 2
     assert complaint in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
@@ -129,8 +128,8 @@ def test_bad_params_are_one_line(tmp_path: Path, text: str, complaint: str) -> N
 
 def test_the_stage_loads_neither_torch_nor_dlib_and_nothing_that_its_hash_leaves_out() -> None:
     root = Path(__file__).parents[2]
-    stage = yaml.safe_load((root / "data/demo/dvc.yaml").read_text(encoding="utf-8"))["stages"]["render"]
-    assert {"../../stages/stamp.json": ["render"]} in stage["params"]
+    stage = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]["render"]["do"]
+    assert {"stages/stamp.json": ["render.${key}"]} in stage["params"]
     program = (
         "import sys; sys.path.insert(0, 'stages'); import render\n"
         "ours = [m.__file__ for n, m in sorted(sys.modules.items()) if n.split('.')[0] == 'fer_au' and m.__file__]\n"
@@ -138,7 +137,7 @@ def test_the_stage_loads_neither_torch_nor_dlib_and_nothing_that_its_hash_leaves
         "assert not {'torch', 'dlib'} & set(sys.modules)"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root)
-    listed = stage_files("render", None, root / "params.yaml")
+    listed = stage_files("render", "demo", root / "params.yaml")
     imported = {path for line in result.stdout.split() if (path := Path(line).resolve()).parent.name != "code"}
     assert imported <= listed
     assert root / "fer_au/compute/dask_cluster.py" in listed - imported  # where FER_AU_SCHEDULER is set

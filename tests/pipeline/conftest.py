@@ -35,15 +35,12 @@ class Project:
             return
         (folder / "benchmarks/results").mkdir(parents=True)
         shutil.copy(ROOT / "benchmarks/results/README.md", folder / "benchmarks/results")
-        (folder / "data/demo").mkdir()
         (folder / "models/none").mkdir(parents=True)
         (folder / "models/none/.gitkeep").touch()
-        for name in ("dvc.yaml", "params.yaml"):
-            shutil.copy(ROOT / "data/demo" / name, folder / "data/demo" / name)
-        self.edit("data/demo/params.yaml", {"demo.identities": 8, "demo.images": 7, "demo.size": 160})
         self.edit(
             "params.yaml",
             {
+                "render.demo": {"identities": 8, "images": 7, "size": 160},
                 "align.size": 96,
                 "train.epochs": 1,
                 "train.batch_size": 16,

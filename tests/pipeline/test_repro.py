@@ -104,5 +104,5 @@ def test_a_wrong_value_is_one_line_and_exit_code_2(
 
 
 def test_committed_dvc_files_name_no_machine(reproduced: Project) -> None:
-    for name in ("dvc.yaml", "params.yaml", "data/demo/dvc.yaml"):
+    for name in ("dvc.yaml", "params.yaml"):
         assert str(Path.home()) not in (reproduced.folder / name).read_text()

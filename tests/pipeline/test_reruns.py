@@ -15,7 +15,7 @@ from tests.pipeline.conftest import Project
 DATA = {"ingest@demo", "align@demo", "landmarks@demo", "heatmaps@demo"}
 TRAINED = {"train@vanilla", "train@au"}
 SCORED = {"evaluate@vanilla", "evaluate@au"}
-ALL = DATA | TRAINED | SCORED | {"report", "data/demo/dvc.yaml:render"}
+ALL = DATA | TRAINED | SCORED | {"report", "render@demo"}
 
 
 def stale(project: Project) -> set[str]:
@@ -97,7 +97,7 @@ CODE = [
     ("fer_au/faces/dlib_hog.py", {"align@demo", "landmarks@demo"}),
     ("fer_au/landmarks/dlib68.py", {"landmarks@demo"}),
     ("fer_au/datasets/demo.py", {"ingest@demo"}),
-    ("fer_au/demo/hair.py", {"data/demo/dvc.yaml:render"}),
+    ("fer_au/demo/hair.py", {"render@demo"}),
     ("fer_au/cam/methods.py", SCORED),
     ("fer_au/report/templates/guide.html.j2", {"report"}),
     ("stages/landmarks.py", {"landmarks@demo"}),
