@@ -73,6 +73,7 @@ FLOORS = (
             "maps",
             "classification",
             "machine",
+            "terminal",
             "version",
             "_lazy",
         ),

@@ -11,6 +11,7 @@ import typer
 
 from fer_au.cli import cache, presets, stores
 from fer_au.cli.data import check_data
+from fer_au.cli.results import results
 from fer_au.command import check_package
 from fer_au.compute import log
 from fer_au.errors import run_main
@@ -19,6 +20,7 @@ _HELP = "Checks and tools around the pipeline; the pipeline itself runs by `dvc 
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=_HELP)
 app.command("check-data")(check_data)
+app.command()(results)
 app.command()(stores.verify)
 app.add_typer(cache.app, name="cache")
 app.add_typer(presets.app, name="presets")

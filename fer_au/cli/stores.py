@@ -45,14 +45,21 @@ def store_info(file: Annotated[Path, typer.Argument(help="An HDF5 store.")]) -> 
 def store_export(
     file: Annotated[Path, typer.Argument(help="An HDF5 store.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="FILE.npz (all columns) or FILE.csv.")],
+    maps: Annotated[bool, typer.Option("--maps", help="Write every cell of maps into a csv, too.")] = False,
 ) -> None:
-    """Write a store as npz or csv."""
+    """Write a store as npz or csv; a csv of an evaluation has true and predicted labels, and no csv has pictures."""
+    from fer_au.results.images import export_images
     from fer_au.stores.export import export_store
     from fer_au.stores.reader import Store
+    from fer_au.stores.schemas import SCHEMAS
 
     store = Store.open_any(file)
-    if left_out := export_store(store, output):
-        log(f"{output}: without {', '.join(left_out)}: rows of bytes do not fit into a csv")
+    answers = store.schema == SCHEMAS["evaluation"].name and output.suffix == ".csv"
+    left_out = (export_images if answers else export_store)(store, output, maps=maps)
+    if left_out.maps:
+        log(f"{output}: without maps: {', '.join(left_out.maps)} (--maps writes them, too)")
+    if left_out.others:
+        log(f"{output}: without {', '.join(left_out.others)}: bytes and tables don't fit into a csv")
     typer.echo(f"{output}: {len(store)} rows")
 
 

@@ -14,7 +14,8 @@ from fer_au.errors import ConfigError
 from fer_au.presets.expansion import Expansion, expand
 from fer_au.presets.grid import Grid
 from fer_au.presets.preset import Preset, PublishedRow, load_preset
-from fer_au.yaml_files import dump_inline, dump_yaml
+from fer_au.presets.published import published_path, published_text
+from fer_au.yaml_files import dump_inline
 
 Comments = Mapping[str, Sequence[str]]
 
@@ -43,7 +44,7 @@ def write_preset(name: str, output: Path, grid: Grid | None = None, *, replace: 
     expansion = expand(name, preset, grid)
     texts = {output: params_text(preset, expansion, _command(name, output, grid or {}))}
     if preset.published:
-        texts[output.with_name(f"{output.stem}.published.yaml")] = published_text(name, preset, expansion)
+        texts[published_path(output)] = published_text(name, preset, expansion)
     for path in texts:
         if path.exists() and not replace:
             raise ConfigError(f"{path}: exists; name another file with -o, or replace it with --force")
@@ -82,17 +83,6 @@ def params_text(preset: Preset, expansion: Expansion, command: str) -> str:
     for key, value in sections.items():
         lines += ["", *_entry(key, value, "", comments, 0)]
     return "\n".join(lines) + "\n"
-
-
-def published_text(name: str, preset: Preset, expansion: Expansion) -> str:
-    """Write out a preset's published numbers as YAML: rows of values, each with the experiment that repeats it."""
-    rows = []
-    for row in preset.published:
-        place = expansion.places.get(row.experiment) if row.experiment else None
-        key = "experiment" if place is None or place in expansion.experiments else "group"
-        rows.append({"row": row.row, key: place, **{part: getattr(row, part) for part in ("metrics", "other")}})
-    content = {"preset": name, "source": preset.source, "rows": rows}
-    return dump_yaml(content, flow=None, width=_WIDTH)
 
 
 def _comments(preset: Preset, expansion: Expansion, sections: Mapping[str, Any]) -> Comments:

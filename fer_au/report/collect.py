@@ -10,7 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fer_au.config.reading import read_params
+from fer_au.config.experiments import CrossConfig, load_experiment
+from fer_au.config.reading import load_entry, read_params
 from fer_au.datasets import ManifestRow, read_manifest
 from fer_au.errors import DataError
 from fer_au.landmarks.benchmark_results import RESULTS, LandmarkResults, read_results
@@ -95,12 +96,16 @@ def read_project(params_path: Path, root: Path) -> Project:
     }
     for experiment in experiments:
         _check_rows(experiment, datasets[experiment.config.dataset])
-    cross = [read_cross(name, params_path, root) for name in params.get("cross") or {}]
+    cross = [
+        read_cross(name, load_entry("cross", name, CrossConfig, params_path), root)
+        for name in params.get("cross") or {}
+    ]
     return Project(params, experiments, cross, datasets, read_results(root / RESULTS))
 
 
 def _read_experiment(name: str, params_path: Path, root: Path) -> Experiment:
-    result, folder = read_experiment(name, params_path, root), root / "models" / name
+    config, _ = load_experiment(name, params_path)
+    result, folder = read_experiment(name, config, root), root / "models" / name
     history, model = read_history(folder / "history.csv"), _read_json(folder / "config.json")
     return Experiment(**vars(result), history=history, model=model)
 

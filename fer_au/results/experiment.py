@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.config.experiments import CrossConfig, ExperimentConfig, load_experiment
-from fer_au.config.reading import load_entry
-from fer_au.errors import DataError
+from fer_au.config.experiments import CrossConfig, ExperimentConfig
+from fer_au.errors import DataError, StoreError
 from fer_au.evaluation.metrics_file import Metric, read_metrics
 from fer_au.stores.reader import Store
 
@@ -54,7 +53,7 @@ class ExperimentResult:
 
     def number(self, key: str) -> float:
         """Read a metric as a float; NaN where it is absent, undefined or text."""
-        return as_number(self.metrics.get(key))
+        return _as_number(self.metrics.get(key))
 
 
 @dataclass(frozen=True)
@@ -65,10 +64,26 @@ class CrossResult:
     config: CrossConfig
     metrics: dict[str, Metric]
 
+    def number(self, key: str) -> float:
+        """Read a metric as a float; NaN where it is absent, undefined or text."""
+        return _as_number(self.metrics.get(key))
 
-def as_number(value: Metric) -> float:
-    """Give a metric as a float; NaN where it is undefined or text."""
+
+def _as_number(value: Metric) -> float:
     return float(value) if isinstance(value, int | float) else math.nan
+
+
+def class_names(store: Store) -> tuple[str, ...]:
+    """Name the classes of an evaluation store's probabilities; none where the store doesn't name them.
+
+    Raises:
+        StoreError: It names more or fewer than it has probabilities.
+    """
+    text = str(store.attributes.get("classes", ""))
+    names = tuple(text.split(",")) if text else ()
+    if names and len(names) != store.specs["probabilities"].shape[1]:
+        raise StoreError(f"{store.path}: attribute 'classes' doesn't name the columns of 'probabilities'")
+    return names
 
 
 def experiment_names(params: dict[str, Any], params_path: Path) -> list[str]:
@@ -86,27 +101,24 @@ def experiment_names(params: dict[str, Any], params_path: Path) -> list[str]:
     return names
 
 
-def read_experiment(name: str, params_path: Path, root: Path) -> ExperimentResult:
-    """Read one experiment's configuration, metrics and evaluation store.
+def read_experiment(name: str, config: ExperimentConfig, root: Path) -> ExperimentResult:
+    """Read one experiment's metrics and evaluation store.
 
     Args:
         name: Key in ``params.yaml``.
-        params_path: Path of ``params.yaml``.
+        config: Its entry.
         root: Project folder, with ``evaluation`` and ``metrics``.
 
     Raises:
-        ConfigError: The entry is wrong.
         DataError: A file is missing, damaged, or doesn't fit the others; the message names it.
     """
-    config, _ = load_experiment(name, params_path)
     results = Store.open(root / "evaluation" / f"{name}.h5", "evaluation")
-    classes = tuple(str(results.attributes.get("classes", "")).split(","))
-    if len(classes) != results["probabilities"].shape[1]:
-        raise DataError(f"{results.path}: attribute 'classes' doesn't name the columns of 'probabilities'")
+    classes = class_names(results)
+    if not classes:
+        raise DataError(f"{results.path}: attribute 'classes' is missing")
     return ExperimentResult(name, config, read_metrics(root / "metrics" / f"{name}.json"), results, classes)
 
 
-def read_cross(name: str, params_path: Path, root: Path) -> CrossResult:
+def read_cross(name: str, config: CrossConfig, root: Path) -> CrossResult:
     """Read one experiment's scores on another data set; arguments and errors as ``read_experiment``."""
-    config = load_entry("cross", name, CrossConfig, params_path)
     return CrossResult(name, config, read_metrics(root / "metrics" / "cross" / f"{name}.json"))

@@ -4,32 +4,62 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from fer_au.atomic import AtomicFile
 from fer_au.errors import StoreError
-from fer_au.stores.columns import Array, is_table, offset_name, ragged_names
+from fer_au.stores.columns import Array, ColumnSpec, is_table, offset_name, ragged_names
 from fer_au.stores.reader import Store
+from fer_au.stores.schemas import SCHEMAS
 
 _ROWS = 1024
+_FIXED_SHAPES = {shape for schema in SCHEMAS.values() for _, shape in schema.columns.values() if -1 not in shape}
+_LONGEST_VECTOR = max(map(prod, _FIXED_SHAPES))  # the points of a face
 
 
-def export_store(store: Store, output: Path) -> list[str]:
+@dataclass(frozen=True)
+class LeftOut:
+    """Columns of a store that a csv has not.
+
+    Attributes:
+        maps: Maps, which would be hundreds of cells per row each.
+        others: Rows of bytes (crops), and tables of the whole store.
+    """
+
+    maps: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CsvColumns:
+    """Neighbouring columns of a csv that show one column of a store.
+
+    Attributes:
+        heads: Their headings.
+        cells: Gives the cells of rows ``start`` to ``stop`` (exclusive), one list per row.
+    """
+
+    heads: Sequence[str]
+    cells: Callable[[int, int], list[list[str]]]
+
+
+def export_store(store: Store, output: Path, *, maps: bool = False) -> LeftOut:
     """Write a store as another format, which the output's suffix names.
 
-    ``.npz`` holds every column under its name (ids as text; no pickles). ``.csv`` holds one line per row: ``id``, then
-    the elements of every column; points as ``x0,y0,x1,y1,...``, others as ``name`` or ``name_0,name_1,...``; an empty
-    cell is NaN. Neither rows of bytes (crops) nor tables of the whole store fit into a csv.
+    ``.npz`` holds every column under its name (ids as text; no pickles). ``.csv`` holds what ``csv_columns`` gives.
 
     Args:
         store: Open store.
         output: Output file; replaced as a whole.
+        maps: Whether a csv has the maps, too.
 
     Returns:
-        Names of columns that were left out.
+        The columns that a csv has not.
 
     Raises:
         StoreError: Another suffix, or the disk refuses.
@@ -40,45 +70,85 @@ def export_store(store: Store, output: Path) -> list[str]:
         np.savez(buffer, allow_pickle=False, **columns)
         with AtomicFile(output) as file:
             file.write(0, buffer.getbuffer())
-        return []
+        return LeftOut()
     if output.suffix == ".csv":
-        return _write_csv(store, output)
+        found, left_out = csv_columns(store, maps=maps)
+        write_csv_columns(output, len(store), list(found.values()))
+        return left_out
     raise StoreError(f"{output}: unknown format {output.suffix!r}; name it .npz or .csv")
+
+
+def is_map(spec: ColumnSpec) -> bool:
+    """Tell maps from values and vectors.
+
+    A row is a map if it has two axes or more, or more values than the points of a face; not if some schema fixes its
+    very shape (points, matrices).
+
+    Example:
+        >>> [is_map(ColumnSpec(np.dtype("f4"), (9, *row))) for row in [(), (7,), (68, 2), (28, 28), (2, 7, 7), (512,)]]
+        [False, False, False, True, True, True]
+    """
+    row = spec.shape[1:]
+    return row not in _FIXED_SHAPES and (len(row) > 1 or prod(row) > _LONGEST_VECTOR)
+
+
+def csv_columns(store: Store, *, maps: bool) -> tuple[dict[str, CsvColumns], LeftOut]:
+    """Show the columns of a store as columns of a csv: ``id``, then the elements of every other column.
+
+    Points are ``x0,y0,x1,y1,...``, elements of others ``name`` or ``name_0,name_1,...``; an empty cell is NaN. Neither
+    rows of bytes (crops) nor tables of the whole store fit into a csv.
+
+    Args:
+        store: Open store.
+        maps: Whether maps are shown.
+
+    Returns:
+        Name of the store's column -> the csv's columns; and what is left out.
+    """
+    ragged = ragged_names(store.columns)
+    others = [*ragged, *(name for name in store.columns if is_table(name))]
+    rest = [name for name in store.columns if name not in {*others, *map(offset_name, ragged)}]
+    hidden = [] if maps else [name for name in rest if is_map(store.specs[name])]
+    names = ["id", *(name for name in rest if name not in {"id", *hidden})]
+    return {name: _shown(store, name) for name in names}, LeftOut(tuple(hidden), tuple(others))
+
+
+def write_csv_columns(output: Path, rows: int, columns: Sequence[CsvColumns]) -> None:
+    """Write a csv, some rows at a time.
+
+    Raises:
+        StoreError: The disk refuses.
+    """
+    position = 0
+    with AtomicFile(output) as file:
+        for lines in _pieces(rows, columns):
+            file.write(position, lines)
+            position += len(lines)
 
 
 def _plain(values: Array) -> Array:
     return np.array([text.decode() for text in values.tolist()]) if values.dtype.kind == "S" else values
 
 
-def _write_csv(store: Store, output: Path) -> list[str]:
-    ragged = ragged_names(store.columns)
-    bounds = {offset_name(name) for name in ragged}
-    tables = [name for name in store.columns if is_table(name)]
-    names = ["id", *(name for name in store.columns if name not in {"id", *ragged, *bounds, *tables})]
-    header = [cell for name in names for cell in _header(name, store.specs[name].shape[1:])]
-    position = 0
-    with AtomicFile(output) as file:
-        for lines in _csv_pieces(store, names, header):
-            file.write(position, lines)
-            position += len(lines)
-    return ragged + tables
+def _shown(store: Store, name: str) -> CsvColumns:
+    heads = _heads(name, store.specs[name].shape[1:])
+    return CsvColumns(heads, lambda start, stop: _cells(store.rows(name, start, stop)))
 
 
-def _csv_pieces(store: Store, names: list[str], header: list[str]) -> Iterator[bytes]:
+def _pieces(rows: int, columns: Sequence[CsvColumns]) -> Iterator[bytes]:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    for start in range(0, len(store), _ROWS):
-        stop = min(start + _ROWS, len(store))
-        cells = [_cells(store.rows(name, start, stop)) for name in names]
-        writer.writerows([cell for row in rows for cell in row] for rows in zip(*cells, strict=True))
+    writer.writerow([head for column in columns for head in column.heads])
+    for start in range(0, rows, _ROWS):
+        cells = [column.cells(start, min(start + _ROWS, rows)) for column in columns]
+        writer.writerows([cell for own in row for cell in own] for row in zip(*cells, strict=True))
         yield buffer.getvalue().encode()
         buffer.seek(0)
         buffer.truncate()
     yield buffer.getvalue().encode()
 
 
-def _header(name: str, shape: tuple[int, ...]) -> list[str]:
+def _heads(name: str, shape: tuple[int, ...]) -> list[str]:
     if not shape:
         return [name]
     if name == "points":

@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import bootstrap as scipy_bootstrap
 
 from fer_au.evaluation import paired_bootstrap
+from fer_au.evaluation.bootstrap import bootstrap_share
 from fer_au.evaluation.scores import macro_mean
 
 
@@ -93,3 +94,18 @@ def test_large_splits_are_resampled_in_bounded_pieces(rng):
 def test_lengths_must_match():
     with pytest.raises(ValueError, match="differ in length"):
         paired_bootstrap(np.zeros(3), np.zeros(4))
+
+
+def test_the_interval_of_a_share_equals_that_of_drawn_images():
+    right = np.arange(120) < 90
+    low, high = bootstrap_share(right, n=20_000, seed=1)
+    drawn = paired_bootstrap(right, np.zeros(120), n=20_000, seed=2)
+    assert (low, high) == pytest.approx((drawn.low, drawn.high), abs=0.01)
+    assert bootstrap_share(right, n=20_000, seed=1) == (low, high)
+    narrow = bootstrap_share(right, n=20_000, seed=1, level=0.5)
+    assert low < narrow[0] < 0.75 < narrow[1] < high
+
+
+@pytest.mark.parametrize("right", [np.ones(15), np.zeros(15), np.ones(0)])
+def test_answers_that_are_all_alike_give_no_interval(right):
+    assert all(math.isnan(end) for end in bootstrap_share(right))

@@ -8,7 +8,8 @@ import pytest
 
 from fer_au.errors import StoreError
 from fer_au.stores import Store, encode_ids, pack_ragged, write_store
-from fer_au.stores.export import export_store
+from fer_au.stores.export import LeftOut, export_store
+from tests.stores.golden_stores import columns_of
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def landmarks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 
 def test_npz_holds_every_column_without_pickles(landmarks: Store) -> None:
-    assert export_store(landmarks, Path("out.npz")) == []
+    assert export_store(landmarks, Path("out.npz")) == LeftOut()
     first = Path("out.npz").read_bytes()
     with np.load("out.npz", allow_pickle=False) as arrays:
         assert sorted(arrays) == ["id", "points", "score", "status"]
@@ -39,7 +40,7 @@ def test_npz_holds_every_column_without_pickles(landmarks: Store) -> None:
 
 
 def test_csv_reads_back_to_the_last_bit(landmarks: Store) -> None:
-    assert export_store(landmarks, Path("out.csv")) == []
+    assert export_store(landmarks, Path("out.csv")) == LeftOut()
     with Path("out.csv").open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
     assert list(lines[0])[:4] == ["id", "x0", "y0", "x1"]
@@ -50,12 +51,26 @@ def test_csv_reads_back_to_the_last_bit(landmarks: Store) -> None:
     np.testing.assert_array_equal(found.reshape(-1, 68, 2), landmarks["points"])
 
 
-def test_crops_are_left_out_of_a_csv_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_crops_and_maps_are_left_out_of_a_csv_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     columns = {"id": encode_ids(["a", "b"]), "motion": np.zeros((2, 2, 2), bool), **pack_ragged([b"1", b"22"])}
     write_store(Path("annotations.h5"), "annotations", columns, fingerprint="f")
     store = Store.open("annotations.h5", "annotations")
-    assert export_store(store, Path("out.csv")) == ["data"]
+    assert export_store(store, Path("out.csv")) == LeftOut(maps=("motion",), others=("data",))
+    assert Path("out.csv").read_text() == "id\na\nb\n"
+    assert export_store(store, Path("out.csv"), maps=True) == LeftOut(others=("data",))
     assert Path("out.csv").read_text() == "id,motion_0_0,motion_0_1,motion_1_0,motion_1_1\na,0,0,0,0\nb,0,0,0,0\n"
     with pytest.raises(StoreError, match=r"out\.parquet: unknown format '\.parquet'; name it \.npz or \.csv"):
         export_store(store, Path("out.parquet"))
+
+
+@pytest.mark.parametrize("kind", ["annotations", "faces", "landmarks", "heatmaps", "clusters", "evaluation"])
+def test_a_csv_has_points_and_vectors_and_no_map_of_any_kind(kind: str, tmp_path: Path) -> None:
+    columns = columns_of(f"fer_au.{kind}/1")
+    write_store(tmp_path / "store.h5", kind, columns, fingerprint="f")
+    left_out = export_store(Store.open(tmp_path / "store.h5", kind), tmp_path / "out.csv")
+    assert set(left_out.maps) == {"map", "motion", "cam/gradcam"} & set(columns)
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        head = next(csv.reader(file))
+    assert ("x67" in head) == ("points" in columns)
+    assert ("matrix_1_2" in head) == ("matrix" in columns)

@@ -1,58 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from fer_au import cli
-from fer_au.stores import encode_ids, write_store
-
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FER_AU_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("FER_AU_WORKERS", "1")
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["fer-au", *arguments])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        return int(end.value.code or 0), captured.out, captured.err
-
-    return run
-
-
-def write_heatmaps() -> None:
-    columns = {"id": encode_ids(["a"]), "map": np.ones((1, 28, 28), np.uint8), "valid": np.ones(1, bool)}
-    write_store(Path("heatmaps.h5"), "heatmaps", columns, fingerprint="0" * 64, attributes={"codebook": "mine"})
-
-
-def test_verify_says_ok_or_names_the_fault(call: Call) -> None:
-    write_heatmaps()
-    assert call("verify", "heatmaps.h5")[:2] == (0, "heatmaps.h5: ok\n")
-    data = bytearray(Path("heatmaps.h5").read_bytes())
-    data[data.index(b"\1" * 784)] ^= 1
-    Path("heatmaps.h5").write_bytes(data)
-    code, out, err = call("verify", "heatmaps.h5")
-    assert code == 2
-    assert "rows 0..0 are damaged" in out
-    assert err == "error: 2 fault(s) found\n"
-
-
-def test_store_info_shows_what_decided_a_store(call: Call) -> None:
-    write_heatmaps()
-    code, out, _ = call("store", "info", "heatmaps.h5")
-    assert code == 0
-    assert "fer_au.heatmaps/1, 1 rows" in out
-    assert "attribute codebook = mine" in out
-    assert "column map uint8 (1, 28, 28)" in out
+from tests.cli.conftest import Call
 
 
 def test_cache_info_names_the_folder(call: Call, tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""``fer-au results``: all experiments as a short table, one in words, and its answers to single images as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fer_au.compute import log
+from fer_au.errors import ConfigError, DataError
+from fer_au.terminal import terminal_width
+
+if TYPE_CHECKING:
+    from fer_au.results.reading import Entry, Results
+
+_FILE = "FILE"
+
+
+def results(
+    experiment: Annotated[
+        str | None, typer.Argument(help="One experiment (or entry of cross), in words; default the table of all.")
+    ] = None,
+    group: Annotated[
+        bool, typer.Option("--group", help="A row for each group of repeats: mean ± standard deviation.")
+    ] = False,
+    sort: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Sort by a headline metric, highest first; it is shown, too.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(metavar=_FILE, help="Write the table as csv, too.")] = None,
+    md: Annotated[Path | None, typer.Option(metavar=_FILE, help="Write the table in Markdown, too.")] = None,
+    latex: Annotated[Path | None, typer.Option(metavar=_FILE, help="Write the table as LaTeX (booktabs), too.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Write the answer to each test image of EXPERIMENT.")
+    ] = None,
+    published: Annotated[
+        Path | None,
+        typer.Option(metavar=_FILE, help="Published numbers; default params.published.yaml, if it exists."),
+    ] = None,
+) -> None:
+    """Show the results of the experiments that params.yaml names."""
+    from fer_au.config.reading import PARAMS
+    from fer_au.results.reading import read_results
+
+    table_only = {"--group": group, "--sort": sort, "--csv": csv, "--md": md, "--latex": latex}
+    given = [name for name, value in table_only.items() if value]
+    if experiment is not None and given:
+        raise ConfigError(f"{given[0]} belongs to the table of all experiments; leave out {experiment!r}")
+    if experiment is None and images is not None:
+        raise ConfigError("--images belongs to one experiment; name it: fer-au results EXPERIMENT --images FILE.csv")
+    found = read_results(PARAMS, Path(), published)
+    if experiment is None:
+        _show_table(found, group, sort, csv, md, latex)
+    else:
+        _show_experiment(_find(found, experiment), found, images)
+
+
+def _show_table(
+    found: Results, group: bool, sort: str | None, csv: Path | None, md: Path | None, latex: Path | None
+) -> None:
+    from fer_au.results.formats import table_text, write_table_csv, write_table_latex, write_table_markdown
+    from fer_au.results.table import tabulate
+
+    table = tabulate(found, grouped=group, sort=sort)
+    typer.echo(table_text(table, terminal_width()))
+    for path, write in ((csv, write_table_csv), (md, write_table_markdown), (latex, write_table_latex)):
+        if path is not None:
+            write(path, table)
+            log(f"{path}: {len(table.rows) + len(table.cross)} rows")
+    if found.published is None:
+        for path in sorted(Path().glob("params.*.published.yaml")):
+            log(f"{path}: published numbers of another params file; add --published {path}")
+    if found.faults:
+        raise DataError("; ".join(found.faults))
+
+
+def _find(found: Results, name: str) -> Entry:
+    from fer_au.registry import near_names
+
+    entries = {one.name: one for one in (*found.cross, *found.experiments)}
+    if name not in entries:
+        raise ConfigError(f"params.yaml: experiments and cross have no {name!r}; {near_names(name, entries)}")
+    return entries[name]
+
+
+def _show_experiment(entry: Entry, found: Results, images: Path | None) -> None:
+    from fer_au.results.experiment import ExperimentResult
+    from fer_au.results.images import export_images
+    from fer_au.results.words import describe
+
+    if entry.fault:
+        raise DataError(entry.fault)
+    if entry.result is None:
+        raise DataError(f"{entry.name} is not evaluated yet; run `dvc repro`")
+    if images is None:
+        typer.echo(describe(entry.result, found.published, terminal_width()))
+    elif not isinstance(entry.result, ExperimentResult):
+        raise DataError(f"{entry.name} is an entry of cross, whose answers to single images are not kept")
+    elif images.suffix != ".csv":
+        raise ConfigError(f"{images}: unknown format {images.suffix!r}; name it .csv")
+    else:
+        export_images(entry.result.results, images)
+        typer.echo(f"{images}: {len(entry.result.results)} images")

@@ -1,0 +1,155 @@
+"""The table of results in columns of words and numbers: what is shown, under which heading, in which digits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from fer_au.results.groups import Spread
+from fer_au.results.table import Row, Table
+
+NOTHING = "–"
+
+PERCENT = ("accuracy", "balanced_accuracy", "macro_f1")
+_DIGITS = {"n": 0, "n_cos": 0, "seed": 0, "train_images_per_second": 0}
+_HEADS = {"balanced_accuracy": "balanced", "macro_f1": "macro F1", "att_class_rank": "class rank"}
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Cells in rows and columns.
+
+    Attributes:
+        title: What it shows; empty for the main one.
+        head: Headings; the first column holds names.
+        rows: Cells of each row.
+        states: Row number -> words in the place of its cells, after the name.
+        words: Number of columns of words, which come first; the others hold numbers, set to the right.
+    """
+
+    title: str
+    head: list[str]
+    rows: list[list[str]]
+    states: dict[int, str]
+    words: int = 1
+
+
+Column = tuple[str, Callable[[Row], str]]
+
+
+def sheets(table: Table) -> list[Sheet]:
+    """Lay the table out: experiments or groups, models on other data sets, and published numbers one by one."""
+    laid = [_sheet("", "group" if table.grouped else "experiment", table.rows, list(_columns(table, table.rows)))]
+    if table.cross:
+        columns = list(_columns(table, table.cross, cross=True))
+        laid.append(_sheet("Models on other data sets", "cross", table.cross, columns))
+    if any(_tells_more(row) for row in table.rows):
+        laid.append(_published_sheet(table))
+    return laid
+
+
+def remarks(table: Table) -> list[str]:
+    """List what a reader of the table has to know."""
+    single = [row for row in table.rows if row.members == 1 and not row.state]
+    percent = [_head(key) for key in table.keys if key in PERCENT]
+    found = [f"{', '.join(percent)} in %"]
+    if table.grouped:
+        found.append("mean ± standard deviation over the runs; n: test images, each counted once")
+    if any(math.isfinite(row.interval[0]) for row in single):
+        found.append("95 % interval of the accuracy: bootstrap over the test images")
+    if any(math.isnan(row.interval[0]) for row in single):
+        found.append("no interval where every answer is right, or wrong: other images may well differ")
+    if any(row.published for row in table.rows):
+        found.append(f"published: {' '.join(table.source.split())}")
+    several = [row.name for row in table.rows if sum("accuracy" in one.metrics for one in row.published) > 1]
+    if several:
+        found.append(f"mean of several published accuracies: {', '.join(several)}")
+    if table.other_groups:
+        found.append(f"numbers were published of {len(table.other_groups)} group(s): add --group")
+    return found
+
+
+def _columns(table: Table, rows: Sequence[Row], *, cross: bool = False) -> Iterator[Column]:
+    if cross or len({row.dataset for row in rows}) > 1:
+        yield "data set", lambda row: row.dataset
+    if table.grouped and not cross:
+        yield "runs", lambda row: f"{row.runs}" if row.runs == row.members else f"{row.runs} of {row.members}"
+    for key in table.keys:
+        yield _head(key), lambda row, key=key: _score(row, key)  # type: ignore[misc]
+        if key == "accuracy" and any(math.isfinite(row.interval[0]) for row in rows):
+            yield "95 % interval", _interval
+    yield "n", lambda row: NOTHING if row.images is None else str(row.images)
+    if any(math.isfinite(row.published_number("accuracy")) for row in rows):
+        yield "published", lambda row: number("accuracy", row.published_number("accuracy"))
+        yield "difference", lambda row: difference("accuracy", row.number("accuracy"), row.published_number("accuracy"))
+
+
+def _sheet(title: str, first: str, rows: Sequence[Row], columns: Sequence[Column]) -> Sheet:
+    head = [first, *(name for name, _ in columns)]
+    cells = [[row.name, *(cell(row) for _, cell in columns)] for row in rows]
+    states = {place: row.state for place, row in enumerate(rows) if row.state}
+    return Sheet(title, head, cells, states, 1 + ("data set" in head))
+
+
+def _tells_more(row: Row) -> bool:
+    """Whether something was published that the main table hasn't."""
+    return len(row.published) > 1 or any(key != "accuracy" for one in row.published for key in one.metrics)
+
+
+def _published_sheet(table: Table) -> Sheet:
+    first = "group" if table.grouped else "experiment"
+    cells = [
+        [
+            row.name,
+            " ".join(one.row.split()),
+            key,
+            number(key, row.number(key)),
+            number(key, value),
+            difference(key, row.number(key), value),
+        ]
+        for row in table.rows
+        for one in row.published
+        for key, value in one.metrics.items()
+    ]
+    return Sheet("Published", [first, "row", "metric", "here", "published", "difference"], cells, {}, words=3)
+
+
+def _head(key: str) -> str:
+    return _HEADS.get(key, key)
+
+
+def _score(row: Row, key: str) -> str:
+    if key in row.texts:
+        return row.texts[key]
+    spread = row.scores.get(key, Spread(math.nan, math.nan, 0))
+    text = number(key, spread.mean)
+    return f"{text} ± {number(key, spread.deviation)}" if math.isfinite(spread.deviation) else text
+
+
+def _interval(row: Row) -> str:
+    low, high = (value * 100 for value in row.interval)
+    return f"{low:.1f}–{high:.1f}" if math.isfinite(low) else NOTHING
+
+
+def number(key: str, value: float) -> str:
+    """Write a metric as papers print it: recognition in percent with two digits, scores of maps with three.
+
+    Example:
+        >>> number("accuracy", 0.8709), number("att_cos", 0.85), number("n", 110.0), number("att_cos", math.nan)
+        ('87.09', '0.850', '110', '–')
+    """
+    if not math.isfinite(value):
+        return NOTHING
+    if key in PERCENT:
+        value, digits = value * 100, 2
+    else:
+        digits = _DIGITS.get(key, 3)
+    return f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def difference(key: str, here: float, published: float) -> str:
+    """Write how much higher a metric is than what was published, in the units of ``number``; with a sign."""
+    gap = here - published
+    text = number(key, gap)
+    return text if text == NOTHING or text.startswith("-") else f"+{text}"

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Call
+from tests.results.writer import ResultsWriter
+
+
+@pytest.fixture
+def project(call: Call) -> ResultsWriter:
+    """A project in the current folder."""
+    writer = ResultsWriter(Path())
+    writer.evaluate("vanilla", wrong=3)
+    for seed in range(2):
+        writer.name(f"au-{seed}", group="au", seed=seed)
+        writer.evaluate(f"au-{seed}", wrong=1 + seed)
+    writer.name("later")
+    writer.evaluate_cross("there", "au-0", accuracy=0.5, n=8)
+    writer.params()
+    return writer
+
+
+def test_the_table_is_shown_and_written(call: Call, project: ResultsWriter) -> None:
+    code, out, err = call("results", "--csv", "t.csv", "--md", "out/t.md", "--latex", "t.tex")
+    assert code == 0
+    assert err == "t.csv: 5 rows\nout/t.md: 5 rows\nt.tex: 5 rows\n"
+    assert max(map(len, out.splitlines())) <= 80
+    assert [line.split()[0] for line in out.splitlines()[:5]] == ["experiment", "vanilla", "au-0", "au-1", "later"]
+    assert "there  other" in out
+    with Path("t.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == ["vanilla", "au-0", "au-1", "later", "there"]
+    assert Path("out/t.md").read_text().startswith("| experiment |")
+    assert "\\toprule" in Path("t.tex").read_text()
+
+
+def test_groups_and_the_order_of_rows(call: Call, project: ResultsWriter) -> None:
+    code, out, _ = call("results", "--group", "--sort", "accuracy")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[:4]] == ["group", "au", "vanilla", "later"]
+    code, _, err = call("results", "--sort", "acuracy")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "did you mean accuracy" in err
+
+
+def test_one_experiment_in_words_and_its_images(call: Call, project: ResultsWriter) -> None:
+    code, out, _ = call("results", "vanilla")
+    assert code == 0
+    assert "75.00 %" in out
+    code, out, _ = call("results", "vanilla", "--images", "images.csv")
+    assert (code, out) == (0, "images.csv: 12 images\n")
+    assert Path("images.csv").read_text().startswith("id,true,predicted,confidence,probability.neutral,")
+    assert call("results", "there")[0] == 0
+
+
+def test_a_damaged_file_is_one_line_after_the_table(call: Call, project: ResultsWriter) -> None:
+    Path("metrics/vanilla.json").write_text("{")
+    Path("evaluation/au-0.h5").write_bytes(b"")
+    code, out, err = call("results", "--csv", "t.csv")
+    assert code == 2
+    assert out.count("can't be read") == 2
+    last = err.splitlines()[-1]
+    assert last.startswith("error: metrics/vanilla.json: ")
+    assert "evaluation/au-0.h5" in last
+    assert err.count("\n") == 2
+    code, out, err = call("results", "vanilla")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: metrics/vanilla.json: ")
+
+
+def test_published_numbers_of_another_params_file_are_pointed_at(call: Call, project: ResultsWriter) -> None:
+    path = project.publish(
+        {"row": "A", "experiment": "vanilla", "metrics": {"accuracy": 0.8}}, name="params.lan.published.yaml"
+    )
+    code, out, err = call("results")
+    assert code == 0
+    assert "-5.00" not in out
+    assert err == f"{path}: published numbers of another params file; add --published {path}\n"
+    code, out, err = call("results", "--published", str(path))
+    assert (code, err) == (0, "")
+    assert "-5.00" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("vanila",), "experiments and cross have no 'vanila'; did you mean vanilla?"),
+        (("later",), "later is not evaluated yet; run `dvc repro`"),
+        (("vanilla", "--group"), "--group belongs to the table of all experiments"),
+        (("vanilla", "--csv", "x.csv"), "--csv belongs to the table of all experiments"),
+        (("--images", "x.csv"), "--images belongs to one experiment"),
+        (("vanilla", "--images", "x.xlsx"), "name it .csv"),
+        (("there", "--images", "x.csv"), "there is an entry of cross"),
+        (("--published", "none.yaml"), "none.yaml: no such file"),
+        (("--csv",), "requires an argument"),
+    ],
+)
+def test_a_mistake_is_one_line(call: Call, project: ResultsWriter, arguments: tuple[str, ...], message: str) -> None:
+    code, out, err = call("results", *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert message in err
+    assert not list(Path().glob("x.*"))
+
+
+def test_a_folder_without_params_is_one_line(call: Call) -> None:
+    assert call("results") == (2, "", "error: params.yaml: no such file\n")
+
+
+def test_torch_is_not_loaded(call: Call, project: ResultsWriter) -> None:
+    code = "import sys\nfrom fer_au.cli import main\ntry:\n main()\nexcept SystemExit:\n print('torch' in sys.modules)"
+    for arguments in (["results", "--group"], ["results", "vanilla"], ["results", "vanilla", "--images", "x.csv"]):
+        ended = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+        assert ended.stdout.splitlines()[-1] == "False"
