@@ -10,12 +10,14 @@ from benchmarks.shared.random_points import random_faces
 from fer_au.cues import Codebook, Cue, FaceBatch, Geometry, create_cue, list_cues, load_codebook, render_au_maps
 from fer_au.cues.cue import CUES
 from fer_au.errors import ConfigError, DataError, UnknownNameError
+from fer_au.expressions import EXPRESSIONS
 
-COLUMNS = {"au": np.full((4, 2), 0.5, np.float32), "clusters": np.ones((4, 14, 14), np.uint8)}
+COLUMNS = {"au": (2,), "clusters": (14, 14)}  # shapes of the columns that built-in cues are drawn from
 
 
 def batch(points: object, labels: list[str], map_size: int = 14) -> FaceBatch:
-    return FaceBatch(points, labels, 224, map_size, COLUMNS, {"au_names": "AU1,AU12"})
+    columns = {name: np.ones((len(labels), *shape), np.float32) for name, shape in COLUMNS.items()}
+    return FaceBatch(points, labels, 224, map_size, columns, {"au_names": "AU1,AU12"})
 
 
 def test_the_cue_of_action_units_is_listed():
@@ -25,19 +27,27 @@ def test_the_cue_of_action_units_is_listed():
 @pytest.mark.parametrize("name", list_cues())
 def test_every_cue_keeps_the_contract(name):
     cue = create_cue(name)
-    faces = random_faces(4)
-    faces[3] = np.nan
-    maps, valid = cue.render(batch(faces, ["fear", "anger", "sadness", "fear"]))
-    assert (maps.shape, maps.dtype) == ((4, 14, 14), np.float32)
-    assert valid.dtype == np.bool_
-    assert valid[:3].all()
-    assert bool(valid[3]) == (not cue.needs_landmarks)
-    assert not maps[~valid].any()
+    labels = [*EXPRESSIONS, "fear"]
+    faces = random_faces(len(labels))
+    faces[-1] = np.nan
+    maps, valid = cue.render(batch(faces, labels))
+    assert (maps.shape, maps.dtype) == ((len(labels), 14, 14), np.float32)
+    assert (valid.shape, valid.dtype) == ((len(labels),), np.bool_)
+    assert valid[:-1].any(), "no expression has a map"
+    assert bool(valid[-1]) == (not cue.needs_landmarks)
+    assert not maps[~valid].any(), "a face without a map must have a map of zeros"
     assert maps.min() >= 0
     assert maps.max() <= 1
-    assert maps[valid].reshape(valid.sum(), -1).any(axis=1).all()
+    assert maps[valid].any(axis=(1, 2)).all(), "a valid map is empty"
     assert set(cue.needs) <= set(COLUMNS)
     assert cue.name == name
+
+
+@pytest.mark.parametrize("name", CUES.built_in)
+def test_built_in_cues_show_the_six_basic_expressions(name):
+    _, valid = create_cue(name).render(batch(random_faces(len(EXPRESSIONS)), [*EXPRESSIONS]))
+    without = {label for label, shown in zip(EXPRESSIONS, valid, strict=True) if not shown}
+    assert without <= {"neutral", "contempt"}
 
 
 def test_cues_say_what_is_special_about_them():

@@ -1,6 +1,6 @@
-"""Golden outputs of the operations whose rows a lab keeps: what a release may change only with a new VERSION.
+"""Golden outputs of the operations whose rows a lab keeps: a release may change them only with a new VERSION.
 
-python tests/shards/golden_rows.py      # write golden_rows.json anew, after a VERSION was raised
+python tests/shards/golden_rows.py      # write golden_rows.json anew: a VERSION was raised, or a part is new
 """
 
 from __future__ import annotations
@@ -77,5 +77,12 @@ def _thumbnail(picture: Any) -> list[list[int]]:
     return grey[: 8 * side, : 8 * side].reshape(8, side, 8, side).mean(axis=(1, 3)).round().astype(int).tolist()
 
 
+def to_json(content: dict[str, Any]) -> str:
+    """Format golden outputs as JSON with one line for each operation, so that ``git diff`` shows which ones changed."""
+    head, rows = {**content, "rows": None}, content["rows"]
+    lines = ",\n".join(f"{json.dumps(name)}:{json.dumps(row, separators=(',', ':'))}" for name, row in rows.items())
+    return json.dumps(head, separators=(",", ":")).replace('"rows":null', f'"rows":{{\n{lines}\n}}') + "\n"
+
+
 if __name__ == "__main__":
-    GOLDEN.write_text(json.dumps(compute(), separators=(",", ":")) + "\n", encoding="utf-8")
+    GOLDEN.write_text(to_json(compute()), encoding="utf-8")

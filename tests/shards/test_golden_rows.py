@@ -10,7 +10,7 @@ import pytest
 
 from fer_au.faces.detectors import DETECTORS
 from fer_au.landmarks.extractors import EXTRACTORS
-from tests.shards.golden_rows import ALIGNED, EXTRACTED, GOLDEN, compute
+from tests.shards.golden_rows import ALIGNED, EXTRACTED, GOLDEN, compute, to_json
 
 # Other processors and releases of libraries round otherwise: less than this is no change of the code.
 TOLERANCE = {"matrix": 0.02, "box": 0.5, "points": 0.25, "pixels": 2.0, "status": 0.0}
@@ -29,6 +29,12 @@ def now() -> dict[str, Any]:
 def test_every_part_that_reads_pixels_is_covered() -> None:
     assert set(ALIGNED) == set(DETECTORS.built_in)
     assert set(EXTRACTED) == set(EXTRACTORS.built_in) - {"provided", "truth"}  # these copy the data set's points
+
+
+def test_the_file_has_a_line_for_each_operation(golden: dict[str, Any]) -> None:
+    text = GOLDEN.read_text(encoding="utf-8")
+    assert text == to_json(golden)
+    assert len(text.splitlines()) == len(ALIGNED) + len(EXTRACTED) + 2
 
 
 def test_the_versions_are_those_of_the_golden_rows(golden: dict[str, Any], now: dict[str, Any]) -> None:
