@@ -24,7 +24,7 @@ from typing import Any
 
 from fer_au.compute import log
 from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig, merge
-from fer_au.errors import run_main
+from fer_au.ending import run_main
 from fer_au.evaluation import evaluate_experiment, read_metrics
 from fer_au.machine import cpu_name
 from fer_au.training import train_experiment

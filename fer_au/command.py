@@ -1,19 +1,21 @@
-"""The command line every stage script shares."""
+"""The command line every stage script shares.
+
+What it imports is small, the rest comes inside functions: Ctrl-C is one line only after that.
+"""
 
 from __future__ import annotations
 
-import inspect
-import json
 import math
 import os
 import sys
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
+from typing import NoReturn
 
-from fer_au.code.closure import PACKAGE_FOLDER
-from fer_au.code.stages import STAMP, stage_code
-from fer_au.config.reading import PARAMS
-from fer_au.errors import ConfigError, run_main
+from fer_au.ending import run_main, run_process
+from fer_au.errors import ConfigError
+
+_PACKAGE_FOLDER = Path(__file__).resolve().parent
 
 # How long a thread spins, in turns of a loop and in milliseconds, up to a load per processor; the threads of the stage
 # before make a load of 1. Images/s of a small network on two processors at 0, 20,000 and 100,000 turns: 185, 255, 315
@@ -21,19 +23,37 @@ from fer_au.errors import ConfigError, run_main
 _SPINS = ((1.25, 100_000, 3), (2.0, 20_000, 1), (math.inf, 0, 0))
 
 
-def stage_main(main: Callable[..., None], usage: str | None, arguments: list[str] | None = None) -> int:
-    """Run a stage's ``main`` with the names given on the command line.
-
-    A ``main`` imports what loads torch itself, after the settings made here.
+def run_stage(main: Callable[..., None], usage: str | None, after_interrupt: str) -> NoReturn:
+    """Run a stage's ``main`` as all that this process is for, with the names given on the command line.
 
     Args:
-        main: Takes one positional string per command line argument.
+        main: Takes one positional string per command line argument. It imports what it needs itself: only then is
+            Ctrl-C heard while that loads, and torch loads with the settings made here.
         usage: The script's docstring, shown when the arguments do not fit.
+        after_interrupt: What Ctrl-C leaves of the stage's work.
+    """
+    run_process(lambda: stage_main(main, usage, after_interrupt=after_interrupt), after_interrupt)
+
+
+def stage_main(
+    main: Callable[..., None],
+    usage: str | None,
+    arguments: list[str] | None = None,
+    after_interrupt: str = "run again to go on",
+) -> int:
+    """Run a stage's ``main``; arguments as for ``run_stage``.
+
+    Args:
+        main: The stage.
+        usage: The script's docstring.
         arguments: Default: ``sys.argv[1:]``.
+        after_interrupt: What Ctrl-C leaves of the stage's work.
 
     Returns:
         The exit code.
     """
+    import inspect
+
     names = sys.argv[1:] if arguments is None else arguments
     script = Path(inspect.getfile(main)).resolve()
     set_waiting(os.environ)
@@ -46,7 +66,7 @@ def stage_main(main: Callable[..., None], usage: str | None, arguments: list[str
             check_stamp(script.parents[1], script.stem, names[0] if names else None)
         main(*names)
 
-    return run_main(call)
+    return run_main(call, after_interrupt)
 
 
 def set_waiting(environment: MutableMapping[str, str]) -> None:
@@ -77,10 +97,10 @@ def check_package(project: Path) -> None:
     Raises:
         ConfigError: The package was imported from elsewhere, as with another clone's environment.
     """
-    own = project / PACKAGE_FOLDER.name
-    if own.is_dir() and own.resolve() != PACKAGE_FOLDER:
+    own = project / _PACKAGE_FOLDER.name
+    if own.is_dir() and own.resolve() != _PACKAGE_FOLDER:
         raise ConfigError(
-            f"{PACKAGE_FOLDER.name} is imported from {PACKAGE_FOLDER.parent}, and this project is {project}: "
+            f"{_PACKAGE_FOLDER.name} is imported from {_PACKAGE_FOLDER.parent}, and this project is {project}: "
             f"use an environment of its own (`make venv`), or set PYTHONPATH={project}"
         )
 
@@ -99,6 +119,11 @@ def check_stamp(project: Path, stage: str, name: str | None) -> None:
     Raises:
         ConfigError: ``stages/stamp.json`` is missing, or another code's.
     """
+    import json
+
+    from fer_au.code.stages import STAMP, stage_code
+    from fer_au.config.reading import PARAMS
+
     path = project / STAMP
     try:
         stamped = json.loads(path.read_text(encoding="utf-8")).get(stage)

@@ -1,10 +1,6 @@
-"""The exceptions of the project, and how a command line ends when one is raised."""
+"""The exceptions of the project."""
 
 from __future__ import annotations
-
-import os
-import sys
-from collections.abc import Callable
 
 
 class FerAuError(Exception):
@@ -29,25 +25,3 @@ class DataError(FerAuError):
 
 class StoreError(DataError):
     """An HDF5 store is damaged, of another schema or of another version."""
-
-
-def run_main(main: Callable[[], None]) -> int:
-    """Run a command and turn the project's errors into one line on stderr.
-
-    Set ``FER_AU_DEBUG=1`` to see the traceback instead.
-
-    Returns:
-        The exit code: 0, 2 for a ``FerAuError``, 130 after Ctrl-C.
-    """
-    try:
-        main()
-    except FerAuError as error:
-        if os.environ.get("FER_AU_DEBUG") == "1":
-            raise
-        message = " ".join(str(error).split())
-        sys.stderr.write(f"error: {message}\n")
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted: finished work is kept, run again to go on\n")
-        return 130
-    return 0

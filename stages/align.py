@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from fer_au.command import stage_main
-from fer_au.config.data import AlignConfig
-from fer_au.config.reading import entry, load_section
-from fer_au.faces import align_dataset
+from fer_au.command import run_stage
 
 
 def main(name: str) -> None:
     """Align data set ``name``."""
+    from fer_au.config.data import AlignConfig
+    from fer_au.config.reading import entry, load_section
+    from fer_au.faces import align_dataset
+
     root = Path(str(entry("datasets", name).get("root", "")))
     align_dataset(load_section("align", AlignConfig), Path("data") / name, root)
 
 
 if __name__ == "__main__":
-    sys.exit(stage_main(main, __doc__))
+    run_stage(main, __doc__, "rows that were computed are kept, and the next run goes on from there")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from fer_au.command import stage_main
-from fer_au.config.experiments import CrossConfig, EvaluateConfig
-from fer_au.config.reading import load_entry, load_section
+from fer_au.command import run_stage
 
 
 def main(name: str) -> None:
     """Evaluate as entry ``name`` of ``cross`` says."""
+    from fer_au.config.experiments import CrossConfig, EvaluateConfig
+    from fer_au.config.reading import load_entry, load_section
     from fer_au.evaluation import evaluate_experiment
 
     cross = load_entry("cross", name, CrossConfig)
@@ -25,4 +24,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(stage_main(main, __doc__))
+    run_stage(main, __doc__, "an evaluation is kept as a whole only; the next run starts it anew")

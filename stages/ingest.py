@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from fer_au.command import stage_main
-from fer_au.datasets import ingest_dataset, load_dataset_config
+from fer_au.command import run_stage
 
 
 def main(name: str) -> None:
     """Ingest data set ``name``."""
+    from fer_au.datasets import ingest_dataset, load_dataset_config
+
     ingest_dataset(name, load_dataset_config(name), Path("data") / name)
 
 
 if __name__ == "__main__":
-    sys.exit(stage_main(main, __doc__))
+    run_stage(main, __doc__, "nothing is kept; the next run reads all pictures anew")

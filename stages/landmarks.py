@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from fer_au.command import stage_main
-from fer_au.config.data import LandmarksConfig
-from fer_au.config.reading import load_section
-from fer_au.landmarks import extract_dataset
+from fer_au.command import run_stage
 
 
 def main(name: str) -> None:
     """Extract the landmarks of data set ``name``."""
+    from fer_au.config.data import LandmarksConfig
+    from fer_au.config.reading import load_section
+    from fer_au.landmarks import extract_dataset
+
     extract_dataset(load_section("landmarks", LandmarksConfig), Path("data") / name)
 
 
 if __name__ == "__main__":
-    sys.exit(stage_main(main, __doc__))
+    run_stage(main, __doc__, "rows that were computed are kept, and the next run goes on from there")

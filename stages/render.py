@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from fer_au.command import stage_main
-from fer_au.config.reading import load_entry
-from fer_au.demo.generate import DemoConfig, generate
+from fer_au.command import run_stage
 
 
 def main(name: str) -> None:
     """Render what data set ``name`` reads."""
+    from fer_au.config.reading import load_entry
+    from fer_au.demo.generate import DemoConfig, generate
+
     generate(load_entry("render", name, DemoConfig), Path("data") / name / "raw")
 
 
 if __name__ == "__main__":
-    sys.exit(stage_main(main, __doc__))
+    run_stage(main, __doc__, "nothing is kept; the next run renders all pictures anew")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from fer_au.command import stage_main
-from fer_au.report import write_report
+from fer_au.command import run_stage
 
 
 def main() -> None:
     """Write the report."""
+    from fer_au.report import write_report
+
     write_report(Path("params.yaml"), Path(), Path("report/index.html"))
 
 
 if __name__ == "__main__":
-    sys.exit(stage_main(main, __doc__))
+    run_stage(main, __doc__, "nothing is lost; the next run writes the page anew")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import sys
-
-from fer_au.atomic import write_atomically
-from fer_au.code.stages import STAMP, stamp
-from fer_au.command import stage_main
+from fer_au.command import run_stage
 
 
 def main() -> None:
     """Write the stamp."""
+    import json
+
+    from fer_au.atomic import write_atomically
+    from fer_au.code.stages import STAMP, stamp
+
     write_atomically(STAMP, (json.dumps(stamp(), indent=1, sort_keys=True) + "\n").encode())
 
 
 if __name__ == "__main__":
-    sys.exit(stage_main(main, __doc__))
+    run_stage(main, __doc__, "nothing is lost; the next run hashes the code anew")

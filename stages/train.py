@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from fer_au.command import stage_main
-from fer_au.config.experiments import load_experiment
+from fer_au.command import run_stage
 
 
 def main(name: str) -> None:
     """Train experiment ``name``."""
+    from fer_au.config.experiments import load_experiment
     from fer_au.training import train_experiment
 
     experiment, train = load_experiment(name)
@@ -21,4 +20,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(stage_main(main, __doc__))
+    run_stage(main, __doc__, "complete epochs are kept, and the next run goes on from there")

@@ -67,6 +67,7 @@ FLOORS = (
             "registry",
             "fingerprints",
             "atomic",
+            "ending",
             "errors",
             "expressions",
             "ibug68",

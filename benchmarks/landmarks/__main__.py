@@ -21,7 +21,7 @@ from pathlib import Path
 from benchmarks.landmarks.faces import FaceSet, rendered_faces, stored_faces
 from benchmarks.landmarks.run import Options, run
 from benchmarks.landmarks.tables import print_results
-from fer_au.errors import run_main
+from fer_au.ending import run_main
 from fer_au.landmarks.benchmark_results import COMMAND, RESULTS, write_results
 
 

@@ -1,5 +1,13 @@
 """The command line ``fer-au``: checks and tools around the pipeline; the pipeline itself runs by ``dvc repro``."""
 
-from fer_au.cli.entry import app, main
+from __future__ import annotations
 
-__all__ = ["app", "main"]
+from typing import TYPE_CHECKING
+
+from fer_au._lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from fer_au.cli.entry import app as app
+    from fer_au.cli.process import main as main
+
+__getattr__, __all__ = lazy_exports(__name__, {"app": ".entry", "main": ".process"})

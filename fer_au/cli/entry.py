@@ -1,9 +1,9 @@
-"""The whole command line: its commands, the options of all of them, and how it ends."""
+"""The whole command line: its commands and the options of all of them."""
 
 from __future__ import annotations
 
 import os
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from fer_au.cli.data import check_data
 from fer_au.cli.results import results
 from fer_au.command import check_package
 from fer_au.compute import log
-from fer_au.errors import run_main
+from fer_au.ending import run_main
 
 _HELP = "Checks and tools around the pipeline; the pipeline itself runs by `dvc repro`."
 
@@ -34,22 +34,33 @@ def options(debug: Annotated[bool, typer.Option("--debug", help="Show the trace 
         os.environ["FER_AU_DEBUG"] = "1"
 
 
-def main() -> None:
-    """Entry point of the command ``fer-au``."""
+def run(arguments: Sequence[str]) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Words of the command line, without the program's name.
+
+    Returns:
+        The exit code.
+    """
     command = typer.main.get_command(app)
 
     def call() -> None:
         check_package(Path.cwd())  # in a checkout of the project, its own code is meant
-        command.main(standalone_mode=False, prog_name="fer-au")
+        # Not `command.main`, which takes Ctrl-C for an exit like any other.
+        with command.make_context("fer-au", list(arguments)) as context:
+            command.invoke(context)
 
     try:
-        sys.exit(run_main(call))
+        return run_main(call)
     except typer.Exit as end:
-        sys.exit(end.exit_code)
+        return end.exit_code
+    except BrokenPipeError:  # as `| head` leaves it: what it wants is written
+        return 1
     except Exception as error:
         # Click's usage errors: one line and exit code 2, like every other error.
         if not hasattr(error, "format_message"):
             raise
         if message := error.format_message():
             log(f"error: {message}")
-        sys.exit(2)
+        return 2

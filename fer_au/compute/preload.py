@@ -9,10 +9,12 @@ import base64
 import os
 import pickle
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
+from types import TracebackType
 
 _VARIABLE = "_FER_AU_PRELOAD"
 _LONGEST = 100_000  # characters; Linux starts no program with a variable of 128 kB
@@ -34,7 +36,14 @@ def _encode(function: Callable[[], object]) -> str:
     return base64.b85encode(pickle.dumps(function)).decode()
 
 
+def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Report what ends a worker before it has a task; what its parent took along when that was ended is no news."""
+    if not issubclass(kind, OSError | EOFError):
+        sys.__excepthook__(kind, error, trace)
+
+
 if request := os.environ.pop(_VARIABLE, ""):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    sys.excepthook = _report
     with suppress(Exception):  # a worker will meet the same error and report it
         pickle.loads(base64.b85decode(request))()  # noqa: S301 (written by this process's own parent)

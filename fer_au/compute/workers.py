@@ -9,17 +9,23 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import connection, forkserver
+from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.context import BaseContext
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from fer_au.compute import preload
 from fer_au.compute.base import InlineExecutor, Workers, use_one_thread
+from fer_au.ending import uninterrupted
 from fer_au.errors import ConfigError
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
 
 _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
@@ -89,7 +95,6 @@ def warm_workers(tasks: int, runs: object) -> None:
     if not _scheduler() and min(worker_count(), tasks) > 1 and _METHOD == "forkserver":
         with _worker_environment(runs):
             _fork_context(runs)
-            forkserver.ensure_running()
 
 
 def _scheduler() -> str:
@@ -104,16 +109,41 @@ _METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods(
 def _open_processes(workers: int, runs: object) -> Iterator[Executor]:
     with (
         _worker_environment(runs),
-        ProcessPoolExecutor(workers, mp_context=_fork_context(runs), initializer=_start_worker) as pool,
+        _Processes(workers, mp_context=_fork_context(runs), initializer=_start_worker) as pool,
     ):
         yield pool
 
 
+class _Processes(ProcessPoolExecutor):
+    """Local processes, each started when a task first needs one more."""
+
+    def submit(self, fn: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs) -> Future[Result]:
+        """Hand over a task; Ctrl-C in the midst would leave a process behind that nobody knows."""
+        with uninterrupted():
+            return super().submit(fn, *args, **kwargs)
+
+
 def _fork_context(runs: object) -> BaseContext:
     context = multiprocessing.get_context(_METHOD)
-    if _METHOD == "forkserver" and _module(runs) != "__main__":
-        context.set_forkserver_preload([preload.__name__])
+    if _METHOD == "forkserver":
+        if _module(runs) != "__main__":
+            context.set_forkserver_preload([preload.__name__])
+        _start_fork_server()
     return context
+
+
+def _start_fork_server() -> None:
+    """Start the process that workers are forked from, deaf to Ctrl-C from its first moment on: that is ours to handle.
+
+    A signal that is blocked stays so in processes that are started meanwhile, and in theirs.
+    """
+    with _environment({"PYTHONWARNINGS": "ignore:resource_tracker"}):  # it would count what a killed run leaves
+        resource_tracker.ensure_running()  # it blocks signals itself, and lets them through afterwards
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _module(runs: object) -> str:
@@ -128,6 +158,13 @@ def _worker_environment(runs: object) -> Iterator[None]:
         wanted["GLIBC_TUNABLES"] = own
     if _module(runs) != "__main__":
         wanted |= preload.preload_request(_module(runs), getattr(runs, "load", None))
+    with _environment(wanted):
+        yield
+
+
+@contextmanager
+def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of the environment for a block."""
     saved = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:
@@ -150,8 +187,6 @@ def _import_environment() -> dict[str, str]:
 
 
 def _start_worker() -> None:
-    import signal
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     threading.Thread(target=_end_with_parent, daemon=True).start()
     use_one_thread()

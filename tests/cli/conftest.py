@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_au import cli
+from fer_au.cli import entry
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -19,10 +19,8 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.setenv("COLUMNS", "80")
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["fer-au", *arguments])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
+        code = entry.run(arguments)
         captured = capsys.readouterr()
-        return int(end.value.code or 0), captured.out, captured.err
+        return code, captured.out, captured.err
 
     return run

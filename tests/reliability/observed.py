@@ -15,11 +15,11 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import fer_au.faces.stage
 import fer_au.landmarks.stage
-from fer_au.command import stage_main
+from fer_au.command import run_stage
 from fer_au.config.data import AlignConfig, HeatmapsConfig, LandmarksConfig
 from fer_au.config.reading import entry, load_section
 from fer_au.cues import render_dataset
@@ -29,6 +29,7 @@ from fer_au.landmarks import extract_dataset
 from fer_au.landmarks.operation import CropPayload, ExtractOperation, crop_key
 
 ROOT = Path(__file__).parents[2]
+INTERRUPTED = "rows that were computed are kept"
 DIARY, PAUSE = "OBSERVED_DIARY", "OBSERVED_PAUSE"
 
 
@@ -89,7 +90,7 @@ def die_in_write(number: int) -> None:
     os.pwrite = counted
 
 
-def main() -> int:
+def main() -> NoReturn:
     name, text, *stages = sys.argv[1:]
     settings = json.loads(text)
     os.environ[DIARY], os.environ[PAUSE] = settings["diary"], str(settings.get("pause", 0))
@@ -101,11 +102,12 @@ def main() -> int:
         for stage in stages:
             run(stage, name)
 
-    return stage_main(call, __doc__, [name])
+    sys.argv[1:] = [name]
+    run_stage(call, __doc__, INTERRUPTED)
 
 
 if __name__ == "__main__":
     # Not from __main__: workers find the observed operations by the module's name.
     from tests.reliability import observed
 
-    sys.exit(observed.main())
+    observed.main()

@@ -17,7 +17,7 @@ import pytest
 
 from fer_au.compute import dask_cluster as cluster_module
 from fer_au.compute import open_workers
-from fer_au.errors import run_main
+from fer_au.ending import run_main
 from tests.reliability.conftest import PICTURES, STORES
 from tests.reliability.observed import DIARY, PAUSE
 from tests.reliability.workspace import ROOT, Workspace, errors

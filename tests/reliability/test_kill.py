@@ -12,6 +12,7 @@ import pytest
 
 from fer_au.rejects import read_rejects
 from tests.reliability.conftest import PICTURES
+from tests.reliability.observed import INTERRUPTED
 from tests.reliability.workspace import Run, Workspace, errors, show, temporaries
 
 WORKERS, SHARD = 2, 4
@@ -100,7 +101,7 @@ def test_ctrl_c_stops_at_once_and_keeps_what_is_done(
     said = run.finish(seconds=10)
     assert time.monotonic() - started < 5
     assert run.process.returncode == 130
-    assert said.splitlines()[-1] == "interrupted: finished work is kept, run again to go on"
+    assert said.splitlines()[-1] == f"interrupted: {INTERRUPTED}"
     assert errors(said) == []
     run.wait_alone(seconds=3)
     # What was under way was finished; what was only planned was dropped.

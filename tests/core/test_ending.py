@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from fer_au.command import stage_main
-from fer_au.errors import ConfigError, run_main
+from fer_au.ending import run_main
+from fer_au.errors import ConfigError
 
 
 def fail() -> None:
@@ -30,7 +31,7 @@ def test_ctrl_c_is_exit_code_130(capsys: pytest.CaptureFixture[str]) -> None:
         raise KeyboardInterrupt
 
     assert run_main(interrupted) == 130
-    assert "finished work is kept" in capsys.readouterr().err
+    assert capsys.readouterr().err == "interrupted: no file is left half written\n"
 
 
 def test_a_stage_with_the_wrong_number_of_names_says_how_to_call_it(capsys: pytest.CaptureFixture[str]) -> None:
