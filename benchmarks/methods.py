@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from fer_au.compute import log
-from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig, merge
+from fer_au.config.entries import merge
+from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig
 from fer_au.ending import run_main
 from fer_au.evaluation import evaluate_experiment, read_metrics
 from fer_au.machine import cpu_name

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from fer_au.errors import FerAuError
+from fer_au.errors import ConfigProblemsError, FerAuError
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
@@ -23,7 +23,7 @@ _IMPORTING = "<frozen importlib._bootstrap>"
 
 
 def run_main(main: Callable[[], None], after_interrupt: str = _ATOMIC) -> int:
-    """Run a command and turn the project's errors into one line on stderr.
+    """Run a command and turn the project's errors into lines on stderr, one each.
 
     Set ``FER_AU_DEBUG=1`` to see the traceback instead.
 
@@ -41,8 +41,8 @@ def run_main(main: Callable[[], None], after_interrupt: str = _ATOMIC) -> int:
             raise
         if _process.interrupted:  # a library or a broken worker made the interrupt an error
             return _interrupted(after_interrupt)
-        message = " ".join(str(error).split())
-        sys.stderr.write(f"error: {message}\n")
+        for line in error.lines if isinstance(error, ConfigProblemsError) else (str(error),):
+            sys.stderr.write(f"error: {' '.join(line.split())}\n")
         return 2
     except KeyboardInterrupt:
         return _interrupted(after_interrupt)

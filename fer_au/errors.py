@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class FerAuError(Exception):
     """Base of every error a user can cause or meet; the message is one clear line."""
@@ -9,6 +11,18 @@ class FerAuError(Exception):
 
 class ConfigError(FerAuError):
     """A wrong or unknown key or value in ``params.yaml``, a codebook or another configuration file."""
+
+
+class ConfigProblemsError(ConfigError):
+    """All problems of a configuration file at once.
+
+    Attributes:
+        lines: Problems, one line each.
+    """
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = tuple(lines)
 
 
 class UnknownNameError(ConfigError):

@@ -16,13 +16,17 @@ from fer_au.errors import MissingDependencyError, UnknownNameError
 T = TypeVar("T")
 
 
+def near_keys(name: str, known: Iterable[str], limit: int = 5) -> list[str]:
+    """List the known names that a user may have meant, the nearest first."""
+    return get_close_matches(name, sorted(known), n=limit, cutoff=0.5)
+
+
 def near_names(name: str, known: Iterable[str], limit: int = 5) -> str:
     """Say which known names a user may have meant, or list them if none is near."""
     names = sorted(known)
     if not names:
         return "there are none"
-    close = get_close_matches(name, names, n=limit, cutoff=0.5)
-    if close:
+    if close := near_keys(name, names, limit):
         return "did you mean " + " or ".join(close) + "?"
     shown = ", ".join(names[:20])
     return f"known: {shown}" + (", ..." if len(names) > 20 else "")

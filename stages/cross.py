@@ -9,11 +9,12 @@ from fer_au.command import run_stage
 
 def main(name: str) -> None:
     """Evaluate as entry ``name`` of ``cross`` says."""
-    from fer_au.config.experiments import CrossConfig, EvaluateConfig
-    from fer_au.config.reading import load_entry, load_section
+    from fer_au.config.entries import load_cross
+    from fer_au.config.experiments import EvaluateConfig
+    from fer_au.config.reading import load_section
     from fer_au.evaluation import evaluate_experiment
 
-    cross = load_entry("cross", name, CrossConfig)
+    cross = load_cross(name)
     evaluate_experiment(
         load_section("evaluate", EvaluateConfig),
         dataset_dir=Path("data") / cross.dataset,

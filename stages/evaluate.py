@@ -9,7 +9,8 @@ from fer_au.command import run_stage
 
 def main(name: str) -> None:
     """Evaluate experiment ``name`` on its own data set."""
-    from fer_au.config.experiments import EvaluateConfig, load_experiment
+    from fer_au.config.entries import load_experiment
+    from fer_au.config.experiments import EvaluateConfig
     from fer_au.config.reading import load_section
     from fer_au.evaluation import evaluate_experiment
 

@@ -9,7 +9,7 @@ from fer_au.command import run_stage
 
 def main(name: str) -> None:
     """Train experiment ``name``."""
-    from fer_au.config.experiments import load_experiment
+    from fer_au.config.entries import load_experiment
     from fer_au.training import train_experiment
 
     experiment, train = load_experiment(name)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from fer_au.config.reading import PARAMS, StrictModel, entry, load_section, read_params, validate
-from fer_au.errors import ConfigError
-from fer_au.registry import near_names
+from fer_au.config.reading import StrictModel
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -284,33 +280,3 @@ class CrossConfig(StrictModel):
 
     experiment: str
     dataset: str
-
-
-def load_experiment(name: str, path: Path = PARAMS) -> tuple[ExperimentConfig, TrainConfig]:
-    """Load an experiment and its training settings: section ``train``, overlaid with the experiment's own.
-
-    Raises:
-        ConfigError: A key or value is bad, or params.yaml lacks the data set or the base.
-    """
-    params = read_params(path)
-    experiment = validate(ExperimentConfig, entry("experiments", name, path), f"experiments.{name}", path)
-    where = f"{path}: experiments.{name}"
-    if experiment.dataset not in (params.get("datasets") or {}):
-        known = near_names(experiment.dataset, params.get("datasets") or {})
-        raise ConfigError(f"{where}.dataset: no data set {experiment.dataset!r}; {known}")
-    if experiment.base != "none" and experiment.base not in params["experiments"]:
-        raise ConfigError(
-            f"{where}.base: no experiment {experiment.base!r}; {near_names(experiment.base, params['experiments'])}"
-        )
-    load_section("train", TrainConfig, path)
-    merged = merge(params.get("train") or {}, experiment.train)
-    return experiment, validate(TrainConfig, merged, f"experiments.{name}.train", path)
-
-
-def merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
-    """Overlay nested mappings key by key; anything else is replaced."""
-    merged = dict(base)
-    for key, value in override.items():
-        old = merged.get(key)
-        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged

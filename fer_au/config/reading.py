@@ -5,19 +5,22 @@ from __future__ import annotations
 import re
 import reprlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from fer_au.errors import ConfigError
-from fer_au.registry import near_names
+from fer_au.registry import near_keys, near_names
 from fer_au.yaml_files import read_yaml
 
 PARAMS = Path("params.yaml")
 SECTIONS = ("datasets", "render", "align", "landmarks", "heatmaps", "train", "evaluate", "experiments", "cross")
-_MAPPINGS = ("datasets", "render", "experiments", "cross")  # their keys are names that the user gives
+NAMED = ("datasets", "render", "experiments", "cross")
+"""Sections that are mappings from names that the user gives."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _LONGEST = 60  # characters of a value in a message
 
@@ -31,6 +34,22 @@ class StrictModel(BaseModel):
 Model = TypeVar("Model", bound=StrictModel)
 
 
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with a configuration.
+
+    Attributes:
+        key: Path of the key, such as ``experiments.au.guidance.0.weight``; empty for the whole file.
+        text: Description of the fault, with a remedy.
+    """
+
+    key: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.text}" if self.key else self.text
+
+
 def read_params(path: Path = PARAMS) -> dict[str, Any]:
     """Read the whole file as plain data and check its top level.
 
@@ -39,31 +58,57 @@ def read_params(path: Path = PARAMS) -> dict[str, Any]:
             or faces would be rendered for no data set.
     """
     data = read_yaml(path)
-    for key in data:
-        if key not in SECTIONS:
-            raise ConfigError(f"{path}: unknown key {key!r}; {near_names(str(key), SECTIONS)}")
-    for section in _MAPPINGS:
-        if section in data:
-            _check_names(data[section], section, path)
-    for name in data.get("render", {}):
-        if name not in data.get("datasets", {}):
-            raise ConfigError(f"{path}: render.{name}: no data set {name!r} reads these faces; delete this key, too")
+    refuse(path, find_top_faults(data))
     return data
 
 
-def _check_names(entries: object, section: str, path: Path) -> None:
-    if entries is None:
-        raise ConfigError(f"{path}: {section} is empty, which DVC refuses; write `{section}: {{}}`")
-    if not isinstance(entries, dict):
-        raise ConfigError(f"{path}: {section} must be a mapping from names")
-    for name in entries:
-        if not isinstance(name, str):
-            kind = "nothing" if name is None else f"a value of type {type(name).__name__}"
-            raise ConfigError(
-                f"{path}: {section}.{name}: YAML reads this name as {kind}; begin it with a letter, or quote it"
-            )
-        if not _NAME.fullmatch(name):
-            raise ConfigError(f"{path}: {section}.{name}: a name must match {_NAME.pattern}")
+def find_top_faults(params: Mapping[str, Any]) -> list[Fault]:
+    """List unknown sections, sections that hold no mapping, and bad names of data sets, experiments and crosses."""
+    faults = [
+        Fault(str(key), f"unknown key; {near_names(str(key), SECTIONS)}") for key in params if key not in SECTIONS
+    ]
+    for section in SECTIONS:
+        entries = params.get(section, {})
+        if entries is None and section in NAMED:
+            faults.append(Fault(section, f"it is empty, which DVC refuses; write `{section}: {{}}`"))
+        elif not isinstance(entries, dict | None):
+            of = " from names" if section in NAMED else ""
+            faults.append(Fault(section, f"must be a mapping{of}, got {_short(entries)}"))
+        elif section in NAMED and entries:
+            faults += filter(None, (_name_fault(section, name) for name in entries))
+    rendered, datasets = params.get("render"), params.get("datasets")
+    for name in rendered if isinstance(rendered, dict) else ():
+        if not isinstance(datasets, dict) or name not in datasets:
+            faults.append(Fault(f"render.{name}", f"no data set {name!r} reads these faces; delete this key, too"))
+    return faults
+
+
+def _name_fault(section: str, name: object) -> Fault | None:
+    key = f"{section}.{name}"
+    if not isinstance(name, str):
+        kind = "nothing" if name is None else f"a value of type {type(name).__name__}"
+        return Fault(key, f"YAML reads this name as {kind}; begin it with a letter, or quote it")
+    if not _NAME.fullmatch(name):
+        near = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_")
+        return Fault(key, f"a name must match {_NAME.pattern}{f', such as {near}' if near else ''}")
+    if section == "experiments" and name == "none":
+        return Fault(key, "`base: none` means no experiment; take another name")
+    return None
+
+
+def refuse(path: Path | str, faults: Sequence[Fault]) -> None:
+    """Refuse a configuration that has faults.
+
+    Args:
+        path: The file, for messages.
+        faults: What was found wrong.
+
+    Raises:
+        ConfigError: There are faults; the first one, and how many more.
+    """
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise ConfigError(f"{path}: {faults[0]}{more}")
 
 
 def load_section(section: str, model: type[Model], path: Path = PARAMS) -> Model:
@@ -92,39 +137,71 @@ def entry(section: str, name: str, path: Path = PARAMS) -> dict[str, Any]:
 
 
 def validate(model: type[Model], data: Mapping[str, Any], prefix: str, path: Path | str) -> Model:
-    """Validate plain data and make a typed model of it.
+    """Validate plain data.
 
     Args:
-        model: Class of the model.
-        data: Plain mapping.
-        prefix: Path of the mapping's key, used in messages; may be empty.
-        path: File of the mapping, used in messages.
+        model: What to build.
+        data: The plain mapping.
+        prefix: The path of its key, for messages; may be empty.
+        path: The file, for messages.
 
     Raises:
-        ConfigError: A key or value is bad. The message is one line with file, path of the key and reason; of several
-            faults, it is about an unknown key or else the first.
+        ConfigError: One line about the first fault, an unknown key before any other: file, key path, what is wrong.
     """
+    built, faults = examine(model, data, prefix)
+    refuse(path, faults)
+    return cast(Model, built)
+
+
+def examine(model: type[Model], data: object, prefix: str) -> tuple[Model | None, list[Fault]]:
+    """Build a model, or list all that is wrong; arguments as in ``validate``.
+
+    Returns:
+        The model, None if there are faults; and the faults, one for each key, unknown keys first.
+    """
+    if not isinstance(data, Mapping):
+        return None, [Fault(prefix, f"must be a mapping, got {_short(data)}")]
     try:
-        return model.model_validate(data)
+        return model.model_validate(data), []
     except ValidationError as error:
-        faults = error.errors()
-        # A misspelt key also leaves the right one missing, or its default in place.
-        first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
-        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise ConfigError(f"{path}: {_explain(first, model, data, prefix)}{more}") from error
+        found = error.errors()
+    # A misspelt key also leaves the right one missing: that is one fault.
+    unknown = [fault for fault in found if fault["type"] == "extra_forbidden"]
+    meant = {
+        (*fault["loc"][:-1], near)
+        for fault in unknown
+        for near in near_keys(str(fault["loc"][-1]), known_keys(model, fault["loc"][:-1]))
+    }
+    rest = [
+        fault
+        for fault in found
+        if fault["type"] != "extra_forbidden" and not (fault["type"] == "missing" and fault["loc"] in meant)
+    ]
+    texts: dict[str, list[str]] = {}
+    values: dict[str, str] = {}
+    for fault in [*unknown, *rest]:
+        key, text, value = _explain(fault, model, data, prefix)
+        known = texts.setdefault(key, [])
+        if text not in known:
+            known.append(text.removeprefix("input should be ") if known else text)
+        values[key] = value
+    # Of a union's alternatives, the one that fits further in is meant.
+    outer = {key for key in texts if any(other.startswith(f"{key}.") for other in texts)}
+    return None, [Fault(key, " or ".join(texts[key]) + values[key]) for key in texts if key not in outer]
 
 
-def _explain(fault: ErrorDetails, model: type[BaseModel], data: object, prefix: str) -> str:
+def _explain(fault: ErrorDetails, model: type[BaseModel], data: object, prefix: str) -> tuple[str, str, str]:
+    """Give the key of a fault, what is wrong, and what was got instead."""
     location = fault["loc"]
     missing = fault["type"] == "missing"
     parts = _keys_on_the_way(data, location[:-1] if missing else location) + [*location[-1:]] * missing
     key = ".".join([*filter(None, [prefix]), *map(str, parts)])
     if fault["type"] == "extra_forbidden":
-        return f"{key}: unknown key; {near_names(str(location[-1]), known_keys(model, location[:-1]))}"
+        return key, f"unknown key; {near_names(str(location[-1]), known_keys(model, location[:-1]))}", ""
     if missing:
-        return f"{key}: required key is missing"
+        return key, "required key is missing", ""
     message = fault["msg"].removeprefix("Value error, ")
-    return f"{key}: {message[:1].lower()}{message[1:]}, got {_short(fault['input'])}"
+    return key, f"{message[:1].lower()}{message[1:]}", f", got {_short(fault['input'])}"
 
 
 def _keys_on_the_way(data: object, location: Sequence[int | str]) -> list[int | str]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fer_au.config.data import AlignConfig, HeatmapsConfig, LandmarksConfig
-from fer_au.config.experiments import CrossConfig, EvaluateConfig, ExperimentConfig, TrainConfig, merge
-from fer_au.config.reading import StrictModel, validate
+from fer_au.config.entries import examine_cross, examine_experiment, find_reference_faults, merge
+from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig
+from fer_au.config.reading import StrictModel, refuse, validate
 from fer_au.datasets.base import create_adapter
 from fer_au.errors import ConfigError
 from fer_au.presets.grid import REPEATS, Grid, MissingEntryError, suffixes, with_value
@@ -191,14 +192,11 @@ def _check(name: str, preset: Preset, expansion: Expansion) -> None:
         validate(model, getattr(preset, section), section, where)
     for key, settings in preset.datasets.items():
         validate(create_adapter(str(settings.get("adapter"))).Config, settings, f"datasets.{key}", where)
-    for key, entry in expansion.experiments.items():
-        _resolved(name, key, entry, preset)
-        _check_name(f"{where}: experiments.{key}.dataset", entry["dataset"], preset.datasets)
-        _check_name(f"{where}: experiments.{key}.base", entry["base"], ["none", *expansion.experiments])
-    for key, data in expansion.cross.items():
-        cross = validate(CrossConfig, data, f"cross.{key}", where)
-        _check_name(f"{where}: cross.{key}.experiment", cross.experiment, expansion.experiments)
-        _check_name(f"{where}: cross.{key}.dataset", cross.dataset, preset.datasets)
+    params = {"datasets": preset.datasets, "train": preset.train, **vars(expansion)}
+    for key in expansion.experiments:
+        refuse(where, [*examine_experiment(params, key)[2], *find_reference_faults(params, key)])
+    for key in expansion.cross:
+        refuse(where, examine_cross(params, key)[1])
     for row in preset.published:
         _check_name(f"{where}: published.{row.row}", row.experiment, [None, *expansion.places])
 

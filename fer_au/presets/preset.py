@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from fer_au.config.experiments import merge
+from fer_au.config.entries import merge
 from fer_au.config.reading import StrictModel, validate
 from fer_au.errors import ConfigError
 from fer_au.registry import FileRegistry

@@ -10,7 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fer_au.config.experiments import CrossConfig, load_experiment
+from fer_au.config.entries import load_experiment
+from fer_au.config.experiments import CrossConfig
 from fer_au.config.reading import load_entry, read_params
 from fer_au.datasets import ManifestRow, read_manifest
 from fer_au.errors import DataError

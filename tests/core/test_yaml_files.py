@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fer_au.config.data import DatasetConfig
-from fer_au.config.experiments import TrainConfig, load_experiment
+from fer_au.config.entries import load_experiment
+from fer_au.config.experiments import TrainConfig
 from fer_au.config.reading import load_section
 from fer_au.errors import ConfigError
 from fer_au.yaml_files import dump_inline, dump_yaml, parse_yaml, read_yaml
@@ -124,7 +125,7 @@ def test_merge_keys_and_aliases_count(tmp_path: Path) -> None:
 def test_a_section_of_names_is_not_left_empty(tmp_path: Path, section: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(f"train: {{}}\n{section}:\n")
-    with pytest.raises(ConfigError, match=rf"params\.yaml: {section} is empty, .*write `{section}: {{}}`"):
+    with pytest.raises(ConfigError, match=rf"params\.yaml: {section}: it is empty, .*write `{section}: {{}}`"):
         load_section("align", DatasetConfig, path)
 
 

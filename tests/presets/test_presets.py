@@ -14,7 +14,8 @@ import yaml
 from fer_au import cli
 from fer_au.cam import list_cams
 from fer_au.config.data import AlignConfig, HeatmapsConfig, LandmarksConfig
-from fer_au.config.experiments import CrossConfig, EvaluateConfig, ExperimentConfig, TrainConfig, load_experiment
+from fer_au.config.entries import load_experiment
+from fer_au.config.experiments import CrossConfig, EvaluateConfig, ExperimentConfig, TrainConfig
 from fer_au.config.reading import load_entry, load_section
 from fer_au.datasets import load_dataset_config
 from fer_au.errors import ConfigError, UnknownNameError
@@ -43,8 +44,8 @@ evaluate: {}
 defaults: {dataset: faces, model: {backbone: resnet18, head: gap}}
 experiments:
   net: {}
-  big: {model: {backbone: resnet50}}
-  child: {like: big, base: net-au}
+  big: {model: {backbone: resnet50, output_stride: 16}}
+  child: {like: big, base: net-au, model: {backbone: resnet18}}
 variants:
   vanilla: {}
   au: {guidance: [{cue: au, weight: 4.0}]}
@@ -177,7 +178,8 @@ def test_variants_adjustments_and_likeness_make_complete_experiments(small: Path
         "net-vanilla", "net-au", "big-vanilla", "big-au", "child-vanilla", "child-au"
     ]  # fmt: skip
     assert expansion.experiments["child-au"] == {
-        "dataset": "faces", "seed": 0, "base": "net-au", "model": {"backbone": "resnet50", "head": "gap"},
+        "dataset": "faces", "seed": 0, "base": "net-au",
+        "model": {"backbone": "resnet18", "head": "gap", "output_stride": 16},
         "guidance": [{"cue": "au", "weight": 4.0}],
     }  # fmt: skip
     assert expansion.experiments["big-au"]["guidance"] == [{"cue": "au", "weight": 4.0, "layers": [4]}]
@@ -189,7 +191,7 @@ def test_a_grid_multiplies_all_experiments_and_what_refers_to_them(small: Path) 
     assert len(expansion.experiments) == 6 * 4
     child = expansion.experiments["child-au-lr-0p001-backbone-resnet34"]
     assert child["train"] == {"optimizer": {"lr": 0.001}}
-    assert child["model"] == {"backbone": "resnet34", "head": "gap"}
+    assert child["model"] == {"backbone": "resnet34", "head": "gap", "output_stride": 16}
     assert child["base"] == "net-au-lr-0p001-backbone-resnet34"
     assert {one["experiment"] for one in expansion.cross.values()} == {
         name for name in expansion.experiments if name.startswith("net-au")
@@ -236,6 +238,7 @@ def test_values_of_a_grid_are_yaml() -> None:
         ("modl.backbone=resnet18,x", r"modl: unknown key; did you mean model"),
         ("model.backbone.name=a,b", r"model.backbone.name: nothing lies below 'model.backbone'"),
         ("guidance.x.weight=1,2", r"guidance.x.weight: 'x' is no position of a list"),
+        ("guidance.0.weigth=1,4", r"guidance\.0\.weigth: unknown key; did you mean weight"),
         ("guidance.3.weight=1,2", r"grid guidance.3.weight: no experiment has such a list entry"),
         ("train.epochs=0,2", r"train.epochs: .*greater than 0, got 0"),
         ("landmarks.extractor=dlib68,mediapipe", r"landmarks: unknown key"),
@@ -260,10 +263,10 @@ def test_a_key_given_twice_is_refused() -> None:
         ("{big-au: {g", "{big-ua: {g", r"adjust: no 'big-ua'; did you mean big-au"),
         ("guidance.0.layers", "guidance.1.layers", r"adjust\.big-au\.guidance\.1\.layers: there is no such list entry"),
         ("like: big", "like: bg", r"experiments\.child\.like: no 'bg'; did you mean big\?"),
-        ("base: net-au", "base: nex-au", r"experiments\.child-vanilla\.base: no 'nex-au'"),
+        ("base: net-au", "base: nex-au", r"experiments\.child-vanilla\.base: no experiment 'nex-au'"),
         ("adapter: folder", "adapter: foldr", r"did you mean folder\?"),
         ("align: {}", "align: {sise: 3}", r"align\.sise: unknown key; did you mean size\?"),
-        ("dataset: faces}}", "dataset: face}}", r"cross\.net-on-faces\.dataset: no 'face'"),
+        ("dataset: faces}}", "dataset: face}}", r"cross\.net-on-faces\.dataset: no data set 'face'"),
         ("source: Nobody.", "source: Nobody.\nextends: none-such", r"unknown preset 'none-such'"),
     ],
 )

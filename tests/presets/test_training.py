@@ -23,7 +23,8 @@ import torch
 
 from fer_au.cam import compute_cam
 from fer_au.config.data import AlignConfig, HeatmapsConfig, LandmarksConfig
-from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig, load_experiment
+from fer_au.config.entries import load_experiment
+from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig
 from fer_au.config.reading import load_section, read_params
 from fer_au.cues import render_dataset
 from fer_au.datasets import ingest_dataset, load_dataset_config
