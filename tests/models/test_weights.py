@@ -19,8 +19,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from fer_au.errors import ConfigError, DataError, FerAuError, MissingDependencyError
-from fer_au.models import FerModel, create_model, save_model
-from fer_au.models.weights import PACKAGES, load_pretrained
+from fer_au.models import FerModel, create_model, pretrained, save_model
+from fer_au.models.pretrained import PACKAGES
+from fer_au.models.weights import load_pretrained
 
 CLASSES = ("neutral", "happiness", "surprise", "anger")
 TINY = "test_resnet"
@@ -193,6 +194,7 @@ def test_other_architectures_come_from_timms_hub(monkeypatch: pytest.MonkeyPatch
         asked.append((name, pretrained))
         return trained
 
+    monkeypatch.setattr(pretrained, "_answers", lambda _: True)
     monkeypatch.setattr(timm, "create_model", from_hub)
     record = load_pretrained(model)
     assert asked == [(TINY, True)]
@@ -203,16 +205,15 @@ def test_other_architectures_come_from_timms_hub(monkeypatch: pytest.MonkeyPatch
     assert len(record.sha256) == 64
 
 
-def test_without_a_network_the_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_answers_and_does_not_give_the_weights_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     model = create_model({"backbone": TINY, "weights": "imagenet"}, CLASSES, seed=0)
 
-    def offline(*_: Any, **__: Any) -> None:
-        raise OSError("no route to host\nand more lines")
+    def refusing(*_: Any, **__: Any) -> None:
+        raise OSError("no such file\nand more lines")
 
-    monkeypatch.setattr(timm, "create_model", offline)
-    with pytest.raises(
-        MissingDependencyError, match=r"'test_resnet' \(no route to host\); .*mobilenetv2_100"
-    ) as caught:
+    monkeypatch.setattr(pretrained, "_answers", lambda _: True)
+    monkeypatch.setattr(timm, "create_model", refusing)
+    with pytest.raises(MissingDependencyError, match=r"'test_resnet' \(no such file\); .*mobilenetv2_100") as caught:
         load_pretrained(model)
     assert "\n" not in str(caught.value)
 

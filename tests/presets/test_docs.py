@@ -14,7 +14,7 @@ import yaml
 from fer_au.cues import list_cues
 from fer_au.models import list_heads
 from fer_au.models.nets.base import NETS
-from fer_au.models.weights import PACKAGES
+from fer_au.models.pretrained import PACKAGES
 from fer_au.presets import expand, list_presets, load_preset
 from fer_au.presets.grid import parse_grid
 from fer_au.training import list_losses
