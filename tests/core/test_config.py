@@ -21,6 +21,7 @@ from fer_au.datasets.sep import SepConfig
 from fer_au.demo.generate import DemoConfig
 from fer_au.errors import ConfigError
 from fer_au.presets.preset import Preset
+from fer_au.presets.published import Published
 
 GOOD = """
 datasets: {demo: {adapter: demo, root: data/demo/raw}}
@@ -125,7 +126,7 @@ def test_an_unknown_entry_among_none_says_so(params: Path) -> None:
 ROOTS = [
     *(CsvConfig, DemoAdapterConfig, FolderConfig, SepConfig),
     *(AlignConfig, LandmarksConfig, HeatmapsConfig, TrainConfig, EvaluateConfig, ExperimentConfig, CrossConfig),
-    *(Preset, DemoConfig, codebook._File),
+    *(Preset, Published, DemoConfig, codebook._File),
 ]
 
 
