@@ -29,7 +29,7 @@ def run_stage(main: Callable[..., None], usage: str | None, after_interrupt: str
     Args:
         main: Takes one positional string per command line argument. It imports what it needs itself: only then is
             Ctrl-C heard while that loads, and torch loads with the settings made here.
-        usage: The script's docstring, shown when the arguments do not fit.
+        usage: The script's docstring, shown when the arguments do not fit, and by ``--help``.
         after_interrupt: What Ctrl-C leaves of the stage's work.
     """
     run_process(lambda: stage_main(main, usage, after_interrupt=after_interrupt), after_interrupt)
@@ -56,12 +56,21 @@ def stage_main(
 
     names = sys.argv[1:] if arguments is None else arguments
     script = Path(inspect.getfile(main)).resolve()
+    parameters = list(inspect.signature(main).parameters)
+    words = (usage or "").replace("``", "")
     set_waiting(os.environ)
 
     def call() -> None:
         check_package(script.parents[1])
-        if len(names) != len(inspect.signature(main).parameters):
-            raise ConfigError(f"wrong number of arguments. {usage}")
+        if "--help" in names or "-h" in names:
+            from fer_au.config.pipeline import describe_stage
+
+            sys.stdout.write(describe_stage(script, parameters, words))
+            return
+        if option := next((name for name in names if name.startswith("-")), None):
+            raise ConfigError(f"no such option: {option}; a stage has --help alone. {words}")
+        if len(names) != len(parameters):
+            raise ConfigError(f"wrong number of arguments. {words}")
         if "DVC_STAGE" in os.environ and script.stem != "stamp" and script.with_name("stamp.py").is_file():
             check_stamp(script.parents[1], script.stem, names[0] if names else None)
         main(*names)

@@ -1,4 +1,4 @@
-"""Stage ``ingest``: read a data set into ``data/<name>``; ``python stages/ingest.py NAME``."""
+"""Stage ``ingest``: read a data set into ``data/NAME``; ``python stages/ingest.py NAME``."""
 
 from __future__ import annotations
 

@@ -61,6 +61,7 @@ _CLI_INTRO = """\
 # The command `fer-au`
 
 Checks and tools around the pipeline, which itself runs by `dvc repro`. An error is one line on stderr and exit code 2.
+Each command is shown with its arguments, and then with an example, as `--help` shows it, too.
 Environment variables that every command and stage obeys: [sharing.md](sharing.md#environment-variables).
 """
 _METRICS_INTRO = """\
@@ -319,15 +320,15 @@ def write_cli() -> str:
     """Write the page of all commands.
 
     Raises:
-        ValueError: A command, an argument or an option has no help.
+        ValueError: A command, an argument or an option has no help, or a command no example.
     """
     root = typer.main.get_command(app)
     commands = sorted(find_commands(root, "fer-au"))
     parts = [_NOTICE, _CLI_INTRO]
     parts += ["| command | what it does |", "|---|---|"]
     for name, command in commands:
-        if not command.help or not all(each.help for each in command.params):
-            raise ValueError(f"{name}: the command or one of its arguments and options has no help")
+        if not command.help or not command.epilog or not all(each.help for each in command.params):
+            raise ValueError(f"{name}: the command or one of its arguments and options has no help, or no example")
         parts.append(f"| [`{name}`](#{name.replace(' ', '-')}) | {command.help.splitlines()[0]} |")
     parts += ["", "Before the command:", "", *_table(list(root.params))]
     for name, command in commands:
@@ -337,7 +338,9 @@ def write_cli() -> str:
         needed = [text.split(", ")[-1] for text in needed]
         free = ["[OPTIONS]"] if len(command.params) > len(arguments) + len(needed) else []
         parts += [f"## `{name}`", "", inspect.cleandoc(command.help), ""]
-        parts += ["```console", f"$ {' '.join([name, *words, *needed, *free])}", "```", ""]
+        example = str(command.epilog or "").removeprefix("Example: ")
+        lines = dict.fromkeys([" ".join([name, *words, *needed, *free]), example])
+        parts += ["```console", *(f"$ {line}" for line in lines), "```", ""]
         parts += _table(list(command.params)) if command.params else []
     return _tidy(parts).rstrip() + "\n"
 

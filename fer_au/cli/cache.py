@@ -9,10 +9,10 @@ import typer
 
 _WORKSPACE = Path(".fer_au")
 
-app = typer.Typer(no_args_is_help=True, help="The shard cache.")
+app = typer.Typer(no_args_is_help=True, help="The shard cache.", epilog="Example: fer-au cache info")
 
 
-@app.command("info")
+@app.command("info", epilog="Example: fer-au cache info")
 def cache_info() -> None:
     """Show where the cache is, and how much each operation, finished work and checkpoints take there."""
     from fer_au.shards.cache import cache_root
@@ -37,7 +37,7 @@ def _day(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).date().isoformat()
 
 
-@app.command("prune")
+@app.command("prune", epilog="Example: fer-au cache prune --older-than 90 --dry-run")
 def cache_prune(
     older_than: Annotated[float | None, typer.Option(min=0, help="Remove what was unused for so many days.")] = None,
     max_size: Annotated[float | None, typer.Option(min=0, help="Then the longest unused, down to so many GB.")] = None,

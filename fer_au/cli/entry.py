@@ -15,20 +15,38 @@ from fer_au.cli.results import results
 from fer_au.command import check_package
 from fer_au.compute import log
 from fer_au.ending import run_main
+from fer_au.version import __version__
 
 _HELP = "Checks and tools around the pipeline; the pipeline itself runs by `dvc repro`."
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=_HELP)
-app.command("check-data")(check_data)
-app.command()(results)
-app.command()(stores.verify)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help=_HELP,
+    epilog="Example: fer-au results --group",
+)
+app.command("check-data", epilog="Example: fer-au check-data folder faces --set test_fraction=0.2")(check_data)
+app.command(epilog="Example: fer-au results --group --sort att_cos --latex table.tex")(results)
+app.command(epilog="Example: fer-au verify data/demo/landmarks.h5 evaluation/au.h5")(stores.verify)
 app.add_typer(cache.app, name="cache")
 app.add_typer(presets.app, name="presets")
 app.add_typer(stores.app, name="store")
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"fer-au {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def options(debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False) -> None:
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
     """Options of every command."""
     if debug:
         os.environ["FER_AU_DEBUG"] = "1"

@@ -7,19 +7,36 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Published experiments, and recipes, as a params.yaml.")
+from fer_au.terminal import terminal_width, wrap
+
+_NAMES = 20  # characters of the column of names
+_WEIGHTS = "ImageNet's weights come from timm's hub, a package or a file of yours: docs/presets.md#pretrained-weights"
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Published experiments, and recipes, as a params.yaml.",
+    epilog="Example: fer-au presets list",
+)
 
 
-@app.command("list")
+@app.command("list", epilog="Example: fer-au presets list")
 def presets_list() -> None:
-    """Show the presets."""
+    """Show the presets, and which weights and data have to be brought for them."""
     from fer_au.presets import list_presets, load_preset
+    from fer_au.presets.needs import preset_needs
 
+    width = terminal_width()
     for name in list_presets():
-        typer.echo(f"{name:20}  {load_preset(name).title}")
+        preset = load_preset(name)
+        typer.echo(wrap(preset.title, width, f"{name:{_NAMES}}", " " * _NAMES))
+        for text in preset_needs(name, preset):
+            typer.echo(wrap(text, width, " " * _NAMES, " " * (_NAMES + 2)))
+    typer.echo(
+        wrap("Weights of ImageNet come from a hub, a package or a file: docs/presets.md#pretrained-weights", width)
+    )
 
 
-@app.command("write")
+@app.command("write", epilog="Example: fer-au presets write lan-rafdb --grid seed=0,1,2 -o params.yaml --force")
 def presets_write(
     name: Annotated[str, typer.Argument(help="A preset, or the path of your own.")],
     grid: Annotated[
@@ -29,10 +46,18 @@ def presets_write(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Default params.NAME.yaml.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
 ) -> None:
-    """Write a preset as a complete params.yaml, and its published numbers beside it."""
+    """Write a preset as a complete params.yaml, and its published numbers beside it; say what to do next."""
     from fer_au.presets import write_preset
     from fer_au.presets.grid import parse_grid
+    from fer_au.presets.needs import next_steps
+    from fer_au.presets.published import published_path
 
     path = output or Path(f"params.{Path(name).stem}.yaml")
+    numbers = published_path(path)
+    had_numbers = numbers.is_file()
     for file in write_preset(name, path, parse_grid(grid or []), replace=force):
         typer.echo(str(file))
+    if had_numbers and not numbers.is_file():
+        typer.echo(f"{numbers}: removed, as nothing was published of this preset's experiments")
+    for step in next_steps(path):
+        typer.echo(step)

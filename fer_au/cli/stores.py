@@ -10,7 +10,7 @@ import typer
 from fer_au.compute import log
 from fer_au.errors import DataError
 
-app = typer.Typer(no_args_is_help=True, help="HDF5 stores.")
+app = typer.Typer(no_args_is_help=True, help="HDF5 stores.", epilog="Example: fer-au store info evaluation/au.h5")
 
 
 def verify(files: Annotated[list[Path], typer.Argument(help="HDF5 stores.")]) -> None:
@@ -26,7 +26,7 @@ def verify(files: Annotated[list[Path], typer.Argument(help="HDF5 stores.")]) ->
         raise DataError(f"{faults} fault(s) found")
 
 
-@app.command("info")
+@app.command("info", epilog="Example: fer-au store info evaluation/au.h5")
 def store_info(file: Annotated[Path, typer.Argument(help="An HDF5 store.")]) -> None:
     """Show what a store holds and what decided it."""
     from fer_au.stores.reader import Store
@@ -41,7 +41,7 @@ def store_info(file: Annotated[Path, typer.Argument(help="An HDF5 store.")]) -> 
         typer.echo(f"column {name} {spec.dtype} {spec.shape}")
 
 
-@app.command("export")
+@app.command("export", epilog="Example: fer-au store export evaluation/au.h5 -o au.csv")
 def store_export(
     file: Annotated[Path, typer.Argument(help="An HDF5 store.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="FILE.npz (all columns) or FILE.csv.")],
@@ -63,7 +63,7 @@ def store_export(
     typer.echo(f"{output}: {len(store)} rows")
 
 
-@app.command("merge")
+@app.command("merge", epilog="Example: fer-au store merge lab1/landmarks.h5 lab2/landmarks.h5 -o landmarks.h5")
 def store_merge(
     files: Annotated[list[Path], typer.Argument(help="Stores of one kind with equal attributes.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The merged store.")],

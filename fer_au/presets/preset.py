@@ -49,6 +49,7 @@ class Preset(StrictModel):
         extends: Name or path of another preset, whose keys count where this preset has none.
         notes: Lines for the person who runs the experiments.
         comments: Path of a key, such as ``train.optimizer.lr`` -> comment above it; null for none.
+        access: Key of a data set -> where it comes from, if it isn't the user's own.
         datasets: Section of that name in ``params.yaml``; likewise ``align``, ``landmarks``, ``heatmaps``, ``train``
             and ``evaluate``.
         defaults: Keys that all experiments share.
@@ -66,6 +67,7 @@ class Preset(StrictModel):
     extends: str | None = None
     notes: tuple[str, ...] = ()
     comments: dict[str, str | None] = Field(default_factory=dict)
+    access: dict[str, str] = Field(default_factory=dict)
     datasets: dict[str, dict[str, Any]]
     align: dict[str, Any]
     landmarks: dict[str, Any]

@@ -31,7 +31,8 @@ def write_preset(name: str, output: Path, grid: Grid | None = None, *, replace: 
         name: Name of the preset, or path of its file.
         output: Path of the new ``params.yaml``, of any name.
         grid: Values for keys of the experiments, see ``expand``.
-        replace: Whether existing files are overwritten.
+        replace: Whether existing files are overwritten; published numbers of an older preset are removed, as they are
+            about other experiments.
 
     Returns:
         Files that were written: one, or two if the preset has published numbers.
@@ -43,11 +44,14 @@ def write_preset(name: str, output: Path, grid: Grid | None = None, *, replace: 
     preset = load_preset(name)
     expansion = expand(name, preset, grid)
     texts = {output: params_text(preset, expansion, _command(name, output, grid or {}))}
+    numbers = published_path(output)
     if preset.published:
-        texts[published_path(output)] = published_text(name, preset, expansion)
-    for path in texts:
+        texts[numbers] = published_text(name, preset, expansion)
+    for path in (output, numbers):
         if path.exists() and not replace:
             raise ConfigError(f"{path}: exists; name another file with -o, or replace it with --force")
+    if numbers not in texts:
+        numbers.unlink(missing_ok=True)
     for path, text in texts.items():
         write_atomically(path, text.encode())
     return list(texts)

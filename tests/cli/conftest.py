@@ -17,6 +17,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.setenv("FER_AU_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("FER_AU_WORKERS", "1")
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FER_AU_DEBUG", "0")  # the option --debug sets it
 
     def run(*arguments: str) -> tuple[int, str, str]:
         code = entry.run(arguments)

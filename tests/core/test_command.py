@@ -1,10 +1,19 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+import yaml
 
-from fer_au.command import set_waiting
+from fer_au.command import set_waiting, stage_main
+from fer_au.config.pipeline import describe_stage
+
+ROOT = Path(__file__).parents[2]
+STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py"))
 
 
 @pytest.mark.parametrize(
@@ -25,3 +34,53 @@ def test_what_the_user_says_about_waiting_stays(own: dict[str, str]) -> None:
     environment = dict(own)
     set_waiting(environment)
     assert environment == own
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_says_how_a_stage_is_called_and_what_it_reads_and_writes(stage: str, tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, ROOT / f"stages/{stage}.py", "--help"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stderr == ""
+    called = re.match(rf"usage: python stages/{stage}\.py( [A-Z]+)*\n\nStage {stage}: .*\.\n", ended.stdout)
+    assert called
+    assert not re.search(r"[$`]", ended.stdout)
+    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]
+    assert ("NAME" in called[0]) == ("foreach" in pipeline)
+    written = ended.stdout.split("\nwrites\n")[1].splitlines()
+    entry = pipeline.get("do", pipeline)
+    assert len(written) == len(entry.get("outs", [])) + len(entry.get("metrics", []))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_works_without_a_dvc_yaml_and_for_any_form_of_its_entries(tmp_path: Path) -> None:
+    script = tmp_path / "stages/draw.py"
+    words = "Stage draw: draw it; python stages/draw.py NAME."
+    assert describe_stage(script, ["name"], words) == "usage: python stages/draw.py NAME\n\nStage draw: draw it.\n"
+    (tmp_path / "dvc.yaml").write_text(
+        "stages: {draw: {foreach: '${things}', do: {cmd: x, deps: ['${item.root}', {a.csv: {}}],"
+        " params: [one, {b.json: [two, three], c.yaml: null}], outs: [{'d/${key}': {push: false}}]}}}"
+    )
+    reads = ["params.yaml: one", "b.json: two", "b.json: three", "c.yaml: all of it", "<root>", "a.csv"]
+    lines = describe_stage(script, ["name"], words).splitlines()
+    assert "NAME is a key of things in params.yaml; <...> below are keys of its entry." in lines
+    assert lines[lines.index("reads") + 1 : lines.index("writes") - 1] == [f"  {line}" for line in reads]
+    assert lines[lines.index("writes") + 1 :] == ["  d/NAME"]
+
+
+@pytest.mark.parametrize("arguments", [["--nope"], ["demo", "--force"], ["-n"], ["-", "x"]])
+def test_what_looks_like_an_option_is_refused_as_one(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    def stage(name: str) -> None:
+        raise AssertionError(name)
+
+    assert stage_main(stage, "Stage ``x``: none; ``python stages/x.py NAME``.", arguments) == 2
+    option = next(word for word in arguments if word.startswith("-"))
+    message = capsys.readouterr().err
+    assert message.startswith(f"error: no such option: {option}; ")
+    assert message.count("\n") == 1
+    assert "python stages/x.py NAME" in message

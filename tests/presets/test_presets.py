@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import yaml
 
-from fer_au import cli
 from fer_au.cam import list_cams
 from fer_au.config.data import AlignConfig, HeatmapsConfig, LandmarksConfig
 from fer_au.config.entries import load_experiment
@@ -22,6 +21,7 @@ from fer_au.errors import ConfigError, UnknownNameError
 from fer_au.faces.alignment import Aligner
 from fer_au.presets import expand, list_presets, load_preset, write_preset
 from fer_au.presets.grid import parse_grid
+from fer_au.presets.needs import next_steps, preset_needs
 
 PROMISED = {
     "au-cues-rafdb", "au-cues-affectnet", "lambda-sweep", "layer-ablation", "landmark-noise", "cross-dataset",
@@ -302,30 +302,54 @@ def test_an_unknown_preset_lists_near_ones() -> None:
         load_preset("lan-kdf")
 
 
-def test_the_command_line_lists_and_writes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_published_numbers_of_an_older_preset_do_not_stay(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    assert len(write_preset("lan-rafdb", path)) == 2
+    assert write_preset("best-small", path, replace=True) == [path]
+    assert not (tmp_path / "params.published.yaml").exists()
+    path.unlink()
+    (tmp_path / "params.published.yaml").write_text("of another")
+    with pytest.raises(ConfigError, match=r"params\.published\.yaml: exists"):
+        write_preset("best-small", path)
+    assert (tmp_path / "params.published.yaml").read_text() == "of another"
 
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["fer-au", "presets", *arguments])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        return int(end.value.code or 0), captured.out, captured.err
 
-    code, out, _ = call("list")
-    assert code == 0
-    assert [line.split()[0] for line in out.splitlines()] == list_presets()
-    assert call("write", "lan-rafdb", "--grid", "seed=0,1") == (
-        0, "params.lan-rafdb.yaml\nparams.lan-rafdb.published.yaml\n", ""
-    )  # fmt: skip
-    assert len(written(tmp_path / "params.lan-rafdb.yaml")["experiments"]) == 4
-    code, _, err = call("write", "lan-rafdb")
-    assert code == 2
-    assert err == "error: params.lan-rafdb.yaml: exists; name another file with -o, or replace it with --force\n"
-    assert call("write", "lan-rafdb", "--force")[0] == 0
-    assert len(written(tmp_path / "params.lan-rafdb.yaml")["experiments"]) == 2
+@pytest.mark.parametrize("name", list_presets())
+def test_each_step_names_the_line_of_a_path_that_is_not_there(name: str, tmp_path: Path) -> None:
+    path = write_preset(name, tmp_path / "params.yaml")[0]
+    *steps, last = next_steps(path)
+    assert last == "then run `dvc repro`"
+    lines = path.read_text().splitlines()
+    content = written(path)
+    found = []
+    for step in steps:
+        match = re.fullmatch(rf"now set the (root|weights) in line (\d+) of {re.escape(str(path))}: there is no (\S+)", step)
+        assert match
+        key, line, value = match.groups()
+        assert re.search(rf"\b{key}: {re.escape(value)}(,|}}|$)", lines[int(line) - 1])
+        found.append(value)
+    roots = [entry["root"] for entry in content["datasets"].values()]
+    files = [entry["model"].get("weights", "none") for entry in content["experiments"].values()]
+    assert found == roots + [file for file in files if file not in ("none", "imagenet")]
+
+
+def test_what_exists_needs_no_step(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    small.write_text(SMALL.replace("root: /path", "root: pictures"))
+    (path, _) = write_preset(str(small), tmp_path / "params.mine.yaml")
+    copies = [tmp_path / name for name in ("params.yaml", "params.mine.published.yaml", "params.published.yaml")]
+    assert next_steps(path) == [f"then copy {path} to {copies[0]} and {copies[1]} to {copies[2]}, and run `dvc repro`"]
+
+
+def test_the_needs_of_a_preset_are_weights_and_data(small: Path) -> None:
+    assert preset_needs("small", load_preset(small)) == []
+    needs = {name: " | ".join(preset_needs(name, load_preset(name))) for name in PROMISED}
+    assert needs["lan-rafdb"] == "weights: ImageNet's of resnet18 | data: RAF-DB on request from its authors"
+    assert "vggface-resnet50.safetensors, a file of yours" in needs["csci5527-fer2013"]
+    assert needs["best-small"] == "weights: ImageNet's of mobilenetv2_100"
+    assert not any("weights" in text for name, text in needs.items() if name.startswith("gimefive"))
+    for name, text in needs.items():  # a preset says where its data come from, unless they are the user's own
+        assert ("data: " in text) == (name != "best-small")
 
 
 def test_written_experiments_differ_from_the_defaults_only_as_asked(small: Path) -> None:
