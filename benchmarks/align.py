@@ -225,7 +225,8 @@ def main() -> None:
         os.environ["FER_AU_CACHE"] = str(scratch / "cache")
         root = arguments.folder
         if root is None:
-            from fer_au.demo.generate import DemoConfig, generate  # workers would import it too
+            from fer_au.config.data import DemoConfig
+            from fer_au.demo.generate import generate  # workers would import it too
 
             root = scratch / "demo"
             generate(DemoConfig(identities=20, images=10, test_fraction=0.2), root)

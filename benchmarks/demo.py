@@ -27,7 +27,8 @@ from PIL import Image
 
 from fer_au.assets import DLIB68, find_weights
 from fer_au.compute import batched, map_ordered, worker_count
-from fer_au.demo.generate import LABELS, TRUTH, DemoConfig, generate, plan, render_person
+from fer_au.config.data import DemoConfig
+from fer_au.demo.generate import LABELS, TRUTH, generate, plan, render_person
 from fer_au.expressions import EXPRESSIONS
 from fer_au.ibug68 import GROUPS
 from fer_au.stores.reader import Store

@@ -28,11 +28,11 @@ import numpy as np
 
 from fer_au.assets import DLIB68
 from fer_au.compute import worker_count
-from fer_au.config.data import AlignConfig, HeatmapsConfig
+from fer_au.config.data import AlignConfig, DemoConfig, HeatmapsConfig
 from fer_au.cues.stage import render_dataset
 from fer_au.datasets.manifest import ManifestRow, write_manifest
 from fer_au.decoding import decode_image
-from fer_au.demo.generate import DemoConfig, generate
+from fer_au.demo.generate import generate
 from fer_au.faces.alignment import Aligner
 from fer_au.faces.crops import decode_crop_bytes, encode_crop
 from fer_au.faces.dlib_points import predict_points

@@ -9,12 +9,11 @@ from fer_au.command import run_stage
 
 def main(name: str) -> None:
     """Align data set ``name``."""
-    from fer_au.config.data import AlignConfig
-    from fer_au.config.reading import entry, load_section
+    from fer_au.config.data import AlignConfig, load_root
+    from fer_au.config.reading import load_section
     from fer_au.faces import align_dataset
 
-    root = Path(str(entry("datasets", name).get("root", "")))
-    align_dataset(load_section("align", AlignConfig), Path("data") / name, root)
+    align_dataset(load_section("align", AlignConfig), Path("data") / name, load_root(name))
 
 
 if __name__ == "__main__":

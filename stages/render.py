@@ -9,8 +9,9 @@ from fer_au.command import run_stage
 
 def main(name: str) -> None:
     """Render what data set ``name`` reads."""
+    from fer_au.config.data import DemoConfig
     from fer_au.config.reading import load_entry
-    from fer_au.demo.generate import DemoConfig, generate
+    from fer_au.demo.generate import generate
 
     generate(load_entry("render", name, DemoConfig), Path("data") / name / "raw")
 

@@ -15,10 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_au.config.data import DemoConfig
 from fer_au.datasets import ingest_dataset
 from fer_au.datasets.demo import DemoAdapterConfig
 from fer_au.decoding import decode_image
-from fer_au.demo.generate import DemoConfig, generate
+from fer_au.demo.generate import generate
 from fer_au.faces.blaze_face import KEYPOINTS
 from fer_au.faces.dlib_mmod import PASSES, network_boxes
 from fer_au.faces.geometry import Matrix, apply_matrix, box_iou, fit_similarity, invert_matrix, map_box

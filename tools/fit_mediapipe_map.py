@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment, nnls
 
+from fer_au.config.data import DemoConfig
 from fer_au.demo.asset import load_asset
 from fer_au.demo.expressions import RECIPES
-from fer_au.demo.generate import DemoConfig
 from fer_au.demo.identity import sample_identities
 from fer_au.demo.render import PersonModel, render
 from fer_au.demo.scene import sample_scene

@@ -22,11 +22,10 @@ import typer
 from pydantic import BaseModel
 
 from fer_au.cli import app
-from fer_au.config.data import AlignConfig, DatasetConfig, HeatmapsConfig, LandmarksConfig
+from fer_au.config.data import AlignConfig, DatasetConfig, DemoConfig, HeatmapsConfig, LandmarksConfig
 from fer_au.config.experiments import CrossConfig, EvaluateConfig, ExperimentConfig, TrainConfig
 from fer_au.datasets import create_adapter, list_adapters
 from fer_au.datasets.labels import LabelledConfig
-from fer_au.demo.generate import DemoConfig
 from fer_au.evaluation.metrics_file import HEADLINE
 from fer_au.models.heads.base import HEADS
 from fer_au.models.nets.base import NETS

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.landmarks.accuracy import Truth
+from fer_au.config.data import DemoConfig
 from fer_au.datasets import ingest_dataset, read_manifest
 from fer_au.datasets.demo import DemoAdapterConfig
 from fer_au.decoding import decode_image
-from fer_au.demo.generate import DemoConfig, generate
+from fer_au.demo.generate import generate
 from fer_au.errors import DataError
 from fer_au.stores import Store
 

@@ -99,7 +99,7 @@ def _code_of(code: CodeBase, start: Path, project: Path, parts: list[Part]) -> t
     files, lines = set(code.closure(start)), []
     for group, name in sorted(set(parts)):
         if group in (_FILE, "fer_au.codebooks") and _is_path(name):
-            lines.append(f"{name} {_bytes_digest(project / name)}")
+            lines.append(f"{name} {_bytes_digest(project / Path(name).expanduser())}")
         elif group != _FILE:
             own = _built_in(code, group, name)
             files |= own

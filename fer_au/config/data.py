@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fer_au.config.reading import StrictModel
+from fer_au.config.reading import PARAMS, NameOrPath, StrictModel, UserPath, entry, validate
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -25,11 +25,39 @@ class DatasetConfig(StrictModel):
     """
 
     adapter: str
-    root: Path
+    root: UserPath
     valid_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1
     test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
     seed: int = 0
     max_reject_fraction: Fraction = 0.05
+
+
+def load_root(name: str, path: Path = PARAMS) -> Path:
+    """Load the root of data set ``name``; other keys of its entry, which its adapter knows, are left aside.
+
+    Raises:
+        ConfigError: There is no such entry, or it has no root.
+    """
+    known = {key: value for key, value in entry("datasets", name, path).items() if key in ("adapter", "root")}
+    return validate(DatasetConfig, known, f"datasets.{name}", path).root
+
+
+class DemoConfig(StrictModel):
+    """Synthetic faces that the stage ``render`` writes to ``data/NAME/raw``, for a data set with adapter ``demo``.
+
+    Attributes:
+        identities: Number of people; the renderer knows 120 men and 120 women.
+        images: Number of pictures of each person.
+        size: Side of the square pictures in pixels.
+        test_fraction: Share of the people in ``test``; the others are ``train``.
+        seed: Seed of people, expressions and scenes.
+    """
+
+    identities: Annotated[int, Field(ge=2, le=120)] = 70
+    images: Annotated[int, Field(ge=1, le=10_000)] = 20
+    size: Annotated[int, Field(ge=96, le=1024)] = 256
+    test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    seed: Annotated[int, Field(ge=0)] = 0
 
 
 class AlignConfig(StrictModel):
@@ -78,6 +106,6 @@ class HeatmapsConfig(StrictModel):
         size: Side of the square stored maps in cells.
     """
 
-    codebook: str = "corrected"
+    codebook: NameOrPath = "corrected"
     geometry: str = "corrected"
     size: Annotated[int, Field(ge=4, le=256)] = 28

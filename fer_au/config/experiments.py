@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from fer_au.config.reading import StrictModel
+from fer_au.config.reading import NameOrPath, StrictModel
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -33,7 +33,7 @@ class ModelConfig(StrictModel):
     backbone_options: dict[str, Any] = Field(default_factory=dict)
     head: str | None = None
     head_options: dict[str, Any] = Field(default_factory=dict)
-    weights: str = "none"
+    weights: NameOrPath = "none"
     output_stride: Literal[4, 8, 16, 32] | None = None
     large_maps: bool = False
     in_chans: Literal[1, 3] = 3
@@ -63,7 +63,7 @@ class GuidanceConfig(StrictModel):
     source: Literal["features", "cam", "module"] = "features"
     layers: tuple[str, ...] = ("last",)
     weight: NonNegative = 1.0
-    codebook: str | None = None
+    codebook: NameOrPath | None = None
     geometry: str | None = None
     landmark_noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     start_epoch: Annotated[int, Field(ge=0)] = 0

@@ -7,9 +7,9 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args
+from typing import Annotated, Any, TypeVar, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from fer_au.errors import ConfigError
@@ -32,6 +32,24 @@ class StrictModel(BaseModel):
 
 
 Model = TypeVar("Model", bound=StrictModel)
+
+
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{path.parts[0]} is no home folder") from error
+
+
+def _text_at_home(text: str) -> str:
+    return str(_at_home(Path(text))) if text.startswith("~") else text
+
+
+UserPath = Annotated[Path, AfterValidator(_at_home)]
+"""A path; ``~`` at its start is the home folder."""
+
+NameOrPath = Annotated[str, AfterValidator(_text_at_home)]
+"""A name or a path, as text; ``~`` at its start is the home folder."""
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,23 @@ class Scan:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Outline:
+    """What a data set brings along, as far as its layout tells without a look at the pictures.
+
+    Attributes:
+        splits: Splits of its faces; None stands for faces whose split the configured fractions decide.
+        subjects: Whether persons are known.
+        folds: Whether it has folds.
+        columns: Columns of ``annotations.h5`` that it fills.
+    """
+
+    splits: frozenset[Split | None] = frozenset({None})
+    subjects: bool = False
+    folds: bool = False
+    columns: frozenset[str] = frozenset()
+
+
 class Adapter(ABC, Generic[ConfigT]):
     """Reads one layout of data set on disk.
 
@@ -135,6 +152,16 @@ class Adapter(ABC, Generic[ConfigT]):
         Raises:
             DataError: The layout is another one, or the label file can't be used; one line that names it.
         """
+
+    def outline(self, config: ConfigT) -> Outline | None:
+        """Tell beforehand what ``scan`` will find, in a second at most; None if that can't be told.
+
+        The check of ``params.yaml`` asks, so that a split that nobody makes is noticed before anything runs.
+
+        Raises:
+            DataError: As for ``scan``.
+        """
+        return None
 
 
 ADAPTERS: Registry[type[Adapter[Any]]] = Registry(

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, cast
 from pydantic import Field, field_validator
 
 from fer_au.config.reading import StrictModel
-from fer_au.datasets.base import ADAPTERS, Adapter, Record, Scan
+from fer_au.datasets.base import ADAPTERS, Adapter, Outline, Record, Scan
 from fer_au.datasets.files import check_root
 from fer_au.datasets.labels import Fault, LabelledConfig, LabelRow, parse_label, parse_split, parse_subject, scan_rows
 from fer_au.datasets.manifest import Box
@@ -112,16 +112,7 @@ class CsvAdapter(Adapter[CsvConfig]):
         Raises:
             DataError: Missing or empty root, missing pictures folder, or an unusable label file.
         """
-        check_root(config.root)
-        if not (config.root / config.images).is_dir():
-            raise DataError(f"{config.root / config.images}: no such folder (key images)")
-        table = read_table(
-            config.root / config.labels,
-            config.columns.wanted(config.points.column if config.points else None),
-            header=config.header,
-            delimiter=config.delimiter,
-            encoding=config.encoding,
-        )
+        table = _read_labels(config)
         rows: list[LabelRow] = []
         rejects: list[Reject] = []
         for line, cells in table.rows:
@@ -132,6 +123,40 @@ class CsvAdapter(Adapter[CsvConfig]):
                 rejects.append(Reject(f"{config.labels}:{line}", Reason.BAD_ROW, "names no picture"))
         scan = scan_rows(config.root, [config.images], rows, rejects)
         return _with_points(scan, table, config) if config.points else scan
+
+    def outline(self, config: CsvConfig) -> Outline:
+        """Read the column of splits, or else find the columns.
+
+        Raises:
+            DataError: As for ``scan``.
+        """
+        table = _read_labels(config, None if config.columns.split is not None else 1)
+        texts = {table.cell(cells, "split") for _, cells in table.rows}
+        return Outline(
+            frozenset(parse_split(text) for text in texts if not text or parse_split(text)),
+            subjects=config.columns.subject is not None or config.subject_pattern is not None,
+            folds=config.columns.fold is not None,
+            columns=frozenset({"points"} if config.points else ()),
+        )
+
+
+def _read_labels(config: CsvConfig, limit: int | None = None) -> Table:
+    """Read the label file, or its first rows.
+
+    Raises:
+        DataError: Missing or empty root, missing pictures folder, or an unusable label file.
+    """
+    check_root(config.root)
+    if not (config.root / config.images).is_dir():
+        raise DataError(f"{config.root / config.images}: no such folder (key images)")
+    return read_table(
+        config.root / config.labels,
+        config.columns.wanted(config.points.column if config.points else None),
+        header=config.header,
+        delimiter=config.delimiter,
+        encoding=config.encoding,
+        limit=limit,
+    )
 
 
 def _with_points(scan: Scan, table: Table, config: CsvConfig) -> Scan:

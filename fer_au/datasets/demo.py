@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 from typing import Literal, cast
 
 import numpy as np
 
 from fer_au.config.data import DatasetConfig
-from fer_au.datasets.base import ADAPTERS, Adapter, Annotations, Record, Scan
+from fer_au.datasets.base import ADAPTERS, Adapter, Annotations, Outline, Record, Scan
+from fer_au.datasets.manifest import Split
 from fer_au.errors import DataError
 from fer_au.expressions import EXPRESSIONS
 from fer_au.rejects import Reason, Reject
@@ -36,16 +38,7 @@ class DemoAdapter(Adapter[DemoAdapterConfig]):
         Raises:
             DataError: A file is missing or is none of the demo's; one line that names it.
         """
-        labels = config.root / _LABELS
-        try:
-            with labels.open(encoding="utf-8", newline="") as file:
-                header, *rows = list(csv.reader(file)) or [[]]
-        except FileNotFoundError as error:
-            raise DataError(f"{labels}: no such file; `dvc repro render` renders the faces") from error
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise DataError(f"{labels}: cannot be read: {error}") from error
-        if header != _HEADER:
-            raise DataError(f"{labels}: first line must be {','.join(_HEADER)}")
+        rows = _read_labels(config.root / _LABELS)
         records: list[Record] = []
         rejects: list[Reject] = []
         for number, row in enumerate(rows, 2):
@@ -66,3 +59,26 @@ class DemoAdapter(Adapter[DemoAdapterConfig]):
         columns = {name: np.asarray(store[name]) for name in _COLUMNS if name in store}
         annotations = Annotations(tuple(store.ids), columns, {"au_names": str(store.attributes["au_names"])})
         return Scan(tuple(record for record in records if record.id in known), tuple(rejects), annotations)
+
+    def outline(self, config: DemoAdapterConfig) -> Outline:
+        """Read the splits in ``labels.csv``.
+
+        Raises:
+            DataError: As for ``scan``.
+        """
+        splits = {row[3] for row in _read_labels(config.root / _LABELS) if len(row) == len(_HEADER)}
+        given = cast(frozenset[Split | None], frozenset(splits & {"train", "test"}))
+        return Outline(given, subjects=True, columns=frozenset(_COLUMNS))
+
+
+def _read_labels(path: Path) -> list[list[str]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *rows = list(csv.reader(file)) or [[]]
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file; `dvc repro render` renders the faces") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    if header != _HEADER:
+        raise DataError(f"{path}: first line must be {','.join(_HEADER)}")
+    return rows

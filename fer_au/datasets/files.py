@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from fer_au.errors import DataError
 from fer_au.rejects import Reason, Reject
@@ -82,6 +82,15 @@ def list_pictures(root: Path, below: str = ".") -> Listing:
                 waiting.append(entry)
     listing.pictures.sort()
     return listing
+
+
+def holds_picture(folder: Path) -> bool:
+    """Tell whether something below a folder is named like a picture; the search ends at the first."""
+    return any(
+        not name.startswith(".") and PurePath(name).suffix.lower() in PICTURE_SUFFIXES
+        for _, _, names in os.walk(folder)
+        for name in names
+    )
 
 
 def resolve_below(root: Path, path: str) -> Path | Reject:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from fer_au.datasets.base import ADAPTERS, Adapter, Record, Scan
-from fer_au.datasets.files import check_root, list_folders, list_pictures
+from fer_au.datasets.base import ADAPTERS, Adapter, Outline, Record, Scan
+from fer_au.datasets.files import check_root, holds_picture, list_folders, list_pictures
 from fer_au.datasets.labels import LabelledConfig, parse_label, parse_split, parse_subject
 from fer_au.datasets.manifest import Split
 from fer_au.errors import DataError
@@ -44,6 +44,19 @@ class FolderAdapter(Adapter[FolderConfig]):
                 records.append(found)
         notes = [f"{listing.others} files below {config.root} are no pictures"] if listing.others else []
         return Scan(tuple(records), tuple(rejects), notes=tuple(notes))
+
+    def outline(self, config: FolderConfig) -> Outline:
+        """Look which of the folders of splits hold pictures.
+
+        Raises:
+            DataError: As for ``scan``.
+        """
+        check_root(config.root)
+        parts: dict[Path, Split | None] = {config.root: None}
+        if _layout_has_splits(config.root, config):
+            parts = {config.root / name: parse_split(name) for name in list_folders(config.root) if parse_split(name)}
+        filled = frozenset(split for folder, split in parts.items() if holds_picture(folder))
+        return Outline(filled, subjects=config.subject_pattern is not None)
 
 
 def _layout_has_splits(root: Path, config: FolderConfig) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from fer_au.datasets.base import ADAPTERS, Adapter, Record, Scan
+from fer_au.datasets.base import ADAPTERS, Adapter, Outline, Record, Scan
 from fer_au.datasets.files import check_root, list_folders
 from fer_au.datasets.labels import Fault, LabelledConfig, LabelRow, parse_label, parse_split, parse_subject, scan_rows
 from fer_au.datasets.tables import read_table
@@ -59,6 +59,16 @@ class SepAdapter(Adapter[SepConfig]):
                 path = PurePosixPath(folders[name], image).as_posix()
                 rows.append(_read_row(path, name, table.cell(cells, "label"), config))
         return scan_rows(config.root, folders.values(), rows, rejects)
+
+    def outline(self, config: SepConfig) -> Outline:
+        """Look which splits have a label file.
+
+        Raises:
+            DataError: As for ``scan``.
+        """
+        check_root(config.root)
+        splits = frozenset(parse_split(name) for name in _split_files(_find_set(config.root)))
+        return Outline(splits, subjects=config.subject_pattern is not None)
 
 
 def _read_row(path: str, split: str, code: str, config: SepConfig) -> LabelRow:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from fer_au.datasets.manifest import Split
@@ -23,6 +23,21 @@ class Member:
     label: str
     group: str
     split: Split | None
+
+
+def planned_splits(given: Collection[Split | None], *, valid_fraction: float, test_fraction: float) -> frozenset[Split]:
+    """Tell which splits ``assign_splits`` will give, if the faces are enough.
+
+    Args:
+        given: Splits that the data set brings; None for faces without one.
+        valid_fraction: As for ``assign_splits``.
+        test_fraction: As for ``assign_splits``.
+    """
+    splits: set[Split] = {split or "train" for split in given}
+    if "train" in splits:
+        splits |= {"test"} if test_fraction else set()
+        splits |= {"valid"} if valid_fraction else set()
+    return frozenset(splits)
 
 
 def assign_splits(

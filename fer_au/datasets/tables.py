@@ -39,6 +39,7 @@ def read_table(
     header: bool = True,
     delimiter: str | None = None,
     encoding: str = "utf-8",
+    limit: int | None = None,
 ) -> Table:
     """Read a delimited text file with LF, CRLF or bare CR line ends, with or without a byte-order mark.
 
@@ -49,6 +50,7 @@ def read_table(
         delimiter: Character between two cells. None tries comma, semicolon, tab, bar and space, and takes the first
             one that yields all columns.
         encoding: Encoding of the text.
+        limit: Number of rows to read, those without any cell not counted; None for all.
 
     Raises:
         DataError: Missing file, other encoding, broken quoting, or a wanted column is absent; the message names the
@@ -65,7 +67,7 @@ def read_table(
         first = next((cells for _, cells in _parse(path, text, candidate, limit=1)), [])
         columns = find_columns(first, wanted, header)
         if len(columns) == len(wanted):
-            rows = _parse(path, text, candidate)
+            rows = _parse(path, text, candidate, limit=None if limit is None else limit + header)
             return Table(columns, rows[1:] if header else rows)
         best = max(best, first, key=len)
     if not best:

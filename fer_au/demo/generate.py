@@ -5,14 +5,12 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from fer_au.compute import map_ordered
-from fer_au.config.reading import StrictModel
+from fer_au.config.data import DemoConfig
 from fer_au.csv_files import write_csv
 from fer_au.demo.action_units import AU_NAMES
 from fer_au.demo.asset import Floats, load_asset
@@ -30,24 +28,6 @@ LABELS, TRUTH, IMAGES = "labels.csv", "truth.h5", "images"
 LABEL_HEADER = ("path", "label", "subject", "split")
 # Raised when the renderer changes what the same configuration gives.
 RENDERER_VERSION = 1
-
-
-class DemoConfig(StrictModel):
-    """Synthetic faces that the stage ``render`` writes to ``data/NAME/raw``, for a data set with adapter ``demo``.
-
-    Attributes:
-        identities: Number of people; the renderer knows 120 men and 120 women.
-        images: Number of pictures of each person.
-        size: Side of the square pictures in pixels.
-        test_fraction: Share of the people in ``test``; the others are ``train``.
-        seed: Seed of people, expressions and scenes.
-    """
-
-    identities: Annotated[int, Field(ge=2, le=120)] = 70
-    images: Annotated[int, Field(ge=1, le=10_000)] = 20
-    size: Annotated[int, Field(ge=96, le=1024)] = 256
-    test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    seed: Annotated[int, Field(ge=0)] = 0
 
 
 @dataclass(frozen=True)

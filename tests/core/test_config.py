@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
-from fer_au.config.data import AlignConfig, DatasetConfig, HeatmapsConfig, LandmarksConfig
+from fer_au.config.data import AlignConfig, DatasetConfig, DemoConfig, HeatmapsConfig, LandmarksConfig
 from fer_au.config.entries import load_experiment
 from fer_au.config.experiments import CrossConfig, EvaluateConfig, ExperimentConfig, TrainConfig
 from fer_au.config.options import PartOptions
@@ -18,7 +18,6 @@ from fer_au.datasets.csv_labels import CsvConfig
 from fer_au.datasets.demo import DemoAdapterConfig
 from fer_au.datasets.folder import FolderConfig
 from fer_au.datasets.sep import SepConfig
-from fer_au.demo.generate import DemoConfig
 from fer_au.errors import ConfigError
 from fer_au.presets.preset import Preset
 from fer_au.presets.published import Published

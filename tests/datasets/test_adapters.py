@@ -26,9 +26,10 @@ def test_every_adapter_keeps_the_contract(name: str, tmp_path: Path) -> None:
     assert adapter.Config.model_config["extra"] == "forbid"
     for root in (tmp_path / "absent", tmp_path):  # missing, empty
         config = adapter.Config.model_validate({"adapter": name, "root": root, **EXTRA_KEYS.get(name, {})})
-        with pytest.raises(DataError, match=str(root)) as caught:
-            adapter.scan(config)
-        assert "\n" not in str(caught.value)
+        for look in (adapter.scan, adapter.outline):
+            with pytest.raises(DataError, match=str(root)) as caught:
+                look(config)
+            assert "\n" not in str(caught.value)
 
 
 def test_an_unknown_adapter_lists_near_names() -> None:

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from fer_au.config.data import AlignConfig, LandmarksConfig
+from fer_au.config.data import AlignConfig, DemoConfig, LandmarksConfig
 from fer_au.config.reading import validate
 from fer_au.datasets import Scan, ingest_dataset
 from fer_au.datasets.csv_labels import CsvAdapter, CsvConfig
 from fer_au.datasets.points import parse_points
-from fer_au.demo.generate import DemoConfig, generate
+from fer_au.demo.generate import generate
 from fer_au.errors import ConfigError, DataError
 from fer_au.faces import align_dataset
 from fer_au.faces.geometry import apply_matrix

@@ -10,9 +10,10 @@ import pytest
 import yaml
 
 from fer_au.code.stages import stage_files
+from fer_au.config.data import DemoConfig
 from fer_au.datasets.base import create_adapter
 from fer_au.demo.action_units import AU_NAMES
-from fer_au.demo.generate import DemoConfig, generate, plan, split_of
+from fer_au.demo.generate import generate, plan, split_of
 from fer_au.errors import DataError, FerAuError
 from fer_au.rejects import Reason
 from fer_au.stores.reader import Store

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from fer_au.config.data import DemoConfig
 from fer_au.datasets import ingest_dataset
 from fer_au.datasets.demo import DemoAdapterConfig
-from fer_au.demo.generate import DemoConfig, generate
+from fer_au.demo.generate import generate
 from fer_au.faces.geometry import fit_similarity, map_box
 from fer_au.faces.templates import HOG_BOX
 from fer_au.ibug68 import MEAN_FACE

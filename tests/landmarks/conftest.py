@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_au.config.data import AlignConfig
+from fer_au.config.data import AlignConfig, DemoConfig
 from fer_au.datasets import ingest_dataset
 from fer_au.datasets.demo import DemoAdapterConfig
-from fer_au.demo.generate import DemoConfig, generate
+from fer_au.demo.generate import generate
 from fer_au.faces import align_dataset, decode_crop
 from fer_au.faces.geometry import apply_matrix
 from fer_au.stores import Store

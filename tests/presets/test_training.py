@@ -22,14 +22,14 @@ import pytest
 import torch
 
 from fer_au.cam import compute_cam
-from fer_au.config.data import AlignConfig, HeatmapsConfig, LandmarksConfig
+from fer_au.config.data import AlignConfig, DemoConfig, HeatmapsConfig, LandmarksConfig
 from fer_au.config.entries import load_experiment
 from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig
 from fer_au.config.reading import load_section, read_params
 from fer_au.cues import render_dataset
 from fer_au.datasets import ingest_dataset, load_dataset_config
 from fer_au.datasets.manifest import read_manifest, write_manifest
-from fer_au.demo.generate import DemoConfig, generate
+from fer_au.demo.generate import generate
 from fer_au.evaluation import evaluate_experiment
 from fer_au.expressions import EXPRESSIONS
 from fer_au.faces import align_dataset

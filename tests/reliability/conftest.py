@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fer_au.config.data import AlignConfig, HeatmapsConfig, LandmarksConfig
+from fer_au.config.data import AlignConfig, DemoConfig, HeatmapsConfig, LandmarksConfig
 from fer_au.cues import render_dataset
 from fer_au.datasets import ingest_dataset
 from fer_au.datasets.folder import FolderConfig
-from fer_au.demo.generate import DemoConfig, generate
+from fer_au.demo.generate import generate
 from fer_au.faces import align_dataset
 from fer_au.landmarks import extract_dataset
 from tests.reliability.workspace import PARAMS, Workspace

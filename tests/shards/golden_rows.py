@@ -16,8 +16,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fer_au.config.data import AlignConfig
-from fer_au.demo.generate import DemoConfig, generate
+from fer_au.config.data import AlignConfig, DemoConfig
+from fer_au.demo.generate import generate
 from fer_au.faces import operation as align
 from fer_au.faces.crops import decode_crop_bytes
 from fer_au.landmarks import operation as extract

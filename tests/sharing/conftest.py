@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fer_au.demo.generate import DemoConfig, generate
+from fer_au.config.data import DemoConfig
+from fer_au.demo.generate import generate
 from tests.sharing.console import Lab, read_block
 
 ROOT = Path(__file__).parents[2]
