@@ -184,16 +184,45 @@ def check_circles(graph: Graph) -> None:
 
 # The figure leaves out arrows that others imply, those of the upper floor, which uses all, and those to the ground,
 # which all use.
-_WIDTH, _LEFT, _TOP, _ROW, _HEIGHT = 980, 165, 90, 72, 36
+_WIDTH, _LEFT, _TOP, _ROW = 980, 165, 90, 72
+_WIDE, _HEIGHT = 132, 36  # of a box
 _STYLE = "font-family: Helvetica, Arial, sans-serif; font-size: 14px"
 _COLUMNS = (
-    ("training", "presets", "demo"),
-    ("batches", "cues", "datasets", "command"),
-    ("__init__", "predictor", "faces", "stores", "compute", "code", "config"),
-    ("results", "evaluation", "cam", "models", "assets", "shards"),
+    ("evaluation", "cam", "models"),
+    ("training", "presets", "assets", "shards", "command"),
+    ("results", "batches", "cues", "datasets", "stores", "compute", "code", "config"),
+    ("__init__", "predictor", "faces", "demo"),
     ("report", "landmarks"),
 )
-"""Rooms of each column, so that no arrow runs behind a box."""
+"""Rooms of each column; ``find_hidden_arrows`` names the arrows that would run behind a box."""
+
+Point = tuple[float, float]
+
+
+def _place_rooms() -> dict[str, Point]:
+    """Place the rooms between the upper floor and the ground: the middle of each box's upper edge."""
+    step = (_WIDTH - _LEFT) / len(_COLUMNS)
+    return {
+        room: (_LEFT + step * (column + 0.5), float(_TOP + _ROW * row))
+        for row, floor in enumerate(FLOORS[1:-1])
+        for column, rooms in enumerate(_COLUMNS)
+        for room in rooms
+        if room in floor.rooms
+    }
+
+
+def find_hidden_arrows() -> list[str]:
+    """List the arrows of the figure that run behind the box of a third room, or touch it, one line each."""
+    places = _place_rooms()
+    return [
+        f"{room} -> {target} runs behind {other}: move a room in _COLUMNS"
+        for room, target in _shown_arrows(room_graph(find_imports()), set(places))
+        for other in places.keys() - {room, target}
+        if any(
+            abs(x - places[other][0]) < _WIDE / 2 + 4 and -4 < y - places[other][1] < _HEIGHT + 4
+            for x, y in _sample(_curve(places[room], places[target]))
+        )
+    ]
 
 
 def draw_figure() -> str:
@@ -201,14 +230,7 @@ def draw_figure() -> str:
     files = find_imports()
     counts = Counter(map(room_of, files))
     top, *middle, ground = FLOORS
-    step = (_WIDTH - _LEFT) / 5
-    places = {
-        room: (_LEFT + step * (column + 0.5), float(_TOP + _ROW * row))
-        for row, floor in enumerate(middle)
-        for column, rooms in enumerate(_COLUMNS)
-        for room in rooms
-        if room in floor.rooms
-    }
+    places = _place_rooms()
     height = _TOP + _ROW * len(middle) + 90
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" style="{_STYLE}">',
@@ -243,16 +265,37 @@ def _shown_arrows(graph: Graph, rooms: set[str]) -> list[tuple[str, str]]:
     ]
 
 
-def _arrow(start: tuple[float, float], end: tuple[float, float]) -> str:
-    """Draw an arrow from a box's lower edge to the upper edge of a box below."""
+def _curve(start: Point, end: Point) -> tuple[Point, Point, Point, Point]:
+    """Lead a Bezier curve from a box's lower edge to the upper edge of a box below: its ends and control points."""
     (x, y), (u, v) = (start[0], start[1] + _HEIGHT), (end[0], end[1] - 1)
     bend = min((v - y) / 2, 40)
-    path = f"M{x:.0f} {y:.0f} C{x:.0f} {y + bend:.0f} {u:.0f} {v - bend:.0f} {u:.0f} {v:.0f}"
+    return (x, y), (x, y + bend), (u, v - bend), (u, v)
+
+
+def _sample(curve: tuple[Point, Point, Point, Point], steps: int = 60) -> list[Point]:
+    """Compute points along a Bezier curve."""
+    weights = [
+        ((1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3) for t in (i / steps for i in range(steps))
+    ]
+    return [
+        (
+            sum(w * x for w, (x, _) in zip(row, curve, strict=True)),
+            sum(w * y for w, (_, y) in zip(row, curve, strict=True)),
+        )
+        for row in weights
+    ]
+
+
+def _arrow(start: Point, end: Point) -> str:
+    """Draw an arrow from a box's lower edge to the upper edge of a box below."""
+    first, *others = (f"{x:.0f} {y:.0f}" for x, y in _curve(start, end))
+    path = f"M{first} C{' '.join(others)}"
     return f'<path d="{path}" fill="none" stroke="#52606d" stroke-width="1.3" marker-end="url(#tip)"/>'
 
 
 def _box(x: float, y: float, label: str) -> str:
-    box = f'<rect x="{x - 66:.0f}" y="{y:.0f}" width="132" height="{_HEIGHT}" rx="5" fill="#dce9f7" stroke="#2f6cad"/>'
+    size = f'width="{_WIDE}" height="{_HEIGHT}"'
+    box = f'<rect x="{x - _WIDE / 2:.0f}" y="{y:.0f}" {size} rx="5" fill="#dce9f7" stroke="#2f6cad"/>'
     return f'{box}<text x="{x:.0f}" y="{y + 23:.0f}" text-anchor="middle" fill="#102a43">{label}</text>'
 
 

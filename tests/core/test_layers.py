@@ -14,6 +14,7 @@ from tools.draw_architecture import (
     PAGE,
     check_circles,
     draw_figure,
+    find_hidden_arrows,
     find_imports,
     room_graph,
     room_of,
@@ -70,3 +71,10 @@ def test_the_figure_and_the_table_are_current() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert write_page(page) == page, "run `make docs`"
     assert all(f">{room}" in figure for floor in FLOORS for room in floor.rooms)
+
+
+def test_no_arrow_of_the_figure_runs_behind_a_box(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_hidden_arrows() == []
+    in_one_column = tuple(room for floor in FLOORS[1:-1] for room in floor.rooms[:1])
+    monkeypatch.setattr("tools.draw_architecture._COLUMNS", (in_one_column,))
+    assert find_hidden_arrows()
