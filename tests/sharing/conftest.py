@@ -65,6 +65,7 @@ def _start_repository(lab: Lab) -> None:
     (work / "models/none/.gitkeep").touch()
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params |= yaml.safe_load(read_block(GUIDE, "yaml").replace("/lab/", f"{lab.disk}/"))
+    del params["render"]
     params["align"]["size"] = 96
     params["train"] |= {"epochs": 1, "batch_size": 8, "image_size": 48}
     params["evaluate"] |= {"cams": ["native"], "faithfulness_images": 0, "moved": False, "attention_layers": ["last"]}
