@@ -70,7 +70,7 @@ class AtomicFile:
             if kind is None:
                 os.fsync(self._descriptor)
                 self._temporary.replace(self.path)
-                _flush_folder(self.path.parent)
+                flush_folder(self.path.parent)
         except OSError as error:
             raise self._refused(error) from error
         finally:
@@ -121,7 +121,8 @@ def remove_leftovers(path: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Flush the names in a folder to disk: what was renamed there stays so, whatever happens to the machine."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

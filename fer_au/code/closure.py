@@ -45,11 +45,15 @@ class CodeBase:
         self.folder = folder
         self._memory = memory or SyntaxMemory()
         self._closures: dict[Path, frozenset[Path]] = {}
+        self._files: dict[str, Path | None] = {}
 
     def module_file(self, name: str) -> Path | None:
         """Find the source file of a module of the package, if there is one."""
-        base = self.folder.parent.joinpath(*name.split("."))
-        return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
+        if name not in self._files:
+            base = self.folder.parent.joinpath(*name.split("."))
+            paths = (base.with_suffix(".py"), base / "__init__.py")
+            self._files[name] = next((path for path in paths if path.is_file()), None)
+        return self._files[name]
 
     @cached_property
     def registries(self) -> dict[str, dict[str, str]]:

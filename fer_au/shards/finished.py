@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_au.atomic import TEMPORARY_SUFFIX, AtomicFile, write_atomically
+from fer_au.atomic import TEMPORARY_SUFFIX, AtomicFile, flush_folder, write_atomically
 from fer_au.compute import log
 from fer_au.errors import StoreError
-from fer_au.fingerprints import fingerprint
+from fer_au.fingerprints import file_digest, fingerprint
 from fer_au.shards.cache import cache_root, prepare_folder
 
 FOLDER = "finished"
@@ -79,16 +79,21 @@ class FinishedWork:
             os.utime(self.folder / _LIST)
         return True
 
-    def keep(self, files: Mapping[str, Path]) -> None:
+    def keep(self, files: Mapping[str, Path]) -> bool:
         """Keep the files of finished work; a cache that refuses them is reported and no error.
 
         Args:
             files: Name in the set -> file.
+
+        Returns:
+            Whether the work is kept, and will be found whatever happens from now on.
         """
         try:
             self._write(files)
         except (OSError, StoreError) as error:
             log(f"{self.folder}: the finished {self.kind} is not kept for next time ({error})")
+            return False
+        return True
 
     def _write(self, files: Mapping[str, Path]) -> None:
         mode = prepare_folder(cache_root().absolute(), self.folder.parent)
@@ -100,11 +105,23 @@ class FinishedWork:
             record = {"schema": _SCHEMA, "kind": self.kind, "identity": self.identity, "files": digests}
             text = json.dumps(record, indent=1, sort_keys=True) + "\n"
             write_atomically(aside / _LIST, text.encode(), mode & 0o444)
-            if self.folder.exists():  # someone else has just finished the same, or what lies there is damaged
+            if self._is_sound():
+                return  # someone else has just finished the same, and may have nothing else of it any more
+            if self.folder.exists():
                 shutil.rmtree(self.folder)
             aside.rename(self.folder)
+            flush_folder(self.folder.parent)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+
+    def _is_sound(self) -> bool:
+        """Tell whether the work lies there, and every byte of it is as it was kept."""
+        if (listed := self._listed()) is None:
+            return False
+        try:
+            return all(file_digest(self.folder / name) == digest for name, digest in listed.items())
+        except OSError:
+            return False
 
     def _listed(self) -> dict[str, str] | None:
         """Read the names and sha256 of the files; None if there is no such work."""

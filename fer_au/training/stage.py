@@ -75,7 +75,8 @@ def train_experiment(
     identity = origin.identity()
     finished, checkpoint = FinishedWork("training", identity), Checkpoint(identity)
     with output_lock(out_dir, _LOCK_SECONDS) if processes.first else contextlib.nullcontext():
-        if processes.from_first(processes.first and _take(finished, out_dir, origin)):
+        kept = processes.from_first(processes.first and _take(finished, out_dir, origin))
+        if kept:
             log(f"{name}: trained before with these settings, data and code; taken from {finished.folder.parent}")
         else:
             log(
@@ -88,8 +89,10 @@ def train_experiment(
             if processes.first:
                 preprocess = {**preprocessing.to_meta(), "align": faces.align_options}
                 _write(out_dir, model, fitted, origin.record() | {"preprocessing": preprocess})
-                finished.keep({file: path for file in _FILES if (path := out_dir / file).exists()})
-        if processes.first:
+                kept = finished.keep({file: path for file in _FILES if (path := out_dir / file).exists()})
+        # DVC deletes the model of a run that ends with an error, be it in its last moment: what goes on after the last
+        # epoch is removed only when the finished training lies where DVC doesn't look.
+        if processes.first and kept:
             checkpoint.remove()
     processes.close()
 

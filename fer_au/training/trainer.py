@@ -168,9 +168,9 @@ class Trainer:
                 if selected:
                     state = self._scored.state_dict()
                     fitted.tensors = {name: value.detach().cpu().clone() for name, value in state.items()}
-                progress.close_epoch(history[-1], selected)
-                write_history(history_path, history)
                 checkpoint.save(self._state(fitted))
+                write_history(history_path, history)
+                progress.close_epoch(history[-1], selected)  # an epoch that has its line is kept
         if len(history) < epochs:
             log(f"{self.name}: stopped early, no better epoch since {fitted.epoch + 1}")
         return fitted
