@@ -45,8 +45,7 @@ def next_steps(params: Path) -> list[str]:
         params: The file. What it names is looked up from its folder.
     """
     steps = [
-        f"now set {key} in line {line} of {params}: there is no {value}"
-        for key, line, value in _missing_paths(params)
+        f"now set {key} in line {line} of {params}: there is no {value}" for key, line, value in _missing_paths(params)
     ]
     if params.name == _PARAMS:
         return [*steps, "then run `dvc repro`"]

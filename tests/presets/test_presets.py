@@ -323,7 +323,8 @@ def test_each_step_names_the_line_of_a_path_that_is_not_there(name: str, tmp_pat
     content = written(path)
     found = []
     for step in steps:
-        match = re.fullmatch(rf"now set the (root|weights) in line (\d+) of {re.escape(str(path))}: there is no (\S+)", step)
+        where = rf"in line (\d+) of {re.escape(str(path))}"
+        match = re.fullmatch(rf"now set the (root|weights) {where}: there is no (\S+)", step)
         assert match
         key, line, value = match.groups()
         assert re.search(rf"\b{key}: {re.escape(value)}(,|}}|$)", lines[int(line) - 1])
