@@ -71,7 +71,8 @@ by, and the references needed to read it. `metrics/detail/NAME.json` holds every
 `metrics/cross/NAME.json` and `metrics/detail/cross/NAME.json`.
 
 ```console
-$ dvc metrics show                             # headlines of all experiments
+$ fer-au results                               # the metrics that papers print, of all experiments
+$ fer-au results au                            # the headline of one experiment, each key with its meaning
 $ dvc metrics diff HEAD~1                      # what a change did to them
 $ dvc metrics show metrics/detail/au.json      # all details of one experiment
 ```

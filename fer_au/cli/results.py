@@ -48,6 +48,9 @@ def results(
         raise ConfigError(f"{given[0]} belongs to the table of all experiments; leave out {experiment!r}")
     if experiment is None and images is not None:
         raise ConfigError("--images belongs to one experiment; name it: fer-au results EXPERIMENT --images FILE.csv")
+    files = [path.resolve() for path in (csv, md, latex) if path is not None]
+    if len(set(files)) < len(files):
+        raise ConfigError("--csv, --md and --latex need files of different names")
     found = read_results(PARAMS, Path(), published)
     if experiment is None:
         _show_table(found, group, sort, csv, md, latex)
@@ -79,6 +82,8 @@ def _find(found: Results, name: str) -> Entry:
 
     entries = {one.name: one for one in (*found.cross, *found.experiments)}
     if name not in entries:
+        if members := [one.name for one in found.experiments if one.group == name]:
+            raise ConfigError(f"{name} is a group ({', '.join(members)}); name one of these, or add --group alone")
         raise ConfigError(f"params.yaml: experiments and cross have no {name!r}; {near_names(name, entries)}")
     return entries[name]
 

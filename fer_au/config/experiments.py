@@ -273,6 +273,8 @@ class ExperimentConfig(StrictModel):
 class CrossConfig(StrictModel):
     """One model, scored on a data set that it was not trained on.
 
+    For example, ``cross: {au-on-wild: {experiment: au, dataset: wild}}`` gives ``metrics/cross/au-on-wild.json``.
+
     Attributes:
         experiment: Key of the experiment, below ``experiments``.
         dataset: Key of the other data set, below ``datasets``.

@@ -64,7 +64,11 @@ def _missing_paths(params: Path) -> Iterator[tuple[str, int, str]]:
     places += [("the weights", ("experiments", name, "model", "weights")) for name in content["experiments"]]
     for words, keys in places:
         value, node = _at(content, document, keys)
-        if isinstance(value, str) and value not in ("none", "imagenet") and not (params.parent / value).exists():
+        if (
+            isinstance(value, str)
+            and value not in ("none", "imagenet")
+            and not (params.parent / Path(value).expanduser()).exists()
+        ):
             yield words, node.start_mark.line + 1, value
 
 

@@ -12,6 +12,7 @@ from fer_au.results.table import Row, Table
 NOTHING = "–"
 
 PERCENT = ("accuracy", "balanced_accuracy", "macro_f1")
+_MOST_NAMES = 6
 _DIGITS = {"n": 0, "n_cos": 0, "seed": 0, "train_images_per_second": 0}
 _HEADS = {"balanced_accuracy": "balanced", "macro_f1": "macro F1", "att_class_rank": "class rank"}
 
@@ -55,9 +56,9 @@ def remarks(table: Table) -> list[str]:
     percent = [_head(key) for key in table.keys if key in PERCENT]
     found = [f"{', '.join(percent)} in %"]
     if table.grouped:
-        found.append("mean ± standard deviation over the runs; n: test images, each counted once")
+        found.append("mean ± standard deviation over the runs; n: images, each counted once")
     if any(math.isfinite(row.interval[0]) for row in single):
-        found.append("95 % interval of the accuracy: bootstrap over the test images")
+        found.append("95 % interval of the accuracy: bootstrap over images")
     if any(math.isnan(row.interval[0]) for row in single):
         found.append("no interval where every answer is right, or wrong: other images may well differ")
     if any(row.published for row in table.rows):
@@ -65,6 +66,9 @@ def remarks(table: Table) -> list[str]:
     several = [row.name for row in table.rows if sum("accuracy" in one.metrics for one in row.published) > 1]
     if several:
         found.append(f"mean of several published accuracies: {', '.join(several)}")
+    for caveat in dict.fromkeys(text for row in (*table.rows, *table.cross) for text in row.caveats):
+        names = [row.name for row in (*table.rows, *table.cross) if caveat in row.caveats]
+        found.append(f"{caveat}: {', '.join(names) if len(names) <= _MOST_NAMES else f'{len(names)} rows'}")
     if table.other_groups:
         found.append(f"numbers were published of {len(table.other_groups)} group(s): add --group")
     return found

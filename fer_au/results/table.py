@@ -39,6 +39,7 @@ class Row:
         interval: Lower and upper end of the accuracy's 95 % interval; NaN where undefined, and for several runs.
         published: Rows of the published table that the row repeats.
         state: Why there are no scores; empty if there are.
+        caveats: What flatters or limits the scores, in words.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Row:
     interval: tuple[float, float] = _UNKNOWN
     published: Sequence[Repeated] = ()
     state: str = ""
+    caveats: Sequence[str] = ()
 
     def number(self, key: str) -> float:
         """Give the mean of a metric; NaN where it is absent, undefined or text."""
@@ -150,7 +152,18 @@ def _row(name: str, members: Sequence[Entry], keys: Sequence[str], published: Se
         images=_count_images(results),
         interval=accuracy_interval(results[0]) if len(members) == 1 else _UNKNOWN,
         published=published,
+        caveats=_caveats(results),
     )
+
+
+def _caveats(results: Sequence[Result]) -> list[str]:
+    """Say what a reader would not expect: the usual epoch is chosen on ``valid``, the usual images are ``test``."""
+    own = [one for one in results if isinstance(one, ExperimentResult)]
+    splits = dict.fromkeys(str(one.results.attributes.get("split", "test")) for one in own)
+    found = [f"scored on the split {split}" for split in splits if split != "test"]
+    if any(one.metrics.get("selected_on") == "test" for one in results):
+        found.append("best epoch chosen on the test split, so the scores are flattered")
+    return found
 
 
 def accuracy_interval(result: Result) -> tuple[float, float]:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from fer_au.config.experiments import CrossConfig
 from fer_au.evaluation.metrics_file import HEADLINE
 from fer_au.results.glossary import ENTRIES
 from tools import write_reference
@@ -135,3 +136,11 @@ def test_a_metric_without_text_is_an_error(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(write_reference, "HEADLINE", ("my_score",))
     with pytest.raises(ValueError, match="my_score"):
         write_metrics()
+
+
+def test_the_cross_entry_that_is_shown_is_valid() -> None:
+    page = (DOCS / "params.md").read_text(encoding="utf-8").split("## `cross.NAME`")[1]
+    (text,) = re.findall(r"`cross: (\{.*?\}\})`", page)
+    for name, entry in yaml.safe_load(text).items():
+        assert f"metrics/cross/{name}.json" in page
+        CrossConfig.model_validate(entry)

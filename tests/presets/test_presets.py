@@ -342,6 +342,17 @@ def test_what_exists_needs_no_step(small: Path, tmp_path: Path) -> None:
     assert next_steps(path) == [f"then copy {path} to {copies[0]} and {copies[1]} to {copies[2]}, and run `dvc repro`"]
 
 
+def test_a_root_below_the_home_folder_is_looked_up_there(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    small.write_text(SMALL.replace("root: /path", "root: ~/pictures"))
+    path = write_preset(str(small), tmp_path / "params.yaml")[0]
+    assert "there is no ~/pictures" in next_steps(path)[0]
+    (tmp_path / "home/pictures").mkdir(parents=True)
+    assert next_steps(path) == ["then run `dvc repro`"]
+
+
 def test_the_needs_of_a_preset_are_weights_and_data(small: Path) -> None:
     assert preset_needs("small", load_preset(small)) == []
     needs = {name: " | ".join(preset_needs(name, load_preset(name))) for name in PROMISED}

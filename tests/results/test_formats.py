@@ -129,3 +129,18 @@ def test_where_all_answers_are_right_there_is_no_interval(writer: ResultsWriter)
     text = table_text(table_of(writer), 200)
     assert "100.0–100.0" not in text
     assert "no interval where every answer is right" in text
+
+
+def test_flattered_scores_and_other_splits_are_said(writer: ResultsWriter) -> None:
+    writer.evaluate("honest")
+    assert "split" not in table_text(table_of(writer), 200)
+    for number in range(2):
+        writer.evaluate(f"flattered-{number}", selected_on="test")
+    writer.evaluate_cross("there", "flattered-0", accuracy=0.5, selected_on="test")
+    text = table_text(table_of(writer), 200)
+    assert "chosen on the test split, so the scores are flattered: flattered-0, flattered-1, there" in text
+    for number in range(2, 9):
+        writer.evaluate(f"flattered-{number}", selected_on="test")
+    assert "so the scores are flattered: 10 rows" in table_text(table_of(writer), 200)
+    writer.evaluate("honest", split="valid")
+    assert "scored on the split valid: honest" in table_text(table_of(writer), 200)

@@ -78,12 +78,12 @@ def test_a_group_without_any_evaluation_waits(writer: ResultsWriter) -> None:
 def test_rows_are_sorted_by_a_headline_metric_and_what_lacks_it_comes_last(writer: ResultsWriter) -> None:
     writer.name("later")
     writer.evaluate("low", wrong=4, att_ccos=0.1)
-    writer.evaluate("none", wrong=3)
+    writer.evaluate("blind", wrong=3)
     writer.evaluate("high", wrong=2, att_ccos=0.7)
     writer.evaluate_cross("bad", "low", accuracy=0.2)
     writer.evaluate_cross("good", "low", accuracy=0.4)
     table = table_of(writer, sort="att_ccos")
-    assert [row.name for row in table.rows] == ["high", "low", "later", "none"]
+    assert [row.name for row in table.rows] == ["high", "low", "later", "blind"]
     assert [row.name for row in table_of(writer, sort="accuracy").cross] == ["good", "bad"]
 
 

@@ -27,7 +27,9 @@ class ResultsWriter:
         """Name an experiment that isn't evaluated."""
         self.experiments[name] = {"dataset": "faces", "model": {"backbone": "resnet10t"}, **entry}
 
-    def evaluate(self, name: str, wrong: int = 1, images: int = 12, first: int = 0, **metrics: Any) -> None:
+    def evaluate(
+        self, name: str, wrong: int = 1, images: int = 12, first: int = 0, split: str = "test", **metrics: Any
+    ) -> None:
         """Write the evaluation of an experiment: images of all classes in turn, of which the first are mistaken."""
         self.experiments.setdefault(name, {"dataset": "faces", "model": {"backbone": "resnet10t"}})
         truth = np.arange(images) % len(CLASSES)
@@ -44,7 +46,7 @@ class ResultsWriter:
             "score/att_cos": cosines,
             "attention/3": np.zeros((images, 7, 7), np.float16),
         }
-        attributes = {"classes": ",".join(CLASSES), "layers": "3", "split": "test"}
+        attributes = {"classes": ",".join(CLASSES), "layers": "3", "split": split}
         path = self.root / "evaluation" / f"{name}.h5"
         write_store(path, "evaluation", columns, fingerprint="0" * 64, attributes=attributes)
         confusion = confusion_matrix(truth, answers, len(CLASSES))
