@@ -74,17 +74,17 @@ def _check(points: NDArray[np.floating]) -> None:
 
 
 def mirror_points(points: NDArray[np.floating], width: float) -> NDArray[np.floating]:
-    """The points of the mirrored picture: x -> width - x, then the left-right swap of the scheme.
+    """Mirror points with their picture: x -> width - x, then the left-right swap of the scheme.
 
     Args:
-        points: (..., 68, 2) xy in pixels.
+        points: Points (..., 68, 2) xy in pixels.
         width: Width of the picture in pixels.
 
     Returns:
         Points of the same shape and dtype.
 
     Raises:
-        ValueError: Another shape.
+        ValueError: The points have another shape.
     """
     _check(points)
     mirrored = points[..., MIRROR, :].copy()
@@ -93,16 +93,16 @@ def mirror_points(points: NDArray[np.floating], width: float) -> NDArray[np.floa
 
 
 def inter_ocular_distance(points: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Distance between the outer eye corners (points 36 and 45): the unit of landmark errors and of AU map sizes.
+    """Compute the distance between the outer eye corners (points 36 and 45), the unit of errors and of AU map sizes.
 
     Args:
-        points: (..., 68, 2) xy.
+        points: Points (..., 68, 2) xy.
 
     Returns:
-        (...) distances in the points' unit; NaN where an eye corner is NaN.
+        Distances (...) in the points' unit; NaN where an eye corner is NaN.
 
     Raises:
-        ValueError: Another shape.
+        ValueError: The points have another shape.
     """
     _check(points)
     span = points[..., LEFT_EYE_OUTER, :] - points[..., RIGHT_EYE_OUTER, :]
@@ -111,17 +111,17 @@ def inter_ocular_distance(points: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def normalised_error(points: NDArray[np.floating], truth: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Distance of each point from the truth in inter-ocular units of the truth.
+    """Compute the distance of each point from the truth, in inter-ocular distances of the truth.
 
     Args:
-        points: (..., 68, 2) found points.
-        truth: (..., 68, 2) true points.
+        points: Found points (..., 68, 2) xy.
+        truth: True points (..., 68, 2) xy.
 
     Returns:
-        (..., 68) errors; NaN where either is NaN.
+        Errors (..., 68); NaN where either point is NaN.
 
     Raises:
-        ValueError: Another shape.
+        ValueError: An array has another shape.
     """
     _check(points)
     distance: NDArray[np.floating] = np.sqrt(((points - truth) ** 2).sum(-1))

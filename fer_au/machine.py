@@ -1,4 +1,4 @@
-"""The processor that runs: its name, and the instructions that its libraries may use."""
+"""Processor of this machine: its name, and the instructions that libraries may use."""
 
 from __future__ import annotations
 

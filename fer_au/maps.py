@@ -1,4 +1,4 @@
-"""Attention maps as numbers: made of features, shifted, scaled and resized; batched, differentiable, in float32.
+"""Compute with attention maps: make them of features, shift, scale and resize them; batched, differentiable, float32.
 
 Every function leaves autocast: a cosine of bfloat16 maps is wrong in the third decimal.
 """
@@ -14,20 +14,20 @@ _CONSTANT = 1e-6
 
 
 def channel_mean(features: Tensor) -> Tensor:
-    """Attention of a feature layer: the mean over channels (Belharbi et al., FG 2024).
+    """Compute a feature layer's attention, the mean over channels (Belharbi et al., FG 2024).
 
     Args:
-        features: (N, c, h, w), any floating type.
+        features: Features (N, c, h, w), any floating type.
 
     Returns:
-        (N, h, w) float32; signed if the features are.
+        Attention (N, h, w) float32; signed if the features are.
     """
     with torch.autocast(features.device.type, enabled=False):
         return features.float().mean(1)
 
 
 def shift_non_negative(maps: Tensor) -> Tensor:
-    """The one rule for signed maps: where a map's minimum is below 0, subtract it; leave others as they are.
+    """Subtract a map's minimum where it is below 0, and leave other maps as they are: the rule for signed maps.
 
     A cosine with a non-negative cue needs a non-negative map, and a rectified layer's offset from 0 carries meaning.
     This is how the AU-cue paper scores attention.

@@ -1,8 +1,8 @@
-"""Which source files some code may run, and the hash over all of them.
+"""Find the source files that some code may run, and hash them.
 
-Imports are followed through the package, those inside functions included (they run), those under ``TYPE_CHECKING`` not
-(they don't); a lazy export leads to the module that defines the name. Data files of the package count by their bytes
-where a module that runs names them. Other packages do not count.
+Imports are followed through the package, also those inside functions, but not those under ``TYPE_CHECKING``, which
+never run; a lazy export leads to the module that defines the name. Data files of the package count by their bytes if a
+module that runs names them. Other packages do not count.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _NOT_DATA = frozenset({"__pycache__", "presets"})
 
 
 class CodeBase:
-    """The package's source files, read once.
+    """Source files of the package, read once.
 
     Args:
-        folder: The folder of the package.
-        memory: Keeps parsed files from run to run; None parses them all.
+        folder: Folder of the package.
+        memory: Memory that keeps parsed files from run to run; None parses them all.
     """
 
     def __init__(self, folder: Path = PACKAGE_FOLDER, memory: SyntaxMemory | None = None) -> None:
@@ -57,18 +57,18 @@ class CodeBase:
 
     @cached_property
     def registries(self) -> dict[str, dict[str, str]]:
-        """Entry-point group -> (name -> module) of all built-in parts of the package."""
+        """Built-in parts of the package: entry-point group -> (name -> module)."""
         return {group: parts for path in self._sources for group, parts in self._read(path).registries.items()}
 
     def closure(self, start: Path) -> frozenset[Path]:
         """List the files that running a source file may load: sources of the package and data beside them.
 
         Args:
-            start: A module of the package, or a script.
+            start: Module of the package, or script.
 
         Raises:
             SyntaxError: A file is not Python.
-            ConfigError: A module imports one that is not there.
+            ConfigError: A module imports a module that is missing.
         """
         if start not in self._closures:
             found: set[Path] = set()
@@ -98,7 +98,7 @@ class CodeBase:
 
     @cached_property
     def whole_digest(self) -> str:
-        """The hash of all sources and data files of the package."""
+        """Hash of all sources and data files of the package, 64 hexadecimal digits."""
         return self.digest([*self._sources, *self._data])
 
     def save(self) -> None:
@@ -122,7 +122,7 @@ class CodeBase:
         return self._memory.read(path)
 
     def _name(self, path: Path) -> str:
-        """Name a file the same way on every machine: from the folder that holds the package or the script's folder."""
+        """Name a file alike on every machine: by its path below the folder that holds the package or the script's."""
         root = self.folder.parent
         return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
@@ -135,7 +135,7 @@ class CodeBase:
         return " ".join([self._name(path), syntax.digest, *(text for text in lazy if not self._is_plain(text))])
 
     def _is_plain(self, origin: str) -> bool:
-        """Whether ``module.name=place`` only says that a name comes from the module it is imported from."""
+        """Tell whether ``module.name=place`` only says that a name comes from the module it is imported from."""
         name, _, place = origin.partition("=")
         return place in (name, name.rpartition(".")[0])
 
@@ -191,7 +191,7 @@ class CodeBase:
 
 
 def _decides_nothing(name: str) -> bool:
-    """Whether a module belongs to a room that no result comes from."""
+    """Tell whether a module belongs to a room that no result comes from."""
     return any(f"{name}.".startswith(f"{room}.") for room in _DECIDE_NOTHING)
 
 
@@ -203,7 +203,7 @@ def _with_parents(name: str) -> Iterator[str]:
 
 @cache
 def this_code() -> CodeBase:
-    """The code that this process runs, as its files were when first asked for."""
+    """Return the code that this process runs, as its files were at the first call."""
     return CodeBase()
 
 

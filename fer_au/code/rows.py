@@ -1,10 +1,10 @@
-"""Which code and libraries decide a cached row: the truth that keeps rows of other code apart.
+"""Keys of cached rows: they cover the code and the libraries that decide a row, so that rows of other code stay apart.
 
-A cache may be shared by people whose code differs. Rows therefore lie under a key that covers, beside what an operation
-says of itself (name, hand-raised version, options, weights), the code that computes them and the releases of the
-libraries that decide numbers and pixels. A release writes the hashes of its operations' code into ``released.json``
-after their golden outputs were checked: code that equals the release's, or that a later release proved to give the
-same rows, goes on with the rows of that version; any other code has rows of its own.
+A cache may be shared by people whose code differs. The key covers an operation's fingerprint (name, hand-raised
+version, options, weights), the code that computes the rows, and the releases of the libraries that decide numbers and
+pixels. A release writes the hashes of its operations' code into ``released.json`` after their golden outputs were
+checked. Code that equals the release's, or that a later release proved to give the same rows, keeps the rows of that
+version; any other code has rows of its own.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ RELEASED = Path(__file__).with_name("released.json")
 
 
 class HasCode(Protocol):
-    """What computes rows.
+    """An operation that computes rows.
 
     Attributes:
-        fingerprint: sha256 of what it says of itself: name, version, options, weights.
+        fingerprint: sha256 of name, version, options and weights.
         modules: Names of the modules whose code decides its rows, its own and those of the parts that it uses.
     """
 
@@ -42,10 +42,10 @@ class HasCode(Protocol):
 
 
 def row_key(operation: HasCode) -> str:
-    """Give the name under which an operation's rows are cached; 64 hexadecimal digits.
+    """Compute the name under which an operation's rows are cached, 64 hexadecimal digits.
 
     Args:
-        operation: What computes the rows.
+        operation: Operation that computes the rows.
     """
     modules = tuple(sorted(set(operation.modules)))
     own = tuple(name for name in modules if name.partition(".")[0] == PACKAGE)
@@ -61,7 +61,7 @@ def row_key(operation: HasCode) -> str:
 
 
 def is_released(modules: tuple[str, ...]) -> bool:
-    """Say whether the code of some modules is that of the release, or gives the same rows.
+    """Tell whether the code of some modules is that of the release, or gives the same rows.
 
     Args:
         modules: Names of modules of the package.

@@ -1,4 +1,4 @@
-"""What runs here, beside the part of the code that a task needs: releases of libraries, and the whole package."""
+"""Software that runs here: releases of libraries, and the whole package's code."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""The code of every stage, per data set or experiment: what ``stages/stamp.json`` holds and DVC takes as a parameter.
+"""Hash the code of every stage, per data set or experiment: ``stages/stamp.json``, which DVC takes as parameters.
 
-DVC reruns a stage when a parameter of it changed. Each stage names one: its own entry of ``stages/stamp.json``, a hash
+DVC reruns a stage when one of its parameters changed. Each stage names its own entry of ``stages/stamp.json``: a hash
 over the syntax of the modules that its script loads, and of the parts (head, cue, loss, detector, ...) that its section
-of ``params.yaml`` names. So an edit of code reruns what uses that code, an edit of words reruns nothing, and a new part
-leaves alone whoever uses another one. The stage ``stamp`` runs first in every ``dvc repro`` and writes the file.
+of ``params.yaml`` names. So an edit of code reruns the stages that use that code, an edit of words reruns nothing, and
+a new part reruns no experiment that uses another. The stage ``stamp`` runs first in every ``dvc repro`` and writes the
+file.
 
 Lists of modules among the stages' dependencies, which do the same, were 390 lines of ``dvc.yaml``, made ``dvc.lock``
 four times as long, and counted every comment.
@@ -65,7 +66,7 @@ def stage_files(stage: str, name: str | None = None, params: Path = PARAMS) -> s
 
 
 def work_code(work: str, entry: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
-    """Hash the code of a training or an evaluation by what it is made of, whoever starts it and under whatever name.
+    """Hash the code of a training or an evaluation by its parts, whoever starts it and under whatever name.
 
     Args:
         work: ``train`` or ``evaluate``.
@@ -213,7 +214,7 @@ def _parts_of(stage: str, name: str | None, params: Mapping[str, Any]) -> list[P
 
 
 def _merged(params: Mapping[str, Any], section: str, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A section with a data set's own settings on top."""
+    """Lay a data set's own settings over a section."""
     return {**_mapping(params.get(section)), **_mapping(entry.get(section))}
 
 

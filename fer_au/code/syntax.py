@@ -1,4 +1,4 @@
-"""One source file as its syntax: what it does, whatever its words and its formatting.
+"""Hash source files by their syntax: by what they do, whatever their words and their formatting.
 
 The digest covers the syntax tree without comments, docstrings, formatting and ``if TYPE_CHECKING`` blocks, so that an
 edit of words is no edit. It is the same on every supported Python: fields that a release adds to the tree, or leaves
@@ -83,7 +83,7 @@ class _Reader:
         self.registries: dict[str, dict[str, str]] = {}
 
     def render(self, node: object) -> str:
-        """The text of a node: equal for code that does the same in the same words of Python."""
+        """Render a node as text, equal for code that does the same in the same words of Python."""
         if isinstance(node, ast.AST):
             return self._render_node(node)
         if isinstance(node, list):

@@ -1,9 +1,9 @@
-"""The places of action units on the face, for geometry ``corrected``.
+"""Places of action units on the face, for geometry ``corrected``.
 
 Positions follow the muscle that FACS names for the action unit (Ekman, Friesen and Hager, FACS Manual, 2002): the skin
-that it moves, bulges or wrinkles, not the landmark that happens to lie nearest. A spot hangs on a weighted mean of
-landmarks, so it follows expression, yaw and face shape, plus an offset in the face's own axes; offsets and sizes are in
-units of the inter-ocular distance (outer eye corner to outer eye corner, about 9 cm on an adult).
+that it moves, bulges or wrinkles, not the nearest landmark. A spot lies at a weighted mean of landmarks, so that it
+follows expression, yaw and face shape, plus an offset in the face's own axes. Offsets and sizes are in units of the
+inter-ocular distance (outer eye corner to outer eye corner, about 9 cm on an adult).
 
 Spots are written for the image's left half of the face and mirrored by the 68-point swap, which makes the geometry
 mirror-equivariant by construction.

@@ -1,4 +1,4 @@
-"""Cue ``background``: where no face is."""
+"""Cue ``background``: the part of the picture that shows no face."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from fer_au.cues.regions import REGIONS, region_coverage
 
 @CUES.register("background")
 class BackgroundCue(Cue):
-    """How much of each cell the background covers: what is left of the picture without the face's five regions.
+    """Share of each cell that the background covers: the picture without the face's five regions.
 
-    Source: the background mask of the csci5527 project, which asks for attention outside of it; its outlines are
-    ``cues.regions``. Hair above the brows' lifted line is background. Without landmarks there is no mask.
+    Source: the background mask of the csci5527 project, which asks for attention outside of it. ``cues.regions`` has
+    the outlines. Hair above the brows' lifted line is background. Without landmarks there is no mask.
     """
 
     avoid = True

@@ -44,21 +44,21 @@ _MIDLINE = 0.008
 
 
 def side_weight(x: Floats) -> Floats:
-    """Share of the person's left side at horizontal places ``x`` (metres): 0 right, 1 left, smooth at the midline."""
+    """Compute the share of the left side at horizontal places ``x`` (metres): 0 right, 1 left, smooth between."""
     t = np.clip(x / _MIDLINE, -1, 1)
     return np.asarray(0.5 + 0.75 * t - 0.25 * t**3, np.float32)
 
 
 def displace(asset: HeadAsset, left: Mapping[str, float], right: Mapping[str, float]) -> Floats:
-    """Displacement of every vertex by AU intensities.
+    """Compute the displacement of every vertex by AU intensities.
 
     Args:
-        asset: The head.
-        left: AU name -> intensity on the person's left side.
-        right: The same for the right side.
+        asset: Head mesh.
+        left: AU name -> intensity on the person's left side, 0..1.
+        right: AU name -> intensity on the person's right side, 0..1.
 
     Returns:
-        (V,3) metres.
+        Displacements (V,3), metres of the head frame.
     """
     moved = np.zeros_like(asset.mean)
     for au, shares in AU_TO_UNITS.items():

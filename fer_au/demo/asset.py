@@ -24,8 +24,8 @@ class FaceUnit:
     """One ARKit face unit as a sparse displacement.
 
     Attributes:
-        index: Vertices that it moves.
-        offset: Their displacement at full activation, (len(index), 3) metres.
+        index: Vertices that the unit moves.
+        offset: Displacement of these vertices at full activation, (len(index), 3) metres.
     """
 
     index: Ints
@@ -64,11 +64,11 @@ class HeadAsset:
     masks: dict[str, Floats]
 
     def is_part(self, *names: str) -> NDArray[np.bool_]:
-        """Which vertices belong to any of the named parts."""
+        """Find the vertices that belong to any of the named parts, (V,) bool."""
         return np.isin(self.part, [self.part_names.index(name) for name in names])
 
     def identity_shape(self, person: int) -> Floats:
-        """The neutral vertices (V,3) of one identity of the population."""
+        """Compute the neutral vertices (V,3) of one identity of the population."""
         # Summed in a fixed order: a threaded matrix product could differ in the last bit with the number of threads.
         shape = self.mean.astype(np.float64)
         for weight, component in zip(self.population[person].tolist(), self.components, strict=True):

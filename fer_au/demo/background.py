@@ -1,4 +1,4 @@
-"""What is behind the head: walls, gradients and out-of-focus rooms; never a second face."""
+"""Backgrounds behind the head: walls, gradients and out-of-focus rooms; never a second face."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fer_au.demo.asset import Floats
 
 
 def sample_background(rng: np.random.Generator, size: int) -> Floats:
-    """A (size, size, 3) float32 sRGB picture, 0..255."""
+    """Draw a random background, (size, size, 3) float32 sRGB, 0..255."""
     kind = rng.choice(["plain", "gradient", "room", "bokeh"], p=[0.2, 0.3, 0.3, 0.2])
     base = rng.uniform(25, 230) + rng.normal(0, 12, 3)
     other = rng.uniform(25, 230) + rng.normal(0, 16, 3)

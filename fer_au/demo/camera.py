@@ -26,7 +26,7 @@ class Pose:
     roll: float = 0.0
 
     def matrix(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-        """(3,3) rotation: yaw first, then pitch, then roll."""
+        """Compute the rotation (3,3): yaw first, then pitch, then roll."""
         y, p, r = np.radians([self.yaw, -self.pitch, -self.roll])
         turn = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
         nod = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
@@ -39,9 +39,9 @@ class Camera:
     """A pinhole camera that looks along -z.
 
     Attributes:
-        distance: From the camera to the head frame's origin, metres.
+        distance: Distance from the camera to the head frame's origin, metres.
         focal: Focal length as a multiple of the picture's side.
-        offset: Where the origin appears, as a share of the side away from the centre (x right, y down).
+        offset: Place of the origin in the picture, as shares of the side away from the centre (x right, y down).
     """
 
     distance: float
@@ -49,11 +49,11 @@ class Camera:
     offset: tuple[float, float]
 
     def place(self, posed: Floats) -> Floats:
-        """Head-frame points (N,3) in camera space: the camera at 0, looking along -z."""
+        """Map head-frame points (N,3) to camera space: the camera is at 0 and looks along -z."""
         return np.asarray(posed - np.array([0, 0, self.distance]), np.float32)
 
     def project(self, points: Floats, size: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-        """Camera-space points (N,3) to xy (N,2) in a picture of ``size`` x ``size`` pixels."""
+        """Project camera-space points (N,3) to xy (N,2) in a picture of ``size`` x ``size`` pixels."""
         scale = size * self.focal / -points[:, 2].astype(np.float64)
         x = size * (0.5 + self.offset[0]) + scale * points[:, 0]
         y = size * (0.5 + self.offset[1]) - scale * points[:, 1]
@@ -64,9 +64,9 @@ def apply_pose(vertices: Floats, rest: Floats, pose: Pose) -> Floats:
     """Rotate the head about the neck; shoulders stay, the neck follows in between.
 
     Args:
-        vertices: (N,3) head frame.
-        rest: (N,3) the mean head's vertices, which say what is head, neck or body.
-        pose: The rotation.
+        vertices: Vertices (N,3), head frame.
+        rest: The same vertices (N,3) of the mean head, by which head, neck and body are told apart.
+        pose: Rotation of the head.
     """
     # The neck slopes: at its back the border between head and body is higher than under the chin.
     height = rest[:, 1] + 0.25 * np.minimum(rest[:, 2] + 0.04, 0) * (rest[:, 1] < -0.05)

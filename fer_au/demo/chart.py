@@ -1,4 +1,4 @@
-"""The texture chart: the head unrolled onto a cylinder, and what lies where on it.
+"""Texture chart: the head unrolled onto a cylinder, with the place on the head of each texel.
 
 Painting needs the inverse: each texel knows its place on the mean head, so brows, lips or freckles are functions of
 metres on the face, not of pixels. The chart is the upper part of a square atlas; eyes, teeth and tongue share the band
@@ -34,32 +34,32 @@ TEETH_WIDTH, TEETH_HEIGHT = 0.075, 0.024
 
 
 def azimuth(points: Floats) -> Floats:
-    """Angle about the vertical axis (radians): 0 in front, positive on the person's left, +-pi at the back."""
+    """Compute angles about the vertical axis, radians: 0 in front, positive on the person's left, +-pi at the back."""
     return np.asarray(np.arctan2(points[..., 0], points[..., 2] - AXIS_Z))
 
 
 def chart_texels(points: Floats) -> Floats:
-    """Texel xy (N,2) of places on the mean head's skin."""
+    """Compute the texel xy (N,2) of places on the mean head's skin."""
     column = ATLAS / 2 + TEXELS_PER_METRE * RADIUS * azimuth(points)
     row = (TOP - points[..., 1]) * TEXELS_PER_METRE
     return np.asarray(np.stack([column, row], axis=-1), np.float32)
 
 
 def texel_maps(drawn: Floats) -> tuple[Floats, Floats]:
-    """The maps that ``cv2.remap`` wants, from texel xy drawn in units of the atlas (S,S,>=2)."""
+    """Make the maps for ``cv2.remap`` of texel xy drawn in units of the atlas (S,S,>=2)."""
     x, y = (drawn[..., k] * np.float32(ATLAS) - np.float32(0.5) for k in range(2))
     return x, y
 
 
 @dataclass(frozen=True)
 class Chart:
-    """What each texel of the chart shows.
+    """Place and masks of each texel of the chart.
 
     Attributes:
         texels: (V,2) texel xy of every vertex of the asset, all parts.
         place: (CHART_ROWS, ATLAS, 3) head-frame metres on the mean head.
         angle: (CHART_ROWS, ATLAS) azimuth without its sign, radians.
-        covered: Whether there is skin at all.
+        covered: Whether the texel shows skin.
         masks: ``lips eyelids inside_mouth ears`` per texel, 0..1.
         frontal: (256, 256, 2) texel xy by frontal place; see ``texels_at``.
     """
@@ -72,7 +72,7 @@ class Chart:
     frontal: Floats
 
     def texels_at(self, places: Floats) -> Floats:
-        """Texel xy (N,2) of frontal places xy (N,2) in metres on the face."""
+        """Find the texel xy (N,2) of frontal places xy (N,2) in metres on the face."""
         cells = np.clip((np.asarray(places) * [1, -1] + 0.128) * 1000, 0, 255).astype(int)
         return np.asarray(self.frontal[cells[:, 1], cells[:, 0]])
 
@@ -142,7 +142,7 @@ def _teeth_texels(asset: HeadAsset, teeth: NDArray[np.bool_]) -> Floats:
 
 
 def _frontal_lookup(asset: HeadAsset, texels: Floats, triangles: NDArray[np.int32]) -> Floats:
-    """Texel xy seen at each millimetre of a frontal view of the mean face (256 mm square)."""
+    """Find the texel xy seen at each millimetre of a frontal view of the mean face (256 mm square)."""
     far = 10.0
     points = asset.mean - np.array([0, 0, far], np.float32)
     values = np.column_stack([texels / ATLAS, np.zeros(len(texels))])

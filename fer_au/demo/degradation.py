@@ -1,4 +1,4 @@
-"""What cameras and files do to a picture: blur, colour cast, contrast, sensor noise, JPEG."""
+"""Faults that cameras and files add to a picture: blur, colour cast, contrast, sensor noise, JPEG."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def degrade(picture: Floats, faults: Degradation, rng: np.random.Generator) -> N
 
 
 def encode_jpeg(picture: NDArray[np.uint8], faults: Degradation) -> bytes:
-    """The bytes of the JPEG file."""
+    """Encode a picture as JPEG."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "JPEG", quality=faults.quality)
     return buffer.getvalue()

@@ -1,8 +1,8 @@
-"""How the expressions of the demo are made: which AUs each shows, how often and how strongly.
+"""Expressions of the demo: the AUs that each shows, how often and how strongly.
 
 The AUs are those of the codebook that the project calls ``corrected`` (EMFACS; for disgust AU10, not AU5). A core AU
-is always there, an optional one with its chance: people rarely show a whole prototype, and a classifier that needs
-every AU would learn nothing transferable.
+is always present, an optional AU with its probability: people rarely show a whole prototype, and a classifier that
+needs every AU would learn nothing transferable.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Activation:
     right: dict[str, float]
 
     def mean_vector(self) -> list[float]:
-        """Intensities in the order of ``AU_NAMES``, the mean of the sides: what ``truth.h5`` holds."""
+        """Average the sides' intensities, in the order of ``AU_NAMES``, as ``truth.h5`` holds them."""
         return [(self.left.get(au, 0.0) + self.right.get(au, 0.0)) / 2 for au in AU_NAMES]
 
 

@@ -1,4 +1,4 @@
-"""Rendering the whole demo set: pictures, labels and truth, the same bytes for the same configuration."""
+"""Render the whole demo set: pictures, labels and truth, the same bytes for the same configuration."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RENDERER_VERSION = 1
 
 @dataclass(frozen=True)
 class PersonTask:
-    """All pictures of one person: what one worker renders at a time."""
+    """Task of a worker: all pictures of one person."""
 
     identity: Identity
     number: int
@@ -43,7 +43,7 @@ class PersonTask:
 
 @dataclass(frozen=True)
 class PersonResult:
-    """The rendered pictures of one person, in order."""
+    """Rendered pictures of one person, in order."""
 
     jpegs: tuple[bytes, ...]
     points: Floats
@@ -53,7 +53,7 @@ class PersonResult:
 
 
 def plan(config: DemoConfig) -> list[PersonTask]:
-    """Who shows which expression in which picture; expressions are balanced over the set."""
+    """Plan which person shows which expression in which picture; expressions are balanced over the set."""
     names = tuple(RECIPES)
     people = sample_identities(load_asset(), config.identities, config.seed)
     return [
@@ -69,7 +69,7 @@ def plan(config: DemoConfig) -> list[PersonTask]:
 
 
 def split_of(number: int, test_fraction: float) -> str:
-    """The split of a person: test people are spread evenly over the list, so both sexes and all tones occur."""
+    """Choose the split of a person: test people are spread evenly over the list, so both sexes and all tones occur."""
     # Rounded to the nearest, so that a small set has test people too.
     before, after = (int(people * test_fraction + 0.5) for people in (number, number + 1))
     return "test" if after > before else "train"
@@ -101,7 +101,7 @@ def generate(config: DemoConfig, output: Path) -> None:
     """Write ``images/<subject>/<n>.jpg``, ``labels.csv`` and ``truth.h5`` below ``output``.
 
     Raises:
-        DataError: ``output`` holds something that is no demo set.
+        DataError: ``output`` holds files that are no demo set.
     """
     _clear(output)
     tasks = plan(config)

@@ -1,4 +1,4 @@
-"""Hair and lashes: what is drawn over the head with soft edges.
+"""Hair and lashes, which are drawn over the head with soft edges.
 
 Head hair is a shell, the scalp lifted along its normals; long hair adds a curtain behind the ears. A texture with
 strands and a coverage channel makes its edges irregular.
@@ -32,12 +32,12 @@ class Overlay:
     """Geometry drawn over the head for one person.
 
     Attributes:
-        base: (H,) vertex of the head mesh that each overlay vertex rides on (shell, lashes), or -1.
+        base: (H,) vertex of the head mesh that each overlay vertex moves with (shell, lashes), or -1.
         lift: (H,) metres along that vertex's normal.
-        free: (H,3) head-frame place of vertices that ride on nothing (the curtain).
-        surface: Its triangles.
-        rest: (H,3) places on the mean head, which say how the neck's turn takes them along.
-        texels: (H,2) in the hair texture.
+        free: (H,3) head-frame places of vertices that move with none (the curtain).
+        surface: Triangles of the overlay.
+        rest: (H,3) places on the mean head, which decide how a turn of the neck moves them.
+        texels: (H,2) texel xy in the hair texture.
         texture: (ATLAS, ATLAS, 4) uint8: sRGB albedo and coverage.
     """
 
@@ -50,13 +50,13 @@ class Overlay:
     texture: NDArray[np.uint8]
 
     def place(self, head: Floats, normals: Floats, free: Floats) -> Floats:
-        """Vertices (H,3) on the given head, all posed alike: head (V,3), its normals, and ``free``."""
+        """Compute the overlay's vertices (H,3) on a head (V,3) with its normals; ``free`` has the head's pose."""
         riding = head[self.base] + self.lift[:, None] * normals[self.base]
         return np.asarray(np.where(self.base[:, None] >= 0, riding, free), np.float32)
 
 
 def hairline(angle: Floats, recede: float) -> Floats:
-    """Height of the hairline at azimuths (radians, without sign); a receding one goes back at the temples first."""
+    """Compute the hairline's height at azimuths (radians, no sign), metres; it recedes at the temples first."""
     degrees = np.degrees(angle)
     line = np.interp(degrees, _LINE_ANGLE, _LINE_HEIGHT)
     temple = np.exp(-(((degrees - 34) / 16) ** 2))
@@ -64,7 +64,7 @@ def hairline(angle: Floats, recede: float) -> Floats:
 
 
 def inside_hair(chart: Chart, recede: float) -> Floats:
-    """Distance (CHART_ROWS, ATLAS) of each texel from the hairline, metres, positive where hair grows."""
+    """Compute each texel's distance (CHART_ROWS, ATLAS) from the hairline, metres, positive where hair grows."""
     grows = (chart.place[..., 1] > hairline(chart.angle, recede)) & (chart.masks["ears"] < 0.3) & chart.covered
     grows[: int((TOP - 0.10) * TEXELS_PER_METRE)] = True  # the crown, where the chart has holes
     inner = cv2.distanceTransform(grows.astype(np.uint8), cv2.DIST_L2, 5)
@@ -73,7 +73,7 @@ def inside_hair(chart: Chart, recede: float) -> Floats:
 
 
 def build_overlay(asset: HeadAsset, shape: Floats, person: Identity, chart: Chart) -> Overlay:
-    """Hair and lashes of one person; ``shape`` is the person's neutral head (V,3)."""
+    """Build hair and lashes of one person; ``shape`` is the person's neutral head (V,3)."""
     rng = np.random.default_rng([person.seed, 2])
     inside = inside_hair(chart, person.recede)
     shell_base, shell_triangles, lift = _shell(asset, person, chart, inside)
@@ -103,7 +103,7 @@ def build_overlay(asset: HeadAsset, shape: Floats, person: Identity, chart: Char
 
 
 def _shell(asset: HeadAsset, person: Identity, chart: Chart, distance: Floats) -> tuple[Ints, Ints, Floats]:
-    """Scalp vertices, their triangles (renumbered) and the lift of every vertex of the head."""
+    """Find the scalp's vertices, their triangles (renumbered) and the lift of every vertex of the head."""
     skin = asset.is_part("skin")
     column, row = np.clip(np.round(chart.texels).astype(int), 0, [ATLAS - 1, CHART_ROWS - 1]).T
     inside = distance[row, column]
@@ -125,7 +125,7 @@ def _shell(asset: HeadAsset, person: Identity, chart: Chart, distance: Floats) -
 
 
 def _lashes(asset: HeadAsset) -> tuple[Ints, Ints, Floats]:
-    """The lash strips; across them the texture goes from root to tip."""
+    """Build the strips of lashes; across a strip the texture goes from root to tip."""
     use = asset.is_part("lashes")
     triangles = asset.triangles[use[asset.triangles].all(axis=1)]
     base, renumbered = np.unique(triangles, return_inverse=True)
@@ -143,7 +143,7 @@ def _lashes(asset: HeadAsset) -> tuple[Ints, Ints, Floats]:
 
 
 def _curtain(shape: Floats, rng: np.random.Generator) -> tuple[Floats, Ints, Floats]:
-    """A sheet of long hair around sides and back of the head, falling onto the shoulders."""
+    """Build a sheet of long hair around the sides and the back of the head, falling onto the shoulders."""
     columns, rows = _CURTAIN_GRID
     start = np.radians(rng.uniform(66, 80))
     theta = np.linspace(start, 2 * np.pi - start, columns)
@@ -171,7 +171,7 @@ def _curtain(shape: Floats, rng: np.random.Generator) -> tuple[Floats, Ints, Flo
 
 
 def _paint_hair(person: Identity, chart: Chart, inside: Floats, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Strands along the growth direction, roots and edges thinned out."""
+    """Paint strands along the direction of growth, thinned out at roots and edges."""
     texture = np.zeros((ATLAS, ATLAS, 4), np.float32)
     curly = person.style == "voluminous" or (person.darkness > 0.6 and person.style in ("short", "medium"))
     strands = _strands(rng, (ATLAS, ATLAS), curly)

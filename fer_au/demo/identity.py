@@ -49,7 +49,7 @@ class Identity:
     """One person. Colours are sRGB 0..255.
 
     Attributes:
-        name: ``person_07``: the subject of the labels.
+        name: Name of the subject in the labels, such as ``person_07``.
         person: Row of the asset's population.
         female: Whether the head is a woman's.
         age: 0 (teenager) to 1 (old).
@@ -57,16 +57,16 @@ class Identity:
         darkness: 0 (lightest tone) to 1 (darkest).
         hair: Hair colour.
         style: One of ``HAIR_STYLES``.
-        recede: How far the hairline has gone back, 0..1.
+        recede: Recession of the hairline, 0..1.
         beard: Density of stubble or beard, 0..1.
         brow: Brow colour.
         brow_weight: Thickness and density of the brows, about 1.
         brow_height: Shift of the painted brows, metres.
         iris: Iris colour.
         lips: Strength of the lip colour, 0..1.
-        freckles: 0..1.
+        freckles: Strength of the freckles, 0..1.
         shirt: Colour of the clothes.
-        seed: For the texture's random detail.
+        seed: Seed of the texture's random detail.
     """
 
     name: str
@@ -106,7 +106,7 @@ def sample_identities(asset: HeadAsset, count: int, seed: int) -> list[Identity]
 
 
 def _closest_ancestry(asset: HeadAsset, candidates: list[int], darkness: float) -> int:
-    """Of the next few candidates take the one whose ancestry suits the skin tone best: face and tone agree loosely."""
+    """Take the candidate, of the next few, whose ancestry suits the skin tone best: face and tone agree loosely."""
     few = candidates[:4]
     expected = [
         asset.phenotypes[c, 3] * 0.75 + asset.phenotypes[c, 4] * 0.35 + asset.phenotypes[c, 5] * 0.2 for c in few

@@ -1,8 +1,8 @@
-"""Where the 68 iBUG points lie on the mesh: the table ``landmarks68.csv``.
+"""Places of the 68 iBUG points on the mesh, by the table ``landmarks68.csv``.
 
 Each point is a weighted sum of vertices. The table was fitted by ``tools/fit_demo_landmarks.py``; it is symmetric. The
 jaw points (0-16) are fixed places on the skin, chosen on near-frontal heads: on a turned head the visible contour of
-the far cheek lies further out than they do.
+the far cheek lies further out than these points.
 """
 
 from __future__ import annotations
@@ -43,5 +43,5 @@ def load_landmarks() -> LandmarkTable:
 
 
 def landmark_points(table: LandmarkTable, vertices: Floats) -> Floats:
-    """The 68 points (68,3) on given vertices (V,3)."""
+    """Compute the 68 points (68,3) on given vertices (V,3)."""
     return np.asarray((vertices[table.vertices] * table.weights[..., None]).sum(axis=1), np.float32)

@@ -21,9 +21,9 @@ class Light:
         direction: Unit vector towards the key light, camera axes.
         key: Colour and strength of the key light.
         ambient: Colour and strength of the ambient light.
-        wrap: How far the key light reaches round, 0..1.
+        wrap: Share of the far side that the key light still reaches, 0..1.
         sheen: Strength of the sheen.
-        exposure: Factor on everything.
+        exposure: Factor on all light.
     """
 
     direction: tuple[float, float, float]
@@ -34,12 +34,12 @@ class Light:
     exposure: float
 
     def exposed_for(self, darkness: float) -> Light:
-        """The same light under a camera that opens up somewhat for darker skin (0 lightest, 1 darkest)."""
+        """Expose the light for a camera that opens up somewhat for darker skin (0 lightest, 1 darkest)."""
         return replace(self, exposure=self.exposure * (0.9 + 0.7 * darkness), sheen=self.sheen * (1 - 0.65 * darkness))
 
 
 def sample_light(rng: np.random.Generator) -> Light:
-    """Mostly soft front and side light from above, of changing warmth."""
+    """Draw a random light: mostly soft front and side light from above, of changing warmth."""
     azimuth = np.radians(np.clip(rng.normal(0, 32), -75, 75))
     height = np.radians(rng.uniform(-5, 55))
     direction = (
@@ -62,16 +62,16 @@ def sample_light(rng: np.random.Generator) -> Light:
 
 
 def light_vertices(normals: Floats, points: Floats, openness: Floats, light: Light) -> Floats:
-    """Ambient, key and sheen amounts per vertex.
+    """Compute the amounts of ambient light, key light and sheen of each vertex.
 
     Args:
-        normals: (N,3) unit, camera axes.
-        points: (N,3) camera space.
-        openness: (N,) share of the surroundings that the vertex sees, 0..1.
-        light: The lighting.
+        normals: Unit normals (N,3), camera axes.
+        points: Vertices (N,3), camera space.
+        openness: Share (N,) of the surroundings that each vertex sees, 0..1.
+        light: Light of the scene.
 
     Returns:
-        (N,3) in [0, 1].
+        Amounts (N,3) in [0, 1].
     """
     x, y, z = light.direction
     cosine = normals[:, 0] * x + normals[:, 1] * y + normals[:, 2] * z

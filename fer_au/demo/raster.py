@@ -1,4 +1,4 @@
-"""Triangles to pixels: a thin layer over ``cv2.triangleRasterize`` that carries any vertex attributes."""
+"""Draw triangles into pixels: a thin layer over ``cv2.triangleRasterize`` that carries any vertex attributes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SETTINGS = (
 
 
 def empty_depth(size: int) -> Floats:
-    """A depth buffer with nothing in it."""
+    """Make an empty depth buffer."""
     return np.full((size, size), FAR, np.float32)
 
 
@@ -37,15 +37,15 @@ def draw(
     """Draw triangles into buffers, nearest in front.
 
     Args:
-        points: (N,3) in camera space.
-        triangles: (M,3) vertex indices.
-        attributes: (N,3) values in [0, 1], interpolated over each triangle.
-        camera: Gives focal length and offset.
-        depth: (S,S) depth buffer, changed in place.
-        target: (S,S,3) picture to draw onto, changed in place; a new one of zeros if absent.
+        points: Vertices (N,3) in camera space.
+        triangles: Vertex indices (M,3).
+        attributes: Values (N,3) in [0, 1], interpolated over each triangle.
+        camera: Camera, for its focal length and offset.
+        depth: Depth buffer (S,S), changed in place.
+        target: Picture (S,S,3) to draw onto, changed in place; None for a new picture of zeros.
 
     Returns:
-        The (S,S,3) picture of attributes.
+        Picture (S,S,3) of the attributes.
     """
     size = len(depth)
     picture = np.zeros((size, size, 3), np.float32) if target is None else target
@@ -70,11 +70,11 @@ def draw(
 
 @dataclass(frozen=True)
 class Surface:
-    """Triangles and who their corners are, prepared for normals.
+    """Triangles of a mesh, prepared for normals.
 
     Attributes:
         triangles: (M,3) vertex indices.
-        incidence: Sparse (vertices, M): which triangles meet at a vertex.
+        incidence: Sparse matrix (vertices, M), 1 where a triangle has a vertex as a corner.
     """
 
     triangles: Ints
@@ -88,7 +88,7 @@ class Surface:
         return cls(triangles, csr_array((ones, (triangles.ravel(), face)), shape=(vertices, len(triangles))))
 
     def face_normals(self, points: Floats) -> Floats:
-        """Normals (M,3) whose length is twice the triangle's area."""
+        """Compute the triangles' normals (M,3), whose length is twice the triangle's area."""
         a, b, c = (points[self.triangles[:, k]] for k in range(3))
         p, q = b - a, c - a
         x = p[:, 1] * q[:, 2] - p[:, 2] * q[:, 1]
@@ -96,11 +96,11 @@ class Surface:
         return np.stack([x, y, p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]], axis=1)
 
     def normals(self, faces: Floats) -> Floats:
-        """Unit vertex normals (N,3), area-weighted, from ``face_normals``."""
+        """Compute unit vertex normals (N,3), weighted by area, from ``face_normals``."""
         summed = self.incidence @ faces
         length = np.sqrt(np.einsum("ij,ij->i", summed, summed))
         return np.asarray(summed / np.maximum(length, 1e-12)[:, None], np.float32)
 
     def facing(self, points: Floats, faces: Floats) -> NDArray[np.bool_]:
-        """Which triangles (M,) turn their front to the camera; leaving out the others halves the drawing time."""
+        """Find the triangles that face the camera, (M,) bool; leaving out the others halves the drawing time."""
         return np.asarray(np.einsum("ij,ij->i", faces, points[self.triangles[:, 0]]) < 0)

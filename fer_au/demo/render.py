@@ -1,4 +1,4 @@
-"""From a person and a scene to a picture with its exact truth."""
+"""Render a picture of a person in a scene, with its exact truth."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Rendering:
     Attributes:
         picture: (S,S,3) uint8 RGB, before JPEG.
         points: (68,2) float32 xy of the iBUG points, whether visible or not.
-        motion: (64,64) uint8: how far the expression moved what each pixel shows, 255 = the picture's largest motion.
+        motion: (64,64) uint8: motion by the expression of the skin that each pixel shows; 255 is the largest.
     """
 
     picture: NDArray[np.uint8]
@@ -49,7 +49,7 @@ class Rendering:
 
 @dataclass(frozen=True)
 class PersonModel:
-    """What all pictures of a person share: made once, used for each."""
+    """Data that all pictures of a person share, made once."""
 
     identity: Identity
     asset: HeadAsset
@@ -82,7 +82,7 @@ class PersonModel:
         )
 
     def vertices(self, scene: Scene, *, expressive: bool = True) -> Floats:
-        """Unposed vertices (V,3) with gaze and lids at rest, and the expression unless told otherwise."""
+        """Compute unposed vertices (V,3) with the scene's gaze and lids, and its expression if ``expressive``."""
         points = self.shape.copy()
         _look(points, self.asset, scene)
         if expressive:
@@ -90,12 +90,12 @@ class PersonModel:
         return points
 
     def posed(self, points: Floats, scene: Scene) -> Floats:
-        """Those vertices in camera space."""
+        """Pose vertices (V,3) and map them to camera space."""
         return scene.camera.place(apply_pose(points, self.asset.mean, scene.pose))
 
 
 def _openness(asset: HeadAsset) -> Floats:
-    """Baked occlusion made into light: eyes and teeth were baked behind closed lids and lips."""
+    """Turn baked occlusion into openness; eyes and teeth, baked behind closed lids and lips, get their own."""
     openness = np.clip(asset.occlusion * 1.25, 0.04, 1).astype(np.float32)
     openness[asset.is_part("eye_left", "eye_right")] = 0.5
     depth = asset.mean[:, 2]
@@ -106,7 +106,7 @@ def _openness(asset: HeadAsset) -> Floats:
 
 
 def _look(points: Floats, asset: HeadAsset, scene: Scene) -> None:
-    """Turn the eyes and lower the lids, in place (ARKit's look units are full at about 30 degrees)."""
+    """Turn the eyes and lower the lids, in place; ARKit's look units reach 1 at about 30 degrees."""
     right, up = scene.gaze[0] / 30, scene.gaze[1] / 30
     add_unit(points, asset, "eyeLookOutLeft" if right > 0 else "eyeLookInLeft", abs(right))
     add_unit(points, asset, "eyeLookInRight" if right > 0 else "eyeLookOutRight", abs(right))
@@ -119,10 +119,10 @@ def render(model: PersonModel, scene: Scene, size: int, rng: np.random.Generator
     """Draw one picture.
 
     Args:
-        model: The person.
-        scene: The scene.
+        model: Person to draw.
+        scene: Scene of the picture.
         size: Side of the picture, pixels.
-        rng: For background and noise.
+        rng: Random generator for background and noise.
     """
     rest = model.vertices(scene, expressive=False)
     moved = model.vertices(scene)
@@ -162,7 +162,7 @@ def _pose(model: PersonModel, moved: Floats, scene: Scene) -> Posed:
 
 
 def _draw_picture(model: PersonModel, scene: Scene, posed: Posed, behind: Floats) -> Floats:
-    """Head and hair over the background ``behind`` (S,S,3), which is changed in place."""
+    """Draw head and hair over the background ``behind`` (S,S,3), which is changed in place."""
     size, camera = len(behind), scene.camera
     light = scene.light.exposed_for(model.identity.darkness)
     head, visible = posed.head, posed.visible
@@ -198,7 +198,7 @@ def _draw_overlay(pixels: Floats, model: PersonModel, scene: Scene, hair: Floats
 
 
 def _add_eye_lights(picture: Floats, texels: Floats, model: PersonModel, scene: Scene, head: Floats) -> None:
-    """The key light's reflection on each cornea, in place: a face without it looks lifeless."""
+    """Add the key light's reflection on each cornea, in place: a face without it looks lifeless."""
     size = len(picture)
     left, top, side = EYE_SLOT
     x, y, z = scene.light.direction
@@ -219,7 +219,7 @@ def _add_eye_lights(picture: Floats, texels: Floats, model: PersonModel, scene: 
 
 
 def _atlas_attributes(texels: Floats) -> Floats:
-    """Texel xy and a constant that marks drawn pixels, all in [0, 1]."""
+    """Make vertex attributes of texel xy and a constant that marks drawn pixels, all in [0, 1]."""
     return np.column_stack([texels / ATLAS, np.ones(len(texels))]).astype(np.float32)
 
 
@@ -229,9 +229,9 @@ def _sample(texture: NDArray[np.uint8], texels: Floats) -> NDArray[np.uint8]:
 
 
 def shade(albedo: NDArray[np.uint8], amounts: Floats, light: Light, dimming: Floats | None = None) -> Floats:
-    """Light on pixels (M,3) sRGB 0..255; gamma is taken as 2, which is close and cheap.
+    """Light pixels (M,3) sRGB 0..255; gamma is taken as 2, which is close and cheap.
 
-    Highlights are rolled off like film, not clipped.
+    Highlights are rolled off as on film, not clipped.
     """
     linear = albedo.astype(np.float32) * np.float32(1 / 255)
     linear *= linear

@@ -1,4 +1,4 @@
-"""Everything that is drawn at random for one picture, from the picture's own seed."""
+"""Scene of one picture: all random settings, from the picture's own seed."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ FACE_HEIGHT = 0.135
 
 @dataclass(frozen=True)
 class Scene:
-    """One picture's parameters; the person comes beside it.
+    """Settings of one picture, without the person.
 
     Attributes:
         expression: Canonical label.
         activation: AU intensities.
-        blink: How far the lids are closed at rest, negative for wide; no part of the expression.
+        blink: Closure of the lids at rest, negative for wide eyes; no part of the expression.
         gaze: Eye direction, degrees to the right of the picture and up.
-        pose: Head pose.
-        camera: Where the camera is.
-        light: Lighting.
-        degradation: Picture faults.
+        pose: Pose of the head.
+        camera: Camera.
+        light: Light.
+        degradation: Faults of the picture.
     """
 
     expression: str

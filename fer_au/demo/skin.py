@@ -1,4 +1,4 @@
-"""Painting the atlas of one person: uneven skin, lips, brows, stubble, clothes; eyes, teeth, tongue."""
+"""Paint the atlas of one person: uneven skin, lips, brows, stubble, clothes; eyes, teeth, tongue."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Picture = NDArray[np.uint8]
 
 
 def paint_atlas(person: Identity, chart: Chart) -> Picture:
-    """The (ATLAS, ATLAS, 3) sRGB albedo of one person."""
+    """Paint the sRGB albedo (ATLAS, ATLAS, 3) of one person."""
     rng = np.random.default_rng([person.seed, 1])
     atlas = np.zeros((ATLAS, ATLAS, 3), np.float32)
     skin = atlas[:CHART_ROWS]
@@ -43,14 +43,14 @@ def paint_atlas(person: Identity, chart: Chart) -> Picture:
 
 
 def noise(rng: np.random.Generator, texels: float, shape: tuple[int, int] = (CHART_ROWS, ATLAS)) -> Floats:
-    """Smooth noise with unit deviation and about the given grain in texels."""
+    """Make smooth noise of deviation 1 and about the given grain, in texels."""
     small = (max(int(shape[0] / texels), 2), max(int(shape[1] / texels), 2))
     grain = rng.standard_normal(small).astype(np.float32)
     return np.asarray(cv2.resize(grain, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def blob(chart: Chart, x: float, y: float, width: float, height: float) -> Floats:
-    """A soft spot at both sides of the face: frontal place and half-widths in metres."""
+    """Make a soft spot on both sides of the face, by frontal place and half-widths in metres."""
     place = chart.place
     front = np.clip(1.6 - chart.angle, 0, 1)
     spread = ((np.abs(place[..., 0]) - x) / width) ** 2 + ((place[..., 1] - y) / height) ** 2
@@ -67,7 +67,7 @@ def _blend(target: Floats, colour: tuple[float, float, float], share: Floats) ->
 
 
 def _tint_skin(skin: Floats, person: Identity, chart: Chart, rng: np.random.Generator) -> None:
-    """Uneven melanin and blood: the difference between a face and a doll."""
+    """Tint the skin unevenly by melanin and blood, without which a face looks like a doll."""
     light = 1 - 0.6 * person.darkness
     mottle = 0.020 * noise(rng, 90) + 0.018 * noise(rng, 25) + 0.02 * noise(rng, 7) + 0.018 * noise(rng, 2.2)
     skin *= 1 + mottle[..., None]
@@ -103,7 +103,7 @@ def _paint_freckles(skin: Floats, person: Identity, chart: Chart, rng: np.random
 
 
 def beard_region(chart: Chart) -> Floats:
-    """Where a beard grows: jaw, chin and above the upper lip; 0..1 per texel."""
+    """Compute where a beard grows (jaw, chin, above the upper lip), 0..1 per texel."""
     x, y = np.abs(chart.place[..., 0]), chart.place[..., 1]
     cheek_line = -0.052 - 0.020 * np.cos(np.clip((x - 0.02) / 0.05, 0, 1) * np.pi)
     jaw = (
@@ -148,7 +148,7 @@ _BROW = np.array(
 
 
 def _paint_brows(skin: Picture, person: Identity, chart: Chart, rng: np.random.Generator) -> None:
-    """Some hundred hair strokes per brow, upwards at the inner end, sideways at the outer one."""
+    """Paint about 190 hair strokes per brow, upwards at the inner end, sideways at the outer end."""
     count = int(190 * person.brow_weight)
     scale = 8  # fractional bits of OpenCV's line coordinates
     for side in (1, -1):
@@ -175,7 +175,7 @@ def _paint_brows(skin: Picture, person: Identity, chart: Chart, rng: np.random.G
 
 
 def paint_eye(eye: Picture, person: Identity, rng: np.random.Generator) -> None:
-    """Sclera, iris with its dark rim, and pupil; the centre of the slot looks straight ahead."""
+    """Paint sclera, iris with its dark rim, and pupil; the centre of the slot looks straight ahead."""
     side = len(eye)
     axis = (np.arange(side) + 0.5 - side / 2) / EYE_TEXELS_PER_METRE
     radius = np.hypot(*np.meshgrid(axis, axis))

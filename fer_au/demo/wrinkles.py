@@ -1,7 +1,7 @@
-"""Creases that come with action units: what mesh and smooth shading can't show, and people look for.
+"""Creases that come with action units: mesh and smooth shading can't show them, but people look for them.
 
 Each crease group is a darkness map in the skin chart; a picture mixes them by its AU intensities (means of both sides),
-on top of what age has left.
+on top of the creases of age.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _BY_AGE = np.array([0.45, 0.30, 0.45, 0.45, 0.05, 0.05], np.float32)
 
 
 def crease_weights(activation: Activation, age: float) -> Floats:
-    """Darkness (6,) of each crease group at its deepest, 0..1."""
+    """Compute the darkness (6,) of each crease group at its deepest place, 0..1."""
     shown = [
         sum(weight * (activation.left.get(au, 0.0) + activation.right.get(au, 0.0)) / 2 for au, weight in group.items())
         for group in _FOLDED_BY.values()
@@ -41,7 +41,7 @@ def crease_weights(activation: Activation, age: float) -> Floats:
 
 @lru_cache(maxsize=1)
 def crease_maps() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Two (CHART_ROWS, ATLAS, 3) darkness maps that hold the six groups as channels (once per process)."""
+    """Paint two darkness maps (CHART_ROWS, ATLAS, 3) with the six groups as channels (once per process)."""
     chart = load_chart()
     x, y = np.abs(chart.place[..., 0]), chart.place[..., 1]
     front = np.clip((1.5 - chart.angle) / 0.2, 0, 1)
@@ -51,7 +51,7 @@ def crease_maps() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def crease_shade(drawn: Floats, weights: Floats) -> Floats:
-    """Brightness factor (S,S) of the skin at texel xy drawn in units of the atlas (S,S,>=2)."""
+    """Compute the skin's brightness factor (S,S) at texel xy drawn in units of the atlas (S,S,>=2)."""
     # Creases are soft: every second pixel is enough.
     x, y = texel_maps(drawn[::2, ::2])
     dark = np.zeros(x.shape, np.float32)

@@ -1,7 +1,7 @@
-"""Training checkpoints: everything to go on after a kill, exactly; safetensors, no pickle.
+"""Training checkpoints: the state from which a killed training continues exactly; safetensors, no pickle.
 
 They live in ``.fer_au/checkpoints/<key>`` since DVC deletes a stage's outputs before it runs the stage. The key
-hashes the configuration and the inputs' content, so that only the same training ever continues from one.
+hashes the configuration and the inputs' content, so that only the same training ever continues from a checkpoint.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _FILE = "state.safetensors"
 
 @dataclass
 class TrainingState:
-    """What training consists of between two epochs.
+    """State of a training between two epochs.
 
     Attributes:
         epoch: Epochs done.
-        model: The model's tensors.
+        model: Tensors of the model.
         optimizer: ``optimizer.state_dict()["state"]``: parameter number -> tensors.
         average: Tensors of the moving average of the model, its number of steps included; empty without one.
         best: The selected epoch's tensors.
@@ -77,7 +77,7 @@ class Checkpoint:
         write_atomically(self.path, safetensors.torch.save(_flatten(state), {"state": json.dumps(record)}))
 
     def load(self) -> TrainingState | None:
-        """The state on disk; None if there is none, or if it is damaged (training then starts anew, and says so)."""
+        """Load the state on disk; None if there is none, or if it is damaged, which is logged: training starts anew."""
         if not self.path.exists():
             return None
         try:
@@ -124,7 +124,7 @@ def _unflatten(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Trai
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[int, dict[str, Tensor]]:
-    """An optimiser's state as tensors only; its settings come from the configuration."""
+    """Copy an optimiser's state as tensors only; its settings come from the configuration."""
     state: dict[int, dict[str, Any]] = optimizer.state_dict()["state"]
     return {
         number: {key: value for key, value in values.items() if isinstance(value, Tensor)}

@@ -1,4 +1,4 @@
-"""What decides a training: by its hash a checkpoint and a finished training are found again."""
+"""Origin of a training: everything that decides it, by whose hash checkpoints and finished trainings are found."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fer_au.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class Origin:
-    """What a training starts from, and so what decides it.
+    """Everything that a training starts from, and that decides it.
 
     Attributes:
         experiment: The experiment's entry of params.yaml.
@@ -45,9 +45,9 @@ class Origin:
         return self.experiment.model_dump(mode="json", exclude={"train", "model"})
 
     def identity(self) -> dict[str, Any]:
-        """Give everything that decides the training, however it is called and however defaults were written.
+        """Collect everything that decides the training, whatever its name and however defaults were written.
 
-        Data that the experiment does not use is not in it: landmarks and maps of one without guidance.
+        Data that the experiment does not use are left out, such as landmarks and maps if it has no guidance.
         """
         model, entry = self.experiment.model_dump(mode="json")["model"], self.entry()
         names = {key: str(self.faces.heatmap_options.get(key)) for key in ("codebook", "geometry")}
@@ -66,7 +66,7 @@ class Origin:
         }
 
     def record(self) -> dict[str, Any]:
-        """Give what ``config.json`` says of the training's origin."""
+        """Return the training's origin as ``config.json`` records it."""
         return {
             "experiment": self.entry(),
             "train": self.train.model_dump(mode="json"),

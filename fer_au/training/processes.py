@@ -121,7 +121,7 @@ class Processes:
         return torch.cat([chunk[:size] for chunk, size in zip(chunks, sizes, strict=True)])
 
     def from_first(self, value: Value) -> Value:
-        """Give all processes the first one's value; the others' own values are dropped."""
+        """Give all processes the value of the first process; their own values are dropped."""
         if self.count == 1:
             return value
         values = [value]
@@ -131,8 +131,8 @@ class Processes:
     def wrap(self, model: FerModel, inputs: Tensor) -> nn.Module:
         """Wrap a model so that gradients become the mean over processes; call the wrapper in its place.
 
-        All processes go on with the first one's weights. The model itself stays as it is. When other parameters train,
-        drop the wrapper and wrap the model anew.
+        All processes go on with the weights of the first process. The model itself stays as it is. When other
+        parameters train, drop the wrapper and wrap the model anew.
 
         Args:
             model: Model on this process's device.
@@ -150,7 +150,7 @@ class Processes:
 
     @torch.no_grad()
     def copy_buffers(self, model: nn.Module) -> None:
-        """Give all processes the first one's statistics of batch normalisation; each has those of its own images."""
+        """Give all processes the batch norm statistics of the first process; each has those of its own images."""
         if self.count > 1:
             for buffer in model.buffers():
                 torch.distributed.broadcast(buffer, 0)

@@ -131,7 +131,7 @@ def in_words(seconds: float) -> str:
 
 
 def advice_for(backbone: str) -> str:
-    """Name the small models of the project's own recipes; nothing to somebody who trains one of them already."""
+    """Write the advice to take a small model of the project's own recipes; empty for a backbone that is one of them."""
     from fer_au.presets.preset import load_preset
 
     models = (experiment.get("model", {}) for experiment in load_preset(_SMALL).experiments.values())

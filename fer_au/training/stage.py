@@ -1,4 +1,4 @@
-"""One experiment from its configuration to ``models/<exp>/``: what the stage ``train`` runs."""
+"""The ``train`` stage: one experiment from its configuration to ``models/<exp>/``."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _splits(experiment: ExperimentConfig, train: TrainConfig, dataset_dir: Path)
 def _clusters(
     name: str, experiment: ExperimentConfig, faces: FaceDataset, base_dir: Path, device: torch.device
 ) -> Store | None:
-    """The clusters that the experiment's guidance needs, if any does: the first phase of training."""
+    """Prepare the clusters that the experiment's guidance needs, the first phase of training; None if it needs none."""
     if not needs_clusters(experiment.guidance):
         return None
     if experiment.base == "none":
@@ -146,7 +146,7 @@ def _clusters(
 def _preprocessing(
     experiment: ExperimentConfig, train: TrainConfig, pretrained: PretrainedWeights | None, base: LoadedWeights | None
 ) -> Preprocessing:
-    """Pixels in the scale of the weights that the training starts from; ImageNet's where that isn't known."""
+    """Choose the scale of pixels: that of the weights that training starts from, or ImageNet's if it isn't known."""
     usual = Preprocessing(train.image_size, experiment.model.in_chans)
     if base is not None:
         known = Preprocessing.from_meta(base.preprocessing)
@@ -157,7 +157,7 @@ def _preprocessing(
 
 
 def balanced_weights(faces: FaceDataset) -> Tensor:
-    """Class weights inversely proportional to the classes' numbers of faces, with mean 1 over the faces."""
+    """Compute class weights inversely proportional to the classes' numbers of faces, with mean 1 over the faces."""
     counts = torch.bincount(torch.from_numpy(faces.labels.copy()), minlength=len(faces.classes))
     return len(faces) / (len(faces.classes) * counts.float())
 
