@@ -28,7 +28,7 @@ def presets_list() -> None:
     width = terminal_width()
     for name in list_presets():
         preset = load_preset(name)
-        typer.echo(wrap(preset.title, width, f"{name:{_NAMES}}", " " * _NAMES))
+        typer.echo(wrap(preset.title, width, f"{name:{_NAMES - 2}}  ", " " * _NAMES))
         for text in preset_needs(name, preset):
             typer.echo(wrap(text, width, " " * _NAMES, " " * (_NAMES + 2)))
     typer.echo(

@@ -109,7 +109,8 @@ def csv_columns(store: Store, *, maps: bool) -> tuple[dict[str, CsvColumns], Lef
     others = [*ragged, *(name for name in store.columns if is_table(name))]
     rest = [name for name in store.columns if name not in {*others, *map(offset_name, ragged)}]
     hidden = [] if maps else [name for name in rest if is_map(store.specs[name])]
-    names = ["id", *(name for name in rest if name not in {"id", *hidden})]
+    # Shards of the cache have no ids.
+    names = sorted((name for name in rest if name not in hidden), key=lambda name: name != "id")
     return {name: _shown(store, name) for name in names}, LeftOut(tuple(hidden), tuple(others))
 
 

@@ -9,7 +9,8 @@ import pytest
 from fer_au.errors import StoreError
 from fer_au.stores import Store, encode_ids, pack_ragged, write_store
 from fer_au.stores.export import LeftOut, export_store
-from tests.stores.golden_stores import columns_of
+from fer_au.stores.schemas import SCHEMAS
+from tests.stores.golden_stores import columns_of, golden_path
 
 
 @pytest.fixture
@@ -64,13 +65,14 @@ def test_crops_and_maps_are_left_out_of_a_csv_and_said(tmp_path: Path, monkeypat
         export_store(store, Path("out.parquet"))
 
 
-@pytest.mark.parametrize("kind", ["annotations", "faces", "landmarks", "heatmaps", "clusters", "evaluation"])
-def test_a_csv_has_points_and_vectors_and_no_map_of_any_kind(kind: str, tmp_path: Path) -> None:
-    columns = columns_of(f"fer_au.{kind}/1")
-    write_store(tmp_path / "store.h5", kind, columns, fingerprint="f")
-    left_out = export_store(Store.open(tmp_path / "store.h5", kind), tmp_path / "out.csv")
+@pytest.mark.parametrize("schema", [schema.name for schema in SCHEMAS.values()])
+def test_a_csv_of_any_kind_has_points_and_vectors_and_no_map(schema: str, tmp_path: Path) -> None:
+    store, columns = Store.open_any(golden_path(schema)), columns_of(schema)
+    left_out = export_store(store, tmp_path / "out.csv")
     assert set(left_out.maps) == {"map", "motion", "cam/gradcam"} & set(columns)
     with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
-        head = next(csv.reader(file))
+        head, *rows = csv.reader(file)
+    assert len(rows) == len(store)
+    assert head[0] == ("id" if "id" in columns else "key_0")
     assert ("x67" in head) == ("points" in columns)
     assert ("matrix_1_2" in head) == ("matrix" in columns)
