@@ -9,6 +9,8 @@ import typer
 
 from fer_au.errors import DataError
 
+_ABOVE = Path("the lines above")  # where the stage ingest names its table
+
 
 def check_data(
     adapter: Annotated[str, typer.Argument(help="Adapter: demo, folder, csv, sep, ...")],
@@ -18,16 +20,17 @@ def check_data(
     ] = None,
 ) -> None:
     """Scan a data set as the stage ingest would, and say what it finds; nothing is written."""
-    import tempfile
-
     from fer_au.config.reading import validate
-    from fer_au.datasets import create_adapter, ingest_dataset
+    from fer_au.datasets import create_adapter, survey_dataset
+    from fer_au.datasets.summary import count_table, empty_split_lines, reject_lines
 
     settings = dict(_setting(text) for text in option or [])
     config_type = type(create_adapter(adapter)).Config
     config = validate(config_type, {"adapter": adapter, "root": root, **settings}, "", "command line")
-    with tempfile.TemporaryDirectory() as folder:
-        ingest_dataset(root.name or str(root), config, Path(folder))
+    survey = survey_dataset(str(root), config)
+    lines = [*survey.notes, *reject_lines(survey.rejects, config), *empty_split_lines(survey.rows, config)]
+    typer.echo("\n".join([*count_table(survey.rows), *lines]))
+    survey.check_losses(str(root), config, _ABOVE)
 
 
 def _setting(text: str) -> tuple[str, object]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fer_au.datasets.manifest import read_manifest as read_manifest
     from fer_au.datasets.manifest import write_manifest as write_manifest
     from fer_au.datasets.stage import ingest_dataset as ingest_dataset
+    from fer_au.datasets.stage import survey_dataset as survey_dataset
 
 __getattr__, __all__ = lazy_exports(
     __name__,
@@ -36,6 +37,7 @@ __getattr__, __all__ = lazy_exports(
         "load_dataset_config": ".base",
         "open_faces": "..batches.samples",
         "read_manifest": ".manifest",
+        "survey_dataset": ".stage",
         "write_manifest": ".manifest",
     },
 )

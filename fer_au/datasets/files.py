@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
 
@@ -12,6 +13,8 @@ from fer_au.rejects import Reason, Reject
 # Formats that the decoder refuses are listed too: such a file is a member of the set and becomes a reject, not a gap.
 _DECODED = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp")
 _REFUSED = (".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".ppm", ".pgm")
+_NAMED = 10  # items that a line names
+
 PICTURE_SUFFIXES = frozenset(_DECODED + _REFUSED)
 
 
@@ -22,12 +25,25 @@ class Listing:
     Attributes:
         pictures: POSIX paths below the root, sorted.
         rejects: Entries that look like pictures and can't be read as files.
-        others: Number of files that are no pictures (hidden files included).
+        others: POSIX paths below the root of files that are no pictures, hidden files and folders included.
     """
 
     pictures: list[str] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
-    others: int = 0
+    others: list[str] = field(default_factory=list)
+
+    def notes(self, folder: Path) -> tuple[str, ...]:
+        """Write a line about the files that are no pictures, if there are any below ``folder``, which was listed."""
+        if not self.others:
+            return ()
+        names = first_names(sorted(self.others))
+        return (f"passed over, {len(self.others)} file(s) below {folder} that are named like no picture: {names}",)
+
+
+def first_names(names: Sequence[str]) -> str:
+    """Write the first ten names, and how many more there are."""
+    more = f", and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return printable(", ".join(names[:_NAMED]) + more)
 
 
 def check_root(root: Path) -> None:
@@ -69,11 +85,9 @@ def list_pictures(root: Path, below: str = ".") -> Listing:
             named_picture = visible and entry.suffix.lower() in PICTURE_SUFFIXES
             path = entry.relative_to(root).as_posix()
             if not os.path.isdir(entry):  # noqa: PTH112 (Path.is_dir raises on a loop of links)
-                listing.others += not named_picture
-                if named_picture:
-                    listing.pictures.append(path)
+                (listing.pictures if named_picture else listing.others).append(path)
             elif not visible:
-                listing.others += 1
+                listing.others.append(path)
             elif entry.is_symlink():
                 listing.rejects.append(Reject(path, Reason.NOT_AN_IMAGE, "links to folders are not followed"))
             elif named_picture:

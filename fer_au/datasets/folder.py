@@ -42,8 +42,7 @@ class FolderAdapter(Adapter[FolderConfig]):
                 rejects.append(found)
             else:
                 records.append(found)
-        notes = [f"{listing.others} files below {config.root} are no pictures"] if listing.others else []
-        return Scan(tuple(records), tuple(rejects), notes=tuple(notes))
+        return Scan(tuple(records), tuple(rejects), notes=listing.notes(config.root))
 
     def outline(self, config: FolderConfig) -> Outline:
         """Look which of the folders of splits hold pictures.

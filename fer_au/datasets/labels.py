@@ -23,6 +23,8 @@ from fer_au.rejects import Reason, Reject
 
 Fault = tuple[Reason, str]
 
+_BEFORE, _AFTER = "label '", "' names no expression; see label_map"
+
 _SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
     "training": "train",
@@ -83,7 +85,12 @@ def parse_label(text: str, label_map: Mapping[str | int, str | None]) -> str | F
     name = own.get(text.casefold(), text)
     if name is None:
         return Reason.UNLABELLED, f"label {text!r} is left out by label_map"
-    return parse_expression(name) or (Reason.UNKNOWN_LABEL, f"label {text!r} names no expression; see label_map")
+    return parse_expression(name) or (Reason.UNKNOWN_LABEL, f"{_BEFORE}{text}{_AFTER}")
+
+
+def unknown_label(detail: str) -> str:
+    """Give the label that the detail of an ``unknown_label`` tells of; another adapter's detail as it stands."""
+    return detail.removeprefix(_BEFORE).removesuffix(_AFTER)
 
 
 def parse_subject(path: str, pattern: str | None) -> str | None:
@@ -153,12 +160,11 @@ def scan_rows(root: Path, folders: Iterable[str], rows: Iterable[LabelRow], reje
     records, found = merge_rows(rows)
     found.extend(rejects)
     listed = {row.record.path for row in rows}
-    notes = []
+    notes: list[str] = []
     for folder in folders:
         listing = list_pictures(root, folder)
         absent = (path for path in listing.pictures if path not in listed)
         found.extend(Reject(path, Reason.UNLABELLED, "in no row of the label file") for path in absent)
         found.extend(reject for reject in listing.rejects if reject.id not in listed)
-        if listing.others:
-            notes.append(f"{listing.others} files below {root / folder} are no pictures")
+        notes += listing.notes(root / folder)
     return Scan(tuple(records), tuple(found), notes=tuple(notes))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +14,11 @@ from fer_au.datasets.files import check_root, printable, resolve_below
 from fer_au.datasets.labels import LabelRow, merge_rows
 from fer_au.datasets.manifest import ManifestRow, write_manifest
 from fer_au.datasets.splits import Member, assign_splits
+from fer_au.datasets.summary import count_line, empty_split_lines, reject_lines
 from fer_au.decoding import ImageRejected, decode_image
 from fer_au.errors import DataError
-from fer_au.expressions import EXPRESSIONS
 from fer_au.fingerprints import file_digest, fingerprint
-from fer_au.rejects import Reason, Reject, check_reject_fraction, count_reasons, write_rejects
+from fer_au.rejects import Reason, Reject, check_reject_fraction, write_rejects
 from fer_au.stores.columns import encode_ids
 from fer_au.stores.writer import write_store
 
@@ -61,24 +60,74 @@ def ingest_dataset(name: str, config: DatasetConfig, out_dir: Path) -> None:
         DataError: Missing or empty root, unusable layout or label file, no usable picture, or too many rejects (their
             table is written first).
     """
+    label = f"ingest {name}"
+    survey = survey_dataset(label, config)
+    rejects_path = out_dir / "rejects" / "ingest.csv"
+    write_rejects(rejects_path, survey.rejects)
+    for line in (*survey.notes, *reject_lines(survey.rejects, config), *empty_split_lines(survey.rows, config)):
+        log(f"{label}: {line}")
+    survey.check_losses(label, config, rejects_path)
+
+    manifest_path = out_dir / "manifest.csv"
+    write_manifest(manifest_path, survey.rows)
+    _write_annotations(out_dir / "annotations.h5", [row.id for row in survey.rows], survey.annotations, manifest_path)
+    log(f"{label}: {count_line(survey.rows)}")
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a data set holds.
+
+    Attributes:
+        rows: Rows of the manifest: every usable face with its split.
+        rejects: Items that can't be used.
+        annotations: Annotations besides labels.
+        notes: Lines for people about files passed over and choices made.
+    """
+
+    rows: tuple[ManifestRow, ...]
+    rejects: tuple[Reject, ...]
+    annotations: Annotations
+    notes: tuple[str, ...]
+
+    def check_losses(self, label: str, config: DatasetConfig, table: Path) -> None:
+        """Check that something is left, and that no more was lost than ``max_reject_fraction`` allows.
+
+        Args:
+            label: Name of the data set, used in messages.
+            config: Entry of the data set.
+            table: Place where the rejects are named, used in messages.
+
+        Raises:
+            DataError: No usable picture, or too many rejects.
+        """
+        counted = [reject for reject in self.rejects if reject.reason is not Reason.UNLABELLED]
+        if not self.rows and not counted:
+            unlabelled = f" ({len(self.rejects)} without a label, see {table})" if self.rejects else ""
+            raise DataError(f"{label}: no labelled picture below {config.root}{unlabelled}")
+        check_reject_fraction(label, counted, len(self.rows) + len(counted), config.max_reject_fraction, table)
+
+
+def survey_dataset(label: str, config: DatasetConfig) -> Survey:
+    """Scan a data set, open every picture once and split the faces; nothing is written.
+
+    Args:
+        label: Name of the data set, used in messages.
+        config: Entry of the data set, of the adapter's own model.
+
+    Raises:
+        DataError: Missing or empty root, or unusable layout or label file.
+    """
     check_root(config.root)
     scan = create_adapter(config.adapter).scan(config)
     records, rejects = merge_rows(LabelRow(record) for record in scan.records)
-    accepted, refused = _inspect(name, config.root, records)
-    rejects = [*scan.rejects, *rejects, *refused]
-    rejects_path = out_dir / "rejects" / "ingest.csv"
-    write_rejects(
-        rejects_path, (replace(item, id=printable(item.id), detail=printable(item.detail)) for item in rejects)
-    )
-    _check_losses(name, config, len(accepted), rejects, rejects_path)
-
+    accepted, refused = _inspect(label, config.root, records)
     rows, notes = _split_rows(accepted, config)
-    manifest_path = out_dir / "manifest.csv"
-    write_manifest(manifest_path, rows)
-    _write_annotations(out_dir / "annotations.h5", [row.id for row in rows], scan.annotations, manifest_path)
-    for note in (*scan.notes, *notes):
-        log(f"ingest {name}: {note}")
-    log(f"ingest {name}: {_summary(rows, rejects)}")
+    found = (
+        replace(item, id=printable(item.id), detail=printable(item.detail))
+        for item in (*scan.rejects, *rejects, *refused)
+    )
+    return Survey(tuple(rows), tuple(found), scan.annotations, (*scan.notes, *notes))
 
 
 @dataclass(frozen=True)
@@ -124,10 +173,10 @@ def inspect_picture(root: Path, path: str) -> Picture | Reject:
     return Picture(path, hashlib.sha256(data).hexdigest(), width, height)
 
 
-def _inspect(name: str, root: Path, records: Sequence[Record]) -> tuple[list[tuple[Record, Picture]], list[Reject]]:
+def _inspect(label: str, root: Path, records: Sequence[Record]) -> tuple[list[tuple[Record, Picture]], list[Reject]]:
     """Open the pictures of all records, each once however many faces it has."""
     paths = sorted({record.path for record in records})
-    results = dict(zip(paths, inspect_pictures(root, paths, f"ingest {name}"), strict=True))
+    results = dict(zip(paths, inspect_pictures(root, paths, label), strict=True))
     accepted: list[tuple[Record, Picture]] = []
     rejects: list[Reject] = []
     for record in sorted(records, key=lambda record: record.id):
@@ -146,14 +195,6 @@ def _touches(record: Record, picture: Picture) -> bool:
     """Tell whether the record's box and the picture overlap."""
     left, top, right, bottom = record.box or (0.0, 0.0, 0.0, 0.0)
     return left < picture.width and top < picture.height and right > 0 and bottom > 0
-
-
-def _check_losses(name: str, config: DatasetConfig, accepted: int, rejects: Sequence[Reject], path: Path) -> None:
-    counted = [reject for reject in rejects if reject.reason is not Reason.UNLABELLED]
-    if not accepted and not counted:
-        unlabelled = f" ({len(rejects)} without a label, see {path})" if rejects else ""
-        raise DataError(f"ingest {name}: no labelled picture below {config.root}{unlabelled}")
-    check_reject_fraction(f"ingest {name}", counted, accepted + len(counted), config.max_reject_fraction, path)
 
 
 def _split_rows(
@@ -197,14 +238,3 @@ def _write_annotations(path: Path, ids: Sequence[str], annotations: Annotations,
         fingerprint=fingerprint("annotations", 1, {"manifest": file_digest(manifest)}),
         attributes=annotations.attributes,
     )
-
-
-def _summary(rows: Sequence[ManifestRow], rejects: Sequence[Reject]) -> str:
-    """Summarise faces per split and class, and rejects per reason, in one line."""
-    counts = Counter((row.split, row.label) for row in rows)
-    parts = []
-    for split in ("train", "valid", "test"):
-        classes = [f"{label} {counts[split, label]}" for label in EXPRESSIONS if counts[split, label]]
-        total = sum(row.split == split for row in rows)
-        parts.append(f"{split} {total} ({', '.join(classes)})" if total else f"{split} 0")
-    return f"{len(rows)} faces: {'; '.join(parts)}; rejected: {count_reasons(rejects) or 'none'}"

@@ -19,10 +19,48 @@ def test_check_data_reports_a_folder_and_writes_nothing(call: Call, tmp_path: Pa
         for index in range(6):
             picture = np.random.default_rng(index).integers(0, 255, (40, 40, 3), np.uint8)
             cv2.imwrite(str(tmp_path / "faces" / label / f"{label}{index}.png"), picture)
-    code, _, err = call("check-data", "folder", "faces", "--set", "test_fraction=0.5")
+    code, out, err = call("check-data", "folder", "faces", "--set", "test_fraction=0.5")
     assert code == 0, err
-    assert "happiness" in err
+    assert [line.split() for line in out.splitlines()] == [
+        ["faces", "train", "valid", "test", "all"],
+        ["happiness", "2", "1", "3", "6"],
+        ["sadness", "2", "1", "3", "6"],
+        ["all", "4", "2", "6", "12"],
+        ["rejected:", "none"],
+    ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["faces"]
+
+
+def test_check_data_names_what_it_refuses_and_no_file_that_is_gone(call: Call, tmp_path: Path) -> None:
+    for label in ("happy", "Freude"):
+        (tmp_path / "faces" / label).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / f"faces/{label}/1.png"), np.zeros((40, 40, 3), np.uint8))
+    (tmp_path / "faces/happy/broken.jpg").write_text("no picture")
+    code, out, err = call("check-data", "folder", "faces")
+    assert code == 2
+    assert err.splitlines()[-1] == (
+        "error: faces: 2 of 3 items rejected (66.7%, max_reject_fraction is 5.0%): 1 not_an_image, 1 unknown_label; "
+        "see the lines above"
+    )
+    assert out.splitlines()[-3:] == [
+        "rejected: 1 not_an_image: happy/broken.jpg",
+        "rejected: 1 unknown_label: Freude (1); say what they mean, `label_map: {Freude: EXPRESSION}` "
+        "(null leaves a label out)",
+        "split test is empty: evaluate scores its faces; set test_fraction, such as 0.2",
+    ]
+    arguments = ("--set", "label_map={Freude: joy}", "--set", "max_reject_fraction=0.5", "--set", "test_fraction=0.3")
+    code, out, err = call("check-data", "folder", "faces", *arguments)
+    assert code == 0, err
+    assert "rejected: 1 not_an_image: happy/broken.jpg" in out.splitlines()
+
+
+def test_check_data_takes_the_home_folder(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home/faces/happy").mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "home/faces/happy/1.png"), np.zeros((40, 40, 3), np.uint8))
+    code, out, err = call("check-data", "folder", "~/faces")
+    assert code == 0, err
+    assert "happiness" in out
 
 
 @pytest.mark.parametrize(
