@@ -1,4 +1,4 @@
-"""Speed of ``align`` against the usual serial script: ``python -m benchmarks.align [FOLDER]``, from the root.
+"""Measure the speed of ``align`` against the usual serial script: ``python -m benchmarks.align [FOLDER]``.
 
 FOLDER holds photographs (searched recursively); without one, rendered demo pictures are taken, where every face is
 found at once and the margin is smaller. The serial script is what most projects start with: ``cv2.imread``, dlib's
@@ -69,7 +69,7 @@ class Cost:
         self.cpu += time.process_time() - cpu
 
     def line(self, name: str, *, here: bool = True) -> str:
-        """One line of the result; without processor time where other processes did the work."""
+        """Write one line of the result, without processor time where other processes did the work."""
         text = (
             f"{name:<24}{self.pictures:>6} pictures{self.faces:>7} faces{self.wall:>8.1f} s"
             f"{self.pictures / self.wall:>8.1f} images/s"
@@ -78,7 +78,7 @@ class Cost:
 
 
 def serial_script(paths: Sequence[Path], output: Path) -> int:
-    """What most projects start with; the number of faces."""
+    """Run the script that most projects start with; return the number of faces."""
     detector, predictor = import_dlib().get_frontal_face_detector(), load_predictor(DLIB68)
     target = get_template("loose").five(SIZE)
     faces = 0
@@ -99,7 +99,7 @@ def serial_script(paths: Sequence[Path], output: Path) -> int:
 
 
 def write_rows(paths: Sequence[Path], root: Path, dataset: Path) -> None:
-    """The manifest of a flat set of pictures without labels that matter here."""
+    """Write the manifest of a flat set of pictures, whose labels play no part."""
     dataset.mkdir()
     rows = []
     for path in paths:
@@ -109,7 +109,7 @@ def write_rows(paths: Sequence[Path], root: Path, dataset: Path) -> None:
 
 
 def stage(dataset: Path, root: Path, keypoints: Keypoints) -> tuple[int, Counter[str]]:
-    """Run align; the number of faces, and of faces by pass."""
+    """Run align; return the number of faces, and of faces by pass."""
     align_dataset(AlignConfig(keypoints=keypoints, max_reject_fraction=1.0), dataset, root)
     store = Store.open(dataset / "faces.h5", "faces")
     found = store["status"] == FaceStatus.OK
@@ -117,7 +117,7 @@ def stage(dataset: Path, root: Path, keypoints: Keypoints) -> tuple[int, Counter
 
 
 def print_breakdown(paths: Sequence[Path], keypoints: Keypoints) -> None:
-    """Processor milliseconds per picture by part, in this process."""
+    """Print processor milliseconds per picture for each part of the work, in this process."""
     spent: dict[str, float] = defaultdict(float)
     aligner = Aligner(keypoints=keypoints)
     template = get_template("loose")
@@ -204,7 +204,7 @@ def one_worker(cache: Path) -> Iterator[None]:
 
 
 def verdict(name: str, figure: float, limit: float) -> None:
-    """A figure beside its limit."""
+    """Print a figure beside its limit."""
     print(f"{name}: {figure:.2f}   (limit: >= {limit})   {'ok' if figure >= limit else 'MISSED'}")
 
 

@@ -1,4 +1,4 @@
-"""Speed and memory of LAN's clusters: ``python -m benchmarks.clusters [IMAGES]`` from the repository's root.
+"""Measure speed and memory of LAN's clusters: ``python -m benchmarks.clusters [IMAGES]``.
 
 Made-up features of RAF-DB's size, 12,000 images x 49 positions x 512 channels, go to the disk batch by batch as the
 base model would give them, are clustered position by position, and those of the mirrored images are told apart. They
@@ -31,7 +31,7 @@ LIMIT_SECONDS, LIMIT_GB = 60, 2.0
 
 
 def features(images: int, kinds: float, seed: int) -> Iterator[NDArray[np.float32]]:
-    """Batches (n, positions, channels) of features; ``kinds`` is how far apart the two kinds of face are."""
+    """Make up batches (n, positions, channels) of features; ``kinds`` is the distance between two kinds of face."""
     rng = np.random.default_rng(seed)
     direction = rng.standard_normal((POSITIONS, CHANNELS), dtype=np.float32)
     shared = rng.standard_normal((8, POSITIONS * CHANNELS), dtype=np.float32)
@@ -71,7 +71,7 @@ class Memory(threading.Thread):
 
 
 def run(images: int, kinds: float) -> tuple[float, float]:
-    """Seconds of everything but making features up, and the median share of attentive images."""
+    """Measure the seconds of everything but making features up, and the median share of attentive images."""
     seconds = 0.0
     with (
         tempfile.TemporaryDirectory(dir=Path.cwd()) as folder,

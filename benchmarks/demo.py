@@ -1,4 +1,4 @@
-"""How fast the demo set is rendered, how many of its faces dlib finds, and how far dlib's points are from the truth.
+"""Measure how fast the demo set is rendered, how many of its faces dlib finds, and the errors of dlib's points.
 
     python benchmarks/demo.py [--root data/demo/raw]     (without --root the default set is rendered first)
 
@@ -72,7 +72,7 @@ def measure(pictures: Sequence[tuple[Path, NDArray[np.float32]]]) -> list[Measur
 
 
 def cpu_milliseconds(config: DemoConfig) -> float:
-    """Processor time of one picture with its share of painting the person, once the asset is loaded."""
+    """Measure the processor time of one picture with its share of painting the person, once the asset is loaded."""
     cv2.setNumThreads(1)
     tasks = plan(config)[:5]
     render_person(tasks[0])

@@ -1,4 +1,4 @@
-"""Speed and memory of the extraction engine: ``python -m benchmarks.extraction [PART ...]`` from the repository's root.
+"""Measure speed and memory of the extraction engine: ``python -m benchmarks.extraction [PART ...]``.
 
 Parts (default: all, about 12 minutes on two cores): ``landmarks`` the stage against the bare predictor loop; ``growth``
 one per cent of new images, and a rerun with everything cached; ``rows`` 300,000 rows assembled, verified and loaded;
@@ -52,19 +52,19 @@ LABELS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 
 
 def say(name: str, figure: str, limit: str) -> None:
-    """One line of the result."""
+    """Print one line of the result."""
     print(f"{name:58} {figure:>26}   (limit: {limit})", flush=True)
 
 
 def demo_crops(folder: Path) -> list[bytes]:
-    """140 aligned crops of rendered people, encoded as faces.h5 holds them."""
+    """Make 140 aligned crops of rendered people, encoded as faces.h5 holds them."""
     generate(DemoConfig(identities=7, images=20, seed=3), folder)
     aligner = Aligner()
     return [encode_crop(aligner(decode_image(p.read_bytes())).crop) for p in sorted(folder.rglob("*.jpg"))]
 
 
 def write_faces(folder: Path, crops: Sequence[bytes], count: int) -> None:
-    """A faces.h5 of ``count`` different crops: the same pictures, each with a number behind its last byte."""
+    """Write a faces.h5 of ``count`` different crops: the same pictures, each with a number behind its last byte."""
     rows = [crops[number % len(crops)] + number.to_bytes(8, "little") for number in range(count)]
     columns: dict[str, Array] = {
         "id": encode_ids([f"train/{LABELS[n % 6]}/{n:07d}.jpg" for n in range(count)]),
@@ -81,7 +81,7 @@ def write_faces(folder: Path, crops: Sequence[bytes], count: int) -> None:
 
 
 def bare_loop(crops: Sequence[bytes]) -> float:
-    """Seconds of the loop that a script would run: decode, grey, predict; weights loaded before."""
+    """Measure the seconds of the loop that a script would run: decode, grey, predict; weights are loaded before."""
     box = TEMPLATES["loose"].face_box(CROP)
     predict_points(DLIB68, np.zeros((CROP, CROP), np.uint8), box)
     start = time.perf_counter()
@@ -92,7 +92,7 @@ def bare_loop(crops: Sequence[bytes]) -> float:
 
 
 def bare_loops(crops: Sequence[bytes], count: int, workers: int) -> tuple[float, float]:
-    """The loop on several processors: seconds of the slowest loop, and wall seconds with starting and loading."""
+    """Run the loop on several processors: seconds of the slowest loop, and wall seconds with starting and loading."""
     rows = [crops[number % len(crops)] for number in range(count)]
     start = time.perf_counter()
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
@@ -105,14 +105,14 @@ def _one_thread() -> None:
 
 
 def stage_seconds(folder: Path, cache: Path, extractor: str) -> float:
-    """Wall seconds of one run of the stage ``landmarks`` in a process of its own, starting included."""
+    """Measure the wall seconds of one run of the stage ``landmarks`` in its own process, starting included."""
     start = time.perf_counter()
     run_stage(folder, cache, extractor)
     return time.perf_counter() - start
 
 
 def run_stage(folder: Path, cache: Path, extractor: str) -> tuple[float, float]:
-    """Run the stage in a process of its own; peak memory in MB of it and of its largest worker."""
+    """Run the stage in its own process; return the peak memory in MB of the process and of its largest worker."""
     command = [sys.executable, "-c", _STAGE, str(folder), extractor]
     environment = {**os.environ, "FER_AU_CACHE": str(cache)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -136,7 +136,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
 
 
 def bench_landmarks(folder: Path, crops: Sequence[bytes]) -> None:
-    """The stage against the bare loop, in alternate rounds."""
+    """Compare the stage with the bare loop, in alternate rounds."""
     count, workers, rounds = 20_000, worker_count(), 3
     write_faces(folder, crops, count)
     ratios, whole, rates = [], [], []
@@ -159,7 +159,7 @@ def bench_landmarks(folder: Path, crops: Sequence[bytes]) -> None:
 
 
 def bench_growth(folder: Path, crops: Sequence[bytes]) -> None:
-    """What a grown data set costs, and what a rerun costs that computes nothing."""
+    """Measure the cost of a grown data set, and of a rerun that computes nothing."""
     count, cache = 10_000, folder / "cache"
     write_faces(folder, crops, count)
     full = stage_seconds(folder, cache, "dlib68")
@@ -201,7 +201,7 @@ class _MadeUp:
 
 
 def bench_rows(folder: Path) -> None:
-    """A landmark store of the size of AffectNet: from cached shards, with made-up points."""
+    """Measure a landmark store of the size of AffectNet, from cached shards with made-up points."""
     count = 300_000
     os.environ["FER_AU_CACHE"] = str(folder / "cache")
     keys = np.random.default_rng(0).integers(0, 256, (count, 32), np.uint8)
@@ -237,14 +237,14 @@ def bench_rows(folder: Path) -> None:
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """Wall seconds of a call."""
+    """Measure the wall seconds of a call."""
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
 
 
 def bench_memory(folder: Path, crops: Sequence[bytes]) -> None:
-    """Peak memory and cost per item of ten times as many images."""
+    """Measure peak memory and cost per item of ten times as many images."""
     workers, peaks, costs = worker_count(), [], []
     half = (CROP // 2, CROP // 2)
     small = [encode_crop(np.asarray(cv2.resize(decode_crop_bytes(crop), half), np.uint8)) for crop in crops]
@@ -265,7 +265,7 @@ def bench_memory(folder: Path, crops: Sequence[bytes]) -> None:
 
 
 def bench_heatmaps(folder: Path) -> None:
-    """The whole stage, reading and writing included."""
+    """Measure the whole stage, reading and writing included."""
     count = 150_000
     rng = np.random.default_rng(0)
     points = TEMPLATES["loose"].mean_face(CROP) + rng.normal(0, 2, (count, 68, 2))

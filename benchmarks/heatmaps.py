@@ -1,7 +1,8 @@
-"""Speed and fidelity of the AU maps: ``python -m benchmarks.heatmaps`` from the repository's root.
+"""Measure speed and fidelity of the AU maps: ``python -m benchmarks.heatmaps`` from the repository's root.
 
-Times are of one thread on 200 synthetic faces (``tests/cues/faces.py``) with the six expressions in turn, 28 x 28 maps.
-The slow reference is ``tests/cues/published.py``: the published drawing with OpenCV, one image at a time.
+Times are of one thread on 200 synthetic faces (``benchmarks/shared/random_points.py``) with the six expressions in
+turn, 28 x 28 maps. The slow reference is ``benchmarks/shared/published_maps.py``: the published drawing with OpenCV,
+one image at a time.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def one_thread() -> None:
 
 
 def milliseconds_per_map(work: Callable[[], object], repeats: int) -> tuple[float, float]:
-    """Median wall time and median CPU time per map of ``FACES`` maps."""
+    """Measure the median wall time and the median CPU time per map of ``FACES`` maps, milliseconds."""
     work()
     times = []
     for _ in range(repeats):
@@ -52,7 +53,7 @@ def milliseconds_per_map(work: Callable[[], object], repeats: int) -> tuple[floa
 
 
 def render(faces: NDArray[np.float64], labels: list[str], profile: str, size: float = 224) -> Maps:
-    """28 x 28 maps of one profile."""
+    """Render the 28 x 28 maps of one profile."""
     maps, valid = render_au_maps(faces, labels, image_size=size, codebook=profile, geometry=profile)
     if not valid.all():
         raise SystemExit("a synthetic face has no map")
@@ -60,7 +61,7 @@ def render(faces: NDArray[np.float64], labels: list[str], profile: str, size: fl
 
 
 def print_speed(faces: NDArray[np.float64]) -> None:
-    """Milliseconds per map, and how many times quicker than the slow reference."""
+    """Print the milliseconds per map, and how many times quicker than the slow reference that is."""
     labels = [EXPRESSIONS[i % len(EXPRESSIONS)] for i in range(len(faces))]
     _, slow = milliseconds_per_map(
         lambda: [published_map(face, CODEBOOK[label]) for face, label in zip(faces, labels, strict=True)], repeats=3
@@ -75,7 +76,7 @@ def print_speed(faces: NDArray[np.float64]) -> None:
 
 
 def print_fidelity(faces: NDArray[np.float64]) -> None:
-    """Cosines of ``paper`` with the published maps, and of ``corrected`` with its mirrored and rescaled self."""
+    """Print cosines of ``paper`` with the published maps, and of ``corrected`` with its mirrored and rescaled maps."""
     print("\nmean cosine over the faces (limits: " + ", ".join(f"{k} {v}" for k, v in MINIMUM_COSINE.items()) + ")")
     print(f"{'expression':<12}{'paper':>10}{'worst':>10}{'mirror':>10}{'scale':>10}")
     for expression in EXPRESSIONS:
@@ -93,7 +94,7 @@ def print_fidelity(faces: NDArray[np.float64]) -> None:
 
 
 def print_all_ones(faces: NDArray[np.float64]) -> None:
-    """Cosine of an all-ones map with the maps of each profile: what a blank attention map scores."""
+    """Print the cosine of an all-ones map, a blank attention, with the maps of each profile."""
     print("\nmean cosine of an all-ones map (published: as measured on the authors' geometry)")
     print(f"{'expression':<12}{'published':>10}{'paper':>10}{'corrected':>10}")
     rows = []

@@ -1,4 +1,4 @@
-"""Does guidance move every method's attention? The AU-cue paper's eleven methods, small, each without and with it.
+"""Measure whether guidance moves the attention of the AU-cue paper's eleven methods, each without and with guidance.
 
     python -m benchmarks.methods --data data/demo --out FOLDER [--epochs 24] [--size 64]
 
@@ -45,9 +45,9 @@ class Method:
     """A training of the table.
 
     Attributes:
-        model: What is trained.
-        cams: Row of the table -> the CAM that it is scored by.
-        train: Its own settings.
+        model: Entry ``model`` of the experiment.
+        cams: Row of the table -> CAM that it is scored by.
+        train: Training settings that differ from the others'.
     """
 
     model: Mapping[str, Any]
@@ -76,7 +76,7 @@ METHODS = {
 
 
 def run(name: str, method: Method, guided: bool, options: argparse.Namespace) -> dict[str, float]:
-    """The metrics of one training, from FOLDER if it has them."""
+    """Train and score a model, or read its metrics if FOLDER has them."""
     experiment = f"{name}-{'au' if guided else 'vanilla'}"
     metrics = options.out / f"{experiment}.json"
     if not metrics.exists():

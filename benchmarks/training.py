@@ -1,4 +1,4 @@
-"""Speed of training: ``python -m benchmarks.training [BACKBONE [BATCH_SIZE]]`` from the repository's root.
+"""Measure the speed of training: ``python -m benchmarks.training [BACKBONE [BATCH_SIZE]]``.
 
 Three ratios, each with its limit: whole epochs on made-up 256 px JPEG crops (decoding, joint augmentation, guidance)
 against bare updates on one ready batch in memory; guided epochs against vanilla ones; and bare updates in the precision
@@ -52,13 +52,13 @@ VANILLA, GUIDED, DECODED = "epoch, images kept", "epoch, guided, images kept", "
 def make_trainer(
     backbone: str, faces: FaceDataset, config: TrainConfig, guidance: Sequence[GuidanceConfig] = ()
 ) -> Trainer:
-    """A fresh trainer, with guidance or without."""
+    """Make a fresh trainer, with guidance or without."""
     model = create_model(ModelConfig(backbone=backbone), faces.classes, seed=0)
     return Trainer("benchmark", model, Guidance(guidance, model, faces, 0), config, 0, Preprocessing(config.image_size))
 
 
 def ready_batch(trainer: Trainer, faces: FaceDataset) -> Callable[[], None]:
-    """As many bare updates as an epoch has, all on one batch that is ready in memory."""
+    """Run as many bare updates as an epoch has, all on one batch that is ready in memory."""
     batch = faces.batch(range(trainer.config.batch_size))
     inputs = trainer.preprocessing(batch.images).contiguous(memory_format=torch.channels_last)
 
@@ -76,7 +76,7 @@ def ready_batch(trainer: Trainer, faces: FaceDataset) -> Callable[[], None]:
 
 
 def epoch(trainer: Trainer, faces: FaceDataset, loader: BatchLoader | None) -> Callable[[], None]:
-    """A real epoch; without a loader, with a fresh one that has to decode every image."""
+    """Run a real epoch; without a loader, a fresh one decodes every image."""
 
     def run() -> None:
         trainer.model.train()
@@ -122,7 +122,7 @@ def measure(runs: dict[str, Callable[[], None]]) -> dict[str, Times]:
 
 
 def verdict(what: str, value: float, limit: float, at_least: bool, percent: bool = True) -> str:
-    """One line: a ratio beside its limit."""
+    """Write a ratio beside its limit, in one line."""
     met = "met" if (value >= limit) == at_least else "NOT met"
     unit, scale = ("%", 100) if percent else ("x", 1)
     bound = "at least" if at_least else "at most"

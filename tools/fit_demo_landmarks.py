@@ -34,7 +34,7 @@ STEPS = 6  # grid inside a triangle
 
 
 def observe(people: int, predictor: str) -> tuple[Array, Array]:
-    """Vertices (F,V,2) and dlib's points (F,68,2), both in units of the inter-ocular distance about its middle."""
+    """Render faces and find dlib's points: vertices (F,V,2) and points (F,68,2) in inter-ocular distances."""
     detector, shape = dlib.get_frontal_face_detector(), dlib.shape_predictor(predictor)
     asset = load_asset()
     vertices, points = [], []
@@ -60,7 +60,7 @@ def observe(people: int, predictor: str) -> tuple[Array, Array]:
 
 
 def candidates(asset: HeadAsset, point: int) -> NDArray[np.bool_]:
-    """Vertices where an iBUG point may lie."""
+    """List the vertices where an iBUG point may lie."""
     x, y, z = asset.mean.T
     front = asset.is_part("skin") & (asset.occlusion > 0.10) & (asset.masks["inside_mouth"] < 0.5)
     if point <= 16:
@@ -82,7 +82,7 @@ def candidates(asset: HeadAsset, point: int) -> NDArray[np.bool_]:
 def fit_point(
     asset: HeadAsset, point: int, vertices: Array, marks: Array
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], float]:
-    """The best place for a point and its mirror together: vertices (3,), weights (3,), mean error."""
+    """Find the best place for a point and its mirror image together: vertices (3,), weights (3,), mean error."""
     partner = int(MIRROR[point])
     allowed = np.flatnonzero(candidates(asset, point))
     if point == partner:

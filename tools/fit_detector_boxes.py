@@ -1,9 +1,9 @@
-"""Fits how other detectors' answers translate to the HOG detector's box: ``python -m tools.fit_detector_boxes``.
+"""Fit the maps from other detectors' boxes to the HOG detector's: ``python -m tools.fit_detector_boxes``.
 
 dlib's predictors expect the box that the HOG detector draws, ``templates.HOG_BOX`` around the average face. Here the
-detectors with other conventions look at rendered faces whose 68 points are known. Printed are the constants of
+detectors with other conventions look at rendered faces whose 68 points are known. The tool prints the constants of
 ``faces/mediapipe_face.py`` (``MEAN_PLACES``) and ``faces/dlib_mmod.py`` (``BOX_SCALE``, ``BOX_SHIFT``), and the error
-that they leave. About three minutes on one core.
+that they leave. It takes about three minutes on one core.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Face = tuple[NDArray[np.uint8], Matrix]
 
 
 def rendered_faces(folder: Path) -> list[Face]:
-    """Rendered pictures, each with the similarity from ``MEAN_FACE`` to its true points."""
+    """Render pictures, each with the similarity from ``MEAN_FACE`` to its true points."""
     generate(DemoConfig(identities=PEOPLE, images=PICTURES_EACH, test_fraction=0.3), folder / "raw")
     ingest_dataset("demo", DemoAdapterConfig(adapter="demo", root=folder / "raw"), folder)
     store = Store.open(folder / "annotations.h5", "annotations")

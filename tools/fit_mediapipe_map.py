@@ -41,13 +41,13 @@ SUM_WEIGHT = 100.0  # makes the weights' sum 1 as good as exact in the least squ
 
 @dataclass(frozen=True)
 class Sample:
-    """Pictures in a frame of their own: the mesh's outer eye corners at (-0.5, 0) and (0.5, 0).
+    """Points of pictures in the eye frame: the mesh's outer eye corners are at (-0.5, 0) and (0.5, 0).
 
     Attributes:
-        mesh: (F, 468, 2).
-        truth: (F, 68, 2).
-        unit: (F,) inter-ocular distance of the true points in that frame.
-        person: (F,) number.
+        mesh: Mesh points (F, 468, 2) xy.
+        truth: True points (F, 68, 2) xy.
+        unit: Inter-ocular distance (F,) of the true points in that frame.
+        person: Number (F,) of each picture's person.
     """
 
     mesh: Array
@@ -56,11 +56,11 @@ class Sample:
     person: NDArray[np.int64]
 
     def chosen(self, rows: NDArray[np.bool_]) -> Sample:
-        """Some of the pictures."""
+        """Select some of the pictures."""
         return Sample(self.mesh[rows], self.truth[rows], self.unit[rows], self.person[rows])
 
     def with_mirrored(self, mirror: NDArray[np.int64]) -> Sample:
-        """The pictures and their mirror images."""
+        """Add the pictures' mirror images."""
         flip = np.array([-1.0, 1.0])
         return Sample(
             np.concatenate([self.mesh, self.mesh[:, mirror] * flip]),
@@ -98,7 +98,7 @@ def observe(people: int, seed: int) -> Sample:
 
 
 def to_eye_frame(points: Array, mesh: Array) -> Array:
-    """Points (F, K, 2) in the frame of the meshes' (F, 468, 2) outer eye corners."""
+    """Map points (F, K, 2) to the frame of the meshes' (F, 468, 2) outer eye corners."""
     right, left = mesh[:, EYE_CORNERS[0]], mesh[:, EYE_CORNERS[1]]
     across = left - right
     down = np.stack([-across[:, 1], across[:, 0]], axis=1)
@@ -108,7 +108,7 @@ def to_eye_frame(points: Array, mesh: Array) -> Array:
 
 
 def mesh_mirror(mesh: Array) -> NDArray[np.int64]:
-    """(468,) mirror partner of each mesh point, from the average mesh in the eye frame.
+    """Find the mirror partner (468,) of each mesh point, from the average mesh in the eye frame.
 
     Raises:
         ValueError: The pairing is not mutual.
@@ -122,7 +122,7 @@ def mesh_mirror(mesh: Array) -> NDArray[np.int64]:
 
 
 def fit_point(sample: Sample, point: int) -> dict[int, float]:
-    """Mesh point -> weight."""
+    """Fit the convex combination of mesh points for an iBUG point: mesh point -> weight."""
     distance = np.linalg.norm(sample.mesh.mean(0) - sample.truth.mean(0)[point], axis=-1)
     near = np.argsort(distance, kind="stable")[:NEAREST]
     weights = _convex(sample, point, near)
@@ -131,7 +131,7 @@ def fit_point(sample: Sample, point: int) -> dict[int, float]:
 
 
 def _convex(sample: Sample, point: int, mesh_points: NDArray[np.int64]) -> Array:
-    """Weights >= 0 of sum 1 that bring the mesh points nearest to the true point."""
+    """Find the weights >= 0 of sum 1 that bring the mesh points nearest to the true point."""
     offset = (sample.mesh[:, mesh_points] - sample.truth[:, point, None]).transpose(0, 2, 1)
     rows = offset.reshape(-1, len(mesh_points)) / np.sqrt(len(offset))
     system = np.concatenate([rows, np.full((1, len(mesh_points)), SUM_WEIGHT)])
@@ -140,7 +140,7 @@ def _convex(sample: Sample, point: int, mesh_points: NDArray[np.int64]) -> Array
 
 
 def fit(sample: Sample, mirror: NDArray[np.int64]) -> dict[int, list[tuple[int, float]]]:
-    """Mesh points and weights of each iBUG point; those of a pair stand in the same order."""
+    """Fit mesh points and weights of each iBUG point; those of a pair of points stand in the same order."""
     table: dict[int, list[tuple[int, float]]] = {}
     for point in range(N_POINTS):
         partner = int(MIRROR[point])
@@ -158,7 +158,7 @@ def fit(sample: Sample, mirror: NDArray[np.int64]) -> dict[int, list[tuple[int, 
 
 
 def _symmetric(weights: Mapping[int, float], mirror: NDArray[np.int64]) -> dict[int, float]:
-    """The mean of a combination and its mirror image."""
+    """Average a combination and its mirror image."""
     both: dict[int, float] = {}
     for m, w in weights.items():
         for end in (m, int(mirror[m])):
@@ -167,7 +167,7 @@ def _symmetric(weights: Mapping[int, float], mirror: NDArray[np.int64]) -> dict[
 
 
 def errors(table: Mapping[int, list[tuple[int, float]]], sample: Sample) -> Array:
-    """(F, 68) distances from the truth in inter-ocular units."""
+    """Compute the distances (F, 68) from the truth, in inter-ocular distances."""
     found = np.stack(
         [sum((w * sample.mesh[:, m] for m, w in row), np.zeros((len(sample.mesh), 2))) for row in table.values()], 1
     )

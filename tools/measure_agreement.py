@@ -1,7 +1,8 @@
-"""Measure how far the looks of ``fer_au.landmarks.agreement`` lie apart on faces and on what is no face.
+"""Measure the spread of the looks of ``fer_au.landmarks.agreement`` on faces and on pictures without a face.
 
-Faces are the detected ones of ``faces.h5`` stores; no faces are blurred noise and the backgrounds of the demo renderer.
-``MAX_SPREAD`` must lie above nearly all of the former and below the latter, for every extractor that looks at pixels.
+Faces are those that a detector found, in ``faces.h5`` stores; pictures without a face are blurred noise and the
+backgrounds of the demo renderer. ``MAX_SPREAD`` must lie above nearly all spreads on faces and below those on other
+pictures, for every extractor that looks at pixels.
 
     python tools/measure_agreement.py data/demo/faces.h5 ...
 """
@@ -27,7 +28,7 @@ Images = NDArray[np.uint8]
 
 
 def detected_faces(path: Path, limit: int) -> Images:
-    """Crops (N, S, S, 3) of faces that a detector is sure of, spread over the store."""
+    """Read crops (N, S, S, 3) of faces that a detector vouches for, spread over the store."""
     store = Store.open(path, "faces")
     sure = (store["status"] == FaceStatus.OK) & (store["score"].astype(np.float64) > 0)
     rows = np.flatnonzero(sure)
@@ -36,7 +37,7 @@ def detected_faces(path: Path, limit: int) -> Images:
 
 
 def blurred_noise(count: int) -> Images:
-    """Noise of several coarseness, at full contrast."""
+    """Make noise of several grain sizes, at full contrast."""
     rng = np.random.default_rng(0)
     images = []
     for sigma in np.geomspace(0.5, 25, count):
@@ -46,7 +47,7 @@ def blurred_noise(count: int) -> Images:
 
 
 def backgrounds(count: int) -> Images:
-    """What lies behind the demo's faces."""
+    """Draw backgrounds of the demo's faces."""
     drawn = (sample_background(np.random.default_rng(number), SIZE) for number in range(count))
     return np.stack([np.clip(picture, 0, 255).astype(np.uint8) for picture in drawn])
 

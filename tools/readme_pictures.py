@@ -1,4 +1,4 @@
-"""Makes the pictures of the README from a finished run on the demo faces: ``python tools/readme_pictures.py``.
+"""Make the pictures of the README from a finished run on the demo faces: ``python tools/readme_pictures.py``.
 
 The demo faces are synthetic and the project's own, so the pictures may be published; other data sets are refused.
 """
@@ -30,13 +30,13 @@ Picture = np.ndarray
 
 
 def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, as it comes with matplotlib on every platform."""
+    """Load DejaVu Sans, which comes with matplotlib on every platform."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)
 
 
 def rows_of(dataset: Dataset, experiments: Sequence[Experiment]) -> dict[str, list[Picture]]:
-    """One test image per expression: face, landmarks, AU map, and each experiment's last attention.
+    """Make a row for one test image per expression: face, landmarks, AU map, and each experiment's last attention.
 
     Raises:
         DataError: No test image has an AU map.
@@ -54,13 +54,13 @@ def rows_of(dataset: Dataset, experiments: Sequence[Experiment]) -> dict[str, li
 
 
 def has_maps(id_: str, dataset: Dataset, experiments: Sequence[Experiment]) -> bool:
-    """Whether an image has an AU map, hence landmarks, and was evaluated by every experiment."""
+    """Tell whether an image has an AU map, hence landmarks, and was evaluated by every experiment."""
     valid = bool(dataset.heatmaps["valid"][dataset.heatmaps.index[id_]])
     return valid and all(id_ in one.results.index for one in experiments)
 
 
 def one_row(id_: str, painter: FacePainter, experiments: Sequence[Experiment]) -> list[Picture]:
-    """The pictures of one image."""
+    """Make the pictures of one image."""
     dataset, face = painter.dataset, painter.face_image(id_)
     points = np.asarray(dataset.landmarks["points"][dataset.landmarks.index[id_]], np.float64)
     scale = SIDE / painter.crop_side(id_)
@@ -75,7 +75,7 @@ def one_row(id_: str, painter: FacePainter, experiments: Sequence[Experiment]) -
 
 
 def compose(rows: dict[str, list[Picture]], titles: Sequence[str]) -> Image.Image:
-    """A sheet with the expressions at the left and the titles on top."""
+    """Compose a sheet with the expressions at the left and the titles on top."""
     width = LEFT + len(titles) * (SIDE + GAP) - GAP
     sheet = Image.new("RGB", (width, TOP + len(rows) * (SIDE + GAP) - GAP), PAPER)
     pen = ImageDraw.Draw(sheet)

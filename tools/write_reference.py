@@ -154,7 +154,7 @@ def _nested(section: Section, definitions: Mapping[str, Any]) -> Iterator[Sectio
 
 
 def _references(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Models that a key holds: the name, and ``[]`` where the key holds a list of them."""
+    """Find the models that a key holds: the name, and ``[]`` where the key holds a list of them."""
     if "$ref" in value:
         yield value["$ref"].rsplit("/", 1)[1], ""
     for choice in value.get("anyOf", ()):

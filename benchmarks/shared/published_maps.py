@@ -67,7 +67,7 @@ def _ellipses(au: int, x: list[int], y: list[int], width: int, height: int) -> l
 
 
 def au_map(au: int, points: NDArray[np.float64], size: int) -> NDArray[np.float64] | None:
-    """One AU at full size, values 0..255, or None if no pixel of it lies in the frame."""
+    """Draw one AU at full size, values 0..255; None if no pixel of it lies in the frame."""
     canvas = np.full((size, size), BACKGROUND)
     x, y = ([int(value) for value in points[:, axis]] for axis in (0, 1))
     for cx, cy, a, b in _ellipses(au, x, y, size, size):
@@ -80,7 +80,7 @@ def au_map(au: int, points: NDArray[np.float64], size: int) -> NDArray[np.float6
 
 
 def published_map(points: NDArray[np.float64], units: list[int], size: int = 224) -> NDArray[np.float64] | None:
-    """The map (size, size) in [0, 1] of one face (68, 2), or None where the published code has no valid map."""
+    """Draw the map (size, size) in [0, 1] of one face (68, 2); None where the published code has no valid map."""
     if not np.isfinite(points).all():
         return None
     drawn = [drawing for drawing in (au_map(au, points, size) for au in units) if drawing is not None]

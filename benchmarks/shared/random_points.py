@@ -41,7 +41,7 @@ def _mirrored(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def neutral_shape() -> Points:
-    """The neutral shape, (68, 2), symmetric, origin between the eyes, outer eye corners at -0.5 and 0.5."""
+    """Make the neutral shape, (68, 2): symmetric, origin between the eyes, outer eye corners at -0.5 and 0.5."""
     right_eye = _mirrored(_EYE)
     lip = _OUTER_LIP_TOP + _mirrored(_OUTER_LIP_TOP[-2::-1]) + _mirrored(_OUTER_LIP_BOTTOM[:0:-1]) + _OUTER_LIP_BOTTOM
     inner = _INNER_LIP_TOP + _mirrored(_INNER_LIP_TOP[-2::-1]) + _mirrored(_INNER_LIP_BOTTOM[:0:-1]) + _INNER_LIP_BOTTOM
@@ -60,7 +60,7 @@ def _depths() -> NDArray[np.float64]:
 
 
 def _move(shape: Points, rng: np.random.Generator) -> Points:
-    """Random brow and lid motion and mouth opening, alike on both sides but for a little asymmetry."""
+    """Move brows and lids and open the mouth at random, equally on both sides but for a little asymmetry."""
     shape = shape.copy()
     for brow, inner in ((slice(17, 22), 21), (slice(22, 27), 22)):
         shape[brow, 1] += rng.uniform(-0.1, 0.05)
@@ -86,7 +86,7 @@ def on_template(shape: Points, size: float = 224.0) -> Points:
 
 
 def random_faces(count: int, seed: int = 0, size: float = 224.0, roll: float = 4.0, noise: float = 1.0) -> Points:
-    """Faces (count, 68, 2): roll within +-``roll`` degrees, yaw within 20, motion, and noise in px at 224 px."""
+    """Draw faces (count, 68, 2): roll within +-``roll`` degrees, yaw within 20, motion, and noise in px at 224 px."""
     rng = np.random.default_rng(seed)
     neutral, depth = neutral_shape(), _depths()
     faces = np.empty((count, 68, 2))
@@ -104,14 +104,14 @@ def random_faces(count: int, seed: int = 0, size: float = 224.0, roll: float = 4
 
 
 def mirrored(points: Points, size: float) -> Points:
-    """The landmarks of the mirror images."""
+    """Mirror the landmarks with their images."""
     flipped = points[:, MIRROR].copy()
     flipped[..., 0] = size - flipped[..., 0]
     return flipped
 
 
 def cosine(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Cosine of flattened maps (N, h, w)."""
+    """Compute the cosines of flattened maps (N, h, w)."""
     x, y = (np.asarray(m, dtype=np.float64).reshape(len(m), -1) for m in (a, b))
     norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
     return np.asarray((x * y).sum(1) / np.maximum(norms, 1e-12))

@@ -32,12 +32,12 @@ class HasCode(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """See the class."""
+        """sha256 of name, version, options and weights."""
         ...
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """See the class."""
+        """Names of the modules whose code decides a row."""
         ...
 
 

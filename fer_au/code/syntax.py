@@ -33,7 +33,7 @@ _IGNORED_FIELDS = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
 
 @dataclass(frozen=True)
 class Syntax:
-    """What a source file does, and what it needs.
+    """Syntax of a source file: a digest of what the file does, and the names that it needs.
 
     Attributes:
         digest: Hash of the syntax, 64 hexadecimal digits.

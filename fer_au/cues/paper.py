@@ -112,7 +112,7 @@ def _cheeks(face: _Face) -> list[_Ellipse]:
 
 
 def _discs(*at: tuple[int, int], a: int = 20, b: int = 20) -> Callable[[_Face], list[_Ellipse]]:
-    """Ellipses of a fixed size, each at the x of one landmark and the y of another."""
+    """Place ellipses of a fixed size, each at the x of one landmark and the y of another."""
 
     def draw(face: _Face) -> list[_Ellipse]:
         return [face.ellipse(face.x[i], face.y[j], a, b) for i, j in at]

@@ -47,9 +47,9 @@ def train_experiment(
 
     Args:
         name: Experiment name, used in messages.
-        experiment: What is trained.
-        train: The settings, the experiment's overrides included.
-        dataset_dir: ``data/<key>``.
+        experiment: Entry of the experiment.
+        train: Training settings, the experiment's overrides included.
+        dataset_dir: Folder ``data/<key>``.
         base_dir: Folder of the model to start from; ignored if ``experiment.base`` is ``none``.
         out_dir: ``models/<name>``: gets model.safetensors, config.json, history.csv, and clusters.h5 if a cue needs it.
 

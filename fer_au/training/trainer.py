@@ -70,7 +70,7 @@ class Fitted:
 
     @property
     def epoch(self) -> int:
-        """The selected epoch, 0-based."""
+        """Selected epoch, counted from 0."""
         return best_epoch(self.history)
 
 
@@ -182,7 +182,7 @@ class Trainer:
             batch: Faces as they come from the data set: this process's part.
             time: Time of the training in epochs; decides which guidance is active.
             generator: Source of the augmentation's draws; the same in all processes.
-            part: Which part of the whole batch these faces are; default all of it.
+            part: Part of the whole batch that these faces are; default all of it.
 
         Raises:
             NotFiniteError: A loss is NaN or infinite; the model is left as it was.
@@ -299,7 +299,7 @@ class Trainer:
 
     @property
     def _scored(self) -> FerModel:
-        """The weights that are scored and kept: the average's where there is one."""
+        """Weights that are scored and kept: those of the average, if there is one."""
         return self.model if self.average is None else cast(FerModel, self.average.module)
 
     def _row(self, epoch: int, meter: Meter, lr: float, speed: float, scores: SplitScores) -> HistoryRow:
