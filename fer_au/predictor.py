@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 import numpy as np
@@ -144,9 +144,7 @@ class Predictor:
         """
         if aligned and self.model.views > 1:
             raise DataError("the model sees each face and the whole picture: give pictures, not crops, aligned=False")
-        for index, image in enumerate(images):
-            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-                raise DataError(f"image {index}: expected (H, W, 3) uint8 RGB, got {image.dtype} {image.shape}")
+        _check_images(images)
         seen = [
             face
             for index, image in enumerate(images)
@@ -194,6 +192,31 @@ class Predictor:
         """Stack the model's views of a face, (S, S, 3 views)."""
         pictures = [face.crop] if face.context is None else [face.crop, face.context]
         return np.concatenate([resize_picture(picture, self.preprocess.image_size) for picture in pictures], axis=2)
+
+
+def _check_images(images: object) -> None:
+    """Make sure that these are pictures in memory.
+
+    Raises:
+        DataError: They are not; the message names the first that is none, and the remedy.
+    """
+    if isinstance(images, str | PurePath) or not isinstance(images, Sequence | np.ndarray):
+        raise DataError(f"images: expected a list of arrays (H, W, 3) uint8 RGB, got {_describe(images)}")
+    if isinstance(images, np.ndarray) and images.ndim == 3:
+        raise DataError(f"images: one picture, {_describe(images)}; give a list of pictures: predictor([picture])")
+    for index, image in enumerate(images):
+        shaped = isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[2] == 3 and image.size > 0
+        if not shaped or image.dtype != np.uint8:
+            raise DataError(f"image {index}: expected (H, W, 3) uint8 RGB, got {_describe(image)}")
+
+
+def _describe(value: object) -> str:
+    """Say what was given instead of a picture; a path comes with the way to read it."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} {value.shape}"
+    if isinstance(value, str | PurePath):
+        return f"the path {str(value)!r}; read it by fer_au.decoding.decode_image(Path({str(value)!r}).read_bytes())"
+    return f"a value of type {type(value).__name__}"
 
 
 def _as_given(image: Image, index: int) -> _Face:

@@ -111,7 +111,9 @@ class Registry(Generic[T]):
         if self._base is not None:
             if not (isinstance(part, type) and issubclass(part, self._base)):
                 raise TypeError(f"it must be a class derived from {self._base.__module__}.{self._base.__name__}")
-            _check_methods(part, self._base)
+            _check_attributes(part)
+            for base in reversed(part.__mro__[1:]):
+                _check_methods(part, base)
         return part
 
 
@@ -147,6 +149,18 @@ class FileRegistry(Registry[Path]):
             UnknownNameError: No file has that name; the message lists near names.
         """
         return Path(name_or_path) if self.is_path(name_or_path) else self.get(str(name_or_path))
+
+
+def _check_attributes(part: type) -> None:
+    """Make sure that a class has the attributes that its bases announce and leave open.
+
+    Raises:
+        TypeError: An attribute is missing.
+    """
+    for base in part.__mro__:
+        for name, annotation in vars(base).get("__annotations__", {}).items():
+            if str(annotation).startswith("ClassVar") and not hasattr(part, name):
+                raise TypeError(f"{part.__name__}.{name} is missing")
 
 
 def _check_methods(part: type, base: type) -> None:

@@ -45,8 +45,8 @@ def _sources(package: str) -> list[Path]:
         spec = find_spec(package)
     except (ImportError, ValueError):
         return []
-    if spec is None or spec.origin is None:
+    if spec is None:
         return []
-    if spec.submodule_search_locations:
+    if spec.submodule_search_locations:  # also of a package without __init__.py
         return [path for folder in spec.submodule_search_locations for path in iter_sources(Path(folder))]
-    return [Path(spec.origin)]
+    return [Path(spec.origin)] if spec.origin else []

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,7 +141,7 @@ class Adapter(ABC, Generic[ConfigT]):
         Config: Model of the adapter's ``params.yaml`` entry, a subclass of ``DatasetConfig`` with flat keys.
     """
 
-    Config: type[ConfigT]
+    Config: ClassVar[type[ConfigT]]
 
     @abstractmethod
     def scan(self, config: ConfigT) -> Scan:
@@ -173,6 +173,7 @@ ADAPTERS: Registry[type[Adapter[Any]]] = Registry(
         "folder": "fer_au.datasets.folder",
         "sep": "fer_au.datasets.sep",
     },
+    base=Adapter,
 )
 
 

@@ -11,7 +11,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 WALKS = PAGE.partition("## Four ways")[2]
-MADE = ("stages/stamp.json", "metrics/NAME.json", "rejects/ingest.csv")  # a run makes them
+MADE = (
+    "stages/stamp.json",
+    "metrics/NAME.json",
+    "metrics/cross/NAME.json",
+    "evaluation/NAME.h5",
+    "report/index.html",
+    "rejects/ingest.csv",
+)  # a run makes them
 
 
 def defined_names(path: Path) -> set[str]:

@@ -20,10 +20,12 @@ from fer_au.stores import Store, encode_ids, pack_ragged, write_store
 from fer_au.stores.schemas import SCHEMAS, FaceStatus, LandmarkStatus, Schema
 from fer_au.stores.seal import USER_BLOCK, seal
 from fer_au.stores.verify import verify_store
+from tests.docs.blocks import read_blocks
 from tests.stores.golden_stores import COLUMNS, FINGERPRINT, attributes_of, columns_of, golden_path
 
 PAGE = (Path(__file__).parents[2] / "docs/stores.md").read_text(encoding="utf-8")
-CODE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+BLOCKS = read_blocks("docs/stores.md", "python")
+CODE = [block.text for block in BLOCKS]
 
 
 def described_columns(text: str) -> dict[str, tuple[str, str]]:

@@ -144,6 +144,26 @@ def test_what_is_no_picture_is_named_by_its_position(predictor, pictures, bad):
         predictor([pictures[0], bad], aligned=True)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("me.jpg", "images: expected a list of arrays"),
+        (Path("me.jpg"), "images: expected a list of arrays"),
+        (["me.jpg"], "image 0: expected"),
+        ([Path("me.jpg")], "image 0: expected"),
+        (np.zeros((64, 64, 3), np.uint8), r"images: one picture, uint8 \(64, 64, 3\); give a list"),
+        (b"bytes", "image 0: expected .* a value of type int"),
+        (None, "images: expected a list of arrays .* a value of type NoneType"),
+    ],
+)
+def test_what_is_no_list_of_pictures_is_one_line_with_the_remedy(predictor, given, said):
+    with pytest.raises(DataError, match=said) as caught:
+        predictor(given, aligned=True)
+    assert "\n" not in str(caught.value)
+    if "me.jpg" in str(given):
+        assert "decode_image(Path('me.jpg').read_bytes())" in str(caught.value)
+
+
 def test_a_model_without_recorded_alignment_says_that_it_needs_crops(predictor, pictures):
     with pytest.raises(DataError, match="aligned=True"):
         predictor(pictures[:1])

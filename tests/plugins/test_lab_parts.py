@@ -8,15 +8,17 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.plugins.package import PARTS, install, metadata
+
 REPOSITORY = Path(__file__).parents[2]
-PACKAGE = Path(__file__).with_name("lab_parts")
-METADATA = tomllib.loads((PACKAGE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PAGE = (REPOSITORY / "docs/parts.md").read_text(encoding="utf-8")
+BLOCKS = [block for block in PARTS if block.file]
+METADATA = metadata()
 
 
 @dataclass(frozen=True)
@@ -67,23 +69,18 @@ OFFERS = {
         "fer_au.training.losses:LOSSES", "lab-largest", "guidance loss", "tests/training/test_losses.py", 8
     ),
     "fer_au.nets": Offer("fer_au.models.nets.base:NETS", "lab-tiny", "network", "tests/models/test_net_contract.py", 3),
+    "fer_au.presets": Offer(
+        "fer_au.presets.preset:PRESETS", "lab-recipe", "preset", "tests/presets/test_presets.py", 1
+    ),
 }
 GROUPS = pytest.mark.parametrize("group", OFFERS)
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the example package and its metadata, as an installer would write them."""
+    """A folder with the package of the page, installed."""
     site = tmp_path_factory.mktemp("site")
-    shutil.copytree(PACKAGE / "lab_parts", site / "lab_parts")
-    info = site / f"lab_parts-{METADATA['version']}.dist-info"
-    info.mkdir()
-    name = f"Metadata-Version: 2.1\nName: {METADATA['name']}\nVersion: {METADATA['version']}\n"
-    (info / "METADATA").write_text(name, encoding="utf-8")
-    lines = []
-    for group, points in METADATA["entry-points"].items():
-        lines += [f"[{group}]", *(f"{point} = {target}" for point, target in points.items())]
-    (info / "entry_points.txt").write_text("\n".join(lines), encoding="utf-8")
+    install(site)
     return site
 
 
@@ -157,48 +154,70 @@ def test_a_package_that_does_not_load_is_one_line_and_hurts_no_other_part(instal
         )
 
 
-WRONG = {
-    "fer_au.losses": (
-        "lab_parts/loss.py",
-        "def LabLargest(attention, target):\n    return abs(attention - target).mean()\n",
-        "it must be a class derived from fer_au.training.losses.GuidanceLoss",
-    ),
-    "fer_au.cues": (
-        "lab_parts/cue.py",
-        "from fer_au.cues import Cue\nclass LabMiddle(Cue):\n    def draw(self, points, labels): return points\n",
-        "LabMiddle.draw(points, labels) must be LabMiddle.draw(faces)",
-    ),
-    "fer_au.cams": (
-        "lab_parts/cam.py",
-        "from fer_au.cam import CamMethod\nclass LabProduct(CamMethod):\n    def compute(self, batch): return batch\n",
-        "LabProduct.maps(batch) is missing",
-    ),
-    "fer_au.geometries": (
-        "lab_parts/geometry.py",
-        "class LabSquares:\n    def draw(self, points): return points\n",
-        "it must be a class derived from fer_au.cues.geometries.Geometry",
-    ),
-    "fer_au.codebooks": (
-        "lab_parts/codebook.py",
-        "PATH = {'happiness': [12]}\n",
-        "it must be the pathlib.Path of a file",
-    ),
-}
+METHOD = re.compile(r"^    def (?!__|constants|check)\w+\(.*?\) -> .*?:$", re.MULTILINE | re.DOTALL)
+GUESS = re.compile(
+    r"```python\n(# (\S+)\n(?:(?!```).)*)```\n\n"
+    r"(A guessed|A class without|An entry point to the text) `([^`]*)` is refused with `([^`]*)`",
+    re.DOTALL,
+)
 
 
-def test_a_part_with_a_guessed_signature_is_one_line_that_says_what_is_expected(
-    installed: Path, tmp_path: Path
-) -> None:
+def guesses() -> dict[str, tuple[str, str, str]]:
+    """File of the package -> its code, the code after the wrong guess below it, and what the page says of that."""
+    found = {}
+    for code, file, kind, guess, said in GUESS.findall(PAGE):
+        wrong = {
+            "A guessed": METHOD.sub(f"    {guess}", code, count=1),
+            "A class without": re.sub(rf"^    {guess}\b.*\n", "", code, flags=re.MULTILINE),
+            "An entry point to the text": re.sub(r"= Path.*", f"= {guess}", code),
+        }[kind]
+        found[file] = code, wrong, said
+    return found
+
+
+def test_a_wrong_guess_is_one_line_that_says_what_is_expected(installed: Path, tmp_path: Path) -> None:
     guessed = tmp_path / "guessed"
     shutil.copytree(installed, guessed)
-    for file, code, _ in WRONG.values():
-        (guessed / file).write_text(code)
+    expected = {}
+    for file, (code, wrong, said) in guesses().items():
+        assert wrong != code, file
+        (guessed / file).write_text(wrong, encoding="utf-8")
+        expected[Path(file).stem] = said
     found = look(guessed, tmp_path)
-    for group, (_, _, expected) in WRONG.items():
-        offer = OFFERS[group]
+    for group, offer in OFFERS.items():
         target = METADATA["entry-points"][group][offer.name]
         place = f"{offer.kind} {offer.name!r} of package 'lab-parts' ({target})"
-        assert found[group][2] == f"{place} can't be loaded: TypeError: {expected}"
+        said = expected[target.split(":")[0].split(".")[1]]
+        assert found[group][2] == f"{place} can't be loaded: TypeError: {said}"
+
+
+def test_a_class_of_another_family_is_refused(installed: Path, tmp_path: Path) -> None:
+    guessed = tmp_path / "guessed"
+    shutil.copytree(installed, guessed)
+    (guessed / "lab_parts/loss.py").write_text("def LabLargest(attention, target):\n    return attention - target\n")
+    said = look(guessed, tmp_path)["fer_au.losses"][2]
+    assert said.endswith("TypeError: it must be a class derived from fer_au.training.losses.GuidanceLoss")
+
+
+def test_an_edit_counts_in_a_package_without_an_init_file(installed: Path, tmp_path: Path) -> None:
+    edited = tmp_path / "edited"
+    shutil.copytree(installed, edited)
+    assert not (edited / "lab_parts/__init__.py").exists()
+    path = edited / "lab_parts/loss.py"
+    path.write_text(path.read_text().replace("amax", "amin"))
+    code = "from fer_au.code.plugins import plugin_digest; print(plugin_digest('fer_au.losses', 'lab-largest'))"
+    assert run(installed, tmp_path, "-c", code) != run(edited, tmp_path, "-c", code)
+
+
+def test_the_code_of_the_page_is_in_good_style(installed: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--ignore", "D100,INP", str(installed)],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 @GROUPS
@@ -210,33 +229,29 @@ def test_every_part_passes_the_contract_test_of_its_kind(group: str, installed: 
     assert len(passed) >= offer.tests
 
 
-def test_the_guide_shows_parts_of_the_package() -> None:
-    guide = (REPOSITORY / "docs/parts.md").read_text(encoding="utf-8")
-    code = "\n".join(path.read_text(encoding="utf-8") for path in sorted((PACKAGE / "lab_parts").glob("*.py")))
-    shown = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
-    assert len(shown) == 2
-    assert all(block in code for block in shown)
-    for group in ("losses", "cues", "geometries", "cams", "codebooks"):
-        offer = OFFERS[f"fer_au.{group}"]
-        assert f"| `fer_au.{group}` |" in guide
-        assert f"`{offer.contract}` |" in guide
+def test_the_table_of_the_page_is_that_of_this_test() -> None:
+    rows = re.findall(r"^\| \[[^]]+\]\(#[^)]+\) \| `(\S+)` \|.*\| `(\S+)` \|$", PAGE, re.MULTILINE)
+    assert {group: f"tests/{contract}" for group, contract in rows} == {
+        group: offer.contract for group, offer in OFFERS.items()
+    }
+    assert all(re.search(rf"^{registry}$", "\n".join(OFFERS), re.MULTILINE) for registry, _ in rows)
 
 
 def test_options_reach_the_parts_and_their_fingerprints(installed: Path, tmp_path: Path) -> None:
     code = (
         "from fer_au.errors import FerAuError; from fer_au.landmarks import create_extractor\n"
         "from fer_au.models import create_model\n"
-        "one, two = create_extractor('lab-average'), create_extractor('lab-average', gain=0.5)\n"
+        "one, two = create_extractor('lab-average'), create_extractor('lab-average', shift=0.5)\n"
         "assert one.fingerprint != two.fingerprint and one != two\n"
         "net = {'backbone': 'lab-tiny', 'backbone_options': {'width': 4}}\n"
         "assert create_model(net, ['neutral', 'anger']).backbone.channels == 4\n"
-        "for name, options in (('lab-average', {'gian': 1}), ('lab-average', {'gain': 'much'})):\n"
+        "for name, options in (('lab-average', {'shfit': 1}), ('lab-average', {'shift': 'much'})):\n"
         "    try: create_extractor(name, **options)\n"
         "    except FerAuError as error: print(error)\n"
     )
     assert run(installed, tmp_path, "-c", code).splitlines() == [
-        "landmark extractor 'lab-average': gian: unknown key; did you mean gain?",
-        "landmark extractor 'lab-average': gain: input should be a valid number, got 'much'",
+        "landmark extractor 'lab-average': shfit: unknown key; did you mean shift?",
+        "landmark extractor 'lab-average': shift: input should be a valid number, got 'much'",
     ]
 
 
@@ -262,7 +277,7 @@ def test_the_stages_run_them_in_worker_processes(installed: Path, tmp_path: Path
         "    align_dataset(AlignConfig(detector='lab-single'), data, data / 'raw')\n"
         "    extract_dataset(LandmarksConfig(extractor='lab-average'), data)\n"
         "    store = Store.open(data / 'landmarks.h5', 'landmarks')\n"
-        "    assert (store['status'] == LandmarkStatus.OK).all() and np.isfinite(store['score']).all()\n"
+        "    assert (store['status'] == LandmarkStatus.OK).all() and np.isnan(store['score']).all()\n"
         "    faces = Store.open(data / 'faces.h5', 'faces')\n"
         "    print(faces.attributes['detector'], store.attributes['extractor'], len(store))\n"
         "if __name__ == '__main__':\n"

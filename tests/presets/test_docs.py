@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from fer_au.cues import list_cues
 from fer_au.models import list_heads
@@ -18,14 +17,12 @@ from fer_au.models.pretrained import PACKAGES
 from fer_au.presets import expand, list_presets, load_preset
 from fer_au.presets.grid import parse_grid
 from fer_au.training import list_losses
+from tests.docs.blocks import read_blocks, read_commands
 
 DOCS = Path(__file__).parents[2] / "docs"
 PRESETS = (DOCS / "presets.md").read_text(encoding="utf-8")
 METHODS = (DOCS / "methods.md").read_text(encoding="utf-8")
-
-
-def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+BLOCKS = read_blocks("docs/presets.md", "python")
 
 
 def test_the_table_of_presets_is_complete_and_counts_right() -> None:
@@ -58,7 +55,8 @@ def named(cell: str) -> list[str]:
 
 
 def test_every_grid_that_is_shown_works() -> None:
-    commands = [shlex.split(line) for block in blocks(PRESETS, "console") for line in block.splitlines()]
+    typed = [command.text for block in read_blocks("docs/presets.md", "console") for command in read_commands(block)]
+    commands = [shlex.split(text) for text in typed]
     shown = [words for words in commands if "--grid" in words]
     assert len(shown) == 3
     for words in shown:
@@ -77,16 +75,16 @@ def test_the_searches_that_presets_suggest_work() -> None:
 
 
 def test_the_preset_of_a_labs_own_works(tmp_path: Path) -> None:
-    (block,) = blocks(PRESETS, "yaml")
+    (block,) = [block for block in read_blocks("docs/presets.md", "yaml") if block.file]
     path = tmp_path / "my.yaml"
-    path.write_text(block)
+    path.write_text(block.text)
     experiments = expand("my", load_preset(path)).experiments
     assert len(experiments) == 3 * (3 + 3)
     assert experiments["small-au-weight-4p0-seed-2"]["group"] == "small-au-weight-4p0"
 
 
 def run_snippet(number: int, old: str, root: Path) -> list[dict[str, str]]:
-    code = blocks(PRESETS, "python")[number]
+    code = BLOCKS[number].text
     assert old in code
     exec(compile(code.replace(old, str(root)), "docs/presets.md", "exec"), {})
     with (root / "labels.csv").open() as file:
@@ -135,15 +133,3 @@ def test_ferplus_label_file_joins_by_position(tmp_path: Path) -> None:
 def test_every_head_net_cue_and_loss_is_described(names: list[str]) -> None:
     rows = set(re.findall(r"`([a-z0-9_-]+)`", " ".join(re.findall(r"^\| ([^|]*) \|", METHODS, re.MULTILINE))))
     assert set(names) <= rows
-
-
-def test_the_guidance_that_is_shown_is_valid() -> None:
-    from fer_au.config.experiments import ExperimentConfig, GuidanceConfig
-
-    for block in blocks(METHODS, "yaml"):
-        for entry in yaml.safe_load(block)["experiments"].values():
-            ExperimentConfig.model_validate(entry)
-    terms = re.findall(r"`(\{cue: [^`]*\})`", METHODS)
-    assert len(terms) == 3
-    for term in terms:
-        GuidanceConfig.model_validate(yaml.safe_load(term))

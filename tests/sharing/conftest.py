@@ -14,10 +14,12 @@ import yaml
 
 from fer_au.config.data import DemoConfig
 from fer_au.demo.generate import generate
-from tests.sharing.console import Lab, read_block
+from tests.docs.blocks import read_blocks
+from tests.sharing.console import Lab
 
 ROOT = Path(__file__).parents[2]
-GUIDE = (ROOT / "docs/sharing.md").read_text(encoding="utf-8")
+GUIDE = "docs/sharing.md"
+(SETTINGS,) = read_blocks(GUIDE, "yaml")
 SOURCES = ("fer_au", "stages", "docs", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", "pyproject.toml")
 FACES = 16
 
@@ -64,7 +66,7 @@ def _start_repository(lab: Lab) -> None:
     (work / "models/none").mkdir(parents=True)
     (work / "models/none/.gitkeep").touch()
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params |= yaml.safe_load(read_block(GUIDE, "yaml").replace("/lab/", f"{lab.disk}/"))
+    params |= yaml.safe_load(SETTINGS.text.replace("/lab/", f"{lab.disk}/"))
     del params["render"]
     params["align"]["size"] = 96
     params["train"] |= {"epochs": 1, "batch_size": 8, "image_size": 48}

@@ -8,34 +8,19 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-_FENCE = re.compile(r"^```(\w*)\s*$")
-_STEP = re.compile(r"^<!-- step: ([a-z0-9-]+)(?:, exit: (\d+))? -->$")
-_PROMPT = re.compile(r"^([a-z]+)\$ (.+)$")
+from tests.docs.blocks import Block, Command, missing_output, read_commands
+
+_STEP = re.compile(r"^step: ([a-z0-9-]+)(?:, exit: (\d+))?$")
 
 
 class GuideError(Exception):
     """The guide is not written as it should be, or a command of it doesn't do what the guide says."""
-
-
-@dataclass
-class Command:
-    """One command line.
-
-    Attributes:
-        person: Who types it: the word before ``$``.
-        text: The command, continuation lines included.
-        shown: The lines of output that the guide shows below it.
-    """
-
-    person: str
-    text: str
-    shown: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -53,65 +38,19 @@ class Step:
         return {command.person for command in self.commands} | set(re.findall(r"/home/([a-z]+)", text))
 
 
-def read_steps(text: str) -> list[Step]:
-    """All console blocks of a guide, in order.
+def read_steps(blocks: Sequence[Block]) -> list[Step]:
+    """The console blocks of a guide as steps, in order.
 
     Raises:
-        GuideError: A block without a name, or a line that belongs to no command.
+        GuideError: A block without a name.
     """
     steps: list[Step] = []
-    for language, comment, lines in _blocks(text):
-        if language != "console":
-            continue
-        match = _STEP.match(comment)
+    for block in blocks:
+        match = _STEP.match(block.comment)
         if match is None:
-            raise GuideError(f"a console block has no line '<!-- step: NAME -->' above it: {lines[:1]}")
-        steps.append(Step(match[1], int(match[2] or 0), _commands(lines)))
+            raise GuideError(f"{block}: a console block has no line '<!-- step: NAME -->' above it")
+        steps.append(Step(match[1], int(match[2] or 0), read_commands(block)))
     return steps
-
-
-def read_block(text: str, language: str) -> str:
-    """The first fenced block in a language."""
-    for found, _, lines in _blocks(text):
-        if found == language:
-            return "\n".join(lines)
-    raise GuideError(f"no block of {language}")
-
-
-def _blocks(text: str) -> Iterator[tuple[str, str, list[str]]]:
-    """Language, the line above, and lines of every fenced block."""
-    lines = text.splitlines()
-    number = 0
-    while number < len(lines):
-        if match := _FENCE.match(lines[number]):
-            end = lines.index("```", number + 1)
-            yield match[1], lines[number - 1], lines[number + 1 : end]
-            number = end
-        number += 1
-
-
-def _commands(lines: list[str]) -> list[Command]:
-    commands: list[Command] = []
-    for line in lines:
-        if match := _PROMPT.match(line):
-            commands.append(Command(match[1], match[2]))
-        elif not commands:
-            raise GuideError(f"output without a command: {line}")
-        elif commands[-1].text.endswith("\\") and not commands[-1].shown:
-            commands[-1].text += "\n" + line.removeprefix("> ")
-        else:
-            commands[-1].shown.append(line)
-    return commands
-
-
-def missing_output(shown: list[str], output: str) -> str | None:
-    """The first shown line that the output lacks (in this order), None if it has all; ``...`` stands for anything."""
-    printed = iter(output.splitlines())
-    for line in shown:
-        pattern = re.compile(".*".join(re.escape(part) for part in line.strip().split("...")))
-        if not any(pattern.fullmatch(text.strip()) for text in printed):
-            return line
-    return None
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,13 @@ import pytest
 import yaml
 
 from fer_au.stores import Store
-from tests.sharing.conftest import FACES, GUIDE
+from tests.docs.blocks import read_blocks
+from tests.sharing.conftest import FACES, GUIDE, SETTINGS
 from tests.sharing.console import Done, GuideError, Lab, Step, Walk, read_steps
 
-STEPS = read_steps(GUIDE)
+CONSOLE = read_blocks(GUIDE, "console")
+BLOCKS = [SETTINGS, *CONSOLE]
+STEPS = read_steps(CONSOLE)
 STORES = ("annotations.h5", "faces.h5", "landmarks.h5", "heatmaps.h5")
 EVERY_STAGE = ["ingest@wild", "align@wild", "landmarks@wild", "heatmaps@wild", "train@au", "evaluate@au", "report"]
 PICTURE_FILES = ("data/wild/faces.h5", "report/index.html")
@@ -225,6 +228,12 @@ def _(lab: Lab, done: list[Done]) -> None:
 @check("shard-cache-upkeep")
 def _(lab: Lab, done: list[Done]) -> None:
     assert list((lab.disk / "fer_au_cache").rglob("*.h5"))
+
+
+@check("shared-trainings")
+def _(lab: Lab, done: list[Done]) -> None:
+    assert stages(done) == ["train@au"]
+    assert lab.read("fay", "models/au/model.safetensors") == lab.read("ana", "models/au/model.safetensors")
 
 
 @check("dask")
