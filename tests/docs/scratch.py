@@ -21,15 +21,14 @@ from fer_au.config.data import AlignConfig, HeatmapsConfig, LandmarksConfig
 from fer_au.config.experiments import CrossConfig, EvaluateConfig, TrainConfig, load_experiment, merge
 from fer_au.config.reading import PARAMS, load_entry, load_section
 from fer_au.datasets import load_dataset_config
-from fer_au.demo.generate import DemoConfig, generate
-from stages import align, cross, evaluate, heatmaps, ingest, landmarks, report, train
+from stages import align, cross, evaluate, heatmaps, ingest, landmarks, render, report, train
 from tests.docs.blocks import ROOT, Block, missing_output, read_blocks, read_commands
 from tests.docs.pictures import provide
 from tests.plugins.package import install
 
 EXPERIMENTS = ("vanilla", "au")
-DRAWN = DemoConfig(identities=6, images=7, size=128, test_fraction=0.34)
 SMALL: dict[str, Any] = {
+    "render": {"demo": {"identities": 6, "images": 7, "size": 128, "test_fraction": 0.34}},
     "align": {"size": 96},
     "train": {"epochs": 1, "batch_size": 8, "image_size": 64},
     "evaluate": {"cams": ["native"], "faithfulness_images": 0, "moved": False, "attention_layers": ["last"]},
@@ -53,9 +52,9 @@ def build(folder: Path) -> None:
     (folder / "models/none").mkdir(parents=True)
     (folder / "models/none/.gitkeep").touch()
     change_params(folder, SMALL)
-    generate(DRAWN, folder / "data/demo/raw")
-    shutil.copy(min((folder / "data/demo/raw/images").rglob("*.jpg")), folder / "me.jpg")
     with inside(folder):
+        render.main("demo")
+        shutil.copy(min(Path("data/demo/raw/images").rglob("*.jpg")), "me.jpg")
         for stage in (ingest, align, landmarks, heatmaps):
             stage.main("demo")
         for name in EXPERIMENTS:
@@ -111,7 +110,7 @@ def change_params(folder: Path, changes: Mapping[str, Any]) -> None:
     path = folder / PARAMS
     params = yaml.safe_load(path.read_text(encoding="utf-8"))
     for section, keys in changes.items():
-        named = section in ("datasets", "experiments", "cross")
+        named = section in ("datasets", "render", "experiments", "cross")
         params[section] = {**params.get(section, {}), **keys} if named else merge(params.get(section, {}), keys)
     path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 
@@ -210,7 +209,7 @@ class Scratch:
             load_dataset_config(name)
         for name in params["experiments"]:
             load_experiment(name)
-        for name in params["cross"]:
+        for name in params.get("cross", {}):
             load_entry("cross", name, CrossConfig)
         with Repo(".") as repo:
             assert len(repo.index.stages) > len(params["experiments"])
