@@ -18,7 +18,8 @@ import yaml
 from dvc.repo import Repo
 
 from fer_au.config.data import AlignConfig, HeatmapsConfig, LandmarksConfig
-from fer_au.config.experiments import CrossConfig, EvaluateConfig, TrainConfig, load_experiment, merge
+from fer_au.config.entries import load_experiment, merge
+from fer_au.config.experiments import CrossConfig, EvaluateConfig, TrainConfig
 from fer_au.config.reading import PARAMS, load_entry, load_section
 from fer_au.datasets import load_dataset_config
 from stages import align, cross, evaluate, heatmaps, ingest, landmarks, render, report, train
@@ -155,7 +156,7 @@ class Scratch:
         self._take_over(block)
         for command in read_commands(block):
             output = run_command(self.folder, self.here(command.text))
-            if (line := missing_output([self.here(line) for line in command.shown], output)) is not None:
+            if (line := missing_output([self.here(line) for line in command.shown], self.here(output))) is not None:
                 pytest.fail(f"{block}: {command.text}\ndid not print {line!r}:\n{output[-4000:]}", pytrace=False)
 
     def run_yaml(self, block: Block) -> None:

@@ -17,7 +17,7 @@ from fer_au.cli import app
 from fer_au.config.experiments import CrossConfig
 from fer_au.evaluation.metrics_file import HEADLINE
 from fer_au.results.glossary import ENTRIES
-from tests.docs.blocks import Block, read_blocks
+from tests.docs.blocks import Block, read_blocks, read_commands
 from tools import write_reference
 from tools.write_reference import (
     DOCS,
@@ -131,13 +131,16 @@ def test_the_help_of_the_command_and_the_page_name_the_same_commands() -> None:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: " ".join(block.text.split()[1:4]))
 def test_a_command_takes_what_its_synopsis_names(block: Block) -> None:
-    program, *words = block.text.removeprefix("$ ").split()
+    synopsis, *examples = read_commands(block)
+    program, *words = synopsis.text.split()
     assert program == "fer-au"
     names = [word for word in words if re.fullmatch(r"[a-z][a-z-]*", word)]
     shown = CliRunner().invoke(app, [*names, "--help"], terminal_width=200)
     assert shown.exit_code == 0, shown.output
     named = [re.sub(r"\W*$|^\W*(?=\w{2})", "", word).lower() for word in words]
     assert [name for name in named if name not in shown.output.lower()] == []
+    # tests/cli/test_help.py runs the example of every help.
+    assert all(f"Example: {one.text}" in " ".join(shown.output.split()) for one in examples)
 
 
 def test_every_metric_stands_in_the_table_of_its_file() -> None:
