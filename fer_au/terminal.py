@@ -15,10 +15,10 @@ def wrap(text: str, width: int, indent: str = "", hanging: str | None = None) ->
     """Break a paragraph into lines; a word that is longer than a line stays whole.
 
     Args:
-        text: The paragraph.
+        text: Text of the paragraph.
         width: Characters of a line.
-        indent: What each line begins with.
-        hanging: What all lines but the first begin with; default ``indent``.
+        indent: Beginning of each line.
+        hanging: Beginning of all lines but the first; default ``indent``.
 
     Example:
         >>> print(wrap("a preset such as lan-rafdb", 16, "* ", "  "))

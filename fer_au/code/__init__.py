@@ -1,4 +1,4 @@
-"""What the code is: hashes of its syntax, by which stages, trainings and cached rows know whether they are current."""
+"""Hashes of the code's syntax, by which stages, trainings and cached rows know whether they are current."""
 
 from __future__ import annotations
 

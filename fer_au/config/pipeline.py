@@ -1,4 +1,4 @@
-"""What ``dvc.yaml`` says of a stage, in words for ``python stages/NAME.py --help``."""
+"""Describe a stage as ``dvc.yaml`` defines it, for ``python stages/NAME.py --help``."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _STAMP = "stages/stamp.json"  # decides when a stage runs; no stage reads it
 
 
 def describe_stage(script: Path, parameters: Sequence[str], words: str) -> str:
-    """Say how a stage is called, and what it reads and writes: what ``dvc.yaml`` beside ``stages/`` says of it.
+    """Describe how a stage is called and which files it reads and writes, by the ``dvc.yaml`` beside ``stages/``.
 
     Args:
-        script: ``stages/<stage>.py``.
-        parameters: Names of its arguments.
-        words: The script's docstring.
+        script: Path ``stages/<stage>.py``.
+        parameters: Names of the script's arguments.
+        words: Docstring of the script.
     """
     summary = words.partition("; python")[0].strip().rstrip(".")
     lines = [f"usage: {' '.join(['python', f'stages/{script.name}', *map(str.upper, parameters)])}", "", f"{summary}."]
@@ -39,7 +39,7 @@ def describe_stage(script: Path, parameters: Sequence[str], words: str) -> str:
 
 
 def _params(entries: Sequence[object]) -> Iterator[tuple[str, str]]:
-    """List file and key of a stage's parameters, in each of the forms that DVC takes."""
+    """List file and key of a stage's parameters, in any form that DVC accepts."""
     for entry in entries:
         files = entry if isinstance(entry, dict) else {str(PARAMS): [entry]}
         for file, keys in files.items():
@@ -47,10 +47,10 @@ def _params(entries: Sequence[object]) -> Iterator[tuple[str, str]]:
 
 
 def _paths(entries: Sequence[object]) -> list[str]:
-    """List paths of dependencies or outputs; one with options is a mapping of a single key."""
+    """List paths of dependencies or outputs; a path with options is a mapping of a single key."""
     return [str(next(iter(entry)) if isinstance(entry, dict) else entry) for entry in entries]
 
 
 def _filled(text: str) -> str:
-    """Write DVC's placeholders for people: ``${key}`` as NAME, ``${item.root}`` as <root>."""
+    """Replace DVC's placeholders by words: ``${key}`` by NAME, ``${item.root}`` by <root>."""
     return re.sub(r"\$\{item\.(\w+)\}", r"<\1>", text.replace("${key}", "NAME"))

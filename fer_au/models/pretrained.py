@@ -1,7 +1,7 @@
-"""Where pretrained weights are: in a pip package, in the cache of timm's hub, on the hub, or in a file of one's own.
+"""Find pretrained weights: in a pip package, in the cache of timm's hub, on the hub, or in the user's own file.
 
-Whether they can be had is asked here before anything is computed, and without torch: the check of ``params.yaml`` asks
-it, and the training once more. Without a network the hub's client would try for a minute before it says so.
+The check of ``params.yaml`` looks for them before anything is computed and without torch, and the training looks once
+more. Without a network the hub's client would try for a minute before it fails.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class HubPlace:
 
     Attributes:
         address: Address of the repository on the hub, or of a file elsewhere.
-        cached: Paths below the hub's cache, or of a file, under which a machine that fetched them has them.
+        cached: Paths below the hub's cache, or of a file, where a machine that fetched the weights has them.
     """
 
     address: str = ""
@@ -109,7 +109,7 @@ def check_file(choice: str) -> Path:
     """Check that a file of weights can be opened.
 
     Raises:
-        ConfigError: It can't.
+        ConfigError: The file can't be opened.
     """
     try:
         with Path(choice).open("rb"):
@@ -138,7 +138,7 @@ def find_on_hub(backbone: str, place: HubPlace) -> Path | None:
 
     Args:
         backbone: Name of the architecture.
-        place: What ``hub_place`` says of it.
+        place: Place of the weights, as ``hub_place`` gives it.
 
     Returns:
         Path of the file; None if there is none and the network has it.
@@ -184,7 +184,7 @@ def _server(address: str) -> str:
 
 
 def _answers(address: str) -> bool:
-    """Whether the server of an address can be reached: one question, no repeats."""
+    """Tell whether the server of an address can be reached, by one request without repeats."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
@@ -210,7 +210,7 @@ def _ask(server: str) -> bool:
 
 @contextmanager
 def cached_only() -> Iterator[None]:
-    """Let the hub's client take cached files as they are for a while, without asking the hub for newer ones."""
+    """Let the hub's client use cached files as they are inside the block, without asking the hub for newer versions."""
     from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE

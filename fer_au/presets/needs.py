@@ -1,4 +1,4 @@
-"""What a user has to bring for a preset, and what to do with the file that was written of it."""
+"""Say which weights and data a preset needs, and the next steps with a params file that was written from it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def preset_needs(name: str, preset: Preset) -> list[str]:
     """Say which weights and data a preset needs that neither the project nor its packages contain.
 
     Args:
-        name: Of the preset, for messages.
-        preset: The preset.
+        name: Name of the preset, used in messages.
+        preset: Preset.
 
     Returns:
-        One text for weights and one for data; empty if nothing is needed but pictures of one's own.
+        One text for weights and one for data; empty if only the user's own pictures are needed.
     """
     backbones, files = {}, {}
     for entry in expand(name, preset).experiments.values():
@@ -39,10 +39,10 @@ def preset_needs(name: str, preset: Preset) -> list[str]:
 
 
 def next_steps(params: Path) -> list[str]:
-    """Say what to do with a params file that was written of a preset, one line each.
+    """List the next steps with a params file that was written from a preset, one line each.
 
     Args:
-        params: The file. What it names is looked up from its folder.
+        params: Path of the file; paths in it are relative to its folder.
     """
     steps = [
         f"now set {key} in line {line} of {params}: there is no {value}" for key, line, value in _missing_paths(params)
@@ -55,7 +55,7 @@ def next_steps(params: Path) -> list[str]:
 
 
 def _missing_paths(params: Path) -> Iterator[tuple[str, int, str]]:
-    """List words for a path that doesn't exist, its line, counted from 1, and the path."""
+    """List the paths that don't exist: words for the key, the line counted from 1, and the path."""
     content = read_yaml(params)
     document = YAML(typ="safe").compose(params.read_text(encoding="utf-8"))
     places: list[tuple[str, tuple[str, ...]]] = [

@@ -1,4 +1,4 @@
-"""What was published about a preset's experiments, as data: ``<params>.published.yaml`` beside the params file."""
+"""Write and read the published numbers of a preset: ``<params>.published.yaml`` beside the params file."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _WIDTH = 118
 
 
 class Repeated(StrictModel):
-    """One row of a published table, and what repeats it.
+    """One row of a published table, with the experiment or group that repeats it.
 
     Attributes:
-        row: Its name in the table.
-        experiment: The experiment that repeats it; None if a group does, or none.
-        group: The group of repeats.
+        row: Name of the row in the table.
+        experiment: Name of the experiment that repeats it; None if a group does, or none.
+        group: Name of the group of repeats.
         metrics: Key of ``metrics/<exp>.json`` -> published value, in that file's unit (accuracies from 0 to 1).
-        other: Published numbers that the metrics file has no key for.
+        other: Published numbers for which the metrics file has no key.
     """
 
     row: str
@@ -36,7 +36,7 @@ class Published(StrictModel):
     """Content of the file.
 
     Attributes:
-        preset: The preset that it comes from.
+        preset: Name of the preset that the numbers come from.
         source: Publication and table.
         rows: Rows of the table.
     """
@@ -47,7 +47,7 @@ class Published(StrictModel):
 
 
 def published_path(params: Path) -> Path:
-    """Name the file of published numbers that belongs to a params file.
+    """Find the path of the file of published numbers that belongs to a params file.
 
     Example:
         >>> published_path(Path("lab/params.lan-rafdb.yaml")).as_posix()
@@ -71,6 +71,6 @@ def read_published(path: Path) -> Published:
     """Read a file of published numbers.
 
     Raises:
-        ConfigError: Missing, not YAML, or a wrong key; one line that names the file.
+        ConfigError: The file is missing or not YAML, or a key is bad; the message names the file in one line.
     """
     return validate(Published, read_yaml(path), "", path)

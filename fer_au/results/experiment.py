@@ -1,4 +1,4 @@
-"""Read what ``evaluate`` and ``cross`` wrote of the entries of ``params.yaml``."""
+"""Read the results that ``evaluate`` and ``cross`` wrote for the entries of ``params.yaml``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fer_au.stores.reader import Store
 
 @dataclass(frozen=True)
 class ExperimentResult:
-    """One experiment's configuration, and what its evaluation wrote.
+    """Configuration and results of one experiment.
 
     Attributes:
         name: Key in ``params.yaml``.
@@ -74,10 +74,10 @@ def _as_number(value: Metric) -> float:
 
 
 def class_names(store: Store) -> tuple[str, ...]:
-    """Name the classes of an evaluation store's probabilities; none where the store doesn't name them.
+    """Read the names of the classes of an evaluation store's probabilities; empty if the store doesn't name them.
 
     Raises:
-        StoreError: It names more or fewer than it has probabilities.
+        StoreError: The store has more or fewer names than probabilities.
     """
     text = str(store.attributes.get("classes", ""))
     names = tuple(text.split(",")) if text else ()
@@ -89,10 +89,10 @@ def class_names(store: Store) -> tuple[str, ...]:
 def experiment_names(params: dict[str, Any], params_path: Path) -> list[str]:
     """List the experiments of ``params.yaml`` that are compared; those on persons are left out.
 
-    Networks that tell persons apart only serve others as a start; their scores don't belong beside these.
+    Networks that tell persons apart only serve others as a start; their scores can't be compared with these.
 
     Raises:
-        DataError: None are named.
+        DataError: ``params.yaml`` names no such experiment.
     """
     entries = params.get("experiments") or {}
     names = [name for name, own in entries.items() if not isinstance(own, dict) or own.get("target") != "subject"]
@@ -106,7 +106,7 @@ def read_experiment(name: str, config: ExperimentConfig, root: Path) -> Experime
 
     Args:
         name: Key in ``params.yaml``.
-        config: Its entry.
+        config: Entry of that key.
         root: Project folder, with ``evaluation`` and ``metrics``.
 
     Raises:

@@ -18,12 +18,12 @@ _GAP = "  "
 def write_table_csv(path: Path, table: Table) -> None:
     """Write the table as csv, one line per experiment, group and ``cross`` entry.
 
-    Values are those of the metrics files (accuracies from 0 to 1), under the metrics' own keys; ``<key>_sd`` is the
-    deviation over a group's runs, ``published.<key>`` what was published, ``difference.<key>`` how much higher the
-    value is. Empty cells are undefined.
+    Values are those of the metrics files (accuracies from 0 to 1), under the metrics' own keys. ``<key>_sd`` is the
+    deviation over a group's runs, ``published.<key>`` the published value, ``difference.<key>`` the value minus the
+    published value. Empty cells are undefined.
 
     Raises:
-        StoreError: The disk refuses.
+        StoreError: The file can't be written.
     """
     published = list(dict.fromkeys(key for row in table.rows for one in row.published for key in one.metrics))
     lines = []
@@ -55,10 +55,10 @@ def _plain(value: float) -> str:
 
 
 def table_text(table: Table, width: int) -> str:
-    """Write the table for a terminal; columns that don't fit beside the others go on below.
+    """Format the table for a terminal; columns that don't fit beside the others go below them.
 
     Args:
-        table: The table.
+        table: Table of results.
         width: Characters of a line.
     """
     parts = [_text(sheet, width) for sheet in sheets(table)]
@@ -86,7 +86,7 @@ def _text(sheet: Sheet, width: int) -> str:
 
 
 def _blocks(lengths: Sequence[int], width: int) -> Iterator[list[int]]:
-    """Divide the columns into lines of a width; each begins with the names."""
+    """Divide the columns into blocks of a width, each of which begins with the names."""
     block, used = [0], lengths[0]
     for place in range(1, len(lengths)):
         if used + len(_GAP) + lengths[place] > width and len(block) > 1:
@@ -126,7 +126,7 @@ def _markdown_line(cells: Sequence[str]) -> str:
 
 
 def _filled(sheet: Sheet) -> Iterator[list[str]]:
-    """Give the rows, each with all its cells."""
+    """List the rows, each with all its cells."""
     for place, row in enumerate(sheet.rows):
         state = sheet.states.get(place)
         yield row if state is None else [row[0], state, *[NOTHING] * (len(row) - 2)]

@@ -13,7 +13,7 @@ class Entry:
 
     Attributes:
         family: Heading under which the metric is listed.
-        key: Its key; ``<...>`` stands for any name, and fills ``{0}``, ``{1}`` in ``meaning``.
+        key: Key of the metric; ``<...>`` stands for any name, and fills ``{0}``, ``{1}`` in ``meaning``.
         meaning: Sentence or two for a reader who doesn't know the code; empty where the family's note says it all.
     """
 

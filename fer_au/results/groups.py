@@ -1,4 +1,4 @@
-"""Average the repeats of an experiment, its seeds or folds, which one ``group`` ties."""
+"""Average the repeats of an experiment: runs with other seeds or folds and the same ``group``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class Scored(Protocol):
-    """What has metrics."""
+    """A result that has metrics."""
 
     def number(self, key: str) -> float:
         """Read a metric as a float; NaN where it is absent, undefined or text."""

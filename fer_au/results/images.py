@@ -18,8 +18,8 @@ def export_images(store: Store, output: Path, *, maps: bool = False) -> LeftOut:
     """Write an evaluation store as a csv with one line per image.
 
     The columns are ``id``, ``true``, ``predicted``, ``confidence`` (the predicted class's probability),
-    ``probability.<class>``, the scores of the maps under the names of their metrics (empty where undefined), and what
-    else the store has. A store that doesn't name its classes keeps the columns ``label`` and ``probabilities_0...``.
+    ``probability.<class>``, the scores of the maps under the names of their metrics (empty where undefined), and all
+    others of the store. A store that doesn't name its classes keeps the columns ``label`` and ``probabilities_0...``.
 
     Args:
         store: Open evaluation store.
@@ -27,10 +27,10 @@ def export_images(store: Store, output: Path, *, maps: bool = False) -> LeftOut:
         maps: Whether the cells of the maps are written, too.
 
     Returns:
-        The columns that the csv has not.
+        Columns of the store that the csv leaves out.
 
     Raises:
-        StoreError: The store's classes don't fit its probabilities, or the disk refuses.
+        StoreError: The store's classes don't fit its probabilities, or the file can't be written.
     """
     columns, left_out = csv_columns(store, maps=maps)
     if classes := class_names(store):

@@ -1,4 +1,4 @@
-"""Read the results of everything that ``params.yaml`` names, as far as there are any, and what to compare them with."""
+"""Read the existing results of all that ``params.yaml`` names, and the published numbers to compare them with."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Entry:
         name: Key in ``params.yaml``.
         dataset: Data set that is scored.
         group: Group of repeats; None if it has none.
-        result: What its evaluation wrote; None if there is nothing, or nothing readable.
-        fault: What can't be read, and the remedy; empty if nothing is wrong.
+        result: Result of its evaluation; None if there is none, or it can't be read.
+        fault: File that can't be read, and the remedy; empty if nothing is wrong.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Results:
 
     Attributes:
         experiments: Experiments.
-        cross: Their models on other data sets.
+        cross: Models of these experiments on other data sets.
         published: Published numbers; None if there is no file of them.
     """
 
@@ -50,17 +50,17 @@ class Results:
 
     @property
     def faults(self) -> list[str]:
-        """What can't be read, one line each."""
+        """Files that can't be read, one line each."""
         return [one.fault for one in (*self.experiments, *self.cross) if one.fault]
 
     @property
     def evaluated(self) -> list[Result]:
-        """What was evaluated."""
+        """Results that exist."""
         return [one.result for one in (*self.experiments, *self.cross) if one.result]
 
 
 def read_results(params_path: Path, root: Path, published: Path | None = None) -> Results:
-    """Read what was evaluated of the experiments and the ``cross`` entries that ``params_path`` names.
+    """Read the results of the experiments and the ``cross`` entries that ``params_path`` names.
 
     Args:
         params_path: Path of ``params.yaml``.
@@ -101,7 +101,7 @@ def _read_cross(name: str, config: CrossConfig, root: Path) -> Entry:
 
 
 def _try(files: Sequence[Path], read: Callable[[], Result], stage: str) -> tuple[Result | None, str]:
-    """Read a result, if any of its files is there; give what is wrong instead of raising it."""
+    """Read a result, if any of its files exists; return a fault as text instead of raising it."""
     if not any(file.exists() for file in files):
         return None, ""
     try:

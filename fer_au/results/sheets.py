@@ -1,4 +1,4 @@
-"""The table of results in columns of words and numbers: what is shown, under which heading, in which digits."""
+"""Lay out the table of results in columns of words and numbers, with headings and rounded values."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Sheet:
     """Cells in rows and columns.
 
     Attributes:
-        title: What it shows; empty for the main one.
+        title: Title; empty for the main sheet.
         head: Headings; the first column holds names.
         rows: Cells of each row.
-        states: Row number -> words in the place of its cells, after the name.
-        words: Number of columns of words, which come first; the others hold numbers, set to the right.
+        states: Row number -> words that stand in place of its cells, after the name.
+        words: Number of columns of words, which come first; the others hold numbers, aligned right.
     """
 
     title: str
@@ -51,7 +51,7 @@ def sheets(table: Table) -> list[Sheet]:
 
 
 def remarks(table: Table) -> list[str]:
-    """List what a reader of the table has to know."""
+    """List the remarks that a reader of the table needs."""
     single = [row for row in table.rows if row.members == 1 and not row.state]
     percent = [_head(key) for key in table.keys if key in PERCENT]
     found = [f"{', '.join(percent)} in %"]
@@ -97,7 +97,7 @@ def _sheet(title: str, first: str, rows: Sequence[Row], columns: Sequence[Column
 
 
 def _tells_more(row: Row) -> bool:
-    """Whether something was published that the main table hasn't."""
+    """Tell whether a row has published numbers that the main table doesn't show."""
     return len(row.published) > 1 or any(key != "accuracy" for one in row.published for key in one.metrics)
 
 
@@ -137,7 +137,7 @@ def _interval(row: Row) -> str:
 
 
 def number(key: str, value: float) -> str:
-    """Write a metric as papers print it: recognition in percent with two digits, scores of maps with three.
+    """Format a metric as papers print it: recognition in percent with two digits, scores of maps with three.
 
     Example:
         >>> number("accuracy", 0.8709), number("att_cos", 0.85), number("n", 110.0), number("att_cos", math.nan)
@@ -153,7 +153,7 @@ def number(key: str, value: float) -> str:
 
 
 def difference(key: str, here: float, published: float) -> str:
-    """Write how much higher a metric is than what was published, in the units of ``number``; with a sign."""
+    """Format the difference of a metric from the published value, with its sign, in the units of ``number``."""
     gap = here - published
     text = number(key, gap)
     return text if text == NOTHING or text.startswith("-") else f"+{text}"

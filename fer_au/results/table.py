@@ -1,4 +1,4 @@
-"""The short table that a paper prints: a row for each experiment or group, with what was published about it."""
+"""Make the short table that a paper prints: a row for each experiment or group, with its published numbers."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Row:
         images: Test images, each counted once; None if unknown.
         interval: Lower and upper end of the accuracy's 95 % interval; NaN where undefined, and for several runs.
         published: Rows of the published table that the row repeats.
-        state: Why there are no scores; empty if there are.
-        caveats: What flatters or limits the scores, in words.
+        state: Reason why there are no scores; empty if there are scores.
+        caveats: Conditions that flatter or limit the scores, in words.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Row:
         return self.scores[key].mean if key in self.scores else math.nan
 
     def published_number(self, key: str) -> float:
-        """Give the mean of what was published about a metric; NaN if nothing was.
+        """Average the published values of a metric; NaN if there are none.
 
         Several rows of a published table may be about one training: the differences between them are chance.
         """
@@ -73,11 +73,11 @@ class Table:
 
     Attributes:
         keys: Metrics that are shown.
-        rows: Experiments, or groups.
-        cross: Models on other data sets.
+        rows: Rows of experiments, or of groups.
+        cross: Rows of models on other data sets.
         grouped: Whether the rows are groups.
-        source: Where the published numbers are from; empty if there are none.
-        other_groups: Groups of which numbers were published, where the rows are experiments.
+        source: Source of the published numbers; empty if there are none.
+        other_groups: Groups that have published numbers, if the rows are experiments.
     """
 
     keys: tuple[str, ...]
@@ -92,8 +92,8 @@ def tabulate(results: Results, *, grouped: bool = False, sort: str | None = None
     """Make the table.
 
     Args:
-        results: What was read.
-        grouped: A row for each group instead of each experiment; experiments without a group keep rows of their own.
+        results: Results to show.
+        grouped: Whether each group has a row instead of each experiment; experiments without a group keep theirs.
         sort: Headline metric by which the rows are sorted, highest first; it is shown, too.
 
     Raises:
@@ -123,7 +123,7 @@ def tabulate(results: Results, *, grouped: bool = False, sort: str | None = None
 
 
 def _check_key(key: str, found: Iterable[str]) -> None:
-    """Refuse what is no headline metric of any result; before the first evaluation, what none will have."""
+    """Refuse a key that is no headline metric of any result, or, before the first evaluation, of none to come."""
     known = {one for one in found if is_headline(one)} or {one for one in HEADLINE if "<" not in one}
     if key not in known:
         raise ConfigError(f"--sort {key}: no experiment has such a headline metric; {near_names(key, known)}")
@@ -157,7 +157,7 @@ def _row(name: str, members: Sequence[Entry], keys: Sequence[str], published: Se
 
 
 def _caveats(results: Sequence[Result]) -> list[str]:
-    """Say what a reader would not expect: the usual epoch is chosen on ``valid``, the usual images are ``test``."""
+    """List deviations from the usual: the epoch is chosen on ``valid``, and the images are those of ``test``."""
     own = [one for one in results if isinstance(one, ExperimentResult)]
     splits = dict.fromkeys(str(one.results.attributes.get("split", "test")) for one in own)
     found = [f"scored on the split {split}" for split in splits if split != "test"]
@@ -167,12 +167,12 @@ def _caveats(results: Sequence[Result]) -> list[str]:
 
 
 def accuracy_interval(result: Result) -> tuple[float, float]:
-    """Compute the accuracy's 95 % interval over images; NaN without answers to single images."""
+    """Compute the accuracy's 95 % interval over images; NaN if the answers to single images are missing."""
     return bootstrap_share(result.correct) if isinstance(result, ExperimentResult) else _UNKNOWN
 
 
 def _count_images(results: Sequence[Result]) -> int | None:
-    """Count test images: those of seeds are the same, those of folds are not."""
+    """Count test images, which are the same for all seeds but not for all folds."""
     ids = [set(one.results.ids) for one in results if isinstance(one, ExperimentResult)]
     if ids:
         return len(set().union(*ids))
@@ -181,7 +181,7 @@ def _count_images(results: Sequence[Result]) -> int | None:
 
 
 def _sorted(rows: Sequence[Row], key: str) -> list[Row]:
-    """Sort from the highest value to the lowest, then texts by the alphabet, then what has no value."""
+    """Sort rows from the highest value to the lowest, then texts by the alphabet, then rows without a value."""
 
     def rank(row: Row) -> tuple[int, float, str]:
         if math.isfinite(value := row.number(key)):

@@ -21,7 +21,7 @@ def describe(result: Result, published: Published | None, width: int) -> str:
     """Write the headline metrics of an experiment, or of a model on another data set, each with its meaning.
 
     Args:
-        result: The result.
+        result: Result to describe.
         published: Published numbers; those about this experiment stand with its metrics.
         width: Characters of a line.
     """
@@ -61,7 +61,7 @@ def _value(key: str, value: Metric) -> str:
 
 
 def _beside(key: str, result: Result, published: Published | None) -> Iterator[str]:
-    """What stands below a value: its interval, and what was published."""
+    """Write the line below a value: its interval, and the published value."""
     low, high = accuracy_interval(result) if key == "accuracy" else (math.nan, math.nan)
     if math.isfinite(low):
         yield f"95 % interval over images: {low * 100:.1f} to {high * 100:.1f} %"
