@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import grp
 import os
 import shutil
 import socket
@@ -26,17 +25,22 @@ FACES = 16
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    """The lab's disk with pictures and the git repository, as the guide presumes them."""
+    """The lab's disk with pictures and the administrator's clone, as the guide presumes them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    words = {r"-g lab\b": f"-g {grp.getgrgid(os.getgid()).gr_name}", r"\bnode1:8786\b": f"127.0.0.1:{port}"}
+    words = {r"-g lab\b": f"-g {os.getgid()}", r"\bnode1:8786\b": f"127.0.0.1:{port}"}
     words |= {r"--port 8786\b": f"--host 127.0.0.1 --port {port}"}
     lab = Lab(tmp_path_factory.mktemp("sharing"), words, ROOT)
+    furnish(lab)
+    return lab
+
+
+def furnish(lab: Lab) -> None:
+    """Put pictures on the lab's disk, twice, and a clone of the project into the administrator's home."""
     _draw_pictures(lab.disk / "pictures/wild")
     shutil.copytree(lab.disk / "pictures/wild", lab.disk / "elsewhere/wild")
-    _start_repository(lab)
-    return lab
+    _clone_project(lab)
 
 
 def _draw_pictures(root: Path) -> None:
@@ -51,10 +55,10 @@ def _draw_pictures(root: Path) -> None:
     shutil.rmtree(drawn)
 
 
-def _start_repository(lab: Lab) -> None:
-    """A bare repository with the project's sources and the guide's params.yaml, settings made small."""
-    work = lab.folder / "work"
-    work.mkdir()
+def _clone_project(lab: Lab) -> None:
+    """A repository with the project's sources and the guide's params.yaml, settings made small."""
+    lab.type("admin", "mkdir fer")
+    work = lab.home("admin") / "fer"
     for name in SOURCES:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, work / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -77,8 +81,7 @@ def _start_repository(lab: Lab) -> None:
         "dvc init -q",
         "dvc config core.analytics false",
         "git add .",
-        "git -c user.name=lab -c user.email=lab@lab commit -qm Project",
-        f"git clone -q --bare . {lab.disk}/git/fer.git",
+        "git commit -qm Project",
     ):
-        output, code = lab.type("admin", f"(cd {work} && {command})")
+        output, code = lab.type("admin", f"(cd fer && {command})")
         assert code == 0, output

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.docs.blocks import Block, Command, missing_output, read_commands
 
@@ -79,13 +80,27 @@ class Lab:
         folder: Holds ``lab``, what the guide calls ``/lab``, and ``home``.
         words: Further words of the guide -> what stands for them here.
         sources: The project whose ``fer_au`` runs.
+        accounts: Person -> uid, for a lab of several users; the others have this process's.
+        group: Gid of the lab's group, to which those users belong beside one of their own.
+        programs: Folder with ``python``, ``dvc`` and ``fer-au``; default this process's.
     """
 
-    def __init__(self, folder: Path, words: Mapping[str, str], sources: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        words: Mapping[str, str],
+        sources: Path,
+        accounts: Mapping[str, int] | None = None,
+        group: int | None = None,
+        programs: Path | None = None,
+    ) -> None:
         self.folder = folder
         self.disk = folder / "lab"
         self.words = {r"(?<![\w.])/(lab|home)(?=/)": rf"{folder}/\1", **words}
         self.sources = sources
+        self._accounts = accounts or {}
+        self._group = group
+        self._programs = programs or Path(sys.executable).parent
         self._groups: dict[str, list[int]] = {}
         self.disk.mkdir()
 
@@ -138,11 +153,21 @@ class Lab:
         # Into a file: a pipe would stay open, and be waited for, as long as a background process lives.
         with log.open("w") as file:
             process = subprocess.Popen(
-                ["bash", "-c", script], stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+                ["bash", "-c", script],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+                **self._identity(person),
             )
             self._groups.setdefault(person, []).append(process.pid)
             code = process.wait(timeout=300)
         return log.read_text(errors="replace"), code
+
+    def _identity(self, person: str) -> dict[str, Any]:
+        """What starts a process as a person: her uid, a main group of her own, and the lab's group."""
+        uid = self._accounts.get(person)
+        return {} if uid is None else {"user": uid, "group": uid, "extra_groups": [self._group]}
 
     def stop_background(self, person: str) -> None:
         """End whatever a person's commands have left running."""
@@ -158,14 +183,19 @@ class Lab:
     def _move_in(self, person: str) -> None:
         home = self.home(person)
         home.mkdir(parents=True)
+        # DVC's own git library reads /etc/gitconfig, whatever GIT_CONFIG_SYSTEM says: hence the include.
+        system = self.folder / "gitconfig"
         (home / ".gitconfig").write_text(
             f"[user]\n\tname = {person}\n\temail = {person}@lab\n[init]\n\tdefaultBranch = main\n"
+            f"[include]\n\tpath = {system}\n"
         )
         kept = {name: os.environ[name] for name in ("LANG", "TMPDIR") if name in os.environ}
         variables = {
             **kept,
             "HOME": str(home),
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": f"{self._programs}{os.pathsep}{os.environ['PATH']}",
+            "USER": person,
+            "GIT_CONFIG_SYSTEM": str(system),
             "PYTHONPATH": str(self.sources),
             "DVC_SITE_CACHE_DIR": str(home / ".site"),
             "DVC_NO_ANALYTICS": "1",
@@ -173,6 +203,9 @@ class Lab:
         lines = ["unset $(compgen -e | grep -E '^(FER_AU|DVC|GIT|PYTHON|DASK|SLURM)')"]
         lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
         (home / ".shell").write_text("\n".join([*lines, f"cd {shlex.quote(str(home))}"]) + "\n")
+        if (uid := self._accounts.get(person)) is not None:
+            for path in (home, *home.iterdir()):
+                os.chown(path, uid, uid)
 
 
 class Walk:

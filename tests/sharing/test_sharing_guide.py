@@ -80,8 +80,14 @@ def stages(done: list[Done]) -> list[str]:
 
 @check("disk")
 def _(lab: Lab, done: list[Done]) -> None:
-    for name in ("dvc-cache", "dvc-remote", "fer_au_cache"):
+    for name in ("git", "dvc-cache", "dvc-remote", "fer_au_cache"):
         assert stat.S_IMODE((lab.disk / name).stat().st_mode) == 0o2775
+    assert (lab.disk / "git/fer.git/objects").stat().st_mode & 0o2070 == 0o2070
+
+
+@check("trust")
+def _(lab: Lab, done: list[Done]) -> None:
+    assert set(lab.type("ana", "git config --get-all safe.directory")[0].split()) == {f"{lab.disk}/git/fer.git"}
 
 
 @check("first-run")
