@@ -71,11 +71,11 @@ class Registry(Generic[T]):
         return sorted({*self._entries, *self.built_in})
 
     def get(self, name: str) -> T:
-        """Return the part of that name.
+        """Return the part of a name.
 
         Raises:
-            UnknownNameError: There is none; the message lists near names.
-            MissingDependencyError: Another package has it and can't be used; the message names that package.
+            UnknownNameError: There is no such part; the message lists near names.
+            MissingDependencyError: Another package has the part and can't be used; the message names that package.
         """
         if name in self.built_in:
             import_module(self.built_in[name])
@@ -121,8 +121,8 @@ class FileRegistry(Registry[Path]):
     """YAML files by name: the project's own lie in a folder, other packages add theirs by entry points to a path.
 
     Args:
-        kind: As in ``Registry``; likewise ``group``.
-        group: Entry-point group.
+        kind: Kind of the files, used in messages.
+        group: Entry-point group through which other packages add paths.
         folder: Folder whose ``*.yaml`` are registered under their names without suffix.
     """
 

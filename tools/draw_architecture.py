@@ -33,7 +33,7 @@ class Floor:
     """Rooms that don't know one another, and use the floors below.
 
     Attributes:
-        title: What the floor is for.
+        title: Purpose of the floor.
         rooms: Packages of ``fer_au``, modules that lie beside them, or folders beside ``fer_au``.
         open_plan: Whether the rooms, all single files, may use one another.
     """

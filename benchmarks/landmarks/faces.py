@@ -84,7 +84,7 @@ def stored_faces(folder: Path, root: Path, source: str = "") -> FaceSet:
     Args:
         folder: ``data/<key>`` with manifest.csv and annotations.h5, as the stage ingest leaves it.
         root: The folder of the pictures.
-        source: What to call them; default the folder.
+        source: Name of the faces in the results; default the folder.
 
     Raises:
         DataError: No points are annotated, or a file is missing or damaged.

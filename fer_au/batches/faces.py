@@ -77,7 +77,7 @@ class FaceDataset:
         dataset_dir: ``data/<key>`` with manifest.csv, faces.h5, landmarks.h5, heatmaps.h5.
         split: ``train``, ``valid`` or ``test``.
         image_size: Side of the images handed out, pixels; default that of the stored crops.
-        classes: In class order, expressions or persons; default those of the training split.
+        classes: Expressions or persons, in class order; default those of the training split.
         fold: This fold becomes ``test``, and the set's own ``test`` rows of other folds train.
         target: Default classes: ``expression``, or ``subject`` with ``person_splits``.
         views: 1 for the aligned crop alone; 2 puts the whole picture behind it, in channels 3 to 5.

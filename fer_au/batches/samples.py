@@ -93,7 +93,7 @@ def open_faces(
 
     Args:
         folder: ``data/<key>`` with manifest.csv, faces.h5, landmarks.h5, heatmaps.h5.
-        split: Which faces.
+        split: Split whose faces are opened.
         maps: Cue of the maps. Those of ``au`` are read from heatmaps.h5, others drawn from the landmarks.
         image_size: Side of the images, pixels; default that of the stored crops.
         fold: This fold becomes ``test``, and the set's own ``test`` rows of other folds train.

@@ -66,7 +66,7 @@ def _layout(weights: tuple[tuple[int, float], ...]) -> _Layout:
 
 @GEOMETRIES.register("corrected")
 class CorrectedGeometry(Geometry):
-    """The project's own geometry; see the module's text."""
+    """Geometry with anatomical spots sized by the face; see the module's text."""
 
     action_units = frozenset(SPOTS)
     takes_tensors = True

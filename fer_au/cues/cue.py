@@ -24,7 +24,7 @@ _FARTHEST = 1e6  # pixels; a landmark beyond is as useless as a missing one, and
 
 @dataclass(frozen=True)
 class FaceBatch:
-    """Faces that maps are drawn for, and all that a cue may know of them.
+    """Faces that maps are drawn for, with all data that a cue may use.
 
     Attributes:
         points: (N, 68, 2) iBUG-68 xy in pixels of a square crop, pixel i covering [i, i + 1); a numpy array, or a torch

@@ -72,13 +72,13 @@ def two_means(vectors: Floats, seed: tuple[int, ...], starts: int = 10, steps: i
     All starts settle on a sample of the vectors, and the tightest go on with all of them, which takes few more steps.
 
     Args:
-        vectors: (N, C) float32, at least one; overwritten.
-        seed: Of the starts and the sample.
-        starts: How often to start.
-        steps: Most steps of each start, on the sample and on all vectors.
+        vectors: Vectors (N, C) float32, at least one; overwritten.
+        seed: Seed of the starts and of the sample.
+        starts: Number of starts.
+        steps: Largest number of steps of each start, on the sample and on all vectors.
 
     Returns:
-        The clusters. Both centres are equal if all vectors are.
+        Clusters; both centres are equal if all vectors are.
     """
     mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
     vectors -= mean

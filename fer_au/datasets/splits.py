@@ -30,8 +30,8 @@ def planned_splits(given: Collection[Split | None], *, valid_fraction: float, te
 
     Args:
         given: Splits that the data set brings; None for faces without one.
-        valid_fraction: As for ``assign_splits``.
-        test_fraction: As for ``assign_splits``.
+        valid_fraction: Share that becomes ``valid``, see ``assign_splits``.
+        test_fraction: Share that becomes ``test``, see ``assign_splits``.
     """
     splits: set[Split] = {split or "train" for split in given}
     if "train" in splits:

@@ -61,7 +61,7 @@ def is_table(name: str) -> bool:
 
 
 def ragged_names(columns: Iterable[str]) -> list[str]:
-    """List the ragged ones of a store's columns, sorted: those that another column bounds."""
+    """List the ragged columns of a store, sorted: those that another column bounds."""
     names = set(columns)
     return sorted(name for name in names if not is_offset(name) and offset_name(name) in names)
 

@@ -294,9 +294,9 @@ def _parse(path: Path, descriptor: int) -> tuple[dict[str, Attribute], Placed]:
 
 
 def _columns(file: h5py.File, path: Path) -> Placed:
-    """List plain contiguous datasets, also inside groups; refuse soft, external and virtual ones.
+    """List plain contiguous datasets, also inside groups; refuse links, and datasets with values in other files.
 
-    Uses h5py's low-level calls: shards are opened by the thousand.
+    This uses h5py's low-level calls, because shards are opened by the thousand.
     """
     placed: Placed = {}
 

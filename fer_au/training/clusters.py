@@ -133,7 +133,7 @@ def _features(
 
 
 def describe(clusters: Clusters, grid: tuple[int, int]) -> str:
-    """Write one line on the clusters: how large the attentive ones are, and which positions tell little.
+    """Describe clusters in one line: the sizes of the attentive clusters, and the positions that tell little.
 
     Args:
         clusters: Clusters of all positions, row by row.

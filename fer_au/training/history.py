@@ -49,8 +49,7 @@ class HistoryRow:
         parts: Other parts of the loss by name, unweighted: ``loss_aux`` (mean cross-entropy of auxiliary logits per
             image, summed over them) where the model has any, and guidance (mean per valid image; NaN where none was
             active or valid).
-        train_accuracy: Accuracy on the augmented images, while training; of mixed ones, whether the larger share was
-            named.
+        train_accuracy: Accuracy on the augmented images, while training; a mixed image counts by its larger share.
         valid_accuracy: Accuracy on the split that selects the epoch.
         valid_balanced_accuracy: Mean recall over the classes that occur in that split.
         valid_loss: Plain cross-entropy on that split.

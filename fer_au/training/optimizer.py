@@ -19,8 +19,8 @@ from fer_au.models.network import FerModel
 def create_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
     """Create the configured optimiser over all parameters that require a gradient.
 
-    The weight decay of ``adamw`` is decoupled from the gradient; that of ``sgd`` and ``adam`` is added to it. Not
-    fused, which would be faster: with fused ones a resumed training did not end in the same bits.
+    The weight decay of ``adamw`` is decoupled from the gradient; that of ``sgd`` and ``adam`` is added to it. Fused
+    optimisers would be faster, but a training resumed with one did not end in the same bits.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if config.name == "adamw":

@@ -65,7 +65,7 @@ class StackedNet(BlockNet):
     head: ClassVar[type[Head]] = WideHead
 
     def build(self, in_chans: int) -> tuple[Sequence[nn.Module], int]:
-        """Build the blocks; pooling and dropout open the second and later ones."""
+        """Build the blocks; all but the first begin with pooling and dropout."""
         options, blocks = self.options, []
         for block, (inputs, width) in enumerate(pairwise([in_chans, *options.widths])):
             layers: list[nn.Module] = [nn.MaxPool2d(2), nn.Dropout(options.dropout)] if block else []
@@ -205,7 +205,7 @@ class GimefiveVgg(BlockNet):
     head: ClassVar[type[Head]] = VggHead
 
     def build(self, in_chans: int) -> tuple[Sequence[nn.Module], int]:
-        """Build the pairs; pooling opens the second and later ones."""
+        """Build the pairs; all but the first begin with pooling."""
         widths = (64, 128, 256)
         first, *others = (SharedNormPair(inputs, width, 0.2) for inputs, width in pairwise([in_chans, *widths]))
         return [first, *(nn.Sequential(nn.MaxPool2d(2), pair) for pair in others)], widths[-1]
