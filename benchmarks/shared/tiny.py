@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+EPOCHS = 2
 DEMO = {"identities": 8, "images": 7, "size": 128, "test_fraction": 0.25, "seed": 0}
 PARAMS: dict[str, object] = {
     "render": {"tiny": DEMO},
@@ -20,7 +21,7 @@ PARAMS: dict[str, object] = {
     "align": {"size": 96, "max_reject_fraction": 1.0},
     "landmarks": {"extractor": "dlib68", "max_reject_fraction": 1.0},
     "heatmaps": {"size": 28},
-    "train": {"epochs": 2, "batch_size": 16, "image_size": 48},
+    "train": {"epochs": EPOCHS, "batch_size": 16, "image_size": 48},
     "evaluate": {"cams": ["native", "gradcam", "layercam"], "faithfulness_images": 4},
     "experiments": {
         "au": {
