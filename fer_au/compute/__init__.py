@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fer_au.compute.mapping import map_ordered as map_ordered
     from fer_au.compute.mapping import map_unordered as map_unordered
     from fer_au.compute.progress import Progress as Progress
+    from fer_au.compute.progress import in_words as in_words
     from fer_au.compute.progress import log as log
     from fer_au.compute.workers import open_workers as open_workers
     from fer_au.compute.workers import warm_workers as warm_workers
@@ -23,6 +24,7 @@ __getattr__, __all__ = lazy_exports(
         "Progress": ".progress",
         "batched": ".mapping",
         "in_order": ".mapping",
+        "in_words": ".progress",
         "log": ".progress",
         "map_ordered": ".mapping",
         "map_unordered": ".mapping",

@@ -1,4 +1,4 @@
-"""Progress of a long run: a bar on a terminal, a line every few seconds elsewhere, a closing line always."""
+"""Progress of a long run: a bar on a terminal, a line every few seconds elsewhere, and one at its end."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import NoReturn
 from tqdm import tqdm
 
 _LOG_SECONDS = 15.0
+_SHORT_SECONDS = 1.0  # what takes less needs no line
 
 
 def log(message: str) -> None:
@@ -26,11 +27,13 @@ class Progress:
     Args:
         label: Name of the run.
         total: Number of items in all.
+        unit: What the items are called; default nothing.
     """
 
-    def __init__(self, label: str, total: int) -> None:
+    def __init__(self, label: str, total: int, unit: str = "") -> None:
         self.label = label
         self.total = total
+        self.unit = unit
         self.done = 0
         self.rejects = 0
         self._start = self._last = time.monotonic()
@@ -38,7 +41,7 @@ class Progress:
 
     def __enter__(self) -> Progress:
         if self.total and sys.stderr.isatty():
-            self._bar = tqdm(total=self.total, desc=self.label, unit="item")
+            self._bar = tqdm(total=self.total, desc=self.label, unit=f" {self.unit}" if self.unit else "item")
         return self
 
     def advance(self, count: int, rejects: int = 0) -> None:
@@ -53,7 +56,8 @@ class Progress:
             self._last = time.monotonic()
             rate = self.done / max(self._last - self._start, 1e-9)
             left = (self.total - self.done) / max(rate, 1e-9)
-            log(f"{self.label}: {self.done}/{self.total}, {rate:.0f}/s{self._rejected()}, {left:.0f} s left")
+            items = f"{self.done}/{self.total}{self._unit}"
+            log(f"{self.label}: {items}, {rate:.0f}/s{self._rejected()}, {in_words(left)} left")
 
     def _rejected(self) -> str:
         return f", {self.rejects} rejected" if self.rejects else ""
@@ -64,4 +68,22 @@ class Progress:
         elif self.total and self.done == self.total:
             seconds = time.monotonic() - self._start
             rate = self.done / max(seconds, 1e-9)
-            log(f"{self.label}: {self.done} in {seconds:.1f} s ({rate:.0f}/s{self._rejected()})")
+            if seconds >= _SHORT_SECONDS:
+                log(f"{self.label}: {self.done}{self._unit} in {in_words(seconds)} ({rate:.0f}/s{self._rejected()})")
+
+    @property
+    def _unit(self) -> str:
+        return f" {self.unit}" if self.unit else ""
+
+
+def in_words(seconds: float) -> str:
+    """Write a duration as people say it: ``45 s``, ``3 min 20 s``, ``25 min``, ``2 h 10 min``."""
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    if seconds < 595:
+        minutes, rest = divmod(round(seconds / 10), 6)
+        return f"{minutes} min {10 * rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if not hours:
+        return f"{minutes} min"
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"

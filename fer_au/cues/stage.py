@@ -74,4 +74,5 @@ def render_dataset(config: HeatmapsConfig, dataset_dir: Path) -> None:
                 writer.write("map", start, maps)
                 writer.write("valid", start, valid)
                 drawn += int(valid.sum())
-        log(f"heatmaps: {drawn} of {rows} faces have a map")
+        blank = f", {rows - drawn} have none (neutral, or without points)" if drawn < rows else ""
+        log(f"heatmaps {dataset_dir.name}: {drawn} of {rows} faces have an AU map{blank}; {output}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.compute import map_ordered
+from fer_au.compute import log, map_ordered
 from fer_au.config.data import DemoConfig
 from fer_au.csv_files import write_csv
 from fer_au.demo.action_units import AU_NAMES
@@ -118,6 +118,7 @@ def generate(config: DemoConfig, output: Path) -> None:
         results.append(result)
     _write_truth(output / TRUTH, config, [row[0] for row in rows], results)
     write_csv(output / LABELS, LABEL_HEADER, rows)
+    log(f"render {output.parent.name}: {len(rows)} pictures of {len(tasks)} people; {output}")
 
 
 def _write_truth(path: Path, config: DemoConfig, ids: list[str], results: list[PersonResult]) -> None:

@@ -20,7 +20,7 @@ from fer_au.batches.precision import autocast, resolve_precision
 from fer_au.batches.preprocess import Preprocessing
 from fer_au.batches.similarities import random_similarities, warp
 from fer_au.cam.registry import CamInput, create_cam
-from fer_au.compute import batched
+from fer_au.compute import Progress, batched
 from fer_au.config.experiments import AugmentConfig
 from fer_au.evaluation.faithfulness import Faithfulness, deletion_insertion
 from fer_au.evaluation.map_scores import FloatArray
@@ -28,6 +28,7 @@ from fer_au.maps import channel_mean, min_max, resize_maps, shift_non_negative
 from fer_au.models.network import FerModel
 
 FloatMaps = NDArray[np.float32]
+_STEPS = 8  # of a curve of deletion or insertion
 # One draw for every experiment and every data set: scores on moved images are paired across models.
 MOVE_SEED = 0
 # Beyond what training usually shows (8 degrees, 5 %), short of what turns a portrait into another picture. A mirror
@@ -61,6 +62,7 @@ class SplitRunner:
         preprocess: Preprocessing that the model was trained with.
         device: Device of the model.
         batch_size: Images per forward pass.
+        progress: Counts the images of each forward pass; see ``count_passes``.
     """
 
     model: FerModel
@@ -69,6 +71,7 @@ class SplitRunner:
     preprocess: Preprocessing
     device: torch.device
     batch_size: int
+    progress: Progress
 
     def outputs(self, layers: Sequence[str], cams: Sequence[str]) -> Outputs:
         """Compute probabilities, attention of ``layers`` and all ``cams`` in one pass."""
@@ -85,6 +88,7 @@ class SplitRunner:
                 features = CamInput(self.model.head, output.trunk, batch.labels.to(self.device))
                 for cam in cams:
                     maps[cam].append(min_max(create_cam(cam).maps(features)).cpu())
+            self.progress.advance(len(images))
         return Outputs(_joined(probabilities), _joined_maps(attention), _joined_maps(maps))
 
     def moved(self, layer: str, rows: Sequence[int], targets: FloatMaps) -> tuple[FloatMaps, FloatMaps]:
@@ -109,6 +113,7 @@ class SplitRunner:
                 attention = shift_non_negative(channel_mean(output.features[layer]))
                 found.append(resize_maps(attention, size).cpu())
             start += len(images)
+            self.progress.advance(len(images))
         followed = move_maps(torch.from_numpy(targets[list(rows)]), moves)
         return _joined(found), followed.numpy()
 
@@ -122,14 +127,19 @@ class SplitRunner:
         Returns:
             Positions of the scored images in the split, and their scores.
         """
-        rows = np.unique(np.linspace(0, len(self.dataset) - 1, min(count, len(self.dataset))).round().astype(np.int64))
+        rows = spread_rows(len(self.dataset), count)
         deletion: list[FloatArray] = []
         insertion: list[FloatArray] = []
         start = 0
         for _, images in self._batches(rows.tolist()):
             own = torch.from_numpy(attention[rows[start : start + len(images)]]).to(self.device)
             part = deletion_insertion(
-                self._probabilities, images, own, batch_size=self.batch_size, channels=self._face_channels
+                self._probabilities,
+                images,
+                own,
+                steps=_STEPS,
+                batch_size=self.batch_size,
+                channels=self._face_channels,
             )
             deletion.append(part.deletion)
             insertion.append(part.insertion)
@@ -149,6 +159,8 @@ class SplitRunner:
         def probabilities(images: Tensor) -> Tensor:
             with autocast(self.device, precision):
                 logits: Tensor = self.model(images.contiguous(memory_format=torch.channels_last)).logits
+            # A blank image, which stands for many, is none of those that were counted before.
+            self.progress.advance(min(len(images), self.progress.total - self.progress.done))
             return logits.float().softmax(dim=1)
 
         return probabilities
@@ -157,6 +169,22 @@ class SplitRunner:
         for batch in self.loader(batched(rows, self.batch_size)):
             images = self.preprocess(batch.images.to(self.device))
             yield batch, images.contiguous(memory_format=torch.channels_last)  # a third faster on a CPU
+
+
+def count_passes(images: int, moved: int, faithfulness: int) -> int:
+    """Count the images that all forward passes of an evaluation see, for its progress.
+
+    Args:
+        images: Images of the split.
+        moved: Images that are scored again after they were moved.
+        faithfulness: Largest number of images whose faithfulness is scored.
+    """
+    return images + moved + 2 * _STEPS * len(spread_rows(images, faithfulness))
+
+
+def spread_rows(images: int, count: int) -> NDArray[np.int64]:
+    """Choose at most ``count`` positions, spread evenly over ``images``."""
+    return np.unique(np.linspace(0, images - 1, min(count, images)).round().astype(np.int64))
 
 
 def draw_moves(count: int, seed: int) -> Tensor:

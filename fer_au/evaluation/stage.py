@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +18,14 @@ from fer_au.batches.preprocess import Preprocessing
 from fer_au.cam import list_cams
 from fer_au.code.software import library_releases
 from fer_au.code.stages import work_code
-from fer_au.compute import log
+from fer_au.compute import Progress, log
 from fer_au.config.experiments import EvaluateConfig
 from fer_au.errors import ConfigError, DataError
 from fer_au.evaluation.baselines import through_grid
-from fer_au.evaluation.inference import Outputs, SplitRunner
+from fer_au.evaluation.inference import Outputs, SplitRunner, count_passes
 from fer_au.evaluation.map_scores import FloatArray
+from fer_au.evaluation.metrics_file import Metric, environment_metrics, read_metrics, write_metrics
 from fer_au.evaluation.metrics_file import detail_path as default_detail_path
-from fer_au.evaluation.metrics_file import environment_metrics, write_metrics
 from fer_au.evaluation.scores import (
     Scores,
     attention_scores,
@@ -85,6 +86,7 @@ def evaluate_experiment(
         ConfigError: An unknown CAM or layer.
         DataError: The model or the data set is missing, damaged, or has nothing to score.
     """
+    title = f"{'cross' if store_path is None else 'evaluate'} {metrics_path.stem}"
     for cam in config.cams:
         if cam not in list_cams():
             raise ConfigError(f"evaluate.cams: unknown CAM method {cam!r}; {near_names(cam, list_cams())}")
@@ -99,18 +101,23 @@ def evaluate_experiment(
     if not len(dataset):
         raise DataError(f"{dataset_dir}: split {config.split!r} has no usable faces of the classes of {model_dir}")
     if dataset.skipped:
-        log(f"evaluate: {dataset.skipped} faces left out, their labels are not among the classes of {model_dir}")
+        log(f"{title}: {dataset.skipped} faces left out, their labels are not among the classes of {model_dir}")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     files = {"metrics.json": metrics_path, "detail.json": detail_path or default_detail_path(metrics_path)}
     files |= {"evaluation.h5": store_path} if store_path is not None else {}
     finished = FinishedWork("evaluation", {**_identity(config, meta, dataset, fold, device), "files": sorted(files)})
     if finished.take(files):
-        log(f"{metrics_path}: evaluated before with this model, data and code; taken from {finished.folder.parent}")
+        log(f"{title}: evaluated before with this model, data and code, taken from {finished.folder.parent}")
+        log(f"{title}: {_headline(read_metrics(metrics_path, detail_path))}; {metrics_path}")
         return
     training = FaceDataset(dataset_dir, "train", preprocess.image_size, model.classes, fold=fold)
     model = model.to(device).to(memory_format=torch.channels_last)
-    runner = SplitRunner(model, dataset, BatchLoader(dataset), preprocess, device, config.batch_size)
-    report = _score(runner, read_truth(dataset, training), layers, config)
+    truth = read_truth(dataset, training)
+    log(f"{title}: {len(dataset)} faces of {len(model.classes)} classes, on {device.type}")
+    moved = int(truth.valid.sum()) if config.moved else 0
+    with Progress(title, count_passes(len(dataset), moved, config.faithfulness_images), "passes") as progress:
+        runner = SplitRunner(model, dataset, BatchLoader(dataset), preprocess, device, config.batch_size, progress)
+        report = _score(runner, truth, layers, config)
     if store_path is not None:
         options = {"config": config.model_dump(mode="json"), "fold": fold, "weights": meta["weights_sha256"]}
         # The report shows what the data stages rejected; it follows the data through this store.
@@ -119,6 +126,19 @@ def evaluate_experiment(
         _write_results(store_path, report, dataset, identity, layers, config.split)
     write_metrics(metrics_path, {**report.metrics, **_context(meta, model_dir, device)}, detail_path)
     finished.keep(files)
+    log(f"{title}: {_headline(report.metrics)}; {metrics_path}")
+
+
+def _headline(metrics: Mapping[str, Metric]) -> str:
+    """Say in a few words how well the model does."""
+    counts = {"accuracy": "n", "att_ccos": "n_cos"}
+    parts = [f"{name} {_number(metrics[name])} (n {metrics[count]})" for name, count in counts.items()]
+    return ", ".join(parts)
+
+
+def _number(value: Metric) -> str:
+    """Write a metric; one of no image is undefined."""
+    return "undefined" if value is None or math.isnan(float(value)) else f"{float(value):.3f}"
 
 
 def _context(meta: Mapping[str, Any], model_dir: Path, device: torch.device) -> dict[str, float | int | str]:

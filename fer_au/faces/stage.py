@@ -57,7 +57,7 @@ def align_dataset(config: AlignConfig, dataset_dir: Path, root: Path) -> None:
         lost = _check_files(rows, root)
         at = np.flatnonzero([row.id not in lost for row in rows]).astype(np.int64)
         computed = _compute([rows[index] for index in at.tolist()], root, operation)
-        kept, faults = _judge(rows, at, computed, config)
+        kept, faults, found = _judge(rows, at, computed, config)
         rejects = [*lost.values(), *faults]
         path = dataset_dir / "rejects" / "align.csv"
         write_rejects(path, rejects)
@@ -74,6 +74,8 @@ def align_dataset(config: AlignConfig, dataset_dir: Path, root: Path) -> None:
             fingerprint=operation.fingerprint,
             attributes=operation.attributes,
         )
+        lost_text = f"{len(rejects)} rejected, see {path}" if rejects else "none rejected"
+        log(f"align {dataset_dir.name}: {found}, {lost_text}; {output}")
 
 
 @dataclass(frozen=True)
@@ -129,8 +131,8 @@ def _key(row: ManifestRow, shared: bool) -> bytes:
 
 def _judge(
     rows: Sequence[ManifestRow], at: NDArray[np.int64], computed: CachedRows, config: AlignConfig
-) -> tuple[NDArray[np.bool_], list[Reject]]:
-    """Decide which computed rows are kept, (len(computed),) bool, and reject the others; log counts and passes."""
+) -> tuple[NDArray[np.bool_], list[Reject], str]:
+    """Decide which computed rows are kept, (len(computed),) bool; reject the others; say what was found how."""
     kept = np.ones(len(computed), np.bool_)
     rejects: list[Reject] = []
     statuses: Counter[int] = Counter()
@@ -145,10 +147,14 @@ def _judge(
                 rejects.append(Reject(id_, Reason.NO_FACE, "no face was found and align.on_missing is reject"))
             else:
                 statuses[status] += 1
-                passes[why.decode()] += 1
+                if status == FaceStatus.OK:
+                    passes[why.decode()] += 1
                 continue
             kept[item] = False
-    found, whole = statuses[FaceStatus.OK], statuses[FaceStatus.WHOLE_IMAGE]
-    text = ", ".join(f"{count} {name}" for name, count in sorted(passes.items(), key=lambda pair: (-pair[1], pair[0])))
-    log(f"align: {found} faces, {whole} whole pictures, {len(rows) - found - whole} rejected ({text})")
-    return kept, rejects
+    text = f"{statuses[FaceStatus.OK]} of {len(rows)} faces found"
+    if len(passes) > 1:  # docs/landmarks.md says what each of them is
+        order = sorted(passes.items(), key=lambda pair: (-pair[1], pair[0]))
+        text += f" (by search: {', '.join(f'{name} {count}' for name, count in order)})"
+    if whole := statuses[FaceStatus.WHOLE_IMAGE]:
+        text += f", {whole} not found and the whole picture taken"
+    return kept, rejects, text

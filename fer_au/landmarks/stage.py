@@ -58,9 +58,10 @@ def extract_dataset(config: LandmarksConfig, dataset_dir: Path) -> None:
         faces = Store.open(dataset_dir / "faces.h5", "faces")
         stage = _Stage(config, extractor, faces, dataset_dir)
         if extractor.needs:
-            stage.take_annotated(output, Store.open(dataset_dir / "annotations.h5", "annotations"))
+            found = stage.take_annotated(output, Store.open(dataset_dir / "annotations.h5", "annotations"))
         else:
-            stage.extract(output)
+            found = stage.extract(output)
+        log(f"landmarks {dataset_dir.name}: {found}; {output}")
 
 
 @dataclass
@@ -72,8 +73,8 @@ class _Stage:
     faces: Store
     dataset_dir: Path
 
-    def extract(self, output: Path) -> None:
-        """Extract landmarks from the crops that the shard cache doesn't know, and write the store."""
+    def extract(self, output: Path) -> str:
+        """Extract the landmarks that the shard cache lacks, write the store, and say what is found."""
         at = np.flatnonzero(self.faces["status"] != FaceStatus.REJECTED).astype(np.int64)
         crops, operation = _Crops(self.faces, at), ExtractOperation(self.extractor)
         warm_up(operation, len(at))
@@ -82,7 +83,7 @@ class _Stage:
         for items, columns in computed.pieces("status", "detail"):
             lost = columns["status"] == LandmarkStatus.NOT_FOUND
             missed += zip(at[items[lost]].tolist(), columns["detail"][lost].tolist(), strict=True)
-        self._write_rejects(missed, len(at))
+        found = self._write_rejects(missed, len(at))
         assemble_store(
             output,
             "landmarks",
@@ -94,9 +95,10 @@ class _Stage:
             fingerprint=self._fingerprint(),
             attributes=self._attributes,
         )
+        return found
 
-    def take_annotated(self, output: Path, annotations: Store) -> None:
-        """Map the data set's points into the crops and write the store; a matrix product needs no cache."""
+    def take_annotated(self, output: Path, annotations: Store) -> str:
+        """Map the data set's points into the crops, which needs no cache, write the store, and say what is found."""
         name, faces, rows = self.config.extractor, self.faces, len(self.faces)
         annotations.check_ids(faces.ids, faces.path)
         if lacking := [column for column in self.extractor.needs if column not in annotations]:
@@ -116,7 +118,7 @@ class _Stage:
                     writer.write(column, start, values)
                 lost = np.flatnonzero(columns["status"] == LandmarkStatus.NOT_FOUND) + start
                 missed += [(row, b"the data set has no points of it") for row in lost.tolist()]
-            self._write_rejects(missed, int(kept.sum()))
+            return self._write_rejects(missed, int(kept.sum()))
 
     def _annotated(self, annotations: Store, start: int, kept: NDArray[np.bool_]) -> dict[str, Array]:
         stop = start + len(kept)
@@ -130,16 +132,17 @@ class _Stage:
         columns["status"][kept] = np.where(found, LandmarkStatus.OK, LandmarkStatus.NOT_FOUND)
         return columns
 
-    def _write_rejects(self, missed: Sequence[tuple[int, bytes]], crops: int) -> None:
-        """Write the table of crops without points, and fail if they are too many."""
+    def _write_rejects(self, missed: Sequence[tuple[int, bytes]], crops: int) -> str:
+        """Write the table of crops without points, fail if they are too many, and say what is found."""
         ids = self.faces["id"]
         rejects = [Reject(ids[row].decode(), Reason.NO_LANDMARKS, detail.decode()) for row, detail in missed]
         path = self.dataset_dir / "rejects" / "landmarks.csv"
         write_rejects(path, rejects)
-        found, absent = crops - len(missed), len(self.faces) - crops
-        name = self.config.extractor
-        log(f"landmarks: {name}: {found} faces, {len(missed)} crops without points, {absent} rows without a crop")
         check_reject_fraction("landmarks", rejects, crops, self.config.max_reject_fraction, path)
+        text = f"{self.config.extractor} found the points of {crops - len(missed)} of {crops} faces"
+        if absent := len(self.faces) - crops:
+            text += f", {absent} more were rejected by align"
+        return f"{text}, {len(missed)} rejected, see {path}" if missed else f"{text}, none rejected"
 
     def _fingerprint(self, **more: str) -> str:
         identity = {"extractor": self.extractor.fingerprint, "faces": self.faces.content_sha256, **more}

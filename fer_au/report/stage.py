@@ -10,6 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fer_au.atomic import write_atomically
+from fer_au.compute import log
 from fer_au.landmarks.benchmark_results import COMMAND
 from fer_au.report.collect import Experiment, Project, read_project
 from fer_au.report.curves import HEIGHT, LEFT, WIDTH, Chart, line_chart
@@ -78,7 +79,10 @@ def write_report(params_path: Path, root: Path, output: Path) -> None:
         ConfigError: ``params.yaml`` is wrong.
         DataError: An artefact is missing or damaged, or the page can't be written; the message names the file.
     """
-    write_atomically(output, render_page(read_project(params_path, root)).encode())
+    project = read_project(params_path, root)
+    write_atomically(output, render_page(project).encode())
+    count = len(project.experiments)
+    log(f"report: {count} {'experiment' if count == 1 else 'experiments'}; {output}")
 
 
 def render_page(project: Project) -> str:

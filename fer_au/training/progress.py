@@ -1,4 +1,4 @@
-"""Progress of a training: how long it will take, a bar on a terminal, and one line per epoch."""
+"""Progress of a training: how long all of it will take, a bar on a terminal, and one line per epoch."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from fer_au.compute import log
+from fer_au.compute import in_words, log
 from fer_au.training.history import HistoryRow
 
 _FIRST_SECONDS = 5.0  # of steps, before the whole training is estimated from them
 _SCORING = 1 / 3  # of an update's time per image: the forward pass alone
 _LONG_SECONDS = 1800.0  # above that, a training on a processor is told of smaller models
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} images{postfix}"
 _SMALL = "best-small"  # the preset of these models
 
 
@@ -56,8 +57,8 @@ class TrainingProgress:
     def epoch(self, number: int) -> Iterator[None]:
         """Follow the training part of an epoch (0-based)."""
         if self._shown and sys.stderr.isatty():
-            left = f", {in_words(self._seconds_left)} left" if self._closed else ""
-            self._bar = tqdm(total=self._train, desc=self._title(number) + left, unit="img", leave=False)
+            # Without tqdm's own time, which is the epoch's: the postfix ends with the training's.
+            self._bar = tqdm(total=self._train, desc=self._title(number), leave=False, bar_format=_BAR)
         self._images, self._start = 0, time.perf_counter()
         try:
             yield
@@ -71,16 +72,17 @@ class TrainingProgress:
     def advance(self, images: int, losses: Mapping[str, float]) -> None:
         """Count a step's images and show its losses; after the first steps, say how long the training will take."""
         self._images += images
-        if self._bar is not None:
-            self._bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()}, refresh=False)
-            self._bar.update(images)
-        if self._estimated:
-            return
         now = time.perf_counter()
         if self._first is None:
             self._first = now, self._images  # the first step prepares much that the others find ready
-        elif now - self._first[0] >= _FIRST_SECONDS:
+        elif not self._estimated and now - self._first[0] >= _FIRST_SECONDS:
             self._estimate((self._images - self._first[1]) / (now - self._first[0]))
+        if self._bar is not None:
+            parts = [f"{name} {value:.3f}" for name, value in losses.items()]
+            if (left := self._seconds_left_in_epoch(now)) is not None:
+                parts.append(f"{in_words(left)} left")
+            self._bar.set_postfix_str(", ".join(parts), refresh=False)
+            self._bar.update(images)
 
     def close_epoch(self, row: HistoryRow, selected: bool) -> None:
         """Say in one line how an epoch went, and how long the others will take."""
@@ -104,30 +106,31 @@ class TrainingProgress:
     def _seconds_left(self) -> float:
         return (time.perf_counter() - self._begun) / self._closed * self._left
 
+    def _seconds_left_in_epoch(self, now: float) -> float | None:
+        """Seconds that the training will take from a moment in an epoch on; None while nobody can tell."""
+        if self._closed:
+            return max((self._start - self._begun) / self._closed * self._left - (now - self._start), 0.0)
+        if not self._estimated or self._first is None:
+            return None
+        seconds_per_image = (now - self._first[0]) / (self._images - self._first[1])
+        return (self._images_left - self._images) * seconds_per_image
+
+    @property
+    def _images_left(self) -> float:
+        """Images of the epochs that are not closed, in those that a step learns from."""
+        return self._left * (self._train + self._selection * _SCORING)
+
     def _title(self, epoch: int) -> str:
         return f"{self._name} {epoch + 1}/{self._epochs}"
 
     def _estimate(self, speed: float) -> None:
         self._estimated = True
-        seconds = self._left * (self._train + self._selection * _SCORING) / speed
+        seconds = self._images_left / speed
         epochs = "1 epoch" if self._left == 1 else f"{self._left} epochs"
         text = f"{self._name}: about {in_words(seconds)} for {epochs} ({speed:.0f} images/s)"
         if seconds > _LONG_SECONDS and self._slow_backbone is not None:
             text += advice_for(self._slow_backbone)
         log(text)
-
-
-def in_words(seconds: float) -> str:
-    """Write a duration as people say it: ``45 s``, ``3 min 20 s``, ``25 min``, ``2 h 10 min``."""
-    if seconds < 59.5:
-        return f"{seconds:.0f} s"
-    if seconds < 595:
-        minutes, rest = divmod(round(seconds / 10), 6)
-        return f"{minutes} min {10 * rest} s" if rest else f"{minutes} min"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    if not hours:
-        return f"{minutes} min"
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
 def advice_for(backbone: str) -> str:

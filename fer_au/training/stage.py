@@ -77,7 +77,10 @@ def train_experiment(
     with output_lock(out_dir, _LOCK_SECONDS) if processes.first else contextlib.nullcontext():
         kept = processes.from_first(processes.first and _take(finished, out_dir, origin))
         if kept:
-            log(f"{name}: trained before with these settings, data and code; taken from {finished.folder.parent}")
+            log(
+                f"train {name}: trained before with these settings, data and code; "
+                f"{out_dir} taken from {finished.folder.parent}"
+            )
         else:
             log(
                 f"{name}: {len(faces)} faces of {len(faces.classes)} classes, {train.image_size} px, "
@@ -90,6 +93,11 @@ def train_experiment(
                 preprocess = {**preprocessing.to_meta(), "align": faces.align_options}
                 _write(out_dir, model, fitted, origin.record() | {"preprocessing": preprocess})
                 kept = finished.keep({file: path for file in _FILES if (path := out_dir / file).exists()})
+                best = fitted.history[fitted.epoch]
+                log(
+                    f"train {name}: epoch {fitted.epoch + 1} of {len(fitted.history)} is selected, "
+                    f"{train.select_on} accuracy {best.valid_accuracy:.3f}; {out_dir}"
+                )
         # DVC deletes the model of a run that ends with an error, be it in its last moment: what goes on after the last
         # epoch is removed only when the finished training lies where DVC doesn't look.
         if processes.first and kept:

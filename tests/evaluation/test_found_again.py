@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -45,11 +46,18 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_renamed_model_is_not_evaluated_again(
-    tiny_dataset: Path, tiny_model: Path, tmp_path: Path, scored: list[int]
+    tiny_dataset: Path, tiny_model: Path, tmp_path: Path, scored: list[int], capfd: pytest.CaptureFixture[str]
 ) -> None:
     evaluate(tiny_dataset, tiny_model, tmp_path / "one")
+    first = capfd.readouterr().err.splitlines()
+    assert re.fullmatch(r"evaluate m: \d+ faces of \d classes, on cpu", first[0])
+    number = r"\d\.\d{3}"
+    score = re.fullmatch(rf"(evaluate m: accuracy {number} \(n \d+\), att_ccos -?{number} \(n \d+\); ).+", first[-1])
+    assert score
+    assert first[-1] == f"{score[1]}{tmp_path / 'one/m.json'}"
     renamed = shutil.copytree(tiny_model, tmp_path / "renamed")
     evaluate(tiny_dataset, renamed, tmp_path / "two")
+    assert capfd.readouterr().err.splitlines()[-1] == f"{score[1]}{tmp_path / 'two/m.json'}"
     assert scored == [1]
     assert files(tmp_path / "two") == files(tmp_path / "one")
     assert set(files(tmp_path / "one")) == {"m.json", "detail/m.json", "x.h5"}

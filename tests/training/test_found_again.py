@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,9 +53,13 @@ def files_of(name: str) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted((Path("models") / name).iterdir())}
 
 
-def test_a_rename_gives_the_same_bytes_without_training(train: Train) -> None:
+def test_a_rename_gives_the_same_bytes_without_training(train: Train, capfd: pytest.CaptureFixture[str]) -> None:
     assert train("au", AU)
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(r"train au: epoch 1 of 1 is selected, valid accuracy \d\.\d{3}; models/au", last)
     assert not train("guided", AU)
+    (said,) = capfd.readouterr().err.splitlines()
+    assert said.startswith("train guided: trained before with these settings, data and code; models/guided taken from ")
     assert files_of("guided") == files_of("au")
     assert set(files_of("au")) == {"model.safetensors", "config.json", "history.csv"}
 

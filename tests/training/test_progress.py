@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
+from fer_au.compute import in_words
 from fer_au.presets import expand, load_preset
 from fer_au.training import progress as module
 from fer_au.training.history import HistoryRow
-from fer_au.training.progress import TrainingProgress, advice_for, in_words
+from fer_au.training.progress import TrainingProgress, advice_for
 
 ROW = HistoryRow(0, 0.1, 1.5, 1.0, {"loss_au": 0.5}, 0.5, 0.6, 0.55, 0.9, 10.0)
 
@@ -40,6 +43,30 @@ def test_the_first_steps_tell_how_long_the_training_takes_and_epochs_how_long_th
     for epoch in (2, 3, 4):
         progress.close_epoch(replace(ROW, epoch=epoch), selected=False)
     assert capfd.readouterr().err.splitlines()[-1].endswith("valid 0.600, 10 images/s")
+
+
+def test_a_bar_says_how_long_the_training_takes_and_not_the_epoch(
+    clock: SimpleNamespace, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(module, "tqdm", partial(module.tqdm, ncols=100, mininterval=0, miniters=1))
+    progress = TrainingProgress("au", 3, 0, (60, 0))
+
+    def bars() -> list[str]:
+        return [text for text in capfd.readouterr().err.split("\r") if "%|" in text]
+
+    with progress.epoch(0):
+        for _ in range(3):
+            clock.now += 10
+            progress.advance(20, {"loss": 1.0})
+    first = bars()
+    assert "left" not in first[1]  # nobody knows
+    assert first[2].endswith("40/60 images, loss 1.000, 1 min 10 s left")  # 140 images, 20 of them in 10 s
+    progress.close_epoch(ROW, selected=True)
+    with progress.epoch(1):
+        clock.now += 10
+        progress.advance(20, {"loss": 1.0})
+    assert bars()[-1].endswith("20/60 images, loss 1.000, 50 s left")
 
 
 def test_the_estimate_counts_the_epochs_that_are_left_and_their_scoring(

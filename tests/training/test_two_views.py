@@ -15,6 +15,7 @@ from fer_au import Predictor
 from fer_au.batches import FaceDataset
 from fer_au.batches.loading import BatchLoader
 from fer_au.batches.preprocess import Preprocessing
+from fer_au.compute import Progress
 from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig
 from fer_au.errors import DataError
 from fer_au.evaluation import evaluate_experiment
@@ -167,7 +168,9 @@ def test_only_the_face_moves_and_the_whole_picture_stays(folder: Path) -> None:
     preprocessing = Preprocessing(SIZE)
     seen = []
     model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    runner = SplitRunner(model, faces, BatchLoader(faces), preprocessing, torch.device("cpu"), 64)
+    runner = SplitRunner(
+        model, faces, BatchLoader(faces), preprocessing, torch.device("cpu"), 64, Progress("moved", len(faces))
+    )
     targets = np.zeros((len(faces), 28, 28), np.float32)
     runner.moved(model.layers[-1], range(len(faces)), targets)
     still = preprocessing(faces.batch(range(len(faces))).images)
