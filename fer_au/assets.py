@@ -20,6 +20,7 @@ from pathlib import Path
 from fer_au.atomic import write_atomically
 from fer_au.errors import ConfigError, MissingDependencyError, StoreError
 from fer_au.fingerprints import file_digest
+from fer_au.home import at_home
 from fer_au.shards.cache import cache_root
 
 ENVIRONMENT = "FER_AU_WEIGHTS"
@@ -100,7 +101,7 @@ def find_weights(weights: Weights) -> Path:
         MissingDependencyError: There is no copy; the message tells how to get one.
     """
     if chosen := os.environ.get(ENVIRONMENT):
-        path = _in_chosen_place(weights, Path(chosen))
+        path = _in_chosen_place(weights, at_home(chosen, ENVIRONMENT))
         if path is not None:
             return path
     refused = []

@@ -69,6 +69,11 @@ def stage_main(
             return
         if option := next((name for name in names if name.startswith("-")), None):
             raise ConfigError(f"no such option: {option}; a stage has --help alone. {words}")
+        if len(names) > 1 == len(parameters):
+            from fer_au.config.reading import name_fault
+
+            # As a shell leaves a name with blanks.
+            raise ConfigError(f"{' '.join(names)}: {name_fault(' '.join(names))}")
         if len(names) != len(parameters):
             raise ConfigError(f"wrong number of arguments. {words}")
         if "DVC_STAGE" in os.environ and script.stem != "stamp" and script.with_name("stamp.py").is_file():

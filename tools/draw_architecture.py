@@ -69,6 +69,7 @@ FLOORS = (
             "atomic",
             "ending",
             "errors",
+            "home",
             "expressions",
             "ibug68",
             "maps",

@@ -15,6 +15,7 @@ from fer_au.cli.results import results
 from fer_au.command import check_package
 from fer_au.compute import log
 from fer_au.ending import run_main
+from fer_au.home import at_home
 from fer_au.version import __version__
 
 _HELP = "Checks and tools around the pipeline; the pipeline itself runs by `dvc repro`."
@@ -52,6 +53,12 @@ def options(
         os.environ["FER_AU_DEBUG"] = "1"
 
 
+def _at_home(word: str) -> str:
+    """Replace ``~`` in a word that is a path, or an option with one: shells leave it in quotes and behind ``=``."""
+    option, equals, path = word.partition("=") if word.startswith("--") else ("", "", word)
+    return f"{option}{equals}{at_home(path)}" if path.startswith("~") else word
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command.
 
@@ -66,7 +73,7 @@ def run(arguments: Sequence[str]) -> int:
     def call() -> None:
         check_package(Path.cwd())  # in a checkout of the project, its own code is meant
         # Not `command.main`, which takes Ctrl-C for an exit like any other.
-        with command.make_context("fer-au", list(arguments)) as context:
+        with command.make_context("fer-au", [_at_home(word) for word in arguments]) as context:
             command.invoke(context)
 
     try:

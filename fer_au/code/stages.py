@@ -13,6 +13,7 @@ four times as long, and counted every comment.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def _code_of(code: CodeBase, start: Path, project: Path, parts: list[Part]) -> t
     files, lines = set(code.closure(start)), []
     for group, name in sorted(set(parts)):
         if group in (_FILE, "fer_au.codebooks") and _is_path(name):
-            lines.append(f"{name} {_bytes_digest(project / Path(name).expanduser())}")
+            lines.append(f"{name} {_bytes_digest(project, name)}")
         elif group != _FILE:
             own = _built_in(code, group, name)
             files |= own
@@ -123,8 +124,9 @@ def _is_path(name: str) -> bool:
     return "/" in name or name.endswith((".yaml", ".yml"))
 
 
-def _bytes_digest(path: Path) -> str:
+def _bytes_digest(project: Path, name: str) -> str:
     """Hash a file that params.yaml names; a missing one is the stage's to report."""
+    path = project / os.path.expanduser(name)  # noqa: PTH111 (Path's raises where there is no such user)
     return file_digest(path) if path.is_file() else "absent"
 
 

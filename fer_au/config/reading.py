@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import reprlib
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from fer_au.errors import ConfigError
+from fer_au.home import at_home
 from fer_au.registry import near_keys, near_names
 from fer_au.yaml_files import read_yaml
 
@@ -22,6 +24,7 @@ NAMED = ("datasets", "render", "experiments", "cross")
 """Sections that are mappings from names that the user gives."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_LONGEST_NAME = 150  # characters, so that files can be called after it
 _LONGEST = 60  # characters of a value in a message
 
 
@@ -36,9 +39,9 @@ Model = TypeVar("Model", bound=StrictModel)
 
 def _at_home(path: Path) -> Path:
     try:
-        return path.expanduser()
-    except RuntimeError as error:
-        raise ValueError(f"{path.parts[0]} is no home folder") from error
+        return at_home(path)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
 
 
 def _text_at_home(text: str) -> str:
@@ -98,6 +101,11 @@ def find_top_faults(params: Mapping[str, Any]) -> list[Fault]:
     for name in rendered if isinstance(rendered, dict) else ():
         if not isinstance(datasets, dict) or name not in datasets:
             faults.append(Fault(f"render.{name}", f"no data set {name!r} reads these faces; delete this key, too"))
+    for name, data in datasets.items() if isinstance(datasets, dict) else ():
+        root = data.get("root") if isinstance(data, dict) else None
+        if isinstance(root, str) and root.startswith("~"):
+            advice = f"DVC, which watches this folder, takes ~ literally; write {os.path.expanduser(root)}"  # noqa: PTH111
+            faults.append(Fault(f"datasets.{name}.root", advice))
     return faults
 
 
@@ -106,12 +114,19 @@ def _name_fault(section: str, name: object) -> Fault | None:
     if not isinstance(name, str):
         kind = "nothing" if name is None else f"a value of type {type(name).__name__}"
         return Fault(key, f"YAML reads this name as {kind}; begin it with a letter, or quote it")
-    if not _NAME.fullmatch(name):
-        near = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_")
-        return Fault(key, f"a name must match {_NAME.pattern}{f', such as {near}' if near else ''}")
+    if text := name_fault(name):
+        return Fault(key, text)
     if section == "experiments" and name == "none":
         return Fault(key, "`base: none` means no experiment; take another name")
     return None
+
+
+def name_fault(name: str) -> str:
+    """Say why a text can't be the name of a data set, an experiment or a cross; empty if it can."""
+    if not _NAME.fullmatch(name):
+        near = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_")
+        return f"a name must match {_NAME.pattern}{f', such as {near}' if near else ''}"
+    return f"a name has at most {_LONGEST_NAME} characters" if len(name) > _LONGEST_NAME else ""
 
 
 def refuse(path: Path | str, faults: Sequence[Fault]) -> None:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from fer_au.atomic import read_at, write_atomically
 from fer_au.errors import StoreError
+from fer_au.home import at_home
 from fer_au.stores.columns import Array
 from fer_au.stores.reader import Store
 from fer_au.stores.schemas import SCHEMAS
@@ -38,8 +39,12 @@ _HEAD = 1 << 14
 
 
 def cache_root() -> Path:
-    """Find the folder of the cache: ``FER_AU_CACHE``, or ``.fer_au/cache`` in the workspace."""
-    return Path(os.environ.get("FER_AU_CACHE") or ".fer_au/cache")
+    """Find the folder of the cache: ``FER_AU_CACHE``, or ``.fer_au/cache`` in the workspace.
+
+    Raises:
+        ConfigError: The variable begins with the home folder of nobody.
+    """
+    return at_home(os.environ.get("FER_AU_CACHE") or ".fer_au/cache", "FER_AU_CACHE")
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,18 @@ def test_check_data_takes_the_home_folder(call: Call, tmp_path: Path, monkeypatc
     code, out, err = call("check-data", "folder", "~/faces")
     assert code == 0, err
     assert "happiness" in out
+    assert call("presets", "write", "best-small", "--output=~/best.yaml")[0] == 0
+    assert (tmp_path / "home/best.yaml").is_file()
+    code, _, err = call("check-data", "folder", "~nobody-of-that-name/faces")
+    assert (code, err) == (2, "error: ~nobody-of-that-name is no home folder\n")
+
+
+def test_the_cache_may_lie_in_the_home_folder(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("FER_AU_CACHE", "~/place")
+    assert call("cache", "info")[1].startswith(str(tmp_path / "home/place"))
+    monkeypatch.setenv("FER_AU_CACHE", "~nobody-of-that-name")
+    assert call("cache", "info")[2] == "error: FER_AU_CACHE: ~nobody-of-that-name is no home folder\n"
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,17 @@ def test_what_the_user_says_about_waiting_stays(own: dict[str, str]) -> None:
     assert environment == own
 
 
+@pytest.mark.parametrize("words", [["my", "set"], ["my", "own", "faces"]])
+def test_a_name_with_blanks_hears_the_rule_of_names(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    def main(name: str) -> None:
+        raise AssertionError(name)
+
+    assert stage_main(main, "usage", words) == 2
+    name = " ".join(words)
+    rule = f"error: {name}: a name must match [a-z0-9][a-z0-9_-]*, such as {name.replace(' ', '-')}\n"
+    assert capsys.readouterr().err == rule
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_help_says_how_a_stage_is_called_and_what_it_reads_and_writes(stage: str, tmp_path: Path) -> None:
     ended = subprocess.run(

@@ -12,7 +12,7 @@ from fer_au.config.data import AlignConfig, DatasetConfig, DemoConfig, HeatmapsC
 from fer_au.config.entries import load_experiment
 from fer_au.config.experiments import CrossConfig, EvaluateConfig, ExperimentConfig, TrainConfig
 from fer_au.config.options import PartOptions
-from fer_au.config.reading import StrictModel, load_entry, load_section, validate
+from fer_au.config.reading import StrictModel, load_entry, load_section, name_fault, validate
 from fer_au.cues import codebook
 from fer_au.datasets.csv_labels import CsvConfig
 from fer_au.datasets.demo import DemoAdapterConfig
@@ -57,6 +57,24 @@ def test_missing_sections_and_keys_take_defaults(params: Path) -> None:
     assert load_section("align", AlignConfig, params).size == 128
     assert load_section("heatmaps", HeatmapsConfig, params) == HeatmapsConfig()
     assert load_entry("datasets", "demo", DatasetConfig, params).valid_fraction == 0.1
+
+
+@pytest.mark.parametrize(("name", "fault"), [("x" * 150, ""), ("x" * 151, "at most 150"), ("my set", "such as my-set")])
+def test_names_have_a_rule_and_a_longest_length(name: str, fault: str) -> None:
+    assert fault in name_fault(name)
+    assert bool(name_fault(name)) == bool(fault)
+
+
+@pytest.mark.parametrize(
+    ("root", "place"), [("~/faces", "/home/me/faces"), ("'~'", "/home/me"), ("~root/faces", "/root/faces")]
+)
+def test_a_root_in_the_home_folder_is_refused_because_dvc_takes_it_literally(
+    params: Path, root: str, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    params.write_text(GOOD.replace("data/demo/raw", root))
+    with pytest.raises(ConfigError, match=rf"datasets\.demo\.root: DVC, .*takes ~ literally; write {place}$"):
+        load_entry("datasets", "demo", DatasetConfig, params)
 
 
 def test_an_experiment_overrides_training_key_by_key(params: Path) -> None:

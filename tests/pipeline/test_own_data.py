@@ -56,6 +56,35 @@ def test_faces_that_nobody_reads_are_not_rendered(own: Project) -> None:
     assert not (own.folder / "data/demo").exists()
 
 
+@pytest.mark.parametrize(
+    ("section", "name"),
+    [
+        ("datasets", "my set"),
+        ("datasets", "x; touch y"),
+        ("datasets", "a/b"),
+        ("experiments", "Mine"),
+        ("experiments", "x" * 151),
+        ("cross", "a.b"),
+    ],
+)
+def test_a_name_that_breaks_the_rule_is_one_line_of_dvc_repro(own: Project, section: str, name: str) -> None:
+    own.edit("params.yaml", {section: {name: {"dataset": "mine", "experiment": "au", "base": "none", "root": "faces"}}})
+    done = own.run("dvc", "repro", check=False)
+    assert done.returncode != 0
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert line.startswith(f"error: params.yaml: {section}.{name}: a name ")
+    assert not (own.folder / "y").exists()
+
+
+def test_a_root_in_the_home_folder_is_written_out_for_dvc(own: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    own.edit("params.yaml", {"datasets.mine.root": "~/faces"})
+    done = own.run("dvc", "repro", check=False)
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert line.startswith("error: params.yaml: datasets.mine.root: DVC, ")
+    assert line.endswith("takes ~ literally; write /home/me/faces")
+
+
 def test_another_rendered_set_has_a_name_and_settings_of_its_own(own: Project) -> None:
     faces = {"identities": 2, "images": 1, "size": 96, "test_fraction": 0.5}
     own.edit("params.yaml", {"render": {"hard": faces}, "datasets.hard": {"adapter": "demo", "root": "data/hard/raw"}})
