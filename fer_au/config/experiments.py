@@ -239,7 +239,8 @@ class ExperimentConfig(StrictModel):
         target: Classes: ``expression``, or ``subject`` (the persons of the training split), as a start for other
             experiments, which name this one as their ``base``.
         seed: Seed of weights, order and augmentation.
-        base: Experiment whose weights this one starts from; ``none`` for a fresh start.
+        base: Experiment whose weights this one starts from; ``none`` for a fresh start. DVC needs the key in every
+            experiment.
         model: Network.
         guidance: Terms that pull the model's attention to cues; an empty list is a vanilla classifier.
         train: Overrides of the section ``train``, key by key.
