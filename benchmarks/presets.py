@@ -40,13 +40,12 @@ CORES = 2
 
 
 def seconds_per_face(model: Mapping[str, Any], size: int) -> float:
-    """Measure the processor time of one thread for one face's part of an update.
+    """Measure the processor time of one face's part of an update.
 
     Args:
         model: ``model`` of an experiment; the values of its weights don't matter.
         size: Side of the input, pixels.
     """
-    torch.set_num_threads(1)
     config = ModelConfig.model_validate({**model, "weights": "none"})
     network = create_model(config, EXPRESSIONS[:7], seed=0).train()
     device = torch.device("cpu")
@@ -88,6 +87,7 @@ def hours(name: str, known: dict[str, float]) -> tuple[int, float]:
 
 def main() -> None:
     """Measure and print."""
+    torch.set_num_threads(1)
     known: dict[str, float] = {}
     print(f"{cpu_name()} with {instruction_set()}, torch {torch.__version__}")
     for name in sys.argv[1:] or list_presets():

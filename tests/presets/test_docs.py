@@ -16,13 +16,14 @@ from fer_au.models.nets.base import NETS
 from fer_au.models.pretrained import PACKAGES
 from fer_au.presets import expand, list_presets, load_preset
 from fer_au.presets.grid import parse_grid
+from fer_au.presets.needs import preset_needs
 from fer_au.training import list_losses
 from tests.docs.blocks import read_blocks, read_commands
 
 DOCS = Path(__file__).parents[2] / "docs"
 PRESETS = (DOCS / "presets.md").read_text(encoding="utf-8")
 METHODS = (DOCS / "methods.md").read_text(encoding="utf-8")
-BLOCKS = read_blocks("docs/presets.md", "python")
+BLOCKS = [block for block in read_blocks("docs/presets.md", "python") if not block.reason]
 
 
 def test_the_table_of_presets_is_complete_and_counts_right() -> None:
@@ -48,6 +49,16 @@ def test_the_table_of_weights_is_complete() -> None:
     packaged = {backbone for row in rows if "hub" not in row[1] for backbone in named(row[0])}
     assert packaged == {backbone for backbone, _ in needed} & PACKAGES.keys()
     assert all(PACKAGES[backbone].weights.install in table for backbone in packaged)
+
+
+def test_the_table_of_needs_is_what_the_presets_say() -> None:
+    table = PRESETS.split("## What each needs")[1].split("\n\n")[1]
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (.*?) \| (.*?) \| [\d,]+ (?:h|min) \|$", table, re.MULTILINE)
+    expected = []
+    for name in list_presets():
+        needs = dict(text.split(": ", 1) for text in preset_needs(name, load_preset(name)))
+        expected.append((name, needs.get("weights", "none"), needs.get("data", "your own pictures")))
+    assert sorted(rows) == expected
 
 
 def named(cell: str) -> list[str]:
