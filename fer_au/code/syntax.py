@@ -1,10 +1,10 @@
 """Hash source files by their syntax: by what they do, whatever their words and their formatting.
 
-The digest covers the syntax tree without comments, docstrings, formatting and ``if TYPE_CHECKING`` blocks, so that an
-edit of words is no edit. It is the same on every supported Python: fields that a release adds to the tree, or leaves
-empty, do not count. Two mappings are left out, since a new line in them changes nothing for those who use another one:
-``built_in`` of a registry, whose used parts are followed by name (see ``stages``), and the lazy exports of a package,
-which count where they are imported (see ``closure``).
+The digest covers the syntax tree without comments, docstrings (those of attributes included), formatting and ``if
+TYPE_CHECKING`` blocks, so that an edit of words is no edit. It is the same on every supported Python: fields that a
+release adds to the tree, or leaves empty, do not count. Two mappings are left out, since a new line in them changes
+nothing for those who use another one: ``built_in`` of a registry, whose used parts are followed by name (see
+``stages``), and the lazy exports of a package, which count where they are imported (see ``closure``).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from fer_au.atomic import write_atomically
 from fer_au.errors import StoreError
 
-_VERSION = 1
+_VERSION = 2
 """Raised whenever a digest or a field of ``Syntax`` comes about in another way."""
 
 MEMORY = Path(".fer_au/syntax.json")
@@ -102,7 +102,7 @@ class _Reader:
             if name in _IGNORED_FIELDS or value is None or value == []:
                 continue
             if name == "body" and isinstance(node, _HAVE_DOCSTRINGS):
-                value = _without_docstring(value)
+                value = _without_docstrings(value)
             if name == "values" and isinstance(node, ast.JoinedStr):
                 value = [part for part in value if not (isinstance(part, ast.Constant) and part.value == "")]
             if left_out is not None and name in ("args", "keywords"):
@@ -141,11 +141,14 @@ def _is_type_checking(test: ast.expr) -> bool:
     return ast.unparse(test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 
 
-def _without_docstring(body: list[Any]) -> list[Any]:
-    first = body[0] if body else None
-    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-        return body[1:] or [ast.Pass()]
-    return body
+def _without_docstrings(body: list[Any]) -> list[Any]:
+    """Leave out strings that stand alone: the docstring of the block, and those below its attributes."""
+    return [statement for statement in body if not _is_string(statement)] or [ast.Pass()]
+
+
+def _is_string(statement: ast.stmt) -> bool:
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
 
 
 class SyntaxMemory:

@@ -45,6 +45,8 @@ def test_a_digest_is_the_same_on_every_python() -> None:
         (b'"""A box."""', b'"""A cube, or so."""'),
         (b'"""A module."""', b""),
         (b'        """Measure it."""\n', b"        # measured\n"),
+        (b"    side: int = 3\n", b'    side: int = 3\n    """Length of an edge."""\n'),
+        (b"\nclass Box", b'"""Names of the package."""\n\nclass Box'),
         (b"scale * self.side ** 2", b"(scale\n            * self.side**2)"),
         (b'"head"', b"'head'"),
         (b"    from fer_au.rejects import Reject\n", b"    from fer_au.rejects import Reason, Reject\n"),
