@@ -41,7 +41,7 @@ GROUPS: dict[str, tuple[int, ...]] = {
     "left_eye": LEFT_EYE,
     "mouth": MOUTH,
 }
-"""A partition of the 68 points into parts of the face."""
+"""Partition of the 68 points into parts of the face."""
 
 
 def _mirror_permutation() -> NDArray[np.int64]:
@@ -154,5 +154,5 @@ def _complete_mean_face() -> NDArray[np.float64]:
 
 
 MEAN_FACE: NDArray[np.float64] = _complete_mean_face()
-"""(68, 2) points of the average neutral frontal face: x right, y down, inter-ocular units, origin between the outer eye
-corners; exactly symmetric."""
+"""Points (68, 2) of the average neutral frontal face: x right, y down, in inter-ocular distances, origin between the
+outer eye corners; exactly symmetric."""

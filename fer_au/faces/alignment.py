@@ -17,10 +17,10 @@ from fer_au.faces.warp import warp_crop
 from fer_au.stores.schemas import FaceStatus
 
 _MIN_IOU = 0.1
-"""A face that overlaps a data set's box less is another one."""
+"""Lowest intersection over union with a data set's box: below, a face is another person's."""
 
 _HINT_MARGIN = 0.5
-"""The surroundings searched around a data set's box, per side, in its own width and height."""
+"""Margin of the search around a data set's box, on each side, in widths and heights of the box."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ _LAYERS = ((8, 2), (16, 6))
 
 _MAX_LOGIT = 100.0
 MERGE_IOU = 0.3
-"""Boxes that overlap more show one face, MediaPipe's own default."""
+"""Intersection over union above which boxes show one face, MediaPipe's own default."""
 
 KEYPOINTS = ("right eye", "left eye", "nose tip", "mouth centre", "right ear", "left ear")
 """The network's keypoints in its order; right and left are the person's."""

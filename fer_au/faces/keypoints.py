@@ -35,7 +35,7 @@ _PATCH_SIZE = 192
 _PATCH_BOX = (44.0, 44.0, 148.0, 148.0)
 
 _SECOND_LOOK = 0.2
-"""Another look is taken where the first moves a corner of the face's box by more, in sides of the box."""
+"""Largest move of a corner of the face's box, in sides of the box, after which one look is enough."""
 
 
 def check_keypoints(keypoints: Keypoints) -> None:

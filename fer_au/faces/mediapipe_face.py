@@ -41,7 +41,7 @@ from fer_au.ibug68 import MEAN_FACE
 
 _FRAMES = (("framed", 1.3), ("tight", 1.8))
 """Side of the square around the whole picture, as a multiple of its longer side. A face that fills the square is often
-missed or drawn around an eye: of tight crops the square itself shows 95 %, the first of these 98 %."""
+missed or drawn around an eye: of tight crops 95 % are found in the square itself, and 98 % in the first frame."""
 
 _TILES = (("halves", 2), ("quarters", 4))
 
@@ -53,8 +53,8 @@ _CONFIRMED_SCORE = 0.6
 _FITTED = (0, 1, 3)
 
 MEAN_PLACES = ((-0.363, -0.014), (0.363, -0.014), (0.0, 0.806))
-"""Where the average face (``MEAN_FACE``, in its units) has the eyes and the middle of the mouth as the network sets
-them: the means over rendered faces, made symmetric."""
+"""Places of the network's keypoints at the eyes and the middle of the mouth on the average face (``MEAN_FACE``, in its
+units): means over rendered faces, made symmetric."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from fer_au.stores.layout import Attribute
 from fer_au.stores.schemas import FaceStatus
 
 VERSION = 3
-"""Raised whenever this code changes the pixels or boxes it gives: cached rows of older code are then not taken."""
+"""Number that is raised whenever this code gives other pixels or boxes: rows of older code are then not taken."""
 
 FIELDS = {
     "matrix": Field("<f8", (2, 3), math.nan),

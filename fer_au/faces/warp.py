@@ -25,7 +25,7 @@ from fer_au.faces.geometry import Matrix, apply_matrix, compose, invert_matrix, 
 Image = NDArray[np.uint8]
 
 _REACH = 3.0
-"""Pixels around a point that interpolation may look at, and one more."""
+"""Pixels around a point that interpolation may read, plus one."""
 
 _MARGIN = 4.0
 """Target pixels kept around the needed part of the source: the reach of the kernels and of rounding."""

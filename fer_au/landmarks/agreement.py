@@ -20,11 +20,11 @@ VERSION = 1
 _LOOKS = ((0.0, 0.0, 1.0), (-0.08, 0.04, 0.92), (0.08, 0.04, 0.92), (0.0, -0.08, 1.0), (0.0, 0.02, 1.14))
 
 MAX_SPREAD = 0.06
-"""Largest accepted mean distance of the looks from their median, in inter-ocular units.
+"""Largest accepted mean distance of the looks from their median, in inter-ocular distances.
 
 One limit serves every extractor, as ``tools/measure_agreement.py`` shows on the demo and on mixed photographs: 99 % of
 detected faces stay below 0.059 with dlib68, 0.031 with mediapipe and 0.056 with faceapi68, while noise and empty
-backgrounds start at 0.077 with dlib68 and 0.117 with faceapi68; mediapipe's presence lets none of them come this far.
+backgrounds start at 0.077 with dlib68 and 0.117 with faceapi68; mediapipe rejects all of them by its face presence.
 """
 
 

@@ -12,12 +12,12 @@ from fer_au.config.reading import StrictModel
 from fer_au.errors import DataError
 
 RESULTS = Path("benchmarks/results/landmarks.json")
-"""Where the benchmark writes and the report looks, below the project's root."""
+"""File that the benchmark writes and the report reads, below the project's root."""
 
 COMMAND = "python -m benchmarks.landmarks"
 
 FLOOR = "mean-shape"
-"""The extractor that looks at no pixel: what a real one must beat."""
+"""Extractor that looks at no pixel, and that a real extractor must beat."""
 
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -28,7 +28,7 @@ from fer_au.landmarks.mediapipe_mesh import N_MESH, SIZE, Mesh, find_mesh, regio
 TABLE = Path(__file__).with_name("mediapipe68.csv")
 
 MIN_PRESENCE = 0.5
-"""A face that the network itself calls less likely than this has no points."""
+"""Lowest face presence, the network's own probability, at which a face has points."""
 
 # The first region in sides of the HOG box: where the mesh's own region lies on average.
 _BOX_SCALE = 1.75

@@ -16,7 +16,7 @@ from fer_au.results.groups import Spread, by_group, group_spreads
 from fer_au.results.reading import Entry, Result, Results
 
 KEYS = ("accuracy", "balanced_accuracy", "macro_f1", "att_cos", "att_ccos", "att_class_rank")
-"""Metrics of the table, in its order; but for the accuracy, one that no experiment has is left out."""
+"""Metrics of the table, in its order; a metric that no experiment has is left out, but for the accuracy."""
 
 WAITING = "not evaluated yet"
 UNREADABLE = "can't be read"
