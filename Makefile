@@ -12,6 +12,7 @@ RUN := PATH="$$(cd "$(BIN)" && pwd):$$PATH" "$(BIN)/python"
 
 repro: venv
 	@test -d .git || { git init -q . && echo "no .git here: ran 'git init', which DVC needs"; }
+	$(RUN) -m fer_au.cli check-params
 	$(RUN) -m dvc repro
 
 test: lint types pytest

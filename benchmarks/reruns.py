@@ -27,6 +27,7 @@ import yaml
 from fer_au.machine import cpu_name
 
 ROOT = Path(__file__).parents[1]
+LABELS = "path,label,subject,split\na.jpg,fear,p1,train\nb.jpg,fear,p2,test\n"  # read by the check of params.yaml
 COPIED = ("fer_au", "stages", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", "pyproject.toml", "data", "models")
 
 
@@ -47,7 +48,7 @@ def main() -> None:
         for file in ("dvc.yaml", "dvc.lock"):
             path = project / file
             print(f"{file}: {len(path.read_text().splitlines())} lines, {path.stat().st_size / 1e3:.0f} kB")
-        times = [_timed(project, "dvc", "repro", "-q") for _ in range(options.runs)]
+        times = [timed(project, "dvc", "repro", "-q") for _ in range(options.runs)]
         cpu, wall = min(cpu for cpu, _ in times), min(wall for _, wall in times)
         print(f"dvc repro, nothing to do: {cpu:.2f} CPU s, {wall:.2f} s")
 
@@ -80,7 +81,7 @@ def _build(project: Path, tree: Path, count: int) -> None:
     for line in _made_up(params):
         path = project / line
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{line}\n")
+        path.write_text(LABELS if path.name == "labels.csv" else f"{line}\n")
     (project / "benchmarks/results").mkdir(parents=True, exist_ok=True)
     (project / "benchmarks/results/README.md").write_text("none\n")
     _run(project, "dvc", "commit", "-f", "-q")
@@ -98,23 +99,34 @@ def _made_up(params: dict[str, dict[str, object]]) -> list[str]:
     return names
 
 
-def _run(project: Path, *command: str) -> None:
-    done = subprocess.run(command, cwd=project, env=_environment(project), capture_output=True, text=True, check=False)
+def _run(project: Path, *command: str, tree: Path | None = None) -> None:
+    environment = _environment(tree or project)
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(command)}: {done.stderr or done.stdout}")
 
 
-def _timed(project: Path, *command: str) -> tuple[float, float]:
+def timed(project: Path, *command: str, tree: Path | None = None) -> tuple[float, float]:
+    """Run a command.
+
+    Args:
+        project: Working directory.
+        command: The command.
+        tree: Folder of the package that it runs; default the working directory.
+
+    Returns:
+        User and system time of it and of the processes that it starts, and wall time, in seconds.
+    """
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    _run(project, *command)
+    _run(project, *command, tree=tree)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return cpu, time.perf_counter() - start
 
 
-def _environment(project: Path) -> dict[str, str]:
+def _environment(tree: Path) -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "PYTHONPATH": str(project)}
+    return {**os.environ, "PATH": path, "PYTHONPATH": str(tree)}
 
 
 if __name__ == "__main__":

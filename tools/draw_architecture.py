@@ -45,7 +45,7 @@ class Floor:
 
 FLOORS = (
     Floor("Run it", ("stages", "cli", "benchmarks", "tools"), open_plan=True),
-    Floor("Say it", ("__init__", "report")),
+    Floor("Say it", ("__init__", "report", "checks")),
     Floor("Gather results", ("results",)),
     Floor("Learn and measure", ("predictor", "training", "evaluation")),
     Floor("Explain and load", ("batches", "cam")),
@@ -189,7 +189,7 @@ _WIDTH, _LEFT, _TOP, _ROW = 980, 165, 90, 72
 _WIDE, _HEIGHT = 132, 36  # of a box
 _STYLE = "font-family: Helvetica, Arial, sans-serif; font-size: 14px"
 _COLUMNS = (
-    ("evaluation", "cam", "models"),
+    ("checks", "evaluation", "cam", "models"),
     ("training", "presets", "assets", "shards", "command"),
     ("results", "batches", "cues", "datasets", "stores", "compute", "code", "config"),
     ("__init__", "predictor", "faces", "demo"),

@@ -50,11 +50,18 @@ _PARAMS_INTRO = """\
 # params.yaml: every key
 
 `params.yaml` has the sections `datasets`, `render`, `align`, `landmarks`, `heatmaps`, `train`, `evaluate`,
-`experiments` and `cross`. YAML is read as DVC reads it, in version 1.2. A missing section or key has its default. A
-repeated or unknown key or a bad value stops the run with one line that names the key's path, such as
-`experiments.au.guidance.0.weight`.
-Names of data sets, experiments and crosses match `[a-z0-9][a-z0-9_-]*`. A complete file that works:
-[params.yaml](../params.yaml). Whole published tables: [presets.md](presets.md).
+`experiments` and `cross`. YAML is read as DVC reads it, in version 1.2. A missing key has its default, with one
+exception: DVC reads the `base` of every experiment, so each has one (`base: none`). `render` and `cross` may be left
+out; DVC wants all other sections, if only as `align: {}`. Names of data sets, experiments and crosses match
+`[a-z0-9][a-z0-9_-]*`.
+
+[`fer-au check-params`](cli.md#fer-au-check-params) looks over the whole file: keys and values, names of parts and their
+options, what experiments name, roots, the splits that will exist, weights that can be had, and what is asked of each
+network. It lists all that would stop a stage, one line each, such as `experiments.au.guidance.0.weigth: unknown key;
+did you mean weight?`. Every `dvc repro` begins with the same look, and stops there if it finds something. A few
+mistakes, such as a missing `base`, stop DVC before it runs anything; then the command says more.
+
+A complete file that works: [params.yaml](../params.yaml). Whole published tables: [presets.md](presets.md).
 """
 _CLI_INTRO = """\
 # The command `fer-au`

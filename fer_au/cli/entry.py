@@ -11,6 +11,7 @@ import typer
 
 from fer_au.cli import cache, presets, stores
 from fer_au.cli.data import check_data
+from fer_au.cli.params import check_params
 from fer_au.cli.results import results
 from fer_au.command import check_package
 from fer_au.compute import log
@@ -28,6 +29,7 @@ app = typer.Typer(
     epilog="Example: fer-au results --group",
 )
 app.command("check-data", epilog="Example: fer-au check-data folder faces --set test_fraction=0.2")(check_data)
+app.command("check-params", epilog="Example: fer-au check-params params.lan-rafdb.yaml")(check_params)
 app.command(epilog="Example: fer-au results --group --sort att_cos --latex table.tex")(results)
 app.command(epilog="Example: fer-au verify data/demo/landmarks.h5 evaluation/au.h5")(stores.verify)
 app.add_typer(cache.app, name="cache")

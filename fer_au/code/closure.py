@@ -60,6 +60,10 @@ class CodeBase:
         """Built-in parts of the package: entry-point group -> (name -> module)."""
         return {group: parts for path in self._sources for group, parts in self._read(path).registries.items()}
 
+    def parts(self, module: str) -> dict[str, dict[str, str]]:
+        """Give the built-in parts of the registries in one module: entry-point group -> (name -> module)."""
+        return self._read(self.file(module)).registries
+
     def closure(self, start: Path) -> frozenset[Path]:
         """List the files that running a source file may load: sources of the package and data beside them.
 

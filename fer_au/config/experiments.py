@@ -158,6 +158,22 @@ class AugmentConfig(StrictModel):
     cutmix: Probability = 0.0
     cutmix_alpha: Annotated[float, Field(gt=0)] = 1.0
 
+    @field_validator("scale", "erase_area")
+    @classmethod
+    def _increasing(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] > value[1]:
+            raise ValueError("should be (smallest, largest)")
+        return value
+
+    @model_validator(mode="after")
+    def _mixes_once(self) -> AugmentConfig:
+        if self.mixup + self.cutmix > 1:
+            raise ValueError(
+                f"a batch is mixed in one way at most, so mixup {self.mixup:g} and cutmix {self.cutmix:g} may not add "
+                "up to more than 1"
+            )
+        return self
+
 
 class FreezeConfig(StrictModel):
     """One phase, at the start, in which only the head and the upper layers train.

@@ -223,6 +223,13 @@ def examine(model: type[Model], data: object, prefix: str) -> tuple[Model | None
     return None, [Fault(key, " or ".join(texts[key]) + values[key]) for key in texts if key not in outer]
 
 
+def salvage(model: type[Model], data: Mapping[str, Any]) -> Model | None:
+    """Build a model of what is right in plain data, to look further for faults; None if a required key is wrong."""
+    _, faults = examine(model, data, "")
+    wrong = {fault.key.partition(".")[0] for fault in faults}
+    return examine(model, {key: value for key, value in data.items() if key not in wrong}, "")[0]
+
+
 def _explain(fault: ErrorDetails, model: type[BaseModel], data: object, prefix: str) -> tuple[str, str, str]:
     """Give the key of a fault, what is wrong, and what was got instead."""
     location = fault["loc"]
@@ -234,7 +241,8 @@ def _explain(fault: ErrorDetails, model: type[BaseModel], data: object, prefix: 
     if missing:
         return key, "required key is missing", ""
     message = fault["msg"].removeprefix("Value error, ")
-    return key, f"{message[:1].lower()}{message[1:]}", f", got {_short(fault['input'])}"
+    whole = fault["type"] == "value_error" and isinstance(fault["input"], Mapping)  # keys that don't fit together
+    return key, f"{message[:1].lower()}{message[1:]}", "" if whole else f", got {_short(fault['input'])}"
 
 
 def _keys_on_the_way(data: object, location: Sequence[int | str]) -> list[int | str]:

@@ -6,15 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.config.data import DatasetConfig
-from fer_au.config.reading import PARAMS, entry, validate
+from fer_au.config.reading import PARAMS, Fault, entry, examine, refuse
 from fer_au.datasets.manifest import Box, Split
-from fer_au.errors import ConfigError, DataError, UnknownNameError
+from fer_au.errors import DataError, MissingDependencyError, UnknownNameError
 from fer_au.registry import Registry
 from fer_au.rejects import Reject
 
@@ -202,14 +202,24 @@ def load_dataset_config(name: str, params_path: Path = PARAMS) -> DatasetConfig:
     Raises:
         ConfigError: No such entry, unknown adapter, or an unknown or bad key; one line with the key's path.
     """
-    data = entry("datasets", name, params_path)
+    config, faults = examine_dataset(name, entry("datasets", name, params_path))
+    refuse(params_path, faults)
+    return cast(DatasetConfig, config)
+
+
+def examine_dataset(name: str, data: object) -> tuple[DatasetConfig | None, list[Fault]]:
+    """Build the adapter's own model of an entry of ``datasets``, or list all that is wrong.
+
+    Args:
+        name: Name of the data set.
+        data: Its entry, plain data.
+    """
     prefix = f"datasets.{name}"
-    adapter = data.get("adapter")
+    adapter = data.get("adapter") if isinstance(data, Mapping) else None
     if not isinstance(adapter, str):
-        return validate(DatasetConfig, data, prefix, params_path)  # says that the key is missing or no text
+        return examine(DatasetConfig, data, prefix)  # says that the key is missing or no text
     try:
         model = create_adapter(adapter).Config
-    except UnknownNameError as error:
-        raise ConfigError(f"{params_path}: {prefix}.adapter: {error}") from error
-    config: DatasetConfig = validate(model, data, prefix, params_path)
-    return config
+    except (UnknownNameError, MissingDependencyError) as error:
+        return None, [Fault(f"{prefix}.adapter", str(error))]
+    return examine(model, data, prefix)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
+import inspect
+import re
 from typing import Any, cast
 
 import timm
@@ -11,11 +12,11 @@ from torch import Tensor, nn
 
 from fer_au.config.experiments import ModelConfig
 from fer_au.errors import ConfigError, UnknownNameError
+from fer_au.models.nets.base import NETS
 from fer_au.models.parts import Trunk, TrunkOutput
 from fer_au.models.strides import LARGE_MAPS_STRIDE, avoid_strided_pointwise, remove_dilation
 from fer_au.models.vit_attention import recording, unfuse_attention
-
-_NEAR = 5
+from fer_au.registry import near_keys, near_names
 
 # Options that every architecture is built with, unless it refuses: option -> (value, parts of the refusals' texts).
 _WISHES: dict[str, tuple[object, tuple[str, ...]]] = {
@@ -31,12 +32,16 @@ _OWN_OPTIONS = {
     "output_stride": "use model.output_stride",
     "checkpoint_path": "use model.weights",
     "num_classes": "the head decides",
+    "drop_rate": "the head decides; mlp and wildcat have a dropout",
     "global_pool": "the head decides",
     "features_only": "every layer's features are had anyway",
     "dynamic_img_size": "it is on wherever there is one",
     "scriptable": "not supported",
     "exportable": "not supported",
 }
+
+
+_UNKNOWN_OPTION = re.compile(r"unexpected keyword argument '(\w+)'")
 
 
 class Backbone(Trunk):
@@ -109,12 +114,21 @@ class Backbone(Trunk):
         return last
 
 
-def _build(config: ModelConfig) -> nn.Module:
-    name = config.backbone
+def check_backbone(name: str) -> None:
+    """Check that timm has an architecture.
+
+    Raises:
+        UnknownNameError: It has none of that name; the message lists near names, those of whole networks included.
+    """
     if not timm.is_model(name):
-        near = get_close_matches(name, timm.list_models(), n=_NEAR, cutoff=0.5)
+        near = near_keys(name, [*timm.list_models(), *NETS.names()])
         hint = f"did you mean {' or '.join(near)}?" if near else "any architecture of timm.list_models() is one"
         raise UnknownNameError(f"unknown backbone {name!r}; {hint}")
+
+
+def _build(config: ModelConfig) -> nn.Module:
+    name = config.backbone
+    check_backbone(name)
     if config.large_maps and config.output_stride is not None:
         raise ConfigError("model: large_maps and output_stride exclude each other (large_maps is stride 8, undilated)")
     _check_options(config)
@@ -125,6 +139,9 @@ def _build(config: ModelConfig) -> nn.Module:
     try:
         network = _create(name, options)
     except (TypeError, ValueError, AssertionError, NotImplementedError) as error:
+        if (found := _UNKNOWN_OPTION.search(str(error))) and found[1] in config.backbone_options:
+            near = near_names(found[1], _option_names(name))
+            raise ConfigError(f"model.backbone_options.{found[1]}: {name!r} has no such option; {near}") from error
         if stride is None or config.backbone_options:
             reason = str(error).partition("\n")[0]
             raise ConfigError(f"model: backbone {name!r} can't be built so: {reason}") from error
@@ -133,6 +150,12 @@ def _build(config: ModelConfig) -> nn.Module:
     if config.large_maps:
         remove_dilation(network, name)
     return network
+
+
+def _option_names(name: str) -> set[str]:
+    """List the options of an architecture's class that a user may set."""
+    names = set(inspect.signature(type(timm.create_model(name))).parameters)
+    return {option for option in names - _OWN_OPTIONS.keys() if not option.startswith("pretrained")}
 
 
 def _check_options(config: ModelConfig) -> None:

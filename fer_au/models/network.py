@@ -226,17 +226,26 @@ def create_model(
         return FerModel(typed, classes)
 
 
+def find_net_faults(config: ModelConfig) -> list[str]:
+    """List the settings that a whole network would ignore, or can't have; each text names its key."""
+    faults = [
+        f"model.{key}: network {config.backbone!r} doesn't take it: {reason}"
+        for key, reason in _NOT_OF_NETS.items()
+        if getattr(config, key)
+    ]
+    if config.weights == "imagenet":
+        faults.append(f"model.weights: there are no ImageNet weights of network {config.backbone!r}")
+    return faults
+
+
 def _build_net(config: ModelConfig, classes: int) -> tuple[Net, Head]:
     """Build the two parts of a whole network.
 
     Raises:
         ConfigError: A setting that the network would ignore, or a bad option.
     """
-    for key, reason in _NOT_OF_NETS.items():
-        if getattr(config, key):
-            raise ConfigError(f"model.{key}: network {config.backbone!r} doesn't take it: {reason}")
-    if config.weights == "imagenet":
-        raise ConfigError(f"model.weights: there are no ImageNet weights of network {config.backbone!r}")
+    for text in find_net_faults(config):
+        raise ConfigError(text)
     return create_net(config.backbone, config.in_chans, classes, config.backbone_options, config.head_options)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -148,5 +148,7 @@ class Head(nn.Module, ABC):
 def in_float32(trunk: TrunkOutput) -> Iterator[TrunkOutput]:
     """Leave autocast for a while, and give a head its features in float32: the final map and the context."""
     context = None if trunk.context is None else trunk.context.float()
-    with torch.autocast(trunk.final.device.type, enabled=False):
+    device = trunk.final.device.type
+    # Where shapes alone are computed there is no autocast to leave.
+    with nullcontext() if device == "meta" else torch.autocast(device, enabled=False):
         yield trunk._replace(final=trunk.final.float(), context=context)

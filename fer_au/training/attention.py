@@ -92,25 +92,44 @@ def resolve_source(
         where: Key of the entry, used in messages.
 
     Raises:
-        ConfigError: A layer that the model doesn't have, or source ``module`` with a head that has no attention map.
+        ConfigError: A layer that the model doesn't have, source ``module`` with a head that has no attention map, or
+            maps of a single cell.
     """
     bounded = loss.unit_interval
     if entry.source == "features":
-        return AttentionSource("features", model.resolve_layers(entry.layers), "stretch" if bounded else None)
+        layers = model.resolve_layers(entry.layers)
+        output = _probe(model, image_size)
+        _check_grid([output.features[layer] for layer in layers], f"{where}.layers: {' and '.join(layers)}", image_size)
+        return AttentionSource("features", layers, "stretch" if bounded else None)
+    output = _probe(model, image_size)
     if entry.source == "cam":
+        _check_grid([output.final], f"{where}.source: the class map", image_size)
         return AttentionSource("cam", squash="sigmoid" if bounded else None)
-    attention = _probe(model, image_size)
-    if attention is None:
+    if output.attention is None:
         name = model.config.head or model.config.backbone
         raise ConfigError(f"{where}.source: {name!r} has no attention map of its own; use features or cam")
-    inside = bool(((attention >= 0) & (attention <= 1)).all())
+    _check_grid([output.attention], f"{where}.source: the head's map", image_size)
+    inside = bool(((output.attention >= 0) & (output.attention <= 1)).all())
     return AttentionSource("module", squash="stretch" if bounded and not inside else None)
 
 
-def _probe(model: FerModel, image_size: int) -> Tensor | None:
-    """Compute the head's attention for a grey image; None if it has none."""
+def _check_grid(maps: Sequence[Tensor], what: str, image_size: int) -> None:
+    """Refuse maps of one cell: every cue is the same on them, and no loss can move them.
+
+    Raises:
+        ConfigError: All of them have one cell.
+    """
+    if all(one.shape[-2:].numel() == 1 for one in maps):
+        raise ConfigError(
+            f"{what} is a single cell at {image_size} px, which no cue can guide; take a larger train.image_size, "
+            "a smaller model.output_stride, or an earlier layer"
+        )
+
+
+def _probe(model: FerModel, image_size: int) -> ModelOutput:
+    """Compute the output for one grey image."""
     weight = next(model.parameters())
     shape: Sequence[int] = (1, model.views * model.config.in_chans, image_size, image_size)
     with evaluating(model), torch.no_grad():
         output: ModelOutput = model(torch.zeros(shape, device=weight.device, dtype=weight.dtype))
-    return output.attention
+    return output

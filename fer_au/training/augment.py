@@ -16,7 +16,6 @@ from torch import Generator, Tensor
 from fer_au.batches.preprocess import LUMA
 from fer_au.batches.similarities import random_similarities, warp
 from fer_au.config.experiments import AugmentConfig
-from fer_au.errors import ConfigError
 from fer_au.training.mixing import Mix, draw_mix
 
 # From RGB to NTSC's YIQ, whose last two coordinates are the colour: a saturation scales them, a hue turns them.
@@ -63,23 +62,9 @@ class Augmenter:
 
     Args:
         config: Ranges and probabilities; all zero leaves the batch as it is.
-
-    Raises:
-        ConfigError: ``scale`` or ``erase_area`` is not an increasing pair, or ``mixup`` and ``cutmix`` claim more than
-            all batches.
     """
 
     config: AugmentConfig
-
-    def __post_init__(self) -> None:
-        for key, (low, high) in (("scale", self.config.scale), ("erase_area", self.config.erase_area)):
-            if low > high:
-                raise ConfigError(f"train.augment.{key}: {[low, high]} is not (smallest, largest)")
-        if self.config.mixup + self.config.cutmix > 1:
-            raise ConfigError(
-                f"train.augment.cutmix: a batch is mixed in one way at most, so mixup {self.config.mixup:g} and "
-                f"cutmix {self.config.cutmix:g} may not add up to more than 1"
-            )
 
     def draw(self, count: int, generator: Generator) -> Draws:
         """Draw the changes of a batch of ``count`` images; the generator is a CPU's, so that all devices agree."""

@@ -252,7 +252,9 @@ def test_options_of_an_architecture_reach_it() -> None:
         ({"pretrained": True}, r"^model\.backbone_options\.pretrained: see model\.weights$"),
         ({"pretrained_cfg_overlay": {}}, r"^model\.backbone_options\.pretrained_cfg_overlay: see model\.weights$"),
         ({"checkpoint_path": "x.pth"}, r"^model\.backbone_options\.checkpoint_path: use model\.weights$"),
-        ({"depth": 3}, r"^model: backbone 'test_resnet' can't be built so: .*'depth'"),
+        ({"depth": 3}, r"^model\.backbone_options\.depth: 'test_resnet' has no such option; known: "),
+        ({"drop_pth_rate": 0.1}, r"drop_pth_rate: 'test_resnet' has no such option; did you mean drop_path_rate"),
+        ({"drop_rate": 0.5}, r"^model\.backbone_options\.drop_rate: the head decides; mlp and wildcat have a dropout"),
     ],
 )
 def test_options_that_it_lacks_or_that_have_their_own_key_are_one_clear_line(

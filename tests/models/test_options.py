@@ -33,9 +33,9 @@ NAN = float("nan")
         ("prm", {"peaks": "all"}, ".peaks: input should be 'windows' or 'cells', got 'all'"),
         ("adl", {"drop_rate": -1}, ".drop_rate: input should be greater than or equal to 0, got -1"),
         ("adl", {"threshold": NAN}, ".threshold: input should be a finite number, got nan"),
-        ("apvit", {"dim": 10, "heads": 4}, ": dim should be a multiple of heads, not 10 with 4 heads, got "),
+        ("apvit", {"dim": 10, "heads": 4}, ": dim should be a multiple of heads, not 10 with 4 heads"),
         ("apvit", {"depth": 0}, ".depth: input should be greater than 0, got 0"),
-        ("apvit", {"mlp_ratio": 0.0001}, ": mlp_ratio 0.0001 of dim 768 leaves no hidden channel, got "),
+        ("apvit", {"mlp_ratio": 0.0001}, ": mlp_ratio 0.0001 of dim 768 leaves no hidden channel"),
         ("apvit", {"k": 0}, ".k: should be a whole number of patches >= 1, or a share above 0 and up to 1.0, got 0"),
         (
             "apvit",

@@ -113,7 +113,7 @@ def test_a_client_that_is_set_offline_asks_nobody(hub: list[str], monkeypatch: p
 @pytest.mark.parametrize(
     ("backbone", "message"),
     [
-        ("resnet26s", "timm has no ImageNet weights of 'resnet26s'; take a backbone"),
+        ("ecaresnet200d", "timm has no ImageNet weights of 'ecaresnet200d'; take a backbone"),
         (
             "legacy_senet154",
             r"https://github\.com doesn.t answer; .*legacy_senet154-\w+\.pth",

@@ -12,6 +12,7 @@ from torch.nn import functional
 from fer_au.batches.preprocess import LUMA
 from fer_au.batches.similarities import invert, random_similarities, warp
 from fer_au.config.experiments import AugmentConfig
+from fer_au.config.reading import validate
 from fer_au.errors import ConfigError
 from fer_au.training.augment import Augmenter, change_colours, erase_rectangles
 
@@ -204,8 +205,10 @@ def test_erasing_paints_one_rectangle_of_one_colour_in_the_asked_share_of_images
 
 @pytest.mark.parametrize("key", ["scale", "erase_area"])
 def test_a_reversed_range_is_a_clear_error(key: str) -> None:
-    with pytest.raises(ConfigError, match=rf"^train\.augment\.{key}: \[0\.9, 0\.2\] is not \(smallest, largest\)$"):
-        Augmenter(config(**{key: (0.9, 0.2)}))
+    with pytest.raises(
+        ConfigError, match=rf"train\.augment\.{key}: should be \(smallest, largest\), got \[0\.9, 0\.2\]$"
+    ):
+        validate(AugmentConfig, {key: [0.9, 0.2]}, "train.augment", "params.yaml")
 
 
 def test_views_of_a_face_are_moved_coloured_and_erased_alike() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fer_au.config.experiments import AugmentConfig
+from fer_au.config.reading import validate
 from fer_au.errors import ConfigError
 from fer_au.training.augment import Augmenter
 from fer_au.training.guidance import Targets
@@ -136,8 +137,8 @@ def test_what_was_unknown_before_stays_unknown() -> None:
 
 
 def test_more_mixing_than_batches_is_a_clear_error() -> None:
-    with pytest.raises(ConfigError, match=r"train\.augment\.cutmix: .* mixup 0\.6 and cutmix 0\.5"):
-        Augmenter(AugmentConfig(mixup=0.6, cutmix=0.5))
+    with pytest.raises(ConfigError, match=r"train\.augment: .* mixup 0\.6 and cutmix 0\.5"):
+        validate(AugmentConfig, {"mixup": 0.6, "cutmix": 0.5}, "train.augment", "params.yaml")
 
 
 def test_equal_generators_mix_alike() -> None:

@@ -1,0 +1,200 @@
+"""Networks: whether one can be built, takes the images, and has the layers, maps and phases that are asked of it.
+
+Nothing tells that as surely as the network itself, built where shapes alone are computed. That takes torch, so it is
+done once and remembered; and it is passed over where a network of a plain kind is asked for nothing unusual.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from fer_au.checks.memory import Memory
+from fer_au.checks.parts import is_net, timm_models
+from fer_au.code.stages import work_code
+from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig
+from fer_au.config.reading import Fault, examine
+from fer_au.errors import ConfigError, FerAuError
+from fer_au.expressions import EXPRESSIONS
+
+if TYPE_CHECKING:
+    from fer_au.models.network import FerModel
+
+# timm's files whose networks are convolutions all through, and the strides with which all of them can be built; any of
+# them takes images of 32 pixels or more, and has five feature layers at least.
+_PLAIN: dict[str, tuple[int | None, ...]] = {"efficientnet": (None, 8, 16, 32), "resnet": (None, 8, 16, 32)}
+_BLURRED = ("aa", "blur")  # in the names of networks whose strides blur, and take no image of odd maps
+_PLAIN_LAYERS = ("1", "2", "3", "4", "5", "last", "all")
+_PLAIN_HEADS = frozenset({"gap", "lan", "mlp", "prm", "wildcat"})
+_PLAIN_SIZE, _PLAIN_STRIDE = 32, 32
+
+_LOCATED = re.compile(r"(?:\w+ '[^']*': )?((?:model|guidance|train|evaluate)(?:\.[\w.]+)?): (.+)", re.DOTALL)
+
+
+def check_network(
+    key: str,
+    config: ExperimentConfig,
+    train: TrainConfig,
+    evaluate: EvaluateConfig | None,
+    params: Mapping[str, Any],
+    memory: Memory,
+) -> list[Fault]:
+    """Check what an experiment asks of its network.
+
+    Args:
+        key: Key of the experiment, such as ``experiments.au``.
+        config: The experiment, whose parts exist.
+        train: Its training settings.
+        evaluate: Section ``evaluate``; None if it has faults.
+        params: The whole of ``params.yaml``.
+        memory: Keeps experiments whose network was found right.
+    """
+    faults = list(_device_faults(key, train))
+    context = params["align"].get("context", 0)
+    layers = evaluate.attention_layers if evaluate is not None else "all"
+    if _is_plain(config, train, layers):
+        return faults
+    model = config.model.model_dump()
+    guidance = [term.model_dump(include={"cue", "loss", "source", "layers"}) for term in config.guidance]
+    code = work_code("train", {"model": {**model, "weights": "none"}, "guidance": guidance}, params)
+    settings = train.model_dump(include={"image_size", "freeze", "batch_size", "epochs"})
+    question = ("network", code, model, guidance, settings, config.target, layers, bool(context))
+    if not memory.recall(*question):
+        found = list(_look(key, config, train, layers, bool(context)))
+        if not found:
+            memory.keep(True, *question)
+        faults += found
+    return faults
+
+
+def _device_faults(key: str, train: TrainConfig) -> Iterator[Fault]:
+    """Check the precision on the device that would train; torch alone knows that device."""
+    if train.precision != "fp16":
+        return
+    import torch
+
+    from fer_au.batches.precision import resolve_precision
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolve_precision(train.precision, device)
+    except FerAuError as error:
+        yield _fault(key, f"{key}.train.precision", error)
+
+
+def _is_plain(config: ExperimentConfig, train: TrainConfig, layers: str | tuple[str, ...]) -> bool:
+    """Tell whether a network surely has all that is asked of it."""
+    model = config.model
+    asked = {layer for term in config.guidance for layer in term.layers}
+    asked |= {layers} if isinstance(layers, str) else set(layers)
+    stride = model.output_stride or _PLAIN_STRIDE
+    return (
+        model.output_stride in _PLAIN.get(timm_models().get(model.backbone, ""), ())
+        and not any(mark in model.backbone for mark in _BLURRED)
+        and not is_net(model.backbone)
+        and (model.head or "gap") in _PLAIN_HEADS
+        and not model.head_options
+        and not model.backbone_options
+        and not model.large_maps
+        and train.image_size >= max(_PLAIN_SIZE, stride + 1)  # a map of 1 x 1 guides nothing
+        and all(term.source != "module" for term in config.guidance)
+        and asked <= set(_PLAIN_LAYERS)
+        and not train.freeze
+        and train.batch_size > 1
+    )
+
+
+def _look(
+    key: str, config: ExperimentConfig, train: TrainConfig, layers: str | tuple[str, ...], context: bool
+) -> list[Fault]:
+    """Build the network and ask it for everything."""
+    if faults := list(_option_faults(key, config)):
+        return faults
+    # Shapes alone take no time; where that goes wrong, or values matter, the network is built for good.
+    devices = ["cpu"] if any(term.source == "module" for term in config.guidance) else ["meta", "cpu"]
+    for device in devices:
+        if not (faults := list(_faults_on(device, key, config, train, layers, context))):
+            break
+    return faults
+
+
+def _option_faults(key: str, config: ExperimentConfig) -> Iterator[Fault]:
+    """List all faults of options; a network would stop at the first."""
+    from fer_au.models.heads.base import HEADS
+    from fer_au.models.nets.base import NETS
+    from fer_au.models.network import DEFAULT_HEAD, find_net_faults
+
+    model = config.model
+    if model.backbone in NETS.names():
+        net = NETS.get(model.backbone)
+        yield from (_fault(key, f"{key}.model", ConfigError(text)) for text in find_net_faults(model))
+        yield from examine(net.Options, model.backbone_options, f"{key}.model.backbone_options")[1]
+        yield from examine(net.head.Options, model.head_options, f"{key}.model.head_options")[1]
+    else:
+        head = HEADS.get(model.head or DEFAULT_HEAD)
+        yield from examine(head.Options, model.head_options, f"{key}.model.head_options")[1]
+
+
+def _faults_on(
+    device: str,
+    key: str,
+    config: ExperimentConfig,
+    train: TrainConfig,
+    layers: str | tuple[str, ...],
+    context: bool,
+) -> Iterator[Fault]:
+    import torch
+
+    from fer_au.models.network import create_model
+
+    classes = ("subject:a", "subject:b") if config.target == "subject" else EXPRESSIONS
+    try:
+        with torch.device(device):
+            model = create_model(config.model, classes)
+    except (FerAuError, RuntimeError, NotImplementedError) as error:
+        yield _fault(key, f"{key}.model", error)
+        return
+    if model.views > 1 and not context:
+        text = f"head {model.config.head!r} looks at the whole picture, too; set align.context, such as 224"
+        yield Fault(f"{key}.model.head", text)
+    try:
+        model.grid_sizes(train.image_size)
+    except FerAuError as error:
+        yield _fault(key, f"{key}.model.backbone", error)
+        return
+    for place, check in _questions(key, model, config, train, layers):
+        try:
+            check()
+        except (FerAuError, RuntimeError, NotImplementedError) as error:
+            yield _fault(key, place, error)
+
+
+def _questions(
+    key: str, model: FerModel, config: ExperimentConfig, train: TrainConfig, layers: str | tuple[str, ...]
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    """List what is asked of a network, each with the key that asks."""
+    from fer_au.models.freezing import check_phases
+    from fer_au.training.attention import resolve_source
+    from fer_au.training.losses import create_loss
+    from fer_au.training.trainer import check_batch_size
+
+    for number, term in enumerate(config.guidance):
+        where = f"guidance.{number}"
+        yield (
+            f"{key}.{where}.{'layers' if term.source == 'features' else 'source'}",
+            partial(resolve_source, term, create_loss(term.loss), model, train.image_size, where),
+        )
+    yield f"{key}.train.freeze", partial(check_phases, train.freeze, model)
+    yield f"{key}.train.batch_size", partial(check_batch_size, train, model)
+    yield "evaluate.attention_layers", partial(model.resolve_layers, layers)
+
+
+def _fault(key: str, place: str, error: Exception) -> Fault:
+    """Give an error the key that it names itself, or else the one that was asked about."""
+    text = " ".join(str(error).split())
+    if found := _LOCATED.fullmatch(text):
+        own = found[1] if found[1].startswith("evaluate.") else f"{key}.{found[1]}"
+        return Fault(own, found[2])
+    return Fault(place, text or type(error).__name__)

@@ -1,0 +1,398 @@
+"""Every kind of mistake in params.yaml, and the line that the check has for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fer_au.checks import check_params
+from fer_au.models.pretrained import OTHER_WAYS
+from tests.checks.conftest import GOOD, Check, write_pictures
+
+AU, MODEL = "experiments.au", "experiments.au.model"
+NAME = "a name must match [a-z0-9][a-z0-9_-]*"
+PLAIN = GOOD["experiments"]["plain"]
+
+
+def test_the_good_file_is_good(check: Check) -> None:
+    assert check() == []
+
+
+# Changes of the good file -> lines.
+ONE: dict[str, tuple[dict[str, Any], list[str]]] = {
+    # Sections and keys.
+    "unknown section": ({"aling": {}}, ["aling: unknown key; did you mean align or train?"]),
+    "missing section": ({"heatmaps": None}, ["heatmaps: missing, and DVC needs it; write `heatmaps: {}`"]),
+    "section without keys": ({"train": 3}, ["train: must be a mapping, got 3"]),
+    "section of names": ({"cross": [1]}, ["cross: must be a mapping from names, got [1]"]),
+    "misspelt key": ({"train.epoch": 2}, ["train.epoch: unknown key; did you mean epochs?"]),
+    "two bad values": (
+        {"train.epochs": 0, "train.optimizer": {"lr": -1.0, "nmae": "sgd"}},
+        [
+            "train.optimizer.nmae: unknown key; did you mean name?",
+            "train.epochs: input should be greater than 0, got 0",
+            "train.optimizer.lr: input should be greater than 0, got -1.0",
+        ],
+    ),
+    "bad values everywhere": (
+        {"align.size": 8, "landmarks.max_reject_fraction": 2, "heatmaps.size": "big", "evaluate.batch_size": 0},
+        [
+            "align.size: input should be greater than or equal to 32, got 8",
+            "landmarks.max_reject_fraction: input should be less than or equal to 1, got 2",
+            "heatmaps.size: input should be a valid integer, unable to parse string as an integer, got 'big'",
+            "evaluate.batch_size: input should be greater than 0, got 0",
+        ],
+    ),
+    "override of train": (
+        {f"{AU}.train": {"optimizer": {"lrr": 1}}}, [f"{AU}.train.optimizer.lrr: unknown key; did you mean lr?"],
+    ),
+    "no experiment": ({"experiments.x": 5}, ["experiments.x: must be a mapping, got 5"]),
+    "guidance's key": (
+        {f"{AU}.guidance.0": {"weigth": 4}}, [f"{AU}.guidance.0.weigth: unknown key; did you mean weight?"],
+    ),
+    "misspelt required key": (
+        {"experiments.x": {"datset": "mine", "base": "none", "model": {"backbone": "test_resnet"}}},
+        ["experiments.x.datset: unknown key; did you mean dataset or base or target?"],
+    ),
+    # Names.
+    "blank in a name": (
+        {"datasets.my set": {"adapter": "folder", "root": "faces"}}, [f"datasets.my set: {NAME}, such as my-set"],
+    ),
+    "dot in a name": ({"experiments": {"v1.5": PLAIN}}, [f"experiments.v1.5: {NAME}, such as v1-5"]),
+    "capital in a name": ({"experiments": {"V1": PLAIN}}, [f"experiments.V1: {NAME}, such as v1"]),
+    "name of no experiment": (
+        {"experiments.none": PLAIN}, ["experiments.none: `base: none` means no experiment; take another name"],
+    ),
+    # Parts.
+    "adapter": (
+        {"datasets.mine.adapter": "foldr"},
+        ["datasets.mine.adapter: unknown data set adapter 'foldr'; did you mean folder?"],
+    ),
+    "adapter's key": (
+        {"datasets.mine.label_mpa": {}}, ["datasets.mine.label_mpa: unknown key; did you mean label_map?"],
+    ),
+    "detector": (
+        {"align.detector": "dlib-hogg"},
+        ["align.detector: unknown face detector 'dlib-hogg'; did you mean dlib-hog or dlib-mmod?"],
+    ),
+    "template": (
+        {"align.template": "lose"}, ["align.template: input should be 'loose', 'arcface' or 'none', got 'lose'"],
+    ),
+    "extractor": (
+        {"landmarks.extractor": "dlib86"},
+        ["landmarks.extractor: unknown landmark extractor 'dlib86'; did you mean dlib68?"],
+    ),
+    "codebook": (
+        {"heatmaps.codebook": "corected"}, ["heatmaps.codebook: unknown codebook 'corected'; did you mean corrected?"],
+    ),
+    "geometry": (
+        {"heatmaps.geometry": "papr"}, ["heatmaps.geometry: unknown AU-map geometry 'papr'; did you mean paper?"],
+    ),
+    "codebook's file": ({"heatmaps.codebook": "my.yaml"}, ["heatmaps.codebook: my.yaml: no such file"]),
+    "cam": (
+        {"evaluate.cams": ["gradcm"]},
+        ["evaluate.cams: unknown CAM method 'gradcm'; did you mean gradcam or gradcampp?"],
+    ),
+    "cue and loss": (
+        {f"{AU}.guidance.0.cue": "aus", f"{AU}.guidance.0.loss": "cosin"},
+        [
+            f"{AU}.guidance.0.cue: unknown cue 'aus'; did you mean au?",
+            f"{AU}.guidance.0.loss: unknown guidance loss 'cosin'; did you mean cosine?",
+        ],
+    ),
+    "a term's codebook and geometry": (
+        {f"{AU}.guidance.0": {"codebook": "papper", "geometry": "corected"}},
+        [
+            f"{AU}.guidance.0.codebook: unknown codebook 'papper'; did you mean paper or paper-figure?",
+            f"{AU}.guidance.0.geometry: unknown AU-map geometry 'corected'; did you mean corrected?",
+        ],
+    ),
+    "backbone": (
+        {f"{MODEL}.backbone": "gimefive-vg"},
+        [f"{MODEL}.backbone: unknown backbone 'gimefive-vg'; did you mean gimefive-vgg or gimefive-25 or gimefive-17 "
+         "or gimefive-16 or gimefive-15?"],
+    ),
+    "head": ({f"{MODEL}.head": "wildcatt"}, [f"{MODEL}.head: unknown head 'wildcatt'; did you mean wildcat?"]),
+    "head's options": (
+        {f"{MODEL}.head": "wildcat", f"{MODEL}.head_options": {"kmx": 1, "dropout": "half"}},
+        [
+            f"{MODEL}.head_options.kmx: unknown key; did you mean kmax or kmin?",
+            f"{MODEL}.head_options.dropout: input should be a valid number, got 'half'",
+        ],
+    ),
+    "timm's options": (
+        {f"{MODEL}.backbone_options": {"drop_pth_rate": 0.1}},
+        [f"{MODEL}.backbone_options.drop_pth_rate: 'test_resnet' has no such option; did you mean drop_path_rate or "
+         "drop_block_rate or zero_init_last?"],
+    ),
+    "options without effect": (
+        {f"{MODEL}.backbone_options": {"drop_rate": 0.1}},
+        [f"{MODEL}.backbone_options.drop_rate: the head decides; mlp and wildcat have a dropout"],
+    ),
+    # References.
+    "dataset": ({f"{AU}.dataset": "mien"}, [f"{AU}.dataset: no data set 'mien'; did you mean mine?"]),
+    "base": ({f"{AU}.base": "plian"}, [f"{AU}.base: no experiment 'plian'; did you mean plain?"]),
+    "no base": ({f"{AU}.base": None}, [f"{AU}.base: missing, and DVC needs it; write `base: none`, or an experiment"]),
+    "its own base": (
+        {f"{AU}.base": "au"}, [f"{AU}.base: goes round in a circle (au -> au); one of them needs `base: none`"],
+    ),
+    "circle": (
+        {f"{AU}.base": "plain", "experiments.plain.base": "au"},
+        [
+            "experiments.plain.base: goes round in a circle (plain -> au -> plain); one of them needs `base: none`",
+            f"{AU}.base: goes round in a circle (au -> plain -> au); one of them needs `base: none`",
+        ],
+    ),
+    "base of another backbone": (
+        {f"{AU}.base": "plain", "experiments.plain.model.backbone": "resnet18"},
+        [f"{AU}.base: experiment 'plain' has backbone 'resnet18', this one 'test_resnet'"],
+    ),
+    "base of another input": (
+        {f"{AU}.base": "plain", f"{MODEL}.in_chans": 1}, [f"{AU}.base: experiment 'plain' has in_chans 3, this one 1"],
+    ),
+    "base and weights": (
+        {f"{AU}.base": "plain", f"{MODEL}.weights": "faces/happy/s0_x.png"},
+        [f"{AU}: base 'plain' and model.weights 'faces/happy/s0_x.png' exclude each other"],
+    ),
+    "cross": (
+        {"cross": {"x": {"experiment": "nope", "dataset": "mien"}, "y": {"experiment": "au"}}},
+        [
+            "cross.x.experiment: no experiment 'nope'; known: au, plain",
+            "cross.x.dataset: no data set 'mien'; did you mean mine?",
+            "cross.y.dataset: required key is missing",
+        ],
+    ),
+    "cross of persons": (
+        {
+            "datasets.mine.subject_pattern": "^(s.)", "experiments.plain.target": "subject",
+            "cross": {"x": {"experiment": "plain", "dataset": "mine"}},
+        },
+        ["cross.x.experiment: 'plain' tells apart the persons of its own data set (target: subject); name one that "
+         "tells expressions apart"],
+    ),
+    "persons that nobody names": (
+        {"experiments.plain.target": "subject"},
+        ["experiments.plain.target: data set 'mine' names no persons; set subject_pattern or columns.subject"],
+    ),
+    "clusters of nothing": (
+        {f"{AU}.guidance.0.cue": "clusters"},
+        [f"{AU}.base: none; cue 'clusters' needs a base whose features are clustered"],
+    ),
+    "cue without its column": (
+        {f"{AU}.guidance.0.cue": "au_active"},
+        [f"{AU}.guidance.0.cue: 'au_active' needs au, which data set 'mine' doesn't have"],
+    ),
+    "extractor without its column": (
+        {"landmarks.extractor": "provided"},
+        ["landmarks.extractor: 'provided' needs points of every data set, and 'mine' has none; take dlib68 or "
+         "mediapipe"],
+    ),
+    "faces of nobody": (
+        {"render": {"demo": {}}}, ["render.demo: no data set 'demo' reads these faces; delete this key, too"],
+    ),
+    # Roots and splits.
+    "root": ({"datasets.mine.root": "face"}, ["datasets.mine.root: face: the data set's root does not exist"]),
+    "root is a file": (
+        {"datasets.mine.root": "params.yaml"}, ["datasets.mine.root: params.yaml: the data set's root is not a folder"],
+    ),
+    "label file": (
+        {"datasets.mine": {"adapter": "csv", "root": "faces", "labels": "legend.csv"}},
+        ["datasets.mine: faces/legend.csv: No such file or directory"],
+    ),
+    "no test": (
+        {"datasets.mine.test_fraction": None},
+        ["datasets.mine: no face will be in split 'test', which experiments.plain, experiments.au need; set "
+         "test_fraction: 0.2, or evaluate.split to one that it has"],
+    ),
+    "no valid": (
+        {"datasets.mine.valid_fraction": 0.0},
+        ["datasets.mine: no face will be in split 'valid', which experiments.plain, experiments.au need; set "
+         "valid_fraction: 0.1, or train.select_on: test to repeat a paper's protocol"],
+    ),
+    "fold of a set without": (
+        {f"{AU}.fold": 1}, [f"{AU}.fold: data set 'mine' has no folds; adapter csv takes columns.fold"],
+    ),
+    # Weights.
+    "weights' file": (
+        {f"{MODEL}.weights": "no.pth"},
+        [f"{MODEL}.weights: no.pth: No such file or directory; give none, imagenet or a file's path"],
+    ),
+    "weights of no architecture": (
+        {f"{MODEL}.weights": "imagenet", f"{MODEL}.backbone": "ecaresnet200d"},
+        [f"{MODEL}.weights: timm has no ImageNet weights of 'ecaresnet200d'; {OTHER_WAYS}"],
+    ),
+    # Networks.
+    "patches": (
+        {"experiments.plain.model.backbone": "test_vit", "train.image_size": 100},
+        ["experiments.plain.model.backbone: backbone 'test_vit' can't take images of 100 pixels: Input height (100) "
+         "should be divisible by patch size (16)."],
+    ),
+    "layer": (
+        {f"{AU}.guidance.0.layers": [6]},
+        [f"{AU}.guidance.0.layers: unknown feature layer '6': backbone 'test_resnet' has 1 (first) to 5 (last), or use "
+         "'last' or 'all'"],
+    ),
+    "evaluated layers": (
+        {"evaluate.attention_layers": ["9"]},
+        ["evaluate.attention_layers: unknown feature layer '9': backbone 'test_resnet' has 1 (first) to 5 (last), or "
+         "use 'last' or 'all'"],
+    ),
+    "nothing to guide": (
+        {f"{MODEL}.output_stride": None, "train.image_size": 32},
+        [f"{AU}.guidance.0.layers: 5 is a single cell at 32 px, which no cue can guide; take a larger "
+         "train.image_size, a smaller model.output_stride, or an earlier layer"],
+    ),
+    "strides": (
+        {f"{MODEL}.backbone": "test_vit"},
+        [f"{MODEL}.output_stride: backbone 'test_vit' can't change its strides; try a ResNet"],
+    ),
+    "two strides": (
+        {f"{MODEL}.large_maps": True},
+        [f"{MODEL}: large_maps and output_stride exclude each other (large_maps is stride 8, undilated)"],
+    ),
+    "a whole network's head": (
+        {f"{MODEL}.backbone": "gimefive-10", f"{MODEL}.weights": "imagenet"},
+        [
+            f"{MODEL}.head: network 'gimefive-10' doesn't take it: it has a head of its own",
+            f"{MODEL}.output_stride: network 'gimefive-10' doesn't take it: its strides are fixed",
+            f"{MODEL}.weights: there are no ImageNet weights of network 'gimefive-10'",
+        ],
+    ),
+    "a whole network's size": (
+        {"experiments.plain.model.backbone": "csci-cnn"},
+        ["experiments.plain.model.backbone: backbone 'csci-cnn' can't take images of 64 pixels: its classifier needs a "
+         "6 x 6 map, not 8 x 8"],
+    ),
+    "head without its token": (
+        {f"{MODEL}.head": "ts_cam"},
+        [f"{MODEL}: head 'ts_cam' needs a class token, and backbone 'test_resnet' has none; try a deit"],
+    ),
+    "head without its picture": (
+        {f"{MODEL}.head": "multiscale"},
+        [f"{MODEL}.head: head 'multiscale' looks at the whole picture, too; set align.context, such as 224"],
+    ),
+    "head without a map": (
+        {f"{AU}.guidance.0": {"source": "module"}},
+        [f"{AU}.guidance.0.source: 'gap' has no attention map of its own; use features or cam"],
+    ),
+    "frozen layers": (
+        {f"{AU}.train": {"freeze": [{"epochs": 1, "layers": 9}]}},
+        [f"{AU}.train.freeze: layers: 9 is more than the 5 of backbone 'test_resnet'"],
+    ),
+    "mixing": (
+        {"train.augment": {"mixup": 0.7, "cutmix": 0.7}},
+        ["train.augment: a batch is mixed in one way at most, so mixup 0.7 and cutmix 0.7 may not add up to more than "
+         "1"],
+    ),
+    "range": (
+        {"train.augment": {"scale": [1.2, 0.8]}},
+        ["train.augment.scale: should be (smallest, largest), got [1.2, 0.8]"],
+    ),
+    "precision": (
+        {f"{AU}.train": {"precision": "fp16"}}, [f"{AU}.train.precision: fp16 needs a GPU; use auto, fp32 or bf16"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ONE)
+def test_a_mistake_is_one_line(case: str, check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    changes, lines = ONE[case]
+    assert check(changes) == lines
+
+
+def test_all_mistakes_come_at_once(check: Check) -> None:
+    """A mistake in one place hides none elsewhere, not even in the same entry."""
+    lines = check(
+        {
+            "aling": {},
+            "datasets.mine.seed": "x",
+            "align.sise": 3,
+            "landmarks.extractor": "dlib86",
+            "train.epoch": 2,
+            "evaluate.splitt": "test",
+            f"{AU}.seeed": 1,
+            f"{AU}.train": {"precison": "fp32"},
+            f"{MODEL}.head": "gapp",
+            f"{AU}.guidance.0": {"weigth": 4, "cue": "aus", "layers": [9]},
+            "experiments.plain.model.backbone": "test_vit",
+            "experiments.plain.train": {"image_size": 100},
+            "cross": {"x": {"experiment": "nope", "dataset": "mine"}},
+        }
+    )
+    assert [line.partition(": ")[0] for line in lines] == [
+        "aling", "datasets.mine.seed", "align.sise", "landmarks.extractor", "train.epoch", "evaluate.splitt",
+        "experiments.plain.model.backbone", f"{AU}.guidance.0.weigth", f"{AU}.seeed", f"{AU}.train.precison",
+        f"{AU}.model.head", f"{AU}.guidance.0.cue", "cross.x.experiment",
+    ]  # fmt: skip
+
+
+def test_a_file_that_is_no_params_file_is_one_line(project: Path) -> None:
+    path = project / "other.yaml"
+    assert check_params(path) == [f"{path}: no such file"]
+    path.write_text("experiments: [")
+    (line,) = check_params(path)
+    assert line.startswith(f"{path}: not valid YAML: line 2: ")
+    path.write_text("a: 1\na: 2\n")
+    assert check_params(path) == [f"{path}: a: key appears twice, again in line 2"]
+
+
+def test_a_codebook_of_ones_own(check: Check, project: Path) -> None:
+    (project / "own.yaml").write_text("expressions: {happiness: [6, 12, 99]}\n")
+    (line,) = check({f"{AU}.guidance.0": {"codebook": "own.yaml"}})
+    assert line.startswith(f"{AU}.guidance.0.codebook: own.yaml: expressions.happiness: unknown action unit 99")
+    (project / "own.yaml").write_text("expressions: {happiness: [6, 12]}\n")
+    assert check({f"{AU}.guidance.0": {"codebook": "own.yaml"}, "heatmaps.codebook": "own.yaml"}) == []
+
+
+def test_home_folders(check: Check, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DVC has a folder named ~; files that it doesn't read are looked for at home."""
+    monkeypatch.setenv("HOME", str(project))
+    assert check({"datasets.mine.root": "~/faces"}) == [
+        f"datasets.mine.root: DVC, which watches this folder, takes ~ literally; write {project}/faces"
+    ]
+    (project / "own.yaml").write_text("expressions: {happiness: [6, 12]}\n")
+    assert check({"heatmaps.codebook": "~/own.yaml"}) == []
+    (project / "own.pth").touch()
+    assert check({f"{MODEL}.weights": "~/own.pth"}) == []
+    assert check({f"{MODEL}.weights": "~/none.pth"}) == [
+        f"{MODEL}.weights: {project}/none.pth: No such file or directory; give none, imagenet or a file's path"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("folders", "settings", "missing"),
+    [
+        (["train", "test"], {}, []),
+        (["train", "valid", "test"], {"valid_fraction": 0.0}, []),
+        (["train"], {}, ["test"]),
+        (["train"], {"test_fraction": 0.2}, []),
+        (["test"], {}, ["train", "valid"]),
+        ([""], {}, ["test"]),
+    ],
+)
+def test_splits_that_will_exist(
+    folders: list[str], settings: dict[str, Any], missing: list[str], check: Check, project: Path
+) -> None:
+    for folder in folders:
+        write_pictures(project / "own" / folder / "happy")
+        write_pictures(project / "own" / folder / "sad")
+    lines = check({"datasets.mine": {"adapter": "folder", "root": "own", **settings}})
+    assert [line.split("'")[1] for line in lines] == missing
+
+
+def test_each_split_that_is_scored_or_trained_on_is_needed(check: Check, project: Path) -> None:
+    folds = {"adapter": "csv", "root": "faces", "labels": "l.csv", "columns": {"fold": "fold"}}
+    (project / "faces/l.csv").write_text("image,label,fold\nhappy/s0_x.png,happy,1\nsad/s0_x.png,sad,2\n")
+    assert len(check({"datasets.mine": folds})) == 1
+    assert check({"datasets.mine": folds, "experiments.plain.fold": 1, f"{AU}.fold": 2}) == []  # a fold is the test
+    no_valid = {"datasets.mine.valid_fraction": 0.0}
+    assert check({**no_valid, "train.select_on": "test"}) == []
+    assert len(check({**no_valid, "train.select_on": "test", "evaluate.split": "valid"})) == 1
+    persons = {"experiments.plain.target": "subject", f"{AU}.base": "plain", "datasets.mine.subject_pattern": "^(s.)"}
+    assert check(persons) == []
+    other = {"adapter": "folder", "root": "faces"}
+    (line,) = check({"datasets.other": other, "cross": {"x": {"experiment": "au", "dataset": "other"}}})
+    assert line.startswith("datasets.other: no face will be in split 'test', which cross.x need")
