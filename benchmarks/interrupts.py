@@ -26,17 +26,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.shared.tiny import STAGES, TinyProject, words
+from benchmarks.shared.tiny import COMMANDS, STAGES, TinyProject, words
 from fer_au.machine import cpu_name
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = {
-    "fer-au --help": ["-c", "import sys; from fer_au.cli import main; sys.argv[1:] = ['--help']; main()"],
-    "fer-au check-data": [
-        "-c",
-        "import sys; from fer_au.cli import main; sys.argv[1:] = ['check-data', 'demo', 'data/tiny/raw']; main()",
-    ],
-}
 
 
 def main() -> None:

@@ -37,6 +37,16 @@ STAGES = ("ingest", "align", "landmarks", "heatmaps", "train", "evaluate", "repo
 """The stages in their order; ``words`` gives the command of each."""
 
 
+COMMANDS = {
+    "fer-au --help": ["-c", "import sys; from fer_au.cli import main; sys.argv[1:] = ['--help']; main()"],
+    "fer-au check-data": [
+        "-c",
+        "import sys; from fer_au.cli import main; sys.argv[1:] = ['check-data', 'demo', 'data/tiny/raw']; main()",
+    ],
+}
+"""Words after ``python`` that run commands of ``fer-au``."""
+
+
 def words(stage: str) -> list[str]:
     """Give the words after ``python`` that run a stage."""
     names = {"train": ["au"], "evaluate": ["au"], "report": []}
@@ -58,11 +68,13 @@ class TinyProject:
         for name in ("stages", "fer_au", "benchmarks"):
             (folder / name).symlink_to(tree / name)
         (folder / "params.yaml").write_text(yaml.safe_dump(PARAMS, sort_keys=False))
-        (folder / "demo.yaml").write_text(yaml.safe_dump({"demo": DEMO}))
         try:
             self.run("stages/render.py", "tiny")
         except RuntimeError:  # up to 0.1.0 the stage took a file and a folder
+            (folder / "demo.yaml").write_text(yaml.safe_dump({"demo": DEMO}))
             self.run("stages/render.py", "demo.yaml", "data/tiny/raw")
+            known = {name: section for name, section in PARAMS.items() if name != "render"}
+            (folder / "params.yaml").write_text(yaml.safe_dump(known, sort_keys=False))
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
         """Start Python with some arguments in a session of its own, as a terminal does; stderr goes to a pipe."""

@@ -101,8 +101,6 @@ def map_auc(maps: Maps, targets: Maps, level: float = 0.5) -> Maps:
     Raises:
         ValueError: The shapes differ.
     """
-    from scipy.stats import rankdata  # half a second to load, and other scores, the report's among them, need none
-
     map_rows, target_rows = _paired_rows(maps, targets)
     finite = _finite_rows(map_rows) & _finite_rows(target_rows)
     peak = target_rows.max(axis=1, keepdims=True, initial=-np.inf)
@@ -110,12 +108,30 @@ def map_auc(maps: Maps, targets: Maps, level: float = 0.5) -> Maps:
     positives = inside.sum(axis=1)
     negatives = inside.shape[1] - positives
     ranked = finite & ~_is_constant(map_rows)
-    ranks = rankdata(np.where(ranked[:, None], map_rows, 0.0), axis=1)
+    ranks = mid_ranks(np.where(ranked[:, None], map_rows, 0.0))
     wins = np.where(inside, ranks, 0.0).sum(axis=1) - positives * (positives + 1) / 2
     defined = finite & (positives > 0) & (negatives > 0)
     scores = np.full(len(map_rows), np.nan)
     np.divide(wins, positives * negatives, out=scores, where=defined)
     return _answer_in_kind(scores, maps)
+
+
+def mid_ranks(rows: NDArray[Any]) -> FloatArray:
+    """Rank the values of each row from 1; equal ones share the mean of their ranks.
+
+    It is ``scipy.stats.rankdata``, which takes more than half a second to load: a fifth of a small evaluation.
+
+    Args:
+        rows: (N, K) finite values.
+
+    Returns:
+        (N, K) ranks.
+    """
+    ranks = np.empty(rows.shape)
+    for own, row in zip(ranks, rows, strict=True):
+        _, place, counts = np.unique(row, return_inverse=True, return_counts=True)
+        own[:] = (counts.cumsum() - (counts - 1) / 2)[place]
+    return ranks
 
 
 def own_target_rank(maps: NDArray[Any], targets: NDArray[Any], labels: Sequence[str]) -> FloatArray:

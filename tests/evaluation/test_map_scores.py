@@ -7,8 +7,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import rankdata
 
 from fer_au.evaluation import centered_cosine, cosine_alignment, map_auc
+from fer_au.evaluation.map_scores import mid_ranks
 
 SCORES = [cosine_alignment, centered_cosine, map_auc]
 
@@ -60,6 +62,13 @@ def test_a_target_agrees_fully_with_itself(score, rng):
 def test_a_positive_gain_changes_no_score(score, gain, seed):
     maps, targets = random_pair(np.random.default_rng(seed), 2)
     np.testing.assert_allclose(score(gain * maps, targets / gain), score(maps, targets), atol=1e-9)
+
+
+@pytest.mark.parametrize("levels", [1, 2, 30, 10**6])
+def test_ranks_are_those_of_scipy(levels: int) -> None:
+    rows = np.random.default_rng(levels).integers(-levels, levels, (50, 196)).astype(np.float32)
+    np.testing.assert_array_equal(mid_ranks(rows), rankdata(rows, axis=1))
+    assert mid_ranks(rows[:0]).shape == (0, 196)
 
 
 @pytest.mark.parametrize("score", [centered_cosine, map_auc])
