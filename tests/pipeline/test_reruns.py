@@ -230,7 +230,7 @@ def trained(project: Project) -> list[str]:
 
 def fetched(project: Project) -> list[str]:
     """The trainings and evaluations that the last run took from the cache."""
-    return re.findall(r"(?m)^(\S+): (?:trained|evaluated) before", project.run("dvc", "repro").stderr)
+    return re.findall(r"(?m)^(\S+ \S+): (?:trained|evaluated) before", project.run("dvc", "repro").stderr)
 
 
 @pytest.fixture
@@ -246,13 +246,22 @@ def test_a_renamed_experiment_is_neither_trained_nor_evaluated(settings: Project
     path = settings.folder / "params.yaml"
     before = settings.bytes_of("models/au/model.safetensors", "evaluation/au.h5", "metrics/au.json")
     path.write_text(path.read_text().replace("  au:", "  guided:"))
-    assert fetched(settings) == ["guided", "metrics/guided.json"]
+    assert fetched(settings) == ["train guided", "evaluate guided"]
     names = ("models/guided/model.safetensors", "evaluation/guided.h5", "metrics/guided.json")
     assert settings.bytes_of(*names) == before
 
 
-def test_swapping_the_extractor_trains_what_uses_landmarks(settings: Project) -> None:
-    settings.edit("params.yaml", {"landmarks.extractor": "mean-shape"})
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"landmarks.extractor": "mean-shape"},
+        {"heatmaps.codebook": "paper"},
+        {"heatmaps.codebook": "paper", "heatmaps.geometry": "paper"},
+    ],
+    ids=["extractor", "codebook", "geometry"],
+)
+def test_other_landmarks_or_maps_train_what_is_guided_alone(settings: Project, change: dict[str, object]) -> None:
+    settings.edit("params.yaml", change)
     said = settings.run("dvc", "repro").stderr
     assert re.findall(r"(?m)^(\S+) \d+/\d+: ", said) == ["au"]
     assert "vanilla: trained before" in said
