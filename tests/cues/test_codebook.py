@@ -6,10 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
 from benchmarks.shared.random_points import random_faces
-from fer_au.config.data import HeatmapsConfig
 from fer_au.cues import (
     create_codebook,
     create_cue,
@@ -22,6 +20,7 @@ from fer_au.cues import (
 from fer_au.cues.codebook import ACTION_UNITS
 from fer_au.errors import ConfigError, UnknownNameError
 from fer_au.expressions import EXPRESSIONS
+from tests.docs.blocks import read_blocks
 
 BASIC = {"happiness", "surprise", "fear", "anger", "disgust", "sadness"}
 
@@ -168,9 +167,10 @@ DOCS = (Path(__file__).parents[2] / "docs/codebooks.md").read_text(encoding="utf
 
 
 def test_the_codebook_that_is_shown_works(tmp_path):
-    shown, example = re.findall(r"```yaml\n(.*?)```", DOCS, re.DOTALL)
-    HeatmapsConfig.model_validate(yaml.safe_load(shown)["heatmaps"])
+    (example,) = [block.text for block in read_blocks("docs/codebooks.md", "yaml") if block.file]
     book = load_codebook(write(tmp_path, example))
+    assert book.expressions["happiness"] == {6: 1, 12: 1}
+    assert book.expressions["surprise"] == {1: 1, 2: 1, 5: 1, 26: 1}
     assert book.description
     assert book.sources
     assert book.expressions["fear"] == {1: 1, 2: 1, 4: 1, 5: 1, 20: 0.5, 25: 0.5}

@@ -155,23 +155,24 @@ def test_a_package_that_does_not_load_is_one_line_and_hurts_no_other_part(instal
 
 
 METHOD = re.compile(r"^    def (?!__|constants|check)\w+\(.*?\) -> .*?:$", re.MULTILINE | re.DOTALL)
-GUESS = re.compile(
-    r"```python\n(# (\S+)\n(?:(?!```).)*)```\n\n"
-    r"(A guessed|A class without|An entry point to the text) `([^`]*)` is refused with `([^`]*)`",
-    re.DOTALL,
-)
+GUESS = re.compile(r"(A guessed|A class without|An entry point to the text) `([^`]*)` is refused with `([^`]*)`")
 
 
 def guesses() -> dict[str, tuple[str, str, str]]:
     """File of the package -> its code, the code after the wrong guess below it, and what the page says of that."""
     found = {}
-    for code, file, kind, guess, said in GUESS.findall(PAGE):
+    lines = PAGE.splitlines()
+    for block in BLOCKS:
+        below = GUESS.match("\n".join(lines[block.line + len(block.lines) + 2 :]))
+        if below is None:
+            continue
+        kind, guess, said = below.groups()
         wrong = {
-            "A guessed": METHOD.sub(f"    {guess}", code, count=1),
-            "A class without": re.sub(rf"^    {guess}\b.*\n", "", code, flags=re.MULTILINE),
-            "An entry point to the text": re.sub(r"= Path.*", f"= {guess}", code),
+            "A guessed": METHOD.sub(f"    {guess}", block.text, count=1),
+            "A class without": re.sub(rf"^    {guess}\b.*\n", "", block.text, flags=re.MULTILINE),
+            "An entry point to the text": re.sub(r"= Path.*", f"= {guess}", block.text),
         }[kind]
-        found[file] = code, wrong, said
+        found[str(block.file)] = block.text, wrong, said
     return found
 
 
