@@ -17,10 +17,9 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
-from fer_au.config.data import AlignConfig, HeatmapsConfig, LandmarksConfig
+from fer_au.checks import refuse_problems
 from fer_au.config.entries import load_experiment, merge
-from fer_au.config.experiments import CrossConfig, EvaluateConfig, TrainConfig
-from fer_au.config.reading import PARAMS, load_entry, load_section
+from fer_au.config.reading import PARAMS, read_params
 from fer_au.datasets import load_dataset_config
 from stages import align, cross, evaluate, heatmaps, ingest, landmarks, render, report, train
 from tests.docs.blocks import ROOT, Block, missing_output, read_blocks, read_commands
@@ -195,25 +194,10 @@ class Scratch:
         return shown
 
     def _validate(self) -> None:
-        """Hold params.yaml to everything that reads it; DVC, too, must find all that its templates name."""
-        sections = {
-            "align": AlignConfig,
-            "landmarks": LandmarksConfig,
-            "heatmaps": HeatmapsConfig,
-            "train": TrainConfig,
-            "evaluate": EvaluateConfig,
-        }
-        for section, model in sections.items():
-            load_section(section, model)
-        params = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
-        for name in params["datasets"]:
-            load_dataset_config(name)
-        for name in params["experiments"]:
-            load_experiment(name)
-        for name in params.get("cross", {}):
-            load_entry("cross", name, CrossConfig)
+        """Look over params.yaml as every `dvc repro` does first; DVC, too, must find all that its templates name."""
+        refuse_problems(PARAMS)
         with Repo(".") as repo:
-            assert len(repo.index.stages) > len(params["experiments"])
+            assert len(repo.index.stages) > len(read_params()["experiments"])
 
     def _prepare(self, dataset: str) -> None:
         """Run the stages of a data set up to its maps, where they have not run."""
