@@ -115,6 +115,7 @@ def main() -> None:
         # Children are forked before any thread of torch was started: this process only imports.
         import_module("fer_au.training.stage")
         import_module("fer_au.evaluation.stage")
+        import_module("torch._dynamo")  # which optimisers load
         rng = random.Random(0)
         for stage in OUTPUTS:
             length = undisturbed(project, stage, Path(name) / "whole")

@@ -71,7 +71,7 @@ def ingest_dataset(name: str, config: DatasetConfig, out_dir: Path) -> None:
     manifest_path = out_dir / "manifest.csv"
     write_manifest(manifest_path, survey.rows)
     _write_annotations(out_dir / "annotations.h5", [row.id for row in survey.rows], survey.annotations, manifest_path)
-    log(f"{label}: {count_line(survey.rows)}")
+    log(f"{label}: {count_line(survey.rows)}; {manifest_path}")
 
 
 @dataclass(frozen=True)
