@@ -63,6 +63,7 @@ def run(workspace: Workspace, module: str, script: Path, *arguments: str) -> sub
         ("ingest", "inspect"),
         ("ingest", "fer_au.datasets.stage"),
         ("align", "cv2"),
+        ("align", "multiprocessing.popen_forkserver"),  # workers are about to start, and their queues are there
         ("landmarks", "h5py._conv"),
         ("heatmaps", "numpy.linalg"),
         ("render", "scipy"),
