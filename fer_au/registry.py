@@ -79,6 +79,8 @@ class Registry(Generic[T]):
         """
         if name in self.built_in:
             import_module(self.built_in[name])
+            if name not in self._entries:
+                raise LookupError(f"{self.built_in[name]} registers no {self.kind} {name!r}; compare the names")
         if name not in self._entries and name not in self.names():
             if name in self._broken:
                 fault, cause = self._broken[name]

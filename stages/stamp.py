@@ -11,10 +11,25 @@ def main() -> None:
 
     from fer_au.atomic import write_atomically
     from fer_au.checks import refuse_problems
+    from fer_au.checks.outputs import find_undeclared_renders
     from fer_au.code.stages import STAMP, stamp
 
     refuse_problems()
+    for name in find_undeclared_renders():
+        _render(name)
     write_atomically(STAMP, (json.dumps(stamp(), indent=1, sort_keys=True) + "\n").encode())
+
+
+def _render(name: str) -> None:
+    """Render faces that DVC can't, because it has no section that names them."""
+    from fer_au.checks.outputs import rendered_root
+    from fer_au.compute import log
+    from fer_au.config.data import DemoConfig
+    from fer_au.demo.generate import generate
+
+    root = rendered_root(name)
+    log(f"{root} is missing, and params.yaml has no section `render`: rendered with its defaults, outside of DVC")
+    generate(DemoConfig(), root)
 
 
 if __name__ == "__main__":

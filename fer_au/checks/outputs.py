@@ -8,11 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fer_au.config.reading import PARAMS
+from fer_au.config.reading import PARAMS, read_params
 from fer_au.errors import ConfigError
 from fer_au.yaml_files import read_yaml
 
 LOCK = Path("dvc.lock")
+LABELS = "labels.csv"  # the last file that rendering writes
 
 
 class Outputs:
@@ -41,7 +42,7 @@ class Outputs:
         place = Path(os.path.abspath(path))  # noqa: PTH100 (DVC doesn't follow links either)
         rendered = self._params.get("render")
         names = rendered if isinstance(rendered, Mapping) else {}
-        if any(place == Path.cwd() / "data" / str(name) / "raw" for name in names):
+        if any(place == Path.cwd() / rendered_root(str(name)) for name in [*names, *_undeclared(self._params)]):
             return True
         return any(place == out or place in out.parents or out in place.parents for out in self._of_dvc)
 
@@ -69,3 +70,37 @@ class Outputs:
         for part in key.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
         return value
+
+
+def rendered_root(name: str) -> Path:
+    """Give the folder of the faces that are rendered for a data set."""
+    return Path("data") / name / "raw"
+
+
+def find_undeclared_renders() -> list[str]:
+    """Find data sets of rendered faces that are not there, and that DVC can't render.
+
+    A missing section means its defaults, but DVC renders only what the section ``render`` names. Faces that DVC has
+    ingested before are not needed.
+    """
+    params = read_params()
+    outputs = Outputs(params)
+    return [
+        name
+        for name in _undeclared(params)
+        if not (rendered_root(name) / LABELS).is_file() and not outputs.finished(f"ingest@{name}", f"datasets.{name}")
+    ]
+
+
+def _undeclared(params: Mapping[str, Any]) -> list[str]:
+    """Data sets that read rendered faces, where params.yaml has no section ``render``."""
+    if params.get("render"):
+        return []
+    entries = params.get("datasets") or {}
+    return [
+        name
+        for name, entry in entries.items()
+        if isinstance(entry, Mapping)
+        and entry.get("adapter") == "demo"
+        and Path(str(entry.get("root"))) == rendered_root(str(name))
+    ]

@@ -30,6 +30,14 @@ def test_an_unknown_name_lists_the_near_ones(colours: Registry[int]) -> None:
         colours.get("zzz")
 
 
+def test_a_module_that_registers_another_name_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry: Registry[int] = Registry("shade", "none", built_in={"pale": "shade_misspelt"})
+    (tmp_path / "shade_misspelt.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(LookupError, match="shade_misspelt registers no shade 'pale'; compare the names"):
+        registry.get("pale")
+
+
 def test_a_second_part_of_a_name_is_refused(colours: Registry[int]) -> None:
     with pytest.raises(ValueError, match="twice"):
         colours.register("blue")(3)
