@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from fer_au.config.reading import StrictModel
 from fer_au.datasets.base import ADAPTERS, Adapter, Outline, Record, Scan
-from fer_au.datasets.files import check_root
+from fer_au.datasets.files import check_root, leads_below
 from fer_au.datasets.labels import Fault, LabelledConfig, LabelRow, parse_label, parse_split, parse_subject, scan_rows
 from fer_au.datasets.manifest import Box
 from fer_au.datasets.points import PointsCollector, PointsSource, parse_points, read_points_file
@@ -86,7 +86,7 @@ class CsvConfig(LabelledConfig):
     @field_validator("labels", "images")
     @classmethod
     def _below_root(cls, value: str) -> str:
-        if PurePosixPath(value).is_absolute() or ".." in PurePosixPath(value).parts:
+        if not leads_below(value):
             raise ValueError("must be a path below root")
         return value
 

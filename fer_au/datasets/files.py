@@ -107,6 +107,12 @@ def holds_picture(folder: Path) -> bool:
     )
 
 
+def leads_below(path: str) -> bool:
+    """Tell whether a path that a user wrote stays below the root: neither absolute, nor in the home folder, nor up."""
+    parts = PurePosixPath(path).parts
+    return not (PurePosixPath(path).is_absolute() or ".." in parts or parts[:1] == ("~",))
+
+
 def resolve_below(root: Path, path: str) -> Path | Reject:
     """Find the file that a relative path names, or the reason not to open it.
 

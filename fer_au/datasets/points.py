@@ -19,6 +19,7 @@ from pydantic import Field, field_validator, model_validator
 
 from fer_au.config.reading import StrictModel
 from fer_au.datasets.base import Annotations
+from fer_au.datasets.files import leads_below
 from fer_au.datasets.tables import DELIMITERS, find_columns
 from fer_au.errors import DataError
 from fer_au.ibug68 import N_POINTS, inter_ocular_distance
@@ -54,7 +55,7 @@ class PointsSource(StrictModel):
     @classmethod
     def _below_root(cls, value: str | None) -> str | None:
         path = PurePosixPath(value or "x.csv")
-        if path.is_absolute() or ".." in path.parts:
+        if not leads_below(str(path)):
             raise ValueError("must be a path below root")
         if path.suffix.lower() not in (".csv", ".npz"):
             raise ValueError("must be a .csv or an .npz file")

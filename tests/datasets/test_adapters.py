@@ -72,6 +72,7 @@ def test_an_entry_is_validated_by_its_adapter(load) -> None:  # type: ignore[no-
         ),
         ("adapter: folder, root: x, valid_fraction: 2", r"datasets\.wild\.valid_fraction: "),
         ("adapter: csv, root: x, labels: ../y.csv", r"datasets\.wild\.labels: must be a path below root"),
+        ("adapter: csv, root: x, labels: ~/y.csv", r"datasets\.wild\.labels: must be a path below root"),
         ("adapter: csv, root: x, labels: y, images: /etc", r"datasets\.wild\.images: must be a path below root"),
         ("adapter: csv, root: x, labels: y, encoding: utf-9", r"datasets\.wild\.encoding: unknown encoding"),
         (

@@ -197,6 +197,7 @@ def test_a_column_without_any_points_is_one_line(scan: Callable[..., Scan]) -> N
         ({}, "points: needs either column or file"),
         ({"column": "lm", "file": "x.csv"}, "points: needs either column or file"),
         ({"file": "../x.csv"}, r"points\.file: must be a path below root"),
+        ({"file": "~/x.csv"}, r"points\.file: must be a path below root"),
         ({"file": "x.txt"}, r"points\.file: must be a \.csv or an \.npz file"),
         ({"file": "x.csv", "offset": 3}, r"points\.offset"),
         ({"file": "x.csv", "ofset": 0}, r"points\.ofset"),

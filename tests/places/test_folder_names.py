@@ -107,10 +107,21 @@ def test_stages_workers_and_caches_work_in_folders_of_any_name(clone: Project, t
     assert list(cache.rglob("*.h5"))
     assert clone.ran("heatmaps", **settings) == ["stamp"]
     assert "@demo" not in clone.run("dvc", "status", "heatmaps").stdout
+    # A codebook of one's own in the home folder; an edit of it counts.
+    home = tmp_path / f"home {clone.folder.name}"
+    home.mkdir()
+    book = home / "it's mine.yaml"
+    shutil.copy(ROOT / "fer_au/cues/codebooks/paper.yaml", book)
+    clone.edit("params.yaml", {"heatmaps.codebook": f"~/{book.name}"})
+    for _ in range(2):
+        assert clone.ran("heatmaps", HOME=str(home), **settings) == ["stamp", "heatmaps@demo"]
+        book.write_text(book.read_text().replace("happiness: [6, 12", "happiness: [12"))
+    clone.edit("params.yaml", {"heatmaps.codebook": "corrected"})
     # Pictures elsewhere, in a folder of any name; what was aligned once is found by its bytes.
     elsewhere = tmp_path / f"faces {clone.folder.name}"
     shutil.move(clone.folder / "data/demo/raw", elsewhere)
-    clone.edit("params.yaml", {"render": {}, "datasets": {"far": {"adapter": "demo", "root": str(elsewhere)}}})
+    far = {"far": {"adapter": "demo", "root": str(elsewhere)}}
+    clone.edit("params.yaml", {"render": {}, "datasets": far, "experiments": {}})
     done = clone.run("dvc", "repro", "heatmaps", **settings)
     assert done.stdout.count("Running stage") == 5
     assert "align: all 14 rows were cached" in done.stderr
