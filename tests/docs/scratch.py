@@ -133,16 +133,14 @@ class Scratch:
         return _PLACES.sub(str(self.folder / "lab"), text)
 
     def run(self, block: Block) -> None:
-        """Do what a reader would do with a block, after what the page showed before it.
-
-        Raises:
-            KeyError: A language that nobody runs.
-        """
+        """Do what a reader would do with a block, after what the page showed before it."""
         runners: dict[str, Callable[[Block], None]] = {
             "yaml": self.run_yaml,
             "python": self.run_python,
             "console": self.run_console,
         }
+        if block.language not in runners:
+            pytest.fail(f"{block}: nothing runs a block of {block.language!r}; mark it: <!-- not run: REASON -->")
         runners[block.language](block)
 
     def run_python(self, block: Block) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections import Counter
@@ -73,3 +74,7 @@ def test_the_reader_finds_every_fence() -> None:
         text = (ROOT / page).read_text(encoding="utf-8")
         fences = sum(line.lstrip().startswith(("```", "~~~")) for line in text.splitlines())
         assert fences == 2 * len(read_blocks(page))
+        for block in read_blocks(page):
+            text = text.replace(block.text, "")
+        assert "<pre" not in text
+        assert re.findall(r"^(?: {4,}|\t)\$ .*", text, re.MULTILINE) == []  # a command that no fence surrounds
