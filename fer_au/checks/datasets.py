@@ -63,16 +63,21 @@ def _look(name: str, config: DatasetConfig, root: str, outputs: Outputs) -> tupl
     if root.startswith("~"):
         return None, []  # refused by name, whatever lies there
     done = (f"ingest@{name}", f"datasets.{name}")
-    if not config.root.exists() and (outputs.finished(*done) or outputs.coming(config.root)):
-        return None, []
     try:
+        if not config.root.exists() and (outputs.finished(*done) or outputs.coming(config.root)):
+            return None, []
         check_root(config.root)
-    except DataError as error:
-        return None, [Fault(key, str(error))]
+    except (DataError, OSError) as error:
+        return None, [Fault(key, _reason(error))]
     try:
         return create_adapter(config.adapter).outline(config), []
-    except DataError as error:
-        return None, [Fault(f"datasets.{name}", str(error))]
+    except (DataError, OSError) as error:
+        return None, [Fault(f"datasets.{name}", _reason(error))]
+
+
+def _reason(error: Exception) -> str:
+    """Say which file can't be read, or what is wrong with it."""
+    return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
 
 
 def check_align(params: Mapping[str, Any], outputs: Outputs, memory: Memory) -> list[Fault]:

@@ -47,6 +47,7 @@ class ExperimentCheck:
         self.wanted: Wanted = {}
         self._params, self._known, self._evaluate = params, known, evaluate
         self._outputs, self._memory = outputs, memory
+        self._missing: dict[str, str] = {}  # what is wrong with weights -> the first key that names them
 
     def experiment(self, name: str) -> list[Fault]:
         """List what is wrong with an experiment."""
@@ -157,9 +158,9 @@ class ExperimentCheck:
         keys = (f"experiments.{name}", "train")
         if self._outputs.finished(f"train@{name}", *keys):
             return []
-        place, _, rest = text.partition(": ")
-        own = place == "model.weights"
-        return [Fault(f"experiments.{name}.model.weights", rest if own else text)]
+        key, text = f"experiments.{name}.model.weights", text.removeprefix("model.weights: ")
+        first = self._missing.setdefault(text, key)
+        return [Fault(key, text if first == key else f"the same as {first}")]
 
     def _find(self, model: ModelConfig) -> None:
         """Find weights, or learn that they can be had."""

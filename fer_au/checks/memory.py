@@ -28,6 +28,7 @@ class Memory:
         self._environment = _environment()
         self._known: dict[str, object] = {}
         self._used: dict[str, object] = {}
+        self._noted: dict[str, object] = {}
         self._new = False
         with suppress(OSError, ValueError, TypeError, KeyError):  # absent, or damaged: asked anew
             record = json.loads(path.read_text(encoding="utf-8"))
@@ -37,6 +38,8 @@ class Memory:
     def recall(self, *question: object) -> object | None:
         """Give the kept answer to a question of plain data, None if there is none."""
         key = _key(question)
+        if key in self._noted:
+            return self._noted[key]
         answer = self._used.get(key, self._known.get(key))
         if answer is not None:
             self._used[key] = answer
@@ -46,6 +49,10 @@ class Memory:
         """Keep the answer to a question, plain data and not None."""
         self._used[_key(question)] = answer
         self._new = True
+
+    def note(self, answer: object, *question: object) -> None:
+        """Keep an answer for this run alone: a fault may be mended from outside."""
+        self._noted[_key(question)] = answer
 
     def save(self) -> None:
         """Write what is new; a disk that refuses costs the next run some seconds, no more."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fer_au.checks.memory import Memory
 from fer_au.checks.parts import is_net, timm_models
@@ -51,25 +51,36 @@ def check_network(
         params: The whole of ``params.yaml``.
         memory: Keeps experiments whose network was found right.
     """
-    faults = list(_device_faults(key, train))
+    found = [(fault.key, fault.text) for fault in _device_faults(train)]
+    if not _is_plain(config, train, evaluate.attention_layers if evaluate is not None else "all"):
+        found += _remembered(config, train, evaluate, params, memory)
+    # What the section `evaluate` asks of every network stands there.
+    return [Fault(place if place.startswith("evaluate.") else f"{key}.{place}", text) for place, text in found]
+
+
+def _remembered(
+    config: ExperimentConfig,
+    train: TrainConfig,
+    evaluate: EvaluateConfig | None,
+    params: Mapping[str, Any],
+    memory: Memory,
+) -> list[tuple[str, str]]:
+    """List keys and faults of a network; a good one is looked at once, a bad one once in a run."""
     context = params["align"].get("context", 0)
     layers = evaluate.attention_layers if evaluate is not None else "all"
-    if _is_plain(config, train, layers):
-        return faults
     model = config.model.model_dump()
     guidance = [term.model_dump(include={"cue", "loss", "source", "layers"}) for term in config.guidance]
     code = work_code("train", {"model": {**model, "weights": "none"}, "guidance": guidance}, params)
     settings = train.model_dump(include={"image_size", "freeze", "batch_size", "epochs"})
     question = ("network", code, model, guidance, settings, config.target, layers, bool(context))
-    if not memory.recall(*question):
-        found = list(_look(key, config, train, layers, bool(context)))
-        if not found:
-            memory.keep(True, *question)
-        faults += found
-    return faults
+    answer = memory.recall(*question)
+    if answer is None:
+        answer = [(fault.key, fault.text) for fault in _look(config, train, layers, bool(context))]
+        (memory.note if answer else memory.keep)(answer, *question)
+    return [(str(place), str(text)) for place, text in cast(list[list[str]], answer)]
 
 
-def _device_faults(key: str, train: TrainConfig) -> Iterator[Fault]:
+def _device_faults(train: TrainConfig) -> Iterator[Fault]:
     """Check the precision on the device that would train; torch alone knows that device."""
     if train.precision != "fp16":
         return
@@ -81,7 +92,7 @@ def _device_faults(key: str, train: TrainConfig) -> Iterator[Fault]:
     try:
         resolve_precision(train.precision, device)
     except FerAuError as error:
-        yield _fault(key, f"{key}.train.precision", error)
+        yield _fault("train.precision", error)
 
 
 def _is_plain(config: ExperimentConfig, train: TrainConfig, layers: str | tuple[str, ...]) -> bool:
@@ -106,21 +117,19 @@ def _is_plain(config: ExperimentConfig, train: TrainConfig, layers: str | tuple[
     )
 
 
-def _look(
-    key: str, config: ExperimentConfig, train: TrainConfig, layers: str | tuple[str, ...], context: bool
-) -> list[Fault]:
+def _look(config: ExperimentConfig, train: TrainConfig, layers: str | tuple[str, ...], context: bool) -> list[Fault]:
     """Build the network and ask it for everything."""
-    if faults := list(_option_faults(key, config)):
+    if faults := list(_option_faults(config)):
         return faults
     # Shapes alone take no time; where that goes wrong, or values matter, the network is built for good.
     devices = ["cpu"] if any(term.source == "module" for term in config.guidance) else ["meta", "cpu"]
     for device in devices:
-        if not (faults := list(_faults_on(device, key, config, train, layers, context))):
+        if not (faults := list(_faults_on(device, config, train, layers, context))):
             break
     return faults
 
 
-def _option_faults(key: str, config: ExperimentConfig) -> Iterator[Fault]:
+def _option_faults(config: ExperimentConfig) -> Iterator[Fault]:
     """List all faults of options; a network would stop at the first."""
     from fer_au.models.heads.base import HEADS
     from fer_au.models.nets.base import NETS
@@ -129,17 +138,16 @@ def _option_faults(key: str, config: ExperimentConfig) -> Iterator[Fault]:
     model = config.model
     if model.backbone in NETS.names():
         net = NETS.get(model.backbone)
-        yield from (_fault(key, f"{key}.model", ConfigError(text)) for text in find_net_faults(model))
-        yield from examine(net.Options, model.backbone_options, f"{key}.model.backbone_options")[1]
-        yield from examine(net.head.Options, model.head_options, f"{key}.model.head_options")[1]
+        yield from (_fault("model", ConfigError(text)) for text in find_net_faults(model))
+        yield from examine(net.Options, model.backbone_options, "model.backbone_options")[1]
+        yield from examine(net.head.Options, model.head_options, "model.head_options")[1]
     else:
         head = HEADS.get(model.head or DEFAULT_HEAD)
-        yield from examine(head.Options, model.head_options, f"{key}.model.head_options")[1]
+        yield from examine(head.Options, model.head_options, "model.head_options")[1]
 
 
 def _faults_on(
     device: str,
-    key: str,
     config: ExperimentConfig,
     train: TrainConfig,
     layers: str | tuple[str, ...],
@@ -154,25 +162,25 @@ def _faults_on(
         with torch.device(device):
             model = create_model(config.model, classes)
     except (FerAuError, RuntimeError, NotImplementedError) as error:
-        yield _fault(key, f"{key}.model", error)
+        yield _fault("model", error)
         return
     if model.views > 1 and not context:
         text = f"head {model.config.head!r} looks at the whole picture, too; set align.context, such as 224"
-        yield Fault(f"{key}.model.head", text)
+        yield Fault("model.head", text)
     try:
         model.grid_sizes(train.image_size)
     except FerAuError as error:
-        yield _fault(key, f"{key}.model.backbone", error)
+        yield _fault("model.backbone", error)
         return
-    for place, check in _questions(key, model, config, train, layers):
+    for place, check in _questions(model, config, train, layers):
         try:
             check()
         except (FerAuError, RuntimeError, NotImplementedError) as error:
-            yield _fault(key, place, error)
+            yield _fault(place, error)
 
 
 def _questions(
-    key: str, model: FerModel, config: ExperimentConfig, train: TrainConfig, layers: str | tuple[str, ...]
+    model: FerModel, config: ExperimentConfig, train: TrainConfig, layers: str | tuple[str, ...]
 ) -> Iterator[tuple[str, Callable[[], object]]]:
     """List what is asked of a network, each with the key that asks."""
     from fer_au.models.freezing import check_phases
@@ -183,18 +191,17 @@ def _questions(
     for number, term in enumerate(config.guidance):
         where = f"guidance.{number}"
         yield (
-            f"{key}.{where}.{'layers' if term.source == 'features' else 'source'}",
+            f"{where}.{'layers' if term.source == 'features' else 'source'}",
             partial(resolve_source, term, create_loss(term.loss), model, train.image_size, where),
         )
-    yield f"{key}.train.freeze", partial(check_phases, train.freeze, model)
-    yield f"{key}.train.batch_size", partial(check_batch_size, train, model)
+    yield "train.freeze", partial(check_phases, train.freeze, model)
+    yield "train.batch_size", partial(check_batch_size, train, model)
     yield "evaluate.attention_layers", partial(model.resolve_layers, layers)
 
 
-def _fault(key: str, place: str, error: Exception) -> Fault:
+def _fault(place: str, error: Exception) -> Fault:
     """Give an error the key that it names itself, or else the one that was asked about."""
     text = " ".join(str(error).split())
     if found := _LOCATED.fullmatch(text):
-        own = found[1] if found[1].startswith("evaluate.") else f"{key}.{found[1]}"
-        return Fault(own, found[2])
+        return Fault(found[1], found[2])
     return Fault(place, text or type(error).__name__)

@@ -69,10 +69,16 @@ def find_backbone_fault(name: str, memory: Memory) -> str | None:
         return find_part_fault("fer_au.nets", name, memory)
     if name in timm_models():
         return None
+    return _ask_timm(name)
+
+
+@cache
+def _ask_timm(name: str) -> str | None:
+    """Say what is wrong with a name that timm's sources don't show: it knows more, such as old ones and tags."""
     from fer_au.models.backbones import check_backbone
 
     try:
-        check_backbone(name)  # timm knows more names than its sources show, such as old ones
+        check_backbone(name)
     except ConfigError as error:
         return str(error)
     return None

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -184,13 +185,17 @@ def _server(address: str) -> str:
 
 
 def _answers(address: str) -> bool:
-    """Tell whether the server of an address can be reached, by one request without repeats."""
+    """Tell whether the server of an address can be reached."""
     from huggingface_hub import constants
 
-    if constants.HF_HUB_OFFLINE:
-        return False
+    return not constants.HF_HUB_OFFLINE and _reaches(_server(address))
+
+
+@cache
+def _reaches(server: str) -> bool:
+    """Ask a server once, without repeats, and wait for its answer no longer than there is patience."""
     answers: list[bool] = []
-    asking = threading.Thread(target=lambda: answers.append(_ask(_server(address))), daemon=True)
+    asking = threading.Thread(target=lambda: answers.append(_ask(server)), daemon=True)
     asking.start()
     asking.join(_PATIENCE)
     return bool(answers) and answers[0]

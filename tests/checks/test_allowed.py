@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from fer_au.checks.memory import Memory
+from fer_au.config.experiments import ExperimentConfig
 from tests.checks.conftest import GOOD, Check, changed
 
 ABSENT = {"datasets.mine.root": "/nowhere/faces"}
@@ -99,15 +100,15 @@ class TestMemory:
 
     @pytest.fixture
     def looks(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-        """Keys of the experiments whose networks were built."""
+        """Backbones of the networks that were built."""
         from fer_au.checks import networks
 
         seen: list[str] = []
         look: Callable[..., Any] = networks._look
 
-        def counted(key: str, *rest: object) -> object:
-            seen.append(key)
-            return look(key, *rest)
+        def counted(config: ExperimentConfig, *rest: object) -> object:
+            seen.append(config.model.backbone)
+            return look(config, *rest)
 
         monkeypatch.setattr(networks, "_look", counted)
         return seen
@@ -116,14 +117,21 @@ class TestMemory:
         head = {"experiments.au.model.head": "wildcat", "experiments.au.model.head_options": {"kmax": 0.5}}
         assert check(head) == []
         assert check(head) == []
-        assert looks == ["experiments.au"]
+        assert looks == ["test_resnet"]
         assert check({**head, "experiments.au.model.head_options.kmax": 0.4}) == []
         assert len(looks) == 2
 
-    def test_a_bad_one_is_looked_at_until_it_is_good(self, check: Check, looks: list[str]) -> None:
+    def test_a_bad_one_is_looked_at_once_in_a_run(self, check: Check, looks: list[str]) -> None:
         bad = {"experiments.au.guidance.0.layers": [7]}
-        assert check(bad) == check(bad) != []
-        assert looks == ["experiments.au"] * 2
+        twin = changed(GOOD, bad)["experiments"]["au"]
+        found = check({**bad, "experiments.twin": twin})
+        assert [line.partition(": ")[0] for line in found] == [
+            "experiments.au.guidance.0.layers",
+            "experiments.twin.guidance.0.layers",
+        ]
+        assert looks == ["test_resnet"]
+        assert check(bad) == found[:1]
+        assert looks == ["test_resnet"] * 2
 
     def test_answers_are_forgotten_when_packages_change(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         memory = Memory(tmp_path / "known.json")

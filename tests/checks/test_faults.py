@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -396,3 +397,24 @@ def test_each_split_that_is_scored_or_trained_on_is_needed(check: Check, project
     other = {"adapter": "folder", "root": "faces"}
     (line,) = check({"datasets.other": other, "cross": {"x": {"experiment": "au", "dataset": "other"}}})
     assert line.startswith("datasets.other: no face will be in split 'test', which cross.x need")
+
+
+def test_the_same_weights_are_explained_once(check: Check) -> None:
+    weights = {"experiments.plain.model.weights": "no.pth", f"{MODEL}.weights": "no.pth"}
+    assert check(weights) == [
+        "experiments.plain.model.weights: no.pth: No such file or directory; give none, imagenet or a file's path",
+        f"{MODEL}.weights: the same as experiments.plain.model.weights",
+    ]
+    offline = {"experiments.plain.model.weights": "imagenet", f"{MODEL}.weights": "imagenet"}
+    first, second = check(offline)
+    assert first.startswith(
+        "experiments.plain.model.weights: ImageNet weights of 'test_resnet' are not on this machine"
+    )
+    assert second == f"{MODEL}.weights: the same as experiments.plain.model.weights"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read(check: Check, project: Path) -> None:
+    (project / "faces").chmod(0)
+    (line,) = check()
+    assert line == "datasets.mine.root: faces: Permission denied"

@@ -34,7 +34,7 @@ def test_what_is_passed_over_would_have_passed(backbone: str, size: int) -> None
         config = ExperimentConfig(dataset="d", model=model, guidance=terms)
         train = TrainConfig(image_size=size)
         assert _is_plain(config, train, "all")
-        assert _look("x", config, train, "all", context=False) == []
+        assert _look(config, train, "all", context=False) == []
 
 
 @pytest.mark.parametrize(
