@@ -99,7 +99,11 @@ def evaluate_experiment(
     fold = experiment.get("fold") if experiment.get("dataset") == dataset_dir.name else None
     dataset = FaceDataset(dataset_dir, config.split, preprocess.image_size, model.classes, fold=fold, views=model.views)
     if not len(dataset):
-        raise DataError(f"{dataset_dir}: split {config.split!r} has no usable faces of the classes of {model_dir}")
+        fraction = f"set datasets.{dataset_dir.name}.{config.split}_fraction, or " if config.split != "train" else ""
+        raise DataError(
+            f"{dataset_dir}: split {config.split!r} has no usable faces of the classes of {model_dir}; "
+            f"{fraction}name another evaluate.split"
+        )
     if dataset.skipped:
         log(f"{title}: {dataset.skipped} faces left out, their labels are not among the classes of {model_dir}")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

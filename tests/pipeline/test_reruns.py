@@ -77,6 +77,7 @@ WORDS = [
     ("fer_au/presets/writing.py", code),
     ("fer_au/cli/cache.py", code),
     ("fer_au/code/stages.py", code),
+    ("fer_au/checks/networks.py", code),
 ]
 
 
