@@ -7,8 +7,7 @@ A moment lies between the line of the training's last epoch and its end, or anyw
 all processes of the run. Then the outputs are deleted, as DVC does, and the stage runs again. It may train no epoch
 whose line was written before; an evaluation that is not complete is made anew. Stages are forked from one process that
 has imported them: of their seconds, most are imports otherwise. Leave the code alone meanwhile: an edit is another
-training. A test stops them at every single write
-(tests/reliability/test_last_writes.py).
+training. A test stops them at every single write (tests/reliability/test_last_writes.py).
 """
 
 from __future__ import annotations
