@@ -10,7 +10,10 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from dvc.parsing import ResolveError
 
+from fer_au.errors import ConfigError
+from tests.docs import scratch
 from tests.docs.blocks import PAGES, ROOT, Block, read_blocks
 from tests.docs.scratch import Scratch, run_command
 from tests.plugins.package import metadata
@@ -78,3 +81,26 @@ def test_the_reader_finds_every_fence() -> None:
             text = text.replace(block.text, "")
         assert "<pre" not in text
         assert re.findall(r"^(?: {4,}|\t)\$ .*", text, re.MULTILINE) == []  # a command that no fence surrounds
+
+
+FAULTY = {
+    "output that isn't printed": ("console", "$ echo one\ntwo\n"),
+    "a command that fails": ("console", "$ fer-au check-prams\n"),
+    "a name that isn't defined": ("python", "print(points)\n"),
+    "an experiment without base": ("yaml", "experiments:\n  new: {dataset: demo, model: {backbone: test_resnet}}\n"),
+    "a misspelt key": ("yaml", "train: {epoch: 3}\n"),
+    "a codebook that isn't there": ("yaml", "heatmaps: {codebook: mine}\n"),
+    "a language that nobody runs": ("text", "words\n"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTY)
+def test_a_faulty_block_would_fail(fault: str, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    block = Block("a page", 1, *FAULTY[fault], comment="")
+    monkeypatch.setattr(
+        scratch, "read_blocks", lambda page, language=None: [block] * (language in (None, block.language))
+    )
+    monkeypatch.setenv("FER_AU_CACHE", str(finished.parent / "cache"))
+    shutil.copytree(finished, tmp_path / "project", symlinks=True)
+    with pytest.raises((pytest.fail.Exception, NameError, ConfigError, ResolveError)):
+        Scratch(tmp_path / "project", block.page).run(block)
