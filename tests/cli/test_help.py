@@ -12,9 +12,11 @@ import cv2
 import numpy as np
 import pytest
 import typer
+import yaml
 
 from fer_au.cli import app
 from fer_au.stores import encode_ids, write_store
+from tests.checks.conftest import GOOD
 from tests.cli.conftest import Call
 from tests.results.writer import ResultsWriter
 
@@ -89,6 +91,7 @@ def project(call: Call) -> None:
         for index in range(6):
             picture = np.random.default_rng(index).integers(0, 255, (40, 40, 3), np.uint8)
             cv2.imwrite(f"faces/{label}/{label}{index}.png", picture)
+    Path("params.lan-rafdb.yaml").write_text(yaml.safe_dump(GOOD))
 
 
 @pytest.mark.parametrize("name", COMMANDS.keys() - ELSEWHERE.keys())
