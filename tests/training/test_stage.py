@@ -156,7 +156,7 @@ def test_a_files_weights_are_the_start_and_part_of_what_a_training_is(
         return original(self, train, selection, checkpoint, *rest)
 
     monkeypatch.setattr(Trainer, "fit", fit)
-    chosen = experiment(model={"backbone": "test_resnet", "weights": "face.pth"})
+    chosen = experiment(model={"backbone": "test_resnet", "output_stride": 8, "weights": "face.pth"})
     train_experiment("face", chosen, settings(epochs=1), dataset_dir, NONE, Path("models/face"))
     assert all(value.equal(tensors[name]) for name, value in starts[0].items())
     digest = hashlib.sha256(Path("face.pth").read_bytes()).hexdigest()
