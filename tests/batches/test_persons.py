@@ -24,11 +24,12 @@ from fer_au.training.trainer import Trainer
 
 Make = Callable[[Sequence[Blob]], Path]
 NONE = Path("models/none")
+MODEL = {"backbone": "test_resnet", "output_stride": 8}
 ANNA, BO, CY = "subject:anna", "subject:bo", "subject:cy"
 
 
 def experiment(**changes: Any) -> ExperimentConfig:
-    return ExperimentConfig.model_validate({"dataset": "data", "model": {"backbone": "test_resnet"}, **changes})
+    return ExperimentConfig.model_validate({"dataset": "data", "model": MODEL, **changes})
 
 
 def settings() -> TrainConfig:
@@ -99,7 +100,7 @@ def test_a_network_that_knows_persons_is_scored_and_starts_expressions_with_a_fr
     monkeypatch.setattr(Trainer, "fit", fit)
     second = experiment(base="who", guidance=[{"cue": "au"}])
     train_experiment("how", second, settings(), folder, Path("models/who"), Path("models/how"))
-    fresh = create_model({"backbone": "test_resnet"}, tuple(CENTRES), seed=0).state_dict()
+    fresh = create_model(MODEL, tuple(CENTRES), seed=0).state_dict()
     for name, value in starts[0].items():
         assert value.equal(fresh[name] if name.startswith("head.") else known.state_dict()[name])
 
@@ -111,7 +112,7 @@ def test_a_set_without_names_is_one_clear_line(make_dataset: Make) -> None:
 
 
 def test_guidance_and_persons_exclude_each_other() -> None:
-    data = {"dataset": "d", "target": "subject", "model": {"backbone": "test_resnet"}, "guidance": [{"cue": "au"}]}
+    data = {"dataset": "d", "target": "subject", "model": MODEL, "guidance": [{"cue": "au"}]}
     with pytest.raises(ConfigError, match=r"experiments\.x: target subject takes no guidance"):
         validate(ExperimentConfig, data, "experiments.x", "params.yaml")
 

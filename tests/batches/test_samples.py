@@ -68,7 +68,7 @@ def test_points_follow_the_images_size(demo: Path) -> None:
 @pytest.mark.parametrize("name", ["landmarks", "background"])
 def test_maps_of_other_cues_say_where_to_look_as_in_training(demo: Path, name: str) -> None:
     faces = FaceDataset(demo, "train", 32)
-    model = create_model({"backbone": "test_resnet"}, faces.classes, seed=0)
+    model = create_model({"backbone": "test_resnet", "output_stride": 8}, faces.classes, seed=0)
     guidance = Guidance([GuidanceConfig(cue=name)], model, faces, 0)
     batch = faces.batch([7])
     (expected,) = guidance.targets(batch, torch.zeros(1, dtype=torch.bool))
