@@ -138,13 +138,15 @@ class Predictor:
             picture without a face has no row. ``pictures`` tells which rows belong to which picture.
 
         Raises:
-            DataError: An image is no (H, W, 3) uint8 array, the config doesn't tell how to align, or the model needs
-                whole pictures and gets crops.
+            DataError: An image is no (H, W, 3) uint8 array, ``faces`` is neither word, the config doesn't tell how to
+                align, or the model needs whole pictures and gets crops.
             MissingDependencyError: The aligner's detector or its weights are not installed.
         """
         if aligned and self.model.views > 1:
             raise DataError("the model sees each face and the whole picture: give pictures, not crops, aligned=False")
         _check_images(images)
+        if faces not in ("one", "all"):
+            raise DataError(f"faces: expected 'one' or 'all', got {faces!r}")
         seen = [
             face
             for index, image in enumerate(images)

@@ -85,7 +85,9 @@ class Registry(Generic[T]):
             if name in self._broken:
                 fault, cause = self._broken[name]
                 raise MissingDependencyError(f"{self.kind} {name!r} {fault}") from cause
-            raise UnknownNameError(f"unknown {self.kind} {name!r}; {near_names(name, self.names())}")
+            near = near_names(name, self.names())
+            more = "" if near.startswith("did") else "; a part of another package needs that package installed"
+            raise UnknownNameError(f"unknown {self.kind} {name!r}; {near}{more}")
         return self._entries[name]
 
     def _load_entry_points(self) -> None:

@@ -44,8 +44,9 @@ def find_part_fault(group: str, name: str, memory: Memory) -> str | None:
     """
     if is_built_in(group, name):
         return None
-    offered = bool(entry_points(group=group, name=name))
-    question = ("part", group, name, plugin_digest(group, name)) if offered else ()
+    offers = sorted(f"{point.dist and point.dist.name} {point.value}" for point in entry_points(group=group, name=name))
+    offered = bool(offers)
+    question = ("part", group, name, offers, plugin_digest(group, name)) if offered else ()
     if offered and memory.recall(*question):
         return None
     module, attribute = _REGISTRIES[group]

@@ -4,7 +4,8 @@ DVC reruns a stage when one of its parameters changed. Each stage names its own 
 over the syntax of the modules that its script loads, and of the parts (head, cue, loss, detector, ...) that its section
 of ``params.yaml`` names. So an edit of code reruns the stages that use that code, an edit of words reruns nothing, and
 a new part reruns no experiment that uses another. The stage ``stamp`` runs first in every ``dvc repro`` and writes the
-file.
+file. The hash also covers settings that DVC's run cache overlooks, such as ``align.size``: an edit of one would bring
+back outputs of the other size.
 
 Lists of modules among the stages' dependencies, which do the same, were 390 lines of ``dvc.yaml``, made ``dvc.lock``
 four times as long, and counted every comment.
@@ -26,6 +27,8 @@ from fer_au.fingerprints import file_digest
 
 STAMP = Path("stages/stamp.json")
 _DIGITS = 32  # of a hash in the stamp: short lines in dvc.lock
+OVERLOOKED = ("size", "nfiles")
+"""Keys that DVC takes for numbers of files: two runs that differ in them alone are one to its run cache."""
 
 Part = tuple[str, str]
 """Entry-point group of a registry, and a name in it."""
@@ -42,7 +45,7 @@ def stage_code(stage: str, name: str | None = None, params: Path = PARAMS) -> st
     Raises:
         ConfigError: The params file can't be read, or the stage has no script.
     """
-    return _hash(this_code(), params, stage, _parts_of(stage, name, read_params(params)))
+    return _hash(this_code(), params, stage, name, read_params(params))
 
 
 def stamp(params: Path = PARAMS) -> dict[str, str | dict[str, str]]:
@@ -52,10 +55,10 @@ def stamp(params: Path = PARAMS) -> dict[str, str | dict[str, str]]:
         ConfigError: The params file can't be read, or a stage has no script.
     """
     code, settings = this_code(), read_params(params)
-    found: dict[str, str | dict[str, str]] = {stage: _hash(code, params, stage, []) for stage in _ALONE}
+    found: dict[str, str | dict[str, str]] = {stage: _hash(code, params, stage, None, settings) for stage in _ALONE}
     for stage, (section, _) in _REPEATED.items():
         entries = settings.get(section) or {}
-        found[stage] = {name: _hash(code, params, stage, _parts_of(stage, name, settings)) for name in entries}
+        found[stage] = {name: _hash(code, params, stage, name, settings) for name in entries}
     code.save()
     return found
 
@@ -84,9 +87,32 @@ def work_code(work: str, entry: Mapping[str, Any], settings: Mapping[str, Any]) 
     return hashlib.sha256("\n".join([code.digest(files), *lines]).encode()).hexdigest()
 
 
-def _hash(code: CodeBase, params: Path, stage: str, parts: list[Part]) -> str:
+def _hash(code: CodeBase, params: Path, stage: str, name: str | None, settings: Mapping[str, Any]) -> str:
+    parts = _parts_of(stage, name, settings)
     files, lines = _code_of(code, _script(params, stage), params.resolve().parent, parts)
+    lines += _overlooked(_settings_of(stage, name, settings))
     return hashlib.sha256("\n".join([code.digest(files), *lines]).encode()).hexdigest()[:_DIGITS]
+
+
+def _overlooked(value: object, path: str = "") -> list[str]:
+    """Write the settings, at any depth, that DVC doesn't compare when it looks for an earlier run."""
+    inside = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    lines = []
+    for key, item in inside:
+        place = f"{path}.{key}"
+        lines += [f"{place} = {item!r}"] if key in OVERLOOKED else _overlooked(item, place)
+    return lines
+
+
+def _settings_of(stage: str, name: str | None, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give what a stage takes of params.yaml, as its entry in dvc.yaml says."""
+    if name is None:
+        return settings
+    taken = {section: settings.get(section) for section in _SHARED.get(stage, ())}
+    section, _ = _REPEATED[stage]
+    if stage in _WITH_ENTRY:
+        taken["entry"] = _mapping(settings.get(section)).get(name)
+    return taken
 
 
 def _script(params: Path, stage: str) -> Path:
@@ -196,6 +222,15 @@ _Parts = Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Part]]
 
 _WORK = {"train": "fer_au.training.stage", "evaluate": "fer_au.evaluation.stage"}
 _ALONE = ("report",)
+_SHARED = {
+    "align": ("align",),
+    "landmarks": ("landmarks",),
+    "heatmaps": ("heatmaps",),
+    "train": ("train",),
+    "evaluate": ("evaluate",),
+    "cross": ("evaluate",),
+}
+_WITH_ENTRY = ("render", "ingest", "train", "cross")
 _REPEATED: dict[str, tuple[str, _Parts]] = {
     "render": ("render", _no_parts),
     "ingest": ("datasets", _ingest_parts),

@@ -34,6 +34,18 @@ def test_a_colleague_without_the_pictures(check: Check, project: Path) -> None:
     assert len(check({**ABSENT, "datasets.mine.seed": 1})) == 1  # it would be ingested anew
 
 
+def test_a_colleague_who_may_not_read_the_pictures(
+    check: Check, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the folder is missing; for root, who runs these tests, nothing is unreadable."""
+    monkeypatch.setattr("os.access", lambda *_: False)
+    monkeypatch.setattr("fer_au.checks.datasets.check_root", lambda root: next(Path("/proc/self/no").iterdir()))
+    (line,) = check()
+    assert line.startswith("datasets.mine.root: /proc/self/no: ")
+    lock(project, "ingest@mine", **{"datasets.mine": GOOD["datasets"]["mine"]})
+    assert check() == []
+
+
 def test_a_colleague_without_the_weights(check: Check, project: Path) -> None:
     assert len(check(WEIGHTS)) == 1
     settings = changed(GOOD, WEIGHTS)

@@ -129,6 +129,12 @@ def test_a_picture_without_a_face_is_taken_whole_and_marked(aligning_model, pict
     assert found.crops[0].shape == (96, 96, 3)
 
 
+@pytest.mark.parametrize("faces", ["ALL", "both", "", True])
+def test_which_faces_is_one_of_two_words(predictor, pictures, faces):
+    with pytest.raises(DataError, match="faces: expected 'one' or 'all', got "):
+        predictor(pictures, faces=faces)
+
+
 def test_no_pictures_give_an_empty_prediction(predictor):
     found = predictor([])
     assert len(found) == 0
