@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from fer_au.cli.results import results
 from fer_au.command import check_package
 from fer_au.compute import log
 from fer_au.ending import run_main
+from fer_au.errors import ConfigError
 from fer_au.home import at_home
 from fer_au.version import __version__
 
@@ -61,6 +63,28 @@ def _at_home(word: str) -> str:
     return f"{option}{equals}{at_home(path)}" if path.startswith("~") else word
 
 
+def _check_values(command: object, words: Sequence[str]) -> None:
+    """Refuse an option that would take the next option for its value, as ``--csv --group`` would.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    parameters = [one for each in _commands(command) for one in getattr(each, "params", ())]
+    options = [one for one in parameters if one.param_type_name == "option"]
+    names = {name for option in options for name in option.opts}
+    valued = {name for option in options if not option.is_flag for name in option.opts}
+    for word, following in pairwise(words):
+        if word in valued and following in names:
+            raise ConfigError(f"{word} needs a value, and {following} follows")
+
+
+def _commands(command: object) -> Iterator[object]:
+    """List a command and all commands below it."""
+    yield command
+    for inner in getattr(command, "commands", {}).values():
+        yield from _commands(inner)
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command.
 
@@ -74,6 +98,7 @@ def run(arguments: Sequence[str]) -> int:
 
     def call() -> None:
         check_package(Path.cwd())  # in a checkout of the project, its own code is meant
+        _check_values(command, arguments)
         # Not `command.main`, which takes Ctrl-C for an exit like any other.
         with command.make_context("fer-au", [_at_home(word) for word in arguments]) as context:
             command.invoke(context)

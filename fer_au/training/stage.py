@@ -133,7 +133,8 @@ def _splits(experiment: ExperimentConfig, train: TrainConfig, dataset_dir: Path)
         dataset_dir, train.select_on, train.image_size, faces.classes, fold=experiment.fold, views=views
     )
     if not len(selection):
-        hint = "set datasets.<key>.valid_fraction, or train.select_on: test to repeat a paper's protocol"
+        key = f"datasets.{dataset_dir.name}.valid_fraction"
+        hint = f"raise {key}, or set train.select_on: test to repeat a paper's protocol"
         raise DataError(f"{dataset_dir}: the split {train.select_on} that selects the best epoch is empty; {hint}")
     if selection.skipped:
         log(f"{dataset_dir}: {selection.skipped} faces of {train.select_on} left out, train lacks their class")

@@ -107,3 +107,20 @@ def test_another_packages_checkout_is_refused(call: Call, tmp_path: Path) -> Non
     assert (code, out) == (2, "")
     assert said.count("\n") == 1
     assert f"this project is {tmp_path}" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("results", "--latex", "--group"), "error: --latex needs a value, and --group follows"),
+        (("results", "--sort", "--csv", "x.csv"), "error: --sort needs a value, and --csv follows"),
+        (("store", "export", "a.h5", "--output", "--maps"), "error: --output needs a value, and --maps follows"),
+        (("store", "export", "a.h5", "-o", "--maps"), "error: -o needs a value, and --maps follows"),
+        (("cache", "prune", "--older-than", "--dry-run"), "error: --older-than needs a value, and --dry-run follows"),
+    ],
+)
+def test_an_option_does_not_take_the_next_one_for_its_value(
+    call: Call, tmp_path: Path, words: tuple[str, ...], line: str
+) -> None:
+    assert call(*words) == (2, "", f"{line}\n")
+    assert list(tmp_path.iterdir()) == []
