@@ -205,7 +205,7 @@ def test_one_channel_models_train(dataset_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("blobs", "changes", "message"),
     [
-        ([*many("anger", 3), Blob("neutral")], {}, "split valid that selects the best epoch is empty; set"),
+        ([*many("anger", 3), Blob("neutral")], {}, "split valid .* is empty; raise datasets.data.valid_fraction"),
         ([Blob("anger"), Blob("anger"), Blob("anger", "valid")], {}, "at least two faces of two classes.* has 2 of 1"),
         ([Blob("anger", "valid")], {}, "has 0 of 0"),
         ([*many("anger", 3), Blob("neutral"), Blob("anger", "valid")], {"precision": "fp16"}, "fp16 needs a GPU"),
