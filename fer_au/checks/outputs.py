@@ -13,7 +13,6 @@ from fer_au.errors import ConfigError
 from fer_au.yaml_files import read_yaml
 
 LOCK = Path("dvc.lock")
-LABELS = "labels.csv"  # the last file that rendering writes
 
 
 class Outputs:
@@ -84,10 +83,15 @@ def find_undeclared_renders() -> list[str]:
     ingested before are not needed.
     """
     params = read_params()
+    if not (names := _undeclared(params)):
+        return []
+
+    from fer_au.datasets.demo import LABELS  # the last file that rendering writes
+
     outputs = Outputs(params)
     return [
         name
-        for name in _undeclared(params)
+        for name in names
         if not (rendered_root(name) / LABELS).is_file() and not outputs.finished(f"ingest@{name}", f"datasets.{name}")
     ]
 

@@ -17,7 +17,7 @@ from fer_au.rejects import Reason, Reject
 from fer_au.stores.reader import Store
 
 # The layout that `fer_au.demo.generate` writes, named again here: ingest must not load the renderer.
-_LABELS, _TRUTH = "labels.csv", "truth.h5"
+LABELS, _TRUTH = "labels.csv", "truth.h5"
 _HEADER = ["path", "label", "subject", "split"]
 _COLUMNS = ("points", "au", "pose", "motion")
 
@@ -38,13 +38,13 @@ class DemoAdapter(Adapter[DemoAdapterConfig]):
         Raises:
             DataError: A file is missing or is none of the demo's; one line that names it.
         """
-        rows = _read_labels(config.root / _LABELS)
+        rows = _read_labels(config.root / LABELS)
         records: list[Record] = []
         rejects: list[Reject] = []
         for number, row in enumerate(rows, 2):
             if len(row) != len(_HEADER) or row[3] not in ("train", "test"):
                 rejects.append(
-                    Reject(row[0] if row else f"line {number}", Reason.BAD_ROW, f"line {number} of {_LABELS}")
+                    Reject(row[0] if row else f"line {number}", Reason.BAD_ROW, f"line {number} of {LABELS}")
                 )
             elif row[1] not in EXPRESSIONS:
                 rejects.append(Reject(row[0], Reason.UNKNOWN_LABEL, row[1]))
@@ -66,7 +66,7 @@ class DemoAdapter(Adapter[DemoAdapterConfig]):
         Raises:
             DataError: As for ``scan``.
         """
-        splits = {row[3] for row in _read_labels(config.root / _LABELS) if len(row) == len(_HEADER)}
+        splits = {row[3] for row in _read_labels(config.root / LABELS) if len(row) == len(_HEADER)}
         given = cast(frozenset[Split | None], frozenset(splits & {"train", "test"}))
         return Outline(given, subjects=True, columns=frozenset(_COLUMNS))
 
