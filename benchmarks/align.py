@@ -28,6 +28,7 @@ from typing import TypeVar, get_args
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from fer_au.assets import DLIB68
 from fer_au.compute import worker_count
@@ -39,7 +40,7 @@ from fer_au.faces.dlib_points import import_dlib, load_predictor
 from fer_au.faces.geometry import fit_similarity
 from fer_au.faces.keypoints import Keypoints, align_matrix
 from fer_au.faces.templates import five_points
-from fer_au.machine import cpu_name
+from fer_au.machine import cpu_name, instruction_set
 from fer_au.stores import FaceStatus, Store
 
 SIZE = 256
@@ -104,22 +105,24 @@ def write_rows(paths: Sequence[Path], root: Path, dataset: Path) -> None:
     rows = []
     for path in paths:
         name, digest = path.relative_to(root).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()
-        rows.append(ManifestRow(name, name, digest, "train", None, "neutral", None, 1, 1, None))
+        with Image.open(path) as picture:
+            width, height = picture.size
+        rows.append(ManifestRow(name, name, digest, "train", None, "neutral", None, width, height, None))
     write_manifest(dataset / "manifest.csv", sorted(rows, key=lambda row: row.id))
 
 
-def stage(dataset: Path, root: Path, keypoints: Keypoints) -> tuple[int, Counter[str]]:
+def stage(dataset: Path, root: Path, config: AlignConfig) -> tuple[int, Counter[str]]:
     """Run align; return the number of faces, and of faces by pass."""
-    align_dataset(AlignConfig(keypoints=keypoints, max_reject_fraction=1.0), dataset, root)
+    align_dataset(config, dataset, root)
     store = Store.open(dataset / "faces.h5", "faces")
     found = store["status"] == FaceStatus.OK
     return int(found.sum()), Counter(why.decode() for why in store["why"][found].tolist())
 
 
-def print_breakdown(paths: Sequence[Path], keypoints: Keypoints) -> None:
+def print_breakdown(paths: Sequence[Path], config: AlignConfig) -> None:
     """Print processor milliseconds per picture for each part of the work, in this process."""
     spent: dict[str, float] = defaultdict(float)
-    aligner = Aligner(keypoints=keypoints)
+    aligner = Aligner(detector=config.detector, keypoints=config.keypoints)
     template = get_template("loose")
 
     def timed(part: str, work: Callable[[], T]) -> T:
@@ -137,7 +140,7 @@ def print_breakdown(paths: Sequence[Path], keypoints: Keypoints) -> None:
         face = timed("detect", lambda: aligner.find(image))
         if face is None:
             return
-        matrix = timed("fit points", lambda: align_matrix(image, face, keypoints, template, SIZE))
+        matrix = timed("fit points", lambda: align_matrix(image, face, config.keypoints, template, SIZE))
         crop: NDArray[np.uint8] = timed("warp", lambda: warp_crop(image, matrix, SIZE))
         timed("encode", lambda: encode_crop(crop))
 
@@ -157,7 +160,7 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def compare(paths: Sequence[Path], root: Path, scratch: Path, keypoints: Keypoints) -> None:
+def compare(paths: Sequence[Path], root: Path, scratch: Path, config: AlignConfig) -> None:
     """Run both and print the ratios beside their limits."""
     serial, ours, alone = Cost(), Cost(), Cost()
     crops = scratch / "crops"
@@ -173,11 +176,11 @@ def compare(paths: Sequence[Path], root: Path, scratch: Path, keypoints: Keypoin
         serial.pictures += len(half)
         if index == 0:
             with ours.measured():  # and the starts of its workers and their loading is counted here
-                ours.faces, passes = stage(scratch / "data", root, keypoints)
+                ours.faces, passes = stage(scratch / "data", root, config)
             ours.pictures = len(paths)
     cv2.setNumThreads(1)  # as in worker processes
     with one_worker(scratch / "cache-alone"), alone.measured():
-        alone.faces, _ = stage(scratch / "data", root, keypoints)
+        alone.faces, _ = stage(scratch / "data", root, config)
     alone.pictures = len(paths)
     print(serial.line("serial script"))
     print(ours.line(f"align, {workers} workers", here=workers == 1))
@@ -213,12 +216,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Speed of align against the usual serial script.")
     parser.add_argument("folder", type=Path, nargs="?", help="photographs; default: rendered demo pictures")
     parser.add_argument("--limit", type=int, default=0, help="take this many pictures at most, evenly spread")
+    parser.add_argument("--detectors", default="dlib-hog", help="as align.detector; several, comma-separated")
     parser.add_argument("--keypoints", choices=get_args(Keypoints), default="dlib68", help="as align.keypoints")
     arguments = parser.parse_args()
+    detectors = tuple(arguments.detectors.split(","))
+    config = AlignConfig(detector=detectors, keypoints=arguments.keypoints, max_reject_fraction=1.0)
     packages = ", ".join(
         f"{name} {version(name)}" for name in ("numpy", "opencv-python", "dlib-bin", "Pillow", "fer-au")
     )
-    print(f"host: {cpu_name()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {platform.system()}")
+    cores, load = os.cpu_count(), os.getloadavg()[0]
+    print(f"host: {cpu_name()}, {instruction_set()}, {cores} cores, load {load:.1f}; {platform.system()}")
     print(f"versions: Python {platform.python_version()}, {packages}")
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
@@ -235,8 +242,8 @@ def main() -> None:
             raise SystemExit(f"{root}: no pictures")
         if arguments.limit:
             paths = paths[:: max(len(paths) // arguments.limit, 1)][: arguments.limit]
-        compare(paths, root, scratch, arguments.keypoints)
-        print_breakdown(paths[:: max(len(paths) // BREAKDOWN, 1)][:BREAKDOWN], arguments.keypoints)
+        compare(paths, root, scratch, config)
+        print_breakdown(paths[:: max(len(paths) // BREAKDOWN, 1)][:BREAKDOWN], config)
     print(f"load at the end {os.getloadavg()[0]:.1f}")
 
 

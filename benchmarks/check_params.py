@@ -56,7 +56,7 @@ def main() -> None:
                 for _ in range(options.runs):
                     if moment == "at first":
                         shutil.rmtree(project / ".fer_au", ignore_errors=True)
-                    times.append(timed(project, sys.executable, "-m", "fer_au.cli", "check-params", tree=ROOT))
+                    times.append(timed(project, sys.executable, "-m", "fer_au", "check-params", tree=ROOT))
                 cpu, wall = min(cpu for cpu, _ in times), min(wall for _, wall in times)
                 print(f"{options.experiments} experiments, {kind}, {moment}: {wall:.2f} s, {cpu:.2f} CPU s")
 

@@ -58,7 +58,7 @@ class Method:
 METHODS = {
     "gap": Method(
         CNN | {"head": "gap"},
-        {"CAM": "native", "GradCAM": "gradcam", "GradCAM++": "gradcampp", "LayerCAM": "layercam"},
+        {"CAM": "native", "GradCAM": "gradcam", "GradCAM++": "gradcam++", "LayerCAM": "layercam"},
     ),
     "wildcat": Method(CNN | {"head": "wildcat"}, {"WILDCAT": "native"}),
     # Its convolutions have no normalisation: at the others' rate they die.

@@ -27,7 +27,8 @@ import yaml
 from fer_au.machine import cpu_name
 
 ROOT = Path(__file__).parents[1]
-LABELS = "path,label,subject,split\na.jpg,fear,p1,train\nb.jpg,fear,p2,test\n"  # read by the check of params.yaml
+# Read by the check of params.yaml, which wants two classes to train on.
+LABELS = "path,label,subject,split\na.jpg,fear,p1,train\nb.jpg,anger,p1,train\nc.jpg,fear,p2,test\n"
 COPIED = ("fer_au", "stages", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", "pyproject.toml", "data", "models")
 
 

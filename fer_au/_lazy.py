@@ -6,7 +6,9 @@ eager re-exports in ``__init__.py`` would break both.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 
 
@@ -24,6 +26,20 @@ def lazy_exports(package: str, exports: Mapping[str, str]) -> tuple[Callable[[st
     def getattr_(name: str) -> object:
         if name not in exports:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(exports[name], package), name)
+        with _uncollected():
+            return getattr(import_module(exports[name], package), name)
 
     return getattr_, sorted(exports)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Let the collector of cycles rest while a module loads: it would look through all that torch makes, many times."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -1,27 +1,22 @@
 """Finding model weights that ship in other packages, by sha256, without importing those packages.
 
 The 68-point predictor is a 100 MB file that several packages carry byte for byte; which of them is installed does not
-matter. A file counts only if its hash is the pinned one. Verified files are remembered by path, size and change time
-beside the shard cache, so that not every worker of every run hashes 100 MB.
+matter. A file counts only if its hash is the pinned one. Every process that loads a file hashes it itself, which takes
+a sixth of the time of loading it: what another process noted about the file would vouch for damaged bytes, too.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 
-from fer_au.atomic import write_atomically
-from fer_au.errors import ConfigError, MissingDependencyError, StoreError
+from fer_au.errors import ConfigError, MissingDependencyError
 from fer_au.fingerprints import file_digest
 from fer_au.home import at_home
-from fer_au.shards.cache import cache_root
 
 ENVIRONMENT = "FER_AU_WEIGHTS"
 _BUNDLED = Path(__file__).parent / "bundled"
@@ -71,6 +66,12 @@ BLAZE_FACE = Weights(
     "face_detection_short_range.tflite",
     "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
     229_714,
+    _BUNDLED_FILES,
+)
+YUNET = Weights(
+    "face_detection_yunet_2023mar_int8bq.onnx",
+    "49f000ec501fef24739071fc7e68267d32209045b6822c0c72dce1da25726f10",
+    122_489,
     _BUNDLED_FILES,
 )
 FACE_API_68 = Weights(
@@ -152,32 +153,14 @@ def _packaged(file_name: str) -> tuple[Path, ...]:
 
 
 def is_verified(path: Path, weights: Weights) -> bool:
-    """Tell whether a file has the pinned content.
-
-    The answer is remembered for a file of the same path, size and change time.
-    """
-    stat = path.stat()
-    if stat.st_size != weights.size:
+    """Tell whether a file has the pinned content; a process hashes a file once, until it is another one."""
+    state = path.stat()
+    if state.st_size != weights.size:
         return False
-    mark = _mark_path(path)
-    state = {"path": str(path.resolve()), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-    known = _read_mark(mark)
-    if {key: known.get(key) for key in state} == state:
-        return known.get("sha256") == weights.sha256
-    digest = file_digest(path)
-    with suppress(StoreError):  # a read-only cache costs only the next hashing
-        write_atomically(mark, json.dumps({**state, "sha256": digest}, sort_keys=True).encode())
-    return digest == weights.sha256
+    return _digest(path, state.st_ino, state.st_mtime_ns, state.st_ctime_ns) == weights.sha256
 
 
-def _mark_path(path: Path) -> Path:
-    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]
-    return cache_root() / "weights" / f"{name}.json"
-
-
-def _read_mark(mark: Path) -> dict[str, object]:
-    try:
-        known = json.loads(mark.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
+@cache
+def _digest(path: Path, *_: int) -> str:
+    """Hash a file; further arguments tell it from another file that had its path before."""
+    return file_digest(path)

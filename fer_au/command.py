@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import NoReturn
 
 from fer_au.ending import run_main, run_process
-from fer_au.errors import ConfigError
+from fer_au.errors import ConfigError, FerAuError
 
 _PACKAGE_FOLDER = Path(__file__).resolve().parent
 
@@ -24,7 +25,7 @@ _SPINS = ((1.25, 100_000, 3), (2.0, 20_000, 1), (math.inf, 0, 0))
 
 
 def run_stage(main: Callable[..., None], usage: str | None, after_interrupt: str) -> NoReturn:
-    """Run a stage's ``main`` as all that this process is for, with the names given on the command line.
+    """Run a stage's ``main`` as all that this process is for, with the names given on the command line or by DVC.
 
     Args:
         main: Takes one positional string per command line argument. It imports what it needs itself: only then is
@@ -46,7 +47,7 @@ def stage_main(
     Args:
         main: The stage.
         usage: The script's docstring.
-        arguments: Default: ``sys.argv[1:]``.
+        arguments: Default: ``sys.argv[1:]``; where there are none, the name is DVC's.
         after_interrupt: What Ctrl-C leaves of the stage's work.
 
     Returns:
@@ -54,9 +55,11 @@ def stage_main(
     """
     import inspect
 
-    names = sys.argv[1:] if arguments is None else arguments
     script = Path(inspect.getfile(main)).resolve()
     parameters = list(inspect.signature(main).parameters)
+    names = sys.argv[1:] if arguments is None else arguments
+    if parameters and not names:
+        names = names_by_dvc(script.stem, os.environ)
     words = (usage or "").replace("``", "")
     set_waiting(os.environ)
 
@@ -69,18 +72,56 @@ def stage_main(
             return
         if option := next((name for name in names if name.startswith("-")), None):
             raise ConfigError(f"no such option: {option}; a stage has --help alone. {words}")
-        if len(names) > 1 == len(parameters):
-            from fer_au.config.reading import name_fault
-
-            # As a shell leaves a name with blanks.
-            raise ConfigError(f"{' '.join(names)}: {name_fault(' '.join(names))}")
         if len(names) != len(parameters):
-            raise ConfigError(f"wrong number of arguments. {words}")
+            raise ConfigError(f"{_count_fault(script.stem, parameters, names)}. {words}")
+        from fer_au.config.place import check_stage_place
+
+        check_stage_place(script, Path.cwd())
         if "DVC_STAGE" in os.environ and script.stem != "stamp" and script.with_name("stamp.py").is_file():
             check_stamp(script.parents[1], script.stem, names[0] if names else None)
-        main(*names)
+        try:
+            main(*names)
+        except FerAuError as error:
+            if names and _is_of_missing_input(str(error), script, names[0]):
+                target = f"{script.stem}@{names[0]}"
+                raise FerAuError(f"{error}; `dvc repro {target}` first makes what the stage reads") from error
+            raise
 
     return run_main(call, after_interrupt)
+
+
+def _is_of_missing_input(text: str, script: Path, name: str) -> bool:
+    """Tell whether an error names a file that other stages make, and that they haven't made yet."""
+    from fer_au.config.pipeline import find_missing_inputs
+
+    try:
+        missing = find_missing_inputs(script.parents[1] / "dvc.yaml", script.stem, name)
+    except FerAuError:
+        return False  # the stage's own error is the one to mend first
+    return any(path in text for path in missing)
+
+
+def names_by_dvc(stage: str, environment: Mapping[str, str]) -> list[str]:
+    """Take the name for which DVC runs a stage from ``DVC_STAGE``; empty where another stage runs, or none.
+
+    ``dvc.yaml`` can't quote: a name in a command, such as ``x; rm -r ~``, would be a shell's before any check.
+
+    Args:
+        stage: The stage.
+        environment: Of this process. DVC writes ``train@au``, with ``path/dvc.yaml:`` before it in another folder.
+    """
+    found = re.fullmatch(rf"(?:.*:)?{re.escape(stage)}@(.*)", environment.get("DVC_STAGE", ""), re.DOTALL)
+    return [found[1]] if found else []
+
+
+def _count_fault(stage: str, parameters: list[str], names: list[str]) -> str:
+    """Say how many arguments a stage takes, which were given, and how several runs are asked for."""
+    takes = f"{stage} takes {' and '.join(map(str.upper, parameters)) or 'none'}"
+    text = f"wrong number of arguments: {takes}, got {', '.join(map(repr, names)) or 'none'}"
+    if len(names) > 1 == len(parameters):
+        # Either several names, or one with blanks as a shell leaves it.
+        text += f"; `dvc repro {' '.join(f'{stage}@{name}' for name in names)}` runs several, and a name has no blanks"
+    return text
 
 
 def set_waiting(environment: MutableMapping[str, str]) -> None:
@@ -133,18 +174,17 @@ def check_stamp(project: Path, stage: str, name: str | None) -> None:
     Raises:
         ConfigError: ``stages/stamp.json`` is missing, or another code's.
     """
-    import json
-
     from fer_au.code.stages import STAMP, stage_code
     from fer_au.config.reading import PARAMS
+    from fer_au.gate import read_json
 
     path = project / STAMP
     try:
-        stamped = json.loads(path.read_text(encoding="utf-8")).get(stage)
-    except (OSError, ValueError) as error:
+        stamped = read_json(path).get(stage)
+    except (OSError, ValueError, AttributeError) as error:
         raise ConfigError(f"{path}: can't be read ({error}); run `python stages/stamp.py`") from error
     if (stamped.get(name) if isinstance(stamped, dict) else stamped) != stage_code(stage, name, project / PARAMS):
         raise ConfigError(
-            f"{path}: the code of stage {stage} was edited since DVC looked at it; run `dvc repro`, which looks anew, "
-            "or `python stages/stamp.py` before `dvc repro --single-item`"
+            f"{path}: the code of stage {stage} was edited since DVC looked at it, or its settings were; run "
+            "`dvc repro`, which looks anew, or `python stages/stamp.py` before `dvc repro --single-item`"
         )

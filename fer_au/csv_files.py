@@ -20,6 +20,32 @@ class _LineFeeds:
         return self._target.write(line.removesuffix("\r\n") + "\n")
 
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def harmless(text: str) -> str:
+    """Mark a text that a spreadsheet would run as a formula by a quote in front; numbers and others stay as they are.
+
+    Names of files and persons are a stranger's, and tables for people are opened in spreadsheets.
+
+    Example:
+        >>> harmless("=1+1"), harmless("-0.5"), original(harmless("'=1+1"))
+        ("'=1+1", '-0.5', "'=1+1")
+    """
+    if not text.lstrip("'").startswith(_FORMULA):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
+
+
+def original(cell: str) -> str:
+    """Read a cell that ``harmless`` wrote."""
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA) else cell
+
+
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write a table.
 

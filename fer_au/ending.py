@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 _ATOMIC = "no file is left half written"  # see `fer_au.atomic`
 _AGAIN_SECONDS = 0.02
+_LOOK_SECONDS = 0.5
 _IMPORTING = "<frozen importlib._bootstrap>"
 
 
@@ -41,8 +42,10 @@ def run_main(main: Callable[[], None], after_interrupt: str = _ATOMIC) -> int:
             raise
         if _process.interrupted:  # a library or a broken worker made the interrupt an error
             return _interrupted(after_interrupt)
+        from fer_au.terminal import visible
+
         for line in error.lines if isinstance(error, ConfigProblemsError) else (str(error),):
-            sys.stderr.write(f"error: {' '.join(line.split())}\n")
+            sys.stderr.write(f"error: {visible(' '.join(line.split()))}\n")
         return 2
     except KeyboardInterrupt:
         return _interrupted(after_interrupt)
@@ -57,6 +60,9 @@ def run_process(command: Callable[[], int], after_interrupt: str = _ATOMIC) -> N
     exception would be lost or become another one: in an import, and at the second Ctrl-C. Nothing more is lost then
     than by ``kill -9``. After the command's end it is too late, and does nothing.
 
+    A stage takes the death of the DVC that started it for Ctrl-C: nobody would record what it makes, and the next
+    ``dvc repro`` would wait for it.
+
     Args:
         command: Gives the exit code; ``run_main`` is in it.
         after_interrupt: What Ctrl-C leaves of its work, as in ``run_main``.
@@ -65,6 +71,8 @@ def run_process(command: Callable[[], int], after_interrupt: str = _ATOMIC) -> N
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a background job of a shell is to ignore it
         signal.signal(signal.SIGINT, _process.interrupt)
         sys.unraisablehook = _process.report_swallowed
+    if "DVC_STAGE" in os.environ:
+        _process.watch_parent()
     # Functions of atexit run last to first: this one comes after those of all libraries. What would be left of the
     # interpreter's end (a second where torch is torn down) hears no handler: Ctrl-C would be an exit by signal then,
     # and a failure to DVC.
@@ -129,6 +137,25 @@ class _Process:
         else:
             raise KeyboardInterrupt
 
+    def watch_parent(self) -> None:
+        """Interrupt the command when the process that started it is gone; it may be deaf to Ctrl-C, as under nohup."""
+        import threading
+        import time
+
+        parent = os.getppid()
+
+        def watch() -> None:
+            while os.getppid() == parent:
+                time.sleep(_LOOK_SECONDS)
+            if self.code is not None:
+                return
+            if signal.getsignal(signal.SIGINT) == self.interrupt:
+                os.kill(os.getpid(), signal.SIGINT)
+            else:
+                self.stop()
+
+        threading.Thread(target=watch, daemon=True).start()
+
     def report_swallowed(self, swallowed: UnraisableHookArgs) -> None:
         """Handle an exception that Python can't raise, as in ``__del__``: a lost Ctrl-C is sent anew."""
         if isinstance(swallowed.exc_value, KeyboardInterrupt):
@@ -143,7 +170,8 @@ class _Process:
     def stop(self) -> NoReturn:
         """Say that the command was interrupted, and end at once."""
         if not self.said:
-            os.write(2, _line(self.after_interrupt).encode())  # sys.stderr may be in the midst of a line of its own
+            with suppress(OSError):  # nobody reads it any more
+                os.write(2, _line(self.after_interrupt).encode())  # sys.stderr may be in the midst of a line of its own
         os._exit(INTERRUPTED)
 
     def leave(self) -> None:

@@ -25,12 +25,25 @@ class ConfigProblemsError(ConfigError):
         self.lines = tuple(lines)
 
 
-class UnknownNameError(ConfigError):
-    """A name that no registry entry has; the message lists the near names."""
+class MissingCamError(ConfigError):
+    """A network can't have a CAM that other networks have.
+
+    Attributes:
+        cam: The CAM as it was asked for.
+        reason: What the network lacks, and what to choose.
+    """
+
+    def __init__(self, cam: str, reason: str) -> None:
+        super().__init__(f"{cam}: {reason}")
+        self.cam, self.reason = cam, reason
 
 
 class MissingDependencyError(FerAuError):
     """An optional package or a weights file is absent; the message says how to get it."""
+
+
+class PartError(FerAuError):
+    """A part, such as another package's cue, gave what its kind doesn't allow; the message names it and its answer."""
 
 
 class DataError(FerAuError):
@@ -39,3 +52,11 @@ class DataError(FerAuError):
 
 class StoreError(DataError):
     """An HDF5 store is damaged, of another schema or of another version."""
+
+
+class ArgumentError(DataError, ValueError):
+    """An argument of a public function has a wrong type, shape or value; the message names it and what to pass."""
+
+
+class UnknownNameError(ConfigError, ArgumentError):
+    """A name that no registry entry has, in a file or as an argument; the message lists the near names."""

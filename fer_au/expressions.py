@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from fer_au.answers import describe
+from fer_au.errors import ArgumentError
+
 NEUTRAL = "neutral"
 
 EXPRESSIONS: tuple[str, ...] = (
@@ -38,7 +41,12 @@ def parse_expression(text: str) -> str | None:
 
     Returns:
         The canonical name, or None if the text names no expression.
+
+    Raises:
+        ArgumentError: It is no text.
     """
+    if not isinstance(text, str):
+        raise ArgumentError(f"text: expected the name of an expression, got {describe(text)}")
     name = text.strip().lower()
     return name if name in EXPRESSIONS else _SYNONYMS.get(name)
 

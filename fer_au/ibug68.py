@@ -6,8 +6,15 @@ the picture. Source of the numbering: Sagonas et al. 2013, "300 Faces in-the-Wil
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
+
+from fer_au.answers import library_of
+from fer_au.arguments import read_number
+from fer_au.array_arguments import Points, as_floats, in_main_memory, read_array
+from fer_au.errors import ArgumentError
 
 N_POINTS = 68
 
@@ -68,64 +75,76 @@ MIRROR: NDArray[np.int64] = _mirror_permutation()
 """(68,) permutation: point i of a mirrored face is point ``MIRROR[i]`` of the face. It is its own inverse."""
 
 
-def _check(points: NDArray[np.floating]) -> None:
-    if points.shape[-2:] != (N_POINTS, 2):
-        raise ValueError(f"expected points (..., {N_POINTS}, 2), got {points.shape}")
+def _read(name: str, points: Points) -> Points:
+    """Read points (..., 68, 2) as floats of 32 bits or more, in which differences can be squared."""
+    read: Points = as_floats(read_array(name, points, ("...", N_POINTS, 2)))
+    return read
 
 
-def mirror_points(points: NDArray[np.floating], width: float) -> NDArray[np.floating]:
+def mirror_points(points: Points, width: float) -> Points:
     """Mirror points with their picture: x -> width - x, then the left-right swap of the scheme.
 
     Args:
-        points: Points (..., 68, 2) xy in pixels.
-        width: Width of the picture in pixels.
+        points: Points (..., 68, 2) xy in pixels; an array, a tensor or nested lists.
+        width: Width of the picture in pixels; 0 mirrors about the origin.
 
     Returns:
-        Points of the same shape and dtype.
+        Points of the same shape, in the float type of the points, or in one of 32 bits or more if theirs is narrower.
 
     Raises:
-        ValueError: The points have another shape.
+        ArgumentError: The points have another shape.
     """
-    _check(points)
-    mirrored = points[..., MIRROR, :].copy()
-    mirrored[..., 0] = width - mirrored[..., 0]
-    return mirrored
+    width = read_number("width", width, above=-math.inf)
+    moved = _read("points", points)[..., MIRROR.copy(), :]
+    moved[..., 0] = width - moved[..., 0]
+    return moved
 
 
-def inter_ocular_distance(points: NDArray[np.floating]) -> NDArray[np.floating]:
+def inter_ocular_distance(points: Points) -> Points:
     """Compute the distance between the outer eye corners (points 36 and 45), the unit of errors and of AU map sizes.
 
     Args:
-        points: Points (..., 68, 2) xy.
+        points: Points (..., 68, 2) xy; an array, a tensor or nested lists.
 
     Returns:
         Distances (...) in the points' unit; NaN where an eye corner is NaN.
 
     Raises:
-        ValueError: The points have another shape.
+        ArgumentError: The points have another shape.
     """
-    _check(points)
+    return _outer_eyes(_read("points", points))
+
+
+def _outer_eyes(points: Points) -> Points:
     span = points[..., LEFT_EYE_OUTER, :] - points[..., RIGHT_EYE_OUTER, :]
-    distance: NDArray[np.floating] = np.sqrt((span**2).sum(-1))
-    return distance
+    return _length(span)
 
 
-def normalised_error(points: NDArray[np.floating], truth: NDArray[np.floating]) -> NDArray[np.floating]:
+def _length(vectors: Points) -> Points:
+    square = (vectors**2).sum(-1)
+    length: Points = np.sqrt(square) if library_of(square) == "numpy" else square.sqrt()
+    return length
+
+
+def normalised_error(points: Points, truth: Points) -> Points:
     """Compute the distance of each point from the truth, in inter-ocular distances of the truth.
 
     Args:
-        points: Found points (..., 68, 2) xy.
-        truth: True points (..., 68, 2) xy.
+        points: Found points (..., 68, 2) xy; an array, a tensor or nested lists.
+        truth: True points, of the same shape.
 
     Returns:
-        Errors (..., 68); NaN where either point is NaN.
+        Errors (..., 68), tensors if the points are; NaN where either point is NaN.
 
     Raises:
-        ValueError: An array has another shape.
+        ArgumentError: An array has another shape.
     """
-    _check(points)
-    distance: NDArray[np.floating] = np.sqrt(((points - truth) ** 2).sum(-1))
-    return distance / inter_ocular_distance(truth)[..., None]
+    found, true = _read("points", points), _read("truth", truth)
+    if tuple(found.shape) != tuple(true.shape):
+        raise ArgumentError(f"truth: expected the shape of the points, {tuple(found.shape)}, got {tuple(true.shape)}")
+    if library_of(found) != library_of(true):
+        true = as_floats(in_main_memory(true)) if library_of(found) == "numpy" else found.new_tensor(true)
+    return _length(found - true) / _outer_eyes(true)[..., None]
 
 
 # The average neutral frontal face of the project, exactly symmetric, in inter-ocular units: x is right, y down, the

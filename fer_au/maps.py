@@ -1,4 +1,4 @@
-"""Compute with attention maps: make them of features, shift, scale and resize them; batched, differentiable, float32.
+"""Compute with attention maps: make them of features, shift and scale them; batched, differentiable, float32.
 
 Every function leaves autocast: a cosine of bfloat16 maps is wrong in the third decimal.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 # A range below this share of the largest magnitude is float32 rounding, not a map.
 _CONSTANT = 1e-6
@@ -60,29 +59,3 @@ def min_max(maps: Tensor) -> Tensor:
         constant = extent <= _CONSTANT * torch.maximum(low.abs(), high.abs())
         scaled = (values - low) / torch.where(constant, torch.ones_like(extent), extent)
         return torch.where(constant, torch.zeros_like(scaled), scaled)
-
-
-def resize_maps(maps: Tensor, size: int | tuple[int, int]) -> Tensor:
-    """Resample maps so that every point keeps its place in the image: pixel centres are half-integers on each grid.
-
-    Enlarging is bilinear; shrinking averages over the larger cells (antialiasing). Both use ``align_corners=False``.
-    The AU-cue paper's code combines antialiasing with ``align_corners=True``, which moves content towards the corner.
-
-    Args:
-        maps: (N, h, w) or (N, k, h, w).
-        size: New rows and columns; one number for both.
-
-    Returns:
-        (N, rows, columns) or (N, k, rows, columns) float32.
-    """
-    rows, columns = (size, size) if isinstance(size, int) else size
-    with torch.autocast(maps.device.type, enabled=False):
-        values = maps.float()
-        if values.shape[-2:] == (rows, columns):
-            return values
-        shrinks = rows < values.shape[-2] or columns < values.shape[-1]
-        planes = values.unsqueeze(1) if values.ndim == 3 else values
-        resized = functional.interpolate(
-            planes, size=(rows, columns), mode="bilinear", align_corners=False, antialias=shrinks
-        )
-        return resized.squeeze(1) if values.ndim == 3 else resized

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from os import PathLike
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import PIL.Image
 import torch
 from numpy.typing import NDArray
 
+from fer_au.arguments import check_type, choose, read_flag, read_path, read_whole
 from fer_au.batches.preprocess import Preprocessing, resize_picture
 from fer_au.compute import batched
-from fer_au.errors import DataError
+from fer_au.errors import ArgumentError, DataError
 from fer_au.faces import AlignedFace, Aligner
+from fer_au.faces.crops import decode_crop_bytes, encode_crop
+from fer_au.faces.placing import Place
 from fer_au.maps import channel_mean, shift_non_negative
 from fer_au.models import FerModel, load_model
+from fer_au.models.network import check_model
+from fer_au.pictures import list_pictures, open_picture
 from fer_au.stores.schemas import FaceStatus
 
 Image = NDArray[np.uint8]
+Picture = Image | torch.Tensor | str | PathLike[str] | PIL.Image.Image
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,8 @@ class Prediction:
         found: (N,) False where no face was found and the whole picture was taken.
         pictures: (N,) index of the picture that shows the face.
         boxes: (N, 4) the face in its picture, xyxy pixels; the whole picture for given crops.
+        module: (N, h, w) float32 attention map that the model's head itself makes (LAN, TS-CAM, APViT), on its own
+            grid; None if it makes none.
     """
 
     classes: tuple[str, ...]
@@ -47,6 +57,7 @@ class Prediction:
     found: NDArray[np.bool_]
     pictures: NDArray[np.int64]
     boxes: NDArray[np.float64]
+    module: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -90,7 +101,10 @@ class Predictor:
         aligner: Aligner | None = None,
         device: torch.device | str | None = None,
     ) -> None:
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        model = check_model("model", model)
+        check_type("preprocess", preprocess, Preprocessing, "a fer_au.batches.preprocess.Preprocessing")
+        check_type("aligner", aligner, (Aligner, type(None)), "a fer_au.faces.Aligner or None")
+        self.device = _chosen(device)
         self.model = model.to(self.device).eval()
         self.preprocess = preprocess
         self.aligner = aligner
@@ -106,7 +120,8 @@ class Predictor:
         Raises:
             DataError: A missing, damaged or foreign file.
         """
-        folder = Path(folder)
+        folder = read_path("folder", folder)
+        device = _chosen(device)
         model, meta = load_model(folder)
         recorded = meta.get("preprocessing")
         if not isinstance(recorded, dict):
@@ -116,7 +131,7 @@ class Predictor:
 
     def __call__(
         self,
-        images: Sequence[Image] | Image,
+        images: Picture | Iterable[Picture],
         *,
         aligned: bool = False,
         faces: Literal["one", "all"] = "one",
@@ -125,11 +140,14 @@ class Predictor:
         """Classify pictures.
 
         Args:
-            images: Pictures (H, W, 3) uint8 RGB of any sizes, or one array (N, H, W, 3).
+            images: Pictures, or one alone: paths of JPEG, PNG, WebP, BMP or TIFF files, which are read as the pipeline
+                reads them, Pillow images of any mode, arrays and tensors (H, W, 3) RGB of whole numbers from 0 to 255,
+                also mixed, in a list, an iterator or a table's column; or one array (N, H, W, 3).
             aligned: Whether the pictures are crops already, made like the model's training crops; else the face is
                 found and aligned first, as the model's config.json tells. Not for models that see the whole picture,
                 too.
-            faces: Faces of a picture: ``one``, chosen as for the training crops; or ``all``.
+            faces: Faces of a picture: ``one``, chosen as for the training crops; or ``all``. A face that is found alone
+                gets the same crop either way.
             batch_size: Images per forward pass.
 
         Returns:
@@ -138,25 +156,28 @@ class Predictor:
             picture without a face has no row. ``pictures`` tells which rows belong to which picture.
 
         Raises:
-            DataError: An image is no (H, W, 3) uint8 array, ``faces`` is neither word, the config doesn't tell how to
-                align, or the model needs whole pictures and gets crops.
+            ArgumentError: An image is no picture, or a given crop not square; another argument is something else.
+            DataError: A file can't be read, which the message names; the config doesn't tell how to align, or the
+                model needs whole pictures and gets crops.
             MissingDependencyError: The aligner's detector or its weights are not installed.
         """
+        aligned = read_flag("aligned", aligned)
         if aligned and self.model.views > 1:
             raise DataError("the model sees each face and the whole picture: give pictures, not crops, aligned=False")
-        _check_images(images)
-        if faces not in ("one", "all"):
-            raise DataError(f"faces: expected 'one' or 'all', got {faces!r}")
+        batch_size = read_whole("batch_size", batch_size)
+        every = choose("faces", faces, ("one", "all")) == "all"
         seen = [
             face
-            for index, image in enumerate(images)
-            for face in ([_as_given(image, index)] if aligned else self._align(image, index, every=faces == "all"))
+            for index, image in enumerate(list_pictures("images", images))
+            for face in self._faces(open_picture(f"images[{index}]", image), index, aligned=aligned, every=every)
         ]
         scores = np.zeros((0, len(self.model.classes)), np.float32)
-        maps = np.zeros((0, 1, 1), np.float32)
+        maps, module = np.zeros((0, 1, 1), np.float32), None
         if seen:
             parts = list(self._forward(seen, batch_size))
-            scores, maps = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+            scores, maps = (np.concatenate([part[place] for part in parts]) for place in (0, 1))
+            own = [part[2] for part in parts if part[2] is not None]
+            module = np.concatenate(own) if own else None
         return Prediction(
             classes=self.model.classes,
             scores=scores,
@@ -167,19 +188,36 @@ class Predictor:
             found=np.array([face.found for face in seen], np.bool_),
             pictures=np.array([face.picture for face in seen], np.int64),
             boxes=np.array([face.box for face in seen], np.float64).reshape(-1, 4),
+            module=module,
         )
 
-    def _align(self, image: Image, index: int, *, every: bool) -> list[_Face]:
+    def _faces(self, image: Image, index: int, *, aligned: bool, every: bool) -> list[_Face]:
+        if aligned:
+            if image.shape[0] != image.shape[1]:
+                raise ArgumentError(
+                    f"images[{index}]: expected a square crop, got {image.shape[1]} x {image.shape[0]} pixels; "
+                    "leave out aligned=True, so that the face is cropped"
+                )
+            return [_as_given(image, index)]
         if self.aligner is None:
             raise DataError("the model's config.json doesn't tell how its crops were made; give crops, aligned=True")
         found: list[AlignedFace] = self.aligner.all(image) if every else [self.aligner(image)]
         return [
-            _Face(face.crop, face.context, face.matrix, face.status == FaceStatus.OK, index, face.box) for face in found
+            _Face(
+                _stored(face.crop),
+                None if face.context is None else _stored(face.context),
+                face.matrix,
+                face.status == FaceStatus.OK,
+                index,
+                face.box,
+            )
+            for face in found
         ]
 
     def _forward(
         self, faces: Sequence[_Face], batch_size: int
-    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]]:
+        """Give scores, attention of the last layer, and the head's own map, batch by batch."""
         last = self.model.layers[-1]
         for batch in batched(faces, batch_size):
             inputs = np.stack([self._views(face) for face in batch])
@@ -188,7 +226,8 @@ class Predictor:
                 output = self.model(self.preprocess(pixels))
                 scores = output.logits.float().softmax(dim=1)
                 maps = shift_non_negative(channel_mean(output.features[last]))
-            yield scores.cpu().numpy(), maps.cpu().numpy()
+                module = None if output.attention is None else output.attention.float().cpu().numpy()
+            yield scores.cpu().numpy(), maps.cpu().numpy(), module
 
     def _views(self, face: _Face) -> Image:
         """Stack the model's views of a face, (S, S, 3 views)."""
@@ -196,33 +235,30 @@ class Predictor:
         return np.concatenate([resize_picture(picture, self.preprocess.image_size) for picture in pictures], axis=2)
 
 
-def _check_images(images: object) -> None:
-    """Make sure that these are pictures in memory.
+def _chosen(device: torch.device | str | None) -> torch.device:
+    """Choose the device of a model: the one asked for, else a GPU if there is one.
 
     Raises:
-        DataError: They are not; the message names the first that is none, and the remedy.
+        ArgumentError: There is no such kind of device.
     """
-    if isinstance(images, str | PurePath) or not isinstance(images, Sequence | np.ndarray):
-        raise DataError(f"images: expected a list of arrays (H, W, 3) uint8 RGB, got {_describe(images)}")
-    if isinstance(images, np.ndarray) and images.ndim == 3:
-        raise DataError(f"images: one picture, {_describe(images)}; give a list of pictures: predictor([picture])")
-    for index, image in enumerate(images):
-        shaped = isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[2] == 3 and image.size > 0
-        if not shaped or image.dtype != np.uint8:
-            raise DataError(f"image {index}: expected (H, W, 3) uint8 RGB, got {_describe(image)}")
+    check_type("device", device, (torch.device, str, type(None)), 'a device such as "cpu" or "cuda:0", or None')
+    try:
+        chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ArgumentError(f'device: expected one such as "cpu" or "cuda:0", got {device!r}: {reason}') from error
+    return chosen
 
 
-def _describe(value: object) -> str:
-    """Say what was given instead of a picture; a path comes with the way to read it."""
-    if isinstance(value, np.ndarray):
-        return f"{value.dtype} {value.shape}"
-    if isinstance(value, str | PurePath):
-        return f"the path {str(value)!r}; read it by fer_au.decoding.decode_image(Path({str(value)!r}).read_bytes())"
-    return f"a value of type {type(value).__name__}"
+def _stored(crop: Image) -> Image:
+    """Give a crop as ``faces.h5`` keeps it: the model was trained and evaluated on what its JPEG shows."""
+    return decode_crop_bytes(encode_crop(crop))
 
 
 def _as_given(image: Image, index: int) -> _Face:
-    return _Face(image, None, np.eye(2, 3), True, index, (0.0, 0.0, float(image.shape[1]), float(image.shape[0])))
+    box = (0.0, 0.0, float(image.shape[1]), float(image.shape[0]))
+    return _Face(image.copy(), None, np.eye(2, 3), True, index, box)
 
 
 def _recorded_aligner(options: Mapping[str, Any], *, with_context: bool) -> Aligner | None:
@@ -230,10 +266,11 @@ def _recorded_aligner(options: Mapping[str, Any], *, with_context: bool) -> Alig
     if not {"detector", "keypoints", "template", "choose", "image_size"} <= options.keys():
         return None
     return Aligner(
-        detector=str(options["detector"]),
+        detector=tuple(str(options["detector"]).split()),
         keypoints=options["keypoints"],
         template=str(options["template"]),
         size=int(options["image_size"]),
         context=int(options["context_size"]) if with_context else 0,
         choose=options["choose"],
+        place=Place.parse(str(options["place"])) if "place" in options else None,
     )

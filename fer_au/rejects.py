@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from textwrap import shorten
 
-from fer_au.csv_files import write_csv
+from fer_au.csv_files import harmless, original, write_csv
 from fer_au.errors import DataError
+from fer_au.gate import open_table
+
+_EXAMPLES = 2
+_LONGEST = 160  # characters of an example
 
 HEADER = ("id", "reason", "detail")
 
@@ -34,6 +38,7 @@ class Reason(StrEnum):
     CHANGED = "changed"
     NO_FACE = "no_face"
     NO_LANDMARKS = "no_landmarks"
+    BAD_POINTS = "bad_points"  # of the data set itself; the face stays, without them
     NO_TRUTH = "no_truth"
 
 
@@ -54,7 +59,10 @@ class Reject:
 
 def write_rejects(path: Path, rejects: Iterable[Reject]) -> None:
     """Write a reject table, sorted, always with its header (an empty table says that nothing was lost)."""
-    rows = ((reject.id, reject.reason.value, " ".join(reject.detail.split())) for reject in sorted(rejects))
+    rows = (
+        (harmless(reject.id), reject.reason.value, harmless(" ".join(reject.detail.split())))
+        for reject in sorted(rejects)
+    )
     write_csv(path, HEADER, rows)
 
 
@@ -65,35 +73,54 @@ def read_rejects(path: Path) -> list[Reject]:
         DataError: The file is missing, or is not a reject table.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with open_table(path) as file:
             reader = csv.reader(file)
             if tuple(next(reader, ())) != HEADER:
                 raise DataError(f"{path}: not a reject table (first line must be {','.join(HEADER)})")
-            return [Reject(id_, Reason(reason), detail) for id_, reason, detail in reader]
+            return [Reject(original(id_), Reason(reason), original(detail)) for id_, reason, detail in reader]
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
-    except ValueError as error:
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from error
+    except (ValueError, csv.Error) as error:
         raise DataError(f"{path}: {error}") from error
 
 
-def count_reasons(rejects: Iterable[Reject]) -> str:
-    """Summarise rejects for a message: ``12 truncated, 3 not_an_image``."""
-    counts = Counter(reject.reason.value for reject in rejects)
-    return ", ".join(
-        f"{count} {reason}" for reason, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    )
+def name_reasons(rejects: Iterable[Reject]) -> str:
+    """Summarise rejects for a message: how many of each reason, the most frequent first, each with its first items.
+
+    Example:
+        >>> name_reasons([Reject("b.jpg", Reason.TRUNCATED, "at byte 7"), Reject("a.jpg", Reason.MISSING_FILE)])
+        '1 missing_file (a.jpg), 1 truncated (b.jpg: at byte 7)'
+    """
+    found: dict[str, list[Reject]] = {}
+    for reject in sorted(rejects):
+        found.setdefault(reject.reason.value, []).append(reject)
+    ranked = sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0]))
+    return ", ".join(f"{len(items)} {reason} ({_examples(items)})" for reason, items in ranked)
 
 
-def check_reject_fraction(stage: str, rejects: Sequence[Reject], total: int, limit: float, path: Path) -> None:
+def _examples(items: Sequence[Reject]) -> str:
+    texts = [f"{one.id}: {one.detail}" if one.detail else one.id for one in items[:_EXAMPLES]]
+    short = [shorten(text, _LONGEST, placeholder=" ...") for text in texts]
+    return "; ".join([*short, "..."] if len(items) > _EXAMPLES else short)
+
+
+def loses_too_many(lost: int, total: int, limit: float) -> bool:
+    """Tell whether a stage that loses so many of its items fails: above its limit, or with nothing left."""
+    return not total or lost > limit * total or lost >= total
+
+
+def check_reject_fraction(stage: str, rejects: Sequence[Reject], total: int, limit: float, path: Path | str) -> None:
     """Fail a stage that lost more items than its ``max_reject_fraction`` allows.
 
     Raises:
         DataError: ``len(rejects) / total`` is above ``limit``, or nothing at all is left.
     """
-    if total and len(rejects) <= limit * total and len(rejects) < total:
+    if not loses_too_many(len(rejects), total, limit):
         return
     share = len(rejects) / total if total else 1.0
     raise DataError(
         f"{stage}: {len(rejects)} of {total} items rejected ({share:.1%}, max_reject_fraction is {limit:.1%}): "
-        f"{count_reasons(rejects) or 'no items'}; see {path}"
+        f"{name_reasons(rejects) or 'no items'}; see {path}"
     )

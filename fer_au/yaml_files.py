@@ -9,12 +9,15 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, StringMark, YAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from fer_au.errors import ConfigError
+from fer_au.gate import read_text
 
 _DEEPEST = 100  # nested collections; the C library that parses them crashes at some ten thousands
+
+_MOST_VALUES = 1_000_000  # of a file with aliases: ten lines can stand for a billion
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -24,7 +27,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ConfigError: Missing file, bad YAML, a key given twice, or no mapping; one line that names the file.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file") from error
     except OSError as error:
@@ -51,11 +54,14 @@ def parse_yaml(text: str, where: str) -> Any:  # noqa: ANN401 (any plain data)
         _check_nesting(text)
         return YAML(typ="safe").load(text)
     except DuplicateKeyError as error:
-        path = _key_path(YAML(typ="safe").compose(text), error.problem_mark)
-        again = error.problem_mark.line + 1
+        node = YAML(typ="safe").compose(text)
+        path, again = _key_path(node, error.problem_mark), error.problem_mark.line + 1
+        if alike := _same_number(node, error.problem_mark):
+            text = f"keys {alike} mean one number, the second in line {again}; quote a key that is meant as text"
+            raise ConfigError(f"{where}: {path}: {text}") from error
         raise ConfigError(f"{where}: {path}: key appears twice, again in line {again}") from error
     except MarkedYAMLError as error:
-        problem = " ".join(filter(None, [error.problem, error.context and f"({error.context})"]))
+        problem = _tab(text, error) or " ".join(filter(None, [error.problem, error.context and f"({error.context})"]))
         raise ConfigError(f"{where}: not valid YAML: {_line(error)}{problem}") from error
     except (YAMLError, ValueError, AssertionError) as error:  # the last two: a value that doesn't fit its tag
         problem = " ".join(str(error).split()) or "a value does not fit its tag"
@@ -63,21 +69,33 @@ def parse_yaml(text: str, where: str) -> Any:  # noqa: ANN401 (any plain data)
 
 
 def _check_nesting(text: str) -> None:
-    """Refuse what is nested without end, or so deeply that parsing it would crash.
+    """Refuse what is nested without end, so deeply that parsing it would crash, or unfolds to more than memory holds.
 
     Raises:
         ValueError: It is.
     """
     anchors: list[str | None] = []  # one per collection that is open
+    counts = [0]  # values inside each, aliases unfolded; the first is the document's
+    sizes: dict[str, int] = {}
     for event in YAML(typ="safe").parse(text):
         if isinstance(event, CollectionStartEvent):
             anchors.append(event.anchor)
+            counts.append(1)
             if len(anchors) > _DEEPEST:
                 raise ValueError(f"nested more than {_DEEPEST} deep")
         elif isinstance(event, CollectionEndEvent):
-            anchors.pop()
-        elif isinstance(event, AliasEvent) and event.anchor in anchors:
-            raise ValueError(f"*{event.anchor} stands inside the very value that it repeats")
+            anchor, size = anchors.pop(), counts.pop()
+            counts[-1] += size
+            if anchor:
+                sizes[anchor] = size
+        elif isinstance(event, AliasEvent):
+            if event.anchor in anchors:
+                raise ValueError(f"*{event.anchor} stands inside the very value that it repeats")
+            counts[-1] += sizes.get(event.anchor, 1)
+            if counts[-1] > _MOST_VALUES:
+                raise ValueError(f"*{event.anchor} and what repeats it unfold to more than {_MOST_VALUES} values")
+        elif isinstance(event, ScalarEvent):
+            counts[-1] += 1
 
 
 def _key_path(node: Node, mark: StringMark) -> str:
@@ -93,9 +111,49 @@ def _key_path(node: Node, mark: StringMark) -> str:
     return next((f"{name}.{path}" for name, inner in parts if (path := _key_path(inner, mark))), "")
 
 
+def _same_number(node: Node, mark: StringMark) -> str:
+    """Name the keys of a mapping that are one number in other words, as ``true`` and ``1``; empty for equal words.
+
+    Args:
+        node: The document.
+        mark: Place of the second key.
+    """
+    inside = [node]
+    while inside:
+        found = inside.pop()
+        if isinstance(found, SequenceNode):
+            inside += found.value
+        elif isinstance(found, MappingNode):
+            keys = [key for key, _ in found.value]
+            inside += [value for _, value in found.value]
+            second = next((key for key in keys if key.start_mark.index == mark.index), None)
+            if second is not None and sum(key.value == second.value for key in keys) == 1:
+                number = _number(second)
+                first = next((key for key in keys if key is not second and _number(key) == number), None)
+                return f"{first.value} and {second.value}" if first is not None else ""
+    return ""
+
+
+def _number(key: Node) -> object:
+    """Read a key as YAML does."""
+    return YAML(typ="safe").load(key.value) if isinstance(key, ScalarNode) and not key.style else key
+
+
 def _line(error: MarkedYAMLError) -> str:
     mark = error.problem_mark or error.context_mark
     return "" if mark is None else f"line {mark.line + 1}: "
+
+
+def _tab(text: str, error: MarkedYAMLError) -> str:
+    """Say that a line begins with a tab, or has one where the parser stopped; empty if it is not so."""
+    mark = error.problem_mark or error.context_mark
+    lines = text.splitlines()
+    if mark is None or mark.line >= len(lines):
+        return ""
+    line = lines[mark.line]
+    indent = line[: len(line) - len(line.lstrip())]
+    wrong = "\t" in {*indent, line[mark.column : mark.column + 1]}
+    return "a tab, which YAML doesn't take; indent by blanks" if wrong else ""
 
 
 def dump_yaml(data: object, *, flow: bool | None = False, width: int = 110) -> str:

@@ -9,11 +9,11 @@ from fer_au.command import run_stage
 
 def main(name: str) -> None:
     """Align data set ``name``."""
-    from fer_au.config.data import AlignConfig, load_root
-    from fer_au.config.reading import load_section
+    from fer_au.config.data import load_root
     from fer_au.faces import align_dataset
+    from fer_au.faces.settings import ALIGN_SETTINGS
 
-    align_dataset(load_section("align", AlignConfig), Path("data") / name, load_root(name))
+    align_dataset(ALIGN_SETTINGS.load(name), Path("data") / name, load_root(name))
 
 
 if __name__ == "__main__":

@@ -9,10 +9,11 @@ from fer_au.command import run_stage
 
 def main(name: str) -> None:
     """Evaluate as entry ``name`` of ``cross`` says."""
-    from fer_au.config.entries import load_cross
+    from fer_au.config.entries import load_cross, load_experiment
     from fer_au.config.experiments import EvaluateConfig
     from fer_au.config.reading import load_section
     from fer_au.evaluation import evaluate_experiment
+    from fer_au.models.trained import Training
 
     cross = load_cross(name)
     evaluate_experiment(
@@ -21,6 +22,7 @@ def main(name: str) -> None:
         model_dir=Path("models") / cross.experiment,
         metrics_path=Path("metrics/cross") / f"{name}.json",
         store_path=None,
+        trained=Training(cross.experiment, *load_experiment(cross.experiment)),
     )
 
 

@@ -13,14 +13,16 @@ def main(name: str) -> None:
     from fer_au.config.experiments import EvaluateConfig
     from fer_au.config.reading import load_section
     from fer_au.evaluation import evaluate_experiment
+    from fer_au.models.trained import Training
 
-    experiment, _ = load_experiment(name)
+    experiment, train = load_experiment(name)
     evaluate_experiment(
         load_section("evaluate", EvaluateConfig),
         dataset_dir=Path("data") / experiment.dataset,
         model_dir=Path("models") / name,
         metrics_path=Path("metrics") / f"{name}.json",
         store_path=Path("evaluation") / f"{name}.h5",
+        trained=Training(name, experiment, train),
     )
 
 

@@ -10,9 +10,10 @@ from fer_au.command import run_stage
 def main(name: str) -> None:
     """Render the heatmaps of data set ``name``."""
     from fer_au.config.data import HeatmapsConfig
-    from fer_au.config.reading import load_section
+    from fer_au.config.reading import entry, load_section
     from fer_au.cues import render_dataset
 
+    entry("datasets", name)  # a misspelt name is told as such, not as a missing file
     render_dataset(load_section("heatmaps", HeatmapsConfig), Path("data") / name)
 
 

@@ -9,11 +9,10 @@ from fer_au.command import run_stage
 
 def main(name: str) -> None:
     """Extract the landmarks of data set ``name``."""
-    from fer_au.config.data import LandmarksConfig
-    from fer_au.config.reading import load_section
+    from fer_au.config.dataset_settings import LANDMARKS
     from fer_au.landmarks import extract_dataset
 
-    extract_dataset(load_section("landmarks", LandmarksConfig), Path("data") / name)
+    extract_dataset(LANDMARKS.load(name), Path("data") / name)
 
 
 if __name__ == "__main__":

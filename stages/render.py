@@ -11,9 +11,12 @@ def main(name: str) -> None:
     """Render what data set ``name`` reads."""
     from fer_au.config.data import DemoConfig
     from fer_au.config.reading import load_entry
+    from fer_au.datasets.content import note_rendered
     from fer_au.demo.generate import generate
 
-    generate(load_entry("render", name, DemoConfig), Path("data") / name / "raw")
+    root = Path("data") / name / "raw"
+    generate(load_entry("render", name, DemoConfig), root)
+    note_rendered(name, root)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import random
+import sys
 from collections.abc import Iterator
+from operator import attrgetter
 
 import pytest
+
+# Of several processes that test at once, each computes in one thread, and so do those that its tests start.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Seed what a test draws at random without a generator of its own, so that the tests before it decide nothing."""
+    random.seed(0)
+    for module, seed in (("numpy", "random.seed"), ("torch", "random.manual_seed")):
+        if module in sys.modules:  # else it begins with a seed of its own
+            attrgetter(seed)(sys.modules[module])(0)
 
 
 @pytest.fixture(scope="session", autouse=True)

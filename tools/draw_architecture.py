@@ -44,14 +44,14 @@ class Floor:
 
 
 FLOORS = (
-    Floor("Run it", ("stages", "cli", "benchmarks", "tools"), open_plan=True),
+    Floor("Run it", ("stages", "__main__", "cli", "benchmarks", "tools"), open_plan=True),
     Floor("Say it", ("__init__", "report", "checks")),
     Floor("Gather results", ("results",)),
     Floor("Learn and measure", ("predictor", "training", "evaluation")),
     Floor("Explain and load", ("batches", "cam")),
     Floor("See a face", ("presets", "cues", "landmarks", "models")),
     Floor("Find a face", ("faces",)),
-    Floor("Take in", ("demo", "datasets", "assets")),
+    Floor("Take in", ("demo", "datasets")),
     Floor("Cache", ("shards",)),
     Floor("Keep", ("stores",)),
     Floor("Compute", ("command", "compute")),
@@ -61,11 +61,21 @@ FLOORS = (
         "Ground",
         (
             "decoding",
+            "picture_formats",
+            "png_metadata",
             "rejects",
             "csv_files",
             "yaml_files",
             "registry",
+            "answers",
+            "arguments",
+            "array_arguments",
+            "picture_arguments",
+            "pictures",
             "fingerprints",
+            "sealed_json",
+            "assets",
+            "gate",
             "atomic",
             "ending",
             "errors",
@@ -73,7 +83,9 @@ FLOORS = (
             "expressions",
             "ibug68",
             "maps",
+            "resizing",
             "classification",
+            "glossary",
             "machine",
             "terminal",
             "version",
@@ -190,14 +202,17 @@ _WIDE, _HEIGHT = 132, 36  # of a box
 _STYLE = "font-family: Helvetica, Arial, sans-serif; font-size: 14px"
 _COLUMNS = (
     ("checks", "evaluation", "cam", "models"),
-    ("training", "presets", "assets", "shards", "command"),
+    ("training", "presets", "shards", "command"),
     ("results", "batches", "cues", "datasets", "stores", "compute", "code", "config"),
     ("__init__", "predictor", "faces", "demo"),
     ("report", "landmarks"),
 )
 """Rooms of each column; ``find_hidden_arrows`` names the arrows that would run behind a box."""
+_BENDS = tuple(side * bend for bend in range(0, 280, 20) for side in (1, -1))
+"""How far an arrow may swing out to pass the boxes of third rooms, tried in this order."""
 
 Point = tuple[float, float]
+Bezier = tuple[Point, Point, Point, Point]
 
 
 def _place_rooms() -> dict[str, Point]:
@@ -218,11 +233,18 @@ def find_hidden_arrows() -> list[str]:
     return [
         f"{room} -> {target} runs behind {other}: move a room in _COLUMNS"
         for room, target in _shown_arrows(room_graph(find_imports()), set(places))
-        for other in places.keys() - {room, target}
-        if any(
-            abs(x - places[other][0]) < _WIDE / 2 + 4 and -4 < y - places[other][1] < _HEIGHT + 4
-            for x, y in _sample(_curve(places[room], places[target]))
-        )
+        for other in _passed(places, room, target, _curve(places, room, target))
+    ]
+
+
+def _passed(places: Mapping[str, Point], room: str, target: str, curve: Bezier) -> list[str]:
+    """List the third rooms whose boxes a curve meets, or nearly."""
+    points = _sample(curve)
+    return [
+        other
+        for other, (left, top) in places.items()
+        if other not in (room, target)
+        if any(abs(x - left) < _WIDE / 2 + 4 and -4 < y - top < _HEIGHT + 4 for x, y in points)
     ]
 
 
@@ -244,7 +266,8 @@ def draw_figure() -> str:
         if row % 2 == 0:
             lines.append(f'<rect y="{y - 18}" width="{_WIDTH}" height="{_ROW}" fill="#f3f5f8"/>')
         lines.append(f'<text x="16" y="{y + 23}" fill="#52606d">{escape(floor.title)}</text>')
-    lines += [_arrow(places[room], places[target]) for room, target in _shown_arrows(room_graph(files), set(places))]
+    arrows = _shown_arrows(room_graph(files), set(places))
+    lines += [_arrow(_curve(places, room, target)) for room, target in arrows]
     lines += [_box(*places[room], _label(room, counts)) for room in places]
     lines += _wide_box(8, f"{top.title}: uses any floor", top.rooms, counts, 1)
     count = sum(counts[room] for room in ground.rooms)
@@ -266,14 +289,15 @@ def _shown_arrows(graph: Graph, rooms: set[str]) -> list[tuple[str, str]]:
     ]
 
 
-def _curve(start: Point, end: Point) -> tuple[Point, Point, Point, Point]:
-    """Lead a Bezier curve from a box's lower edge to the upper edge of a box below: its ends and control points."""
-    (x, y), (u, v) = (start[0], start[1] + _HEIGHT), (end[0], end[1] - 1)
-    bend = min((v - y) / 2, 40)
-    return (x, y), (x, y + bend), (u, v - bend), (u, v)
+def _curve(places: Mapping[str, Point], room: str, target: str) -> Bezier:
+    """Lead a Bezier curve from a box's lower edge to the upper edge of a box below, past the boxes of other rooms."""
+    (x, y), (u, v) = (places[room][0], places[room][1] + _HEIGHT), (places[target][0], places[target][1] - 1)
+    down = min((v - y) / 2, 40)
+    curves = [((x, y), (x + bend, y + down), (u + bend, v - down), (u, v)) for bend in _BENDS]
+    return min(curves, key=lambda curve: len(_passed(places, room, target, curve)))
 
 
-def _sample(curve: tuple[Point, Point, Point, Point], steps: int = 60) -> list[Point]:
+def _sample(curve: Bezier, steps: int = 60) -> list[Point]:
     """Compute points along a Bezier curve."""
     weights = [
         ((1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3) for t in (i / steps for i in range(steps))
@@ -287,9 +311,9 @@ def _sample(curve: tuple[Point, Point, Point, Point], steps: int = 60) -> list[P
     ]
 
 
-def _arrow(start: Point, end: Point) -> str:
-    """Draw an arrow from a box's lower edge to the upper edge of a box below."""
-    first, *others = (f"{x:.0f} {y:.0f}" for x, y in _curve(start, end))
+def _arrow(curve: Bezier) -> str:
+    """Draw an arrow along a curve."""
+    first, *others = (f"{x:.0f} {y:.0f}" for x, y in curve)
     path = f"M{first} C{' '.join(others)}"
     return f'<path d="{path}" fill="none" stroke="#52606d" stroke-width="1.3" marker-end="url(#tip)"/>'
 

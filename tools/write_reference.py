@@ -27,9 +27,10 @@ from fer_au.config.experiments import CrossConfig, EvaluateConfig, ExperimentCon
 from fer_au.datasets import create_adapter, list_adapters
 from fer_au.datasets.labels import LabelledConfig
 from fer_au.evaluation.metrics_file import HEADLINE
+from fer_au.glossary import ENTRIES, FAMILIES, look_up, rank
 from fer_au.models.heads.base import HEADS
 from fer_au.models.nets.base import NETS
-from fer_au.results.glossary import ENTRIES, FAMILIES, look_up, rank
+from fer_au.training.losses.base import LOSSES
 
 DOCS = Path(__file__).parents[1] / "docs"
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -58,8 +59,11 @@ out; DVC wants all other sections, if only as `align: {}`. Names of data sets, e
 [`fer-au check-params`](cli.md#fer-au-check-params) looks over the whole file: keys and values, names of parts and their
 options, what experiments name, roots, the splits that will exist, weights that can be had, and what is asked of each
 network. It lists all that would stop a stage, one line each, such as `experiments.au.guidance.0.weigth: unknown key;
-did you mean weight?`. Every `dvc repro` begins with the same look, and stops there if it finds something. A few
-mistakes, such as a missing `base`, stop DVC before it runs anything; then the command says more.
+did you mean weight?`. A value that nothing would read, because another key switches it off, is refused where it is
+written, such as `momentum` beside `optimizer: {name: adam}`; an experiment drops those that it inherits from the
+section `train`, a data set those that it inherits from `align` and `landmarks`. What only a longer training or a finer
+map would show is told, and stops nothing. Every `dvc repro` begins with the same look, and stops there if it finds
+something. A few mistakes, such as a missing `base`, stop DVC before it runs anything; then the command says more.
 
 A complete file that works: [params.yaml](../params.yaml). Whole published tables: [presets.md](presets.md).
 """
@@ -67,7 +71,8 @@ _CLI_INTRO = """\
 # The command `fer-au`
 
 Checks and tools around the pipeline, which itself runs by `dvc repro`. An error is one line on stderr and exit code 2.
-Each command is shown with its arguments, and then with an example, as `--help` shows it, too.
+Each command is shown with its arguments, and then with an example, as `--help` (or `-h`) shows it, too. Run it in the
+project's folder, which holds `params.yaml`. `python -m fer_au` is the same command where its script can't be started.
 Environment variables that every command and stage obeys: [sharing.md](sharing.md#environment-variables).
 """
 _METRICS_INTRO = """\
@@ -87,14 +92,52 @@ $ dvc metrics show metrics/detail/au.json      # all details of one experiment
 `fer_au.evaluation.read_metrics(Path("metrics/au.json"))` reads both files. Numbers have six decimals; `null` is
 undefined.
 
-* Attention is the channel mean of the model's last layer. CAMs are those of the true class.
-* Scores of maps are taken over test images that have an AU map: not neutral, landmarks found. They are averaged within
-  each expression, then over the expressions, each with the same weight.
+* Attention is the channel mean of the model's last layer. `module` is the map that a head makes itself: LAN's
+  attention, TS-CAM's class token, APViT's scores of patches. CAMs are those of the true class.
+* Scores against AU maps are taken over test images that have one: not neutral, landmarks found. Shares of regions are
+  taken over all images with landmarks, neutral ones too. Both are averaged within each class, then over the classes,
+  each with the same weight.
 * Maps are compared on the AU maps' grid. Baselines and ceiling pass through the last layer's own grid first: a coarse
-  layer can't draw a fine map.
-* `<cam>` is a method of `evaluate.cams`, `<layer>` a layer of `evaluate.attention_layers`, `<class>` a label, `<score>`
-  any score of the attention, and `<region>` one of `eyes`, `brows`, `nose`, `mouth`, `face` (the rest of it) and
-  `background`.
+  layer can't draw a fine map. Below 7x7 cells, scores on moved images are marked "too coarse to tell".
+* The cosine takes signed maps shifted, so that their least value is 0. Shares of regions take them rectified: a shift
+  would add mass everywhere, and most of it to the background.
+* `<cam>` is a method of `evaluate.cams`, `<layer>` a layer of `evaluate.attention_layers`, `<class>` a label,
+  `<score>` any score of the attention, `<region>` one of `eyes`, `brows`, `nose`, `mouth`, `face` (the rest of it)
+  and `background`, `<side>` the person's `left` or `right`, and `<fault>` one of `nan`, `zero` and `constant`.
+
+## Does a model look at action units?
+
+Only if its `att_ccos` is above those of all four baselines that know no class: a blank map, a Gaussian in the middle,
+a mask of the face, and the map of all action units (`baseline.<name>.att_ccos`). The report and `fer-au results` say
+"looks at action units" of no other model. `att_class_rank` asks the same without a number to compare with: whether
+the map fits the AU map of its own expression better than those of the other expressions on the same face. What knows
+no class gets one in `n_expressions` there, whatever it knows about the face.
+
+`att_specificity` does not answer this question. It says whether a map follows the face's geometry, and a plain mask
+of the face, which looks at no action unit, scores about .65 (on 1,372 photographs of FER-2013, through a grid of
+12 x 12). At most 1,000 images of each class take part in it, spread evenly over the class.
+
+## The published frame
+
+The AU-cue paper's code (Belharbi et al., FG 2024) shifts maps by up to a cell of the layer's grid when it resizes them.
+`evaluate.resize: published` repeats that, to compare with its tables:
+
+* `att_cos`, of all layers, of a head's map, of the references and of moved images: attention is enlarged to the pixels
+  that the model sees (`train.image_size`) with that shift, and so is the way of the references to the grid and back.
+* `cam_cos.<cam>`: CAMs are enlarged to the same pixels without it, as published; no reference is theirs.
+* All other scores, shares and pictures stay as they are. They say where a model looks, which is where its cells lie.
+
+The file then has the key `resize`. Take it for models whose guidance has `resize: published`, too: on a 14 x 14 grid
+their best possible `att_cos` is .98, but .90 where a map was learned in one frame and is scored in the other.
+
+## The true motion
+
+Where a data set knows what a face truly moved, as the demo does, `truth.<map>.*` score every map against it, without
+codebook or geometry: layers (`layer.5`), CAMs (`cam.gradcam`), the head's map (`module`), the AU map itself (`au`),
+the baselines (`baseline.face`), and the motion on the last layer's grid (`ceiling`). On the demo the link from
+expression to action units is circular: its faces move the units that an expression's entry in the renderer names. The
+link from an action unit to its place is not: the renderer's face moves where its shapes do, and no landmark or
+codebook is asked.
 """
 
 
@@ -232,7 +275,7 @@ def write_params() -> str:
         if model is DatasetConfig:
             parts += [write_section(section) for section in find_adapters(path)]
         if model is ExperimentConfig:
-            parts += [write_section(section) for section in find_options(f"{path}.model")]
+            parts += [write_section(section) for section in find_options(path)]
     return _tidy(parts)
 
 
@@ -248,10 +291,13 @@ def find_adapters(path: str) -> Iterator[Section]:
 
 
 def find_options(path: str) -> Iterator[Section]:
-    """List the options of the built-in heads and networks; parts with the same keys share a section."""
+    """List the options of the built-in losses, heads and networks; parts with the same keys share a section."""
     heads = {name: HEADS.get(name).Options for name in HEADS.names()}
     nets = {name: NETS.get(name).Options for name in NETS.names()}
-    net_heads = {name: NETS.get(name).head.Options for name in nets}
+    net_heads = {name: head.Options for name in nets if (head := NETS.get(name).head) is not None}
+    losses = {name: LOSSES.get(name).Options for name in LOSSES.names()}
+    yield from _shared_options(f"{path}.guidance[].loss_options", "loss", losses, "Options of the loss.")
+    path = f"{path}.model"
     yield from _shared_options(f"{path}.head_options", "head", heads, "Options of the head.")
     yield from _shared_options(f"{path}.head_options", "backbone", net_heads, "Options of the network's own head.")
     yield from _shared_options(f"{path}.backbone_options", "backbone", nets, "Options of the network.")
@@ -344,7 +390,12 @@ def write_cli() -> str:
         needed = [_usage(each) for each in command.params if each not in arguments and each.required]
         needed = [text.split(", ")[-1] for text in needed]
         free = ["[OPTIONS]"] if len(command.params) > len(arguments) + len(needed) else []
-        parts += [f"## `{name}`", "", inspect.cleandoc(command.help), ""]
+        parts += [
+            f"## `{name}`",
+            "",
+            re.sub(r"\bdocs/(\w+\.md)(#[\w-]+)?", r"[\1](\1\2)", inspect.cleandoc(command.help)),
+            "",
+        ]
         example = str(command.epilog or "").removeprefix("Example: ")
         lines = dict.fromkeys([" ".join([name, *words, *needed, *free]), example])
         parts += ["```console", *(f"$ {line}" for line in lines), "```", ""]
@@ -369,7 +420,7 @@ def write_metrics() -> str:
         for key in keys:
             family, meaning = look_up(key)
             if not (text := meaning or FAMILIES[family]):
-                raise ValueError(f"{key}: fer_au/results/glossary.py has no text for it")
+                raise ValueError(f"{key}: fer_au/glossary.py has no text for it")
             text = re.sub("(<[a-z]+>)", r"`\1`", text)  # Markdown would take it for a tag
             parts.append(f"| `{key}` | {family} | {text} |")
         parts.append("")

@@ -59,7 +59,7 @@ def hint_of(detector: str, faces: FaceSet, row: int) -> NDArray[np.float64] | No
 
 def align_faces(aligner: Aligner, faces: FaceSet) -> Crops:
     """Find and align the face of every picture."""
-    aligned = [aligner(faces.picture(row), hint_of(aligner.detector, faces, row)) for row in range(len(faces))]
+    aligned = [aligner(faces.picture(row), hint_of(aligner.detectors[0], faces, row)) for row in range(len(faces))]
     outcomes = [
         face_outcome(face.box if face.status == FaceStatus.OK else None, points)
         for face, points in zip(aligned, faces.truth.points, strict=True)

@@ -6,7 +6,6 @@ Or faces of a training split sorted by person, for networks that learn to tell p
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,9 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_au.batches.preprocess import decode_picture
+from fer_au.cues.codebook import Codebook, recorded_codebook
+from fer_au.datasets.joined import check_joined
 from fer_au.datasets.manifest import ManifestRow, read_manifest
+from fer_au.datasets.spelling import find_code
 from fer_au.errors import DataError
 from fer_au.expressions import ordered
+from fer_au.fingerprints import file_digest
 from fer_au.models.classes import are_subjects, subject_class
 from fer_au.stores.reader import Store
 from fer_au.stores.schemas import FaceStatus
@@ -105,10 +108,10 @@ class FaceDataset:
         self.split = split
         self.views = views
         manifest = read_manifest(dataset_dir / "manifest.csv")
-        status = self._join(manifest, fold)
+        status = self._join(manifest)
         self.image_size = image_size or round(self.crop_size)
         usable = [row for row in range(len(manifest)) if status[row] != FaceStatus.REJECTED]
-        splits, labels = _splits(manifest, fold), [row.label for row in manifest]
+        splits, labels = self._splits(manifest, fold), [row.label for row in manifest]
         persons = are_subjects(classes) if classes else target == "subject"
         if persons:
             splits = person_splits(manifest, usable, splits)
@@ -122,15 +125,21 @@ class FaceDataset:
         self.ids = tuple(manifest[row].id for row in known)
         self.labels: NDArray[np.int64] = np.array([self.classes.index(labels[row]) for row in known], np.int64)
 
-    def _join(self, manifest: list[ManifestRow], fold: str | int | None) -> NDArray[np.uint8]:
-        ids = [row.id for row in manifest]
-        for store in self._stores.values():
-            store.check_ids(ids, "manifest.csv")
+    def _join(self, manifest: list[ManifestRow]) -> NDArray[np.uint8]:
+        check_joined(manifest, *(self._stores[name] for name in _STORES))
         self._check_views()
-        if fold is not None and str(fold) not in {row.fold for row in manifest}:
-            folds = ", ".join(sorted({row.fold for row in manifest if row.fold})) or "none"
-            raise DataError(f"{self.dataset_dir / 'manifest.csv'}: no fold {str(fold)!r}; it has {folds}")
         return np.asarray(self._stores["faces"]["status"], np.uint8)
+
+    def _splits(self, manifest: Sequence[ManifestRow], fold: str | int | None) -> list[str]:
+        """List the split of every row when ``fold`` is held out."""
+        if fold is None:
+            return [row.split for row in manifest]
+        folds = sorted({row.fold for row in manifest if row.fold})
+        held_out = find_code(str(fold), folds)
+        if held_out is None:
+            path = self.dataset_dir / "manifest.csv"
+            raise DataError(f"{path}: no fold {str(fold)!r}; it has {', '.join(folds) or 'none'}")
+        return ["test" if row.fold == held_out else "train" if row.split == "test" else row.split for row in manifest]
 
     def _check_views(self) -> None:
         if self.views > 1 and "context" not in self._stores["faces"]:
@@ -170,9 +179,10 @@ class FaceDataset:
         return Batch(
             images=torch.from_numpy(images),
             labels=torch.from_numpy(self.labels[list(indices)]),
-            maps=torch.from_numpy(np.asarray(heatmaps["map"][rows], np.uint8)),
+            # Read from the file, which takes no longer: whole columns would stay in memory, of all splits.
+            maps=torch.from_numpy(np.asarray(heatmaps.take("map", rows), np.uint8)),
             valid=torch.from_numpy(np.asarray(heatmaps["valid"][rows], np.bool_)),
-            points=torch.from_numpy(np.asarray(landmarks["points"][rows], np.float32)),
+            points=torch.from_numpy(np.asarray(landmarks.take("points", rows), np.float32)),
             ids=tuple(self.ids[index] for index in indices),
         )
 
@@ -203,12 +213,18 @@ class FaceDataset:
     @property
     def points(self) -> NDArray[np.float32]:
         """The landmarks of all faces, (N, 68, 2) xy pixels of the stored crop; NaN where none were found."""
-        return np.asarray(self._stores["landmarks"]["points"], np.float32)[self.rows]
+        return np.asarray(self._stores["landmarks"].take("points", self.rows), np.float32)
+
+    def au_maps(self, most: int = 500) -> NDArray[np.uint8]:
+        """Read the stored AU maps of faces from all over the split that have one, (n, S, S), at most ``most``."""
+        heatmaps = self._stores["heatmaps"]
+        rows = self.rows[np.asarray(heatmaps["valid"], np.bool_)[self.rows]]
+        return np.asarray(heatmaps["map"][rows[:: len(rows) // most + 1]], np.uint8)
 
     @property
     def map_size(self) -> int:
         """Side of the stored AU maps, cells."""
-        return int(self._stores["heatmaps"]["map"].shape[1])
+        return int(self._stores["heatmaps"].specs["map"].shape[1])
 
     @property
     def align_options(self) -> dict[str, str | int | float]:
@@ -220,22 +236,24 @@ class FaceDataset:
         """Attributes of heatmaps.h5: the codebook and geometry of its maps."""
         return self._stores["heatmaps"].attributes
 
+    @property
+    def codebook(self) -> Codebook:
+        """Codebook that the stored AU maps were drawn by.
+
+        Raises:
+            ConfigError: heatmaps.h5 names a codebook that isn't registered, or has changed since.
+            DataError: heatmaps.h5 names none.
+        """
+        return recorded_codebook(self.heatmap_options, self.dataset_dir / "heatmaps.h5")
+
     def content_hashes(self) -> dict[str, str]:
         """Return the hashes that identify the data: the manifest's sha256 and each store's content hash."""
-        manifest = (self.dataset_dir / "manifest.csv").read_bytes()
         hashes = {f"{name}.h5": store.content_sha256 for name, store in self._stores.items()}
-        return {"manifest.csv": hashlib.sha256(manifest).hexdigest(), **hashes}
+        return {"manifest.csv": file_digest(self.dataset_dir / "manifest.csv"), **hashes}
 
     @cached_property
     def _stores(self) -> dict[str, Store]:
         return {name: Store.open(self.dataset_dir / f"{name}.h5", name) for name in _STORES}
-
-
-def _splits(manifest: Sequence[ManifestRow], fold: str | int | None) -> list[str]:
-    """List the split of every row when ``fold`` is held out."""
-    if fold is None:
-        return [row.split for row in manifest]
-    return ["test" if row.fold == str(fold) else "train" if row.split == "test" else row.split for row in manifest]
 
 
 def person_splits(manifest: Sequence[ManifestRow], usable: Sequence[int], splits: Sequence[str]) -> list[str]:

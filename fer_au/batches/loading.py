@@ -8,7 +8,6 @@ result.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,12 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_au.batches.faces import Batch, FaceDataset
+from fer_au.batches.image_cache import image_cache_bytes
 from fer_au.batches.seeds import generator_for
 from fer_au.compute import batched, in_order, worker_count
-from fer_au.errors import ConfigError
 
 _MAX_THREADS = 8  # more would only hold more batches in memory
-_DEFAULT_CACHE_MB = 2048
 
 
 def shuffled(count: int, seed: int, epoch: int) -> list[int]:
@@ -75,13 +73,14 @@ class BatchLoader:
     Args:
         dataset: Faces to load.
         threads: Number of decoding threads; default ``FER_AU_WORKERS`` or the processors, at most 8.
+        keep: Whether decoded images stay in memory for the next pass, if they fit.
     """
 
-    def __init__(self, dataset: FaceDataset, threads: int | None = None) -> None:
+    def __init__(self, dataset: FaceDataset, threads: int | None = None, *, keep: bool = True) -> None:
         self.dataset = dataset
         self.threads = min(threads or worker_count(), _MAX_THREADS)
         shape = (len(dataset), 3 * dataset.views, dataset.image_size, dataset.image_size)
-        fits = np.prod(shape, dtype=np.int64) <= image_cache_bytes()
+        fits = keep and np.prod(shape, dtype=np.int64) <= image_cache_bytes()
         # Reserved here, filled page by page as images are decoded.
         self._images: NDArray[np.uint8] | None = np.empty(shape, np.uint8) if fits else None
         self._decoded = np.zeros(len(dataset), np.bool_)
@@ -102,15 +101,3 @@ class BatchLoader:
                 self._images[index] = self.dataset.image(index)
                 self._decoded[index] = True
         return self.dataset.batch(indices, self._images[list(indices)])
-
-
-def image_cache_bytes() -> int:
-    """Return the memory for decoded images: ``FER_AU_IMAGE_CACHE_MB`` megabytes, default 2048.
-
-    Raises:
-        ConfigError: The variable is not a whole number.
-    """
-    text = os.environ.get("FER_AU_IMAGE_CACHE_MB", "").strip() or str(_DEFAULT_CACHE_MB)
-    if not text.isdigit():
-        raise ConfigError(f"FER_AU_IMAGE_CACHE_MB must be a whole number of megabytes, not {text!r}")
-    return int(text) << 20

@@ -13,11 +13,16 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fer_au.errors import DataError
+from fer_au.answers import describe
+from fer_au.arguments import read_list, read_number, read_whole
+from fer_au.array_arguments import read_array
+from fer_au.errors import ArgumentError, DataError
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+_OVERSHOT = 1.0  # floats further beyond [0, 1] were not overshot by an interpolation, but have another scale
 
 
 def decode_picture(data: bytes, side: float, size: int) -> NDArray[np.uint8] | None:
@@ -72,6 +77,9 @@ class Preprocessing:
         channels: Channels of each view: 3 for RGB, 1 for luma.
         mean: Mean of RGB in [0, 1], subtracted.
         std: Standard deviation of RGB in [0, 1], divided by.
+
+    Raises:
+        ArgumentError: An attribute is something else.
     """
 
     image_size: int
@@ -79,16 +87,31 @@ class Preprocessing:
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "image_size", read_whole("image_size", self.image_size))
+        object.__setattr__(self, "channels", read_whole("channels", self.channels))
+        if self.channels not in (1, 3):
+            raise ArgumentError(f"channels: expected 3 for RGB, or 1 for luma, got {self.channels}")
+        for name, above in (("mean", -1.0), ("std", 0.0)):
+            given = read_list(name, getattr(self, name), "three numbers, of red, green and blue")
+            if len(given) != 3:
+                raise ArgumentError(f"{name}: expected three numbers, of red, green and blue, got {len(given)}")
+            object.__setattr__(self, name, tuple(read_number(name, one, above=above) for one in given))
+
     def __call__(self, images: Tensor) -> Tensor:
         """Turn crops into a model's input.
 
         Args:
-            images: (N, 3 views, H, W) RGB, uint8 or float in [0, 1], of any size.
+            images: (N, 3 views, H, W) RGB tensor of any size: whole numbers from 0 to 255, or floats in [0, 1].
 
         Returns:
             (N, channels * views, image_size, image_size) float32, resized with antialiasing where needed, and
             normalised, each view alike.
+
+        Raises:
+            ArgumentError: They are something else.
         """
+        images = _read_pictures("images", images)
         floats = images.float() if images.is_floating_point() else images.float() / 255
         size = (self.image_size, self.image_size)
         if floats.shape[-2:] != size:
@@ -99,7 +122,9 @@ class Preprocessing:
             luma = floats.new_tensor(LUMA)
             pictures = torch.einsum("nchw,c->nhw", pictures, luma)[:, None]
             mean, std = (mean @ luma)[None], (std @ luma)[None]
-        return ((pictures - mean[:, None, None]) / std[:, None, None]).reshape(len(images), -1, *size)
+        return ((pictures - mean[:, None, None]) / std[:, None, None]).reshape(
+            len(images), images.shape[1] // 3 * pictures.shape[1], *size
+        )
 
     def to_meta(self) -> dict[str, Any]:
         """Return plain data for ``models/<exp>/config.json``, key ``preprocessing``."""
@@ -120,5 +145,28 @@ class Preprocessing:
         try:
             mean, std = ((float(r), float(g), float(b)) for r, g, b in (meta["mean"], meta["std"]))
             return cls(int(meta["image_size"]), int(meta["channels"]), mean, std)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:  # an ArgumentError is one of the last
             raise DataError(f"preprocessing of a model's config.json: {type(error).__name__}: {error}") from error
+
+
+def _read_pictures(name: str, images: object) -> Tensor:
+    """Read pictures as they lie in tensors, channels first.
+
+    Values are looked at in main memory alone, and not where they are bytes, which can't be wrong. A network would take
+    floats up to 255 for a white picture.
+
+    Raises:
+        ArgumentError: They are something else.
+    """
+    read: Tensor = read_array(name, images, ("N", "C", "H", "W"), library="torch")
+    if read.shape[1] % 3 or 0 in read.shape[1:] or read.dtype == torch.bool:
+        way = f"; write {name}.permute(0, 3, 1, 2)" if read.shape[3] == 3 else ""
+        raise ArgumentError(f"{name}: expected pictures (N, 3, H, W) RGB, got {describe(read)}{way}")
+    if read.numel() and read.dtype != torch.uint8 and read.device.type == "cpu":
+        low, high = map(float, read.aminmax())
+        right, least, most = "from 0 to 255", 0.0, 255.0
+        if read.is_floating_point():
+            right, least, most = "in [0, 1], as they are floats", -_OVERSHOT, 1 + _OVERSHOT
+        if low < least or high > most:
+            raise ArgumentError(f"{name}: expected values {right}, got {low:g} to {high:g}")
+    return read

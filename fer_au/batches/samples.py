@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, get_args
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from fer_au.arguments import check_type, choose, plain, read_path, read_text, read_whole
 from fer_au.batches.faces import Batch, FaceDataset
 from fer_au.cues.cue import Cue, FaceBatch, create_cue
 from fer_au.cues.drawing import draw_bytes
-from fer_au.errors import ConfigError
+from fer_au.datasets.manifest import Split, read_manifest
+from fer_au.errors import ConfigError, DataError
 
 _STORED_CUE = "au"
 
@@ -81,6 +84,12 @@ class FaceSamples(Dataset[Sample]):
         return torch.from_numpy(maps), torch.from_numpy(valid)
 
 
+def _filled(folder: Path) -> str:
+    """Say how many faces of a data set's manifest are in each split."""
+    counts = Counter(row.split for row in read_manifest(folder / "manifest.csv"))
+    return f"the manifest lists {', '.join(f'{counts[split]} in {split}' for split in get_args(Split))}"
+
+
 def open_faces(
     folder: Path | str,
     split: Literal["train", "valid", "test"] = "train",
@@ -102,9 +111,10 @@ def open_faces(
         A torch ``Dataset`` of ``Sample``.
 
     Raises:
+        ArgumentError: An argument has another type, or ``split`` is no split; the message lists near names.
         UnknownNameError: No cue has that name; the message lists near names.
         ConfigError: A cue that is drawn from more than landmarks and expression.
-        DataError: Missing or mismatched files, or a fold that the set doesn't have.
+        DataError: Missing or mismatched files, a fold that the set doesn't have, or a split without usable faces.
 
     Example:
         ::
@@ -113,11 +123,17 @@ def open_faces(
             for batch in torch.utils.data.DataLoader(faces, batch_size=64, shuffle=True):
                 loss = functional.cross_entropy(net(batch["image"] / 255), batch["label"])
     """
-    faces = FaceDataset(Path(folder), split, image_size, fold=fold)
+    path = read_path("folder", folder)
+    split = choose("split", split, get_args(Split))  # type: ignore[assignment]
+    maps = read_text("maps", maps, "the name of a cue")
+    side = None if image_size is None else read_whole("image_size", image_size)
+    fold = check_type("fold", plain(fold), (str, int, type(None)), "the name of a fold")
+    faces = FaceDataset(path, split, side, fold=fold)
+    if not len(faces):
+        raise DataError(f"{path / 'manifest.csv'}: split {split!r} has no usable faces; {_filled(path)}")
     if maps == _STORED_CUE:
         return FaceSamples(faces)
-    options = faces.heatmap_options
-    cue = create_cue(maps, codebook=str(options["codebook"]), geometry=str(options["geometry"]))
+    cue = create_cue(maps, codebook=faces.codebook, geometry=str(faces.heatmap_options["geometry"]))
     if cue.needs:
         raise ConfigError(f"maps: cue {maps!r} is drawn from {', '.join(cue.needs)}, not from landmarks alone")
     return FaceSamples(faces, cue)

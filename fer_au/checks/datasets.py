@@ -1,22 +1,29 @@
-"""Data sets and the stages that prepare them: roots, splits that will exist, detectors, extractors, maps."""
+"""Data sets: their entries, roots, splits that will exist, and the maps that are drawn of them."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from fer_au.checks.memory import Memory
 from fer_au.checks.outputs import Outputs
-from fer_au.checks.parts import find_part_fault
-from fer_au.config.data import AlignConfig, DatasetConfig, DemoConfig, HeatmapsConfig, LandmarksConfig
-from fer_au.config.reading import Fault, examine, salvage
-from fer_au.datasets.base import Outline, create_adapter, examine_dataset
+from fer_au.config.data import DatasetConfig, DemoConfig, HeatmapsConfig
+from fer_au.config.dataset_settings import OVERRIDABLE
+from fer_au.config.reading import Fault, doubtful_keys, examine, salvage
+from fer_au.config.unread import no_effect
+from fer_au.datasets.base import LayoutError, Outline, create_adapter, examine_dataset, salvage_dataset
+from fer_au.datasets.content import has_entries
 from fer_au.datasets.files import check_root
 from fer_au.datasets.manifest import Split
-from fer_au.datasets.splits import planned_splits
+from fer_au.datasets.splits import planned_splits, unread_split_keys
+from fer_au.datasets.summary import lost_labels_line
+from fer_au.datasets.tally import SplitFault, find_split_fault
 from fer_au.errors import DataError, FerAuError
+from fer_au.home import at_home
+
+_UNCOUNTED = frozenset(
+    {"valid_fraction", "test_fraction", "seed", "max_reject_fraction", *OVERRIDABLE}
+)  # no layout rests on them
 
 
 @dataclass(frozen=True)
@@ -24,106 +31,132 @@ class Known:
     """What is known of a data set before it is ingested.
 
     Attributes:
-        config: Its entry.
+        config: What is right of its entry.
         outline: What its layout tells; None where that can't be told, or the root is not here.
+        doubtful: Keys of its entry that are wrong, or may be meant by a misspelt one.
     """
 
     config: DatasetConfig
     outline: Outline | None
+    doubtful: frozenset[str] = frozenset()
 
-    @property
-    def splits(self) -> frozenset[Split] | None:
-        """Splits that ``ingest`` will make; None where that isn't known."""
+    def classes(self, split: Split, fold: str | None = None) -> frozenset[str] | None:
+        """Tell which expressions a split will have at most, also by a doubtful fraction; None if not known.
+
+        Args:
+            split: The split.
+            fold: Fold that becomes ``test``.
+        """
         if self.outline is None:
             return None
-        return planned_splits(
-            self.outline.splits, valid_fraction=self.config.valid_fraction, test_fraction=self.config.test_fraction
-        )
+        fractions = {
+            key: 0.5 if key in self.doubtful else getattr(self.config, key)
+            for key in ("valid_fraction", "test_fraction")
+        }
+        if self.outline.tally is not None:
+            return self.outline.tally.classes(**fractions, fold=fold)[split]
+        lacks = split not in planned_splits(self.outline.splits, **fractions)
+        return frozenset() if lacks and (fold is None or split == "valid") else None
+
+
+@dataclass(frozen=True)
+class Need:
+    """A split that something in ``params.yaml`` uses.
+
+    Attributes:
+        dataset: Name of the data set.
+        split: The split.
+        fold: Fold that becomes ``test`` there.
+        trained: Data set and fold that the model is trained on; None where its classes are no expressions.
+    """
+
+    dataset: str
+    split: Split
+    fold: str | None = None
+    trained: tuple[str, str | None] | None = None
 
 
 def check_datasets(params: Mapping[str, Any], outputs: Outputs) -> tuple[dict[str, Known], list[Fault]]:
     """Check the sections ``datasets`` and ``render``.
 
     Returns:
-        What is known of each data set whose entry is right; and the faults.
+        What is known of each data set, as far as its entry is right; and the faults.
     """
     known, faults = {}, []
     for name, data in params["datasets"].items():
         config, found = examine_dataset(name, data)
-        if config is not None:
-            outline, found = _look(name, config, str(data["root"]), outputs)
-            known[name] = Known(config, outline)
         faults += found
+        if not isinstance(data, Mapping):
+            continue
+        config = config or salvage_dataset(data)
+        doubtful = doubtful_keys(type(config) if config else DatasetConfig, found, f"datasets.{name}")
+        outline, more = _look(name, data, config, doubtful, outputs)
+        faults += more
+        if config is not None:
+            known[name] = Known(config, outline, doubtful)
     for name, data in params["render"].items():
         faults += examine(DemoConfig, data, f"render.{name}")[1]
     return known, faults
 
 
-def _look(name: str, config: DatasetConfig, root: str, outputs: Outputs) -> tuple[Outline | None, list[Fault]]:
-    key = f"datasets.{name}.root"
-    if root.startswith("~"):
-        return None, []  # refused by name, whatever lies there
-    done = (f"ingest@{name}", f"datasets.{name}")
+def _look(
+    name: str, data: Mapping[str, Any], config: DatasetConfig | None, doubtful: frozenset[str], outputs: Outputs
+) -> tuple[Outline | None, list[Fault]]:
+    """Look at the folder of a data set, as far as its entry is right.
+
+    Args:
+        name: Name of the data set.
+        data: Its entry.
+        config: What is right of the entry; None if its adapter is not known.
+        doubtful: Keys whose values can't be relied on.
+        outputs: What DVC has made.
+    """
+    text = data.get("root")
+    if not isinstance(text, str) or "root" in doubtful:
+        return _sketch(config, doubtful), []  # reported by name, whatever lies there
+    root = at_home(text)
     # Whoever has no pictures, or may not read them, works with what others made of them.
-    here = os.access(config.root, os.R_OK | os.X_OK)
-    if not here and (outputs.finished(*done) or outputs.coming(config.root)):
+    if not has_entries(root) and (outputs.finished(f"ingest@{name}") or outputs.coming(root)):
         return None, []
     try:
-        check_root(config.root)
+        check_root(root)
     except (DataError, OSError) as error:
-        return None, [Fault(key, _reason(error))]
+        return _sketch(config, doubtful), [Fault(f"datasets.{name}.root", _reason(error))]
+    if config is None:
+        return None, []
+    relied = {key.partition(".")[0] for key in doubtful}
     try:
-        return create_adapter(config.adapter).outline(config), []
+        outline = create_adapter(config.adapter).outline(config)
+    except LayoutError as error:
+        told = [Fault(f"datasets.{name}.{keys[0]}", text) for keys, text in error.faults if not relied & {*keys}]
+        return _sketch(config, doubtful), told
     except (DataError, OSError) as error:
-        return None, [Fault(f"datasets.{name}", _reason(error))]
+        told = [Fault(f"datasets.{name}", _reason(error))] if relied <= _UNCOUNTED else []
+        return _sketch(config, doubtful), told
+    if not relied <= _UNCOUNTED:
+        return None, []
+    if outline is None:
+        return None, []
+    unread = [
+        Fault(f"datasets.{name}.{key}", no_effect(why))
+        for key, why in unread_split_keys(outline.splits, config).items()
+    ]
+    if outline.tally is None or "max_reject_fraction" in relied:
+        return outline, unread
+    if text := lost_labels_line(outline.tally, config):
+        return replace(outline, tally=None), [Fault(f"datasets.{name}", text)]  # what splits will hold rests on that
+    return outline, unread
+
+
+def _sketch(config: DatasetConfig | None, doubtful: frozenset[str]) -> Outline | None:
+    """Say what the entry of a data set tells, where its folder can't be looked at."""
+    usable = config is not None and {key.partition(".")[0] for key in doubtful} <= _UNCOUNTED | {"root", "labels"}
+    return create_adapter(config.adapter).sketch(config) if config is not None and usable else None
 
 
 def _reason(error: Exception) -> str:
     """Say which file can't be read, or what is wrong with it."""
     return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
-
-
-def check_align(params: Mapping[str, Any], outputs: Outputs, memory: Memory) -> list[Fault]:
-    """Check the section ``align``, and that what its detector needs is installed."""
-    config, faults = examine(AlignConfig, params["align"], "align")
-    name = _name(params["align"], "detector", "dlib-hog")
-    if fault := find_part_fault("fer_au.detectors", name, memory):
-        return [*faults, Fault("align.detector", fault)]
-    if config is None:
-        return faults
-
-    def check() -> None:
-        from fer_au.faces.operation import AlignOperation
-
-        AlignOperation.of(config).check()
-
-    question = ("align", config.detector, config.keypoints, config.template)
-    return _unless_finished("align", check, question, params, outputs, memory)
-
-
-def check_landmarks(
-    params: Mapping[str, Any], known: Mapping[str, Known], outputs: Outputs, memory: Memory
-) -> list[Fault]:
-    """Check the section ``landmarks``, that what its extractor needs is installed, and that the data sets have it."""
-    _, faults = examine(LandmarksConfig, params["landmarks"], "landmarks")
-    name = _name(params["landmarks"], "extractor", "dlib68")
-    if fault := find_part_fault("fer_au.extractors", name, memory):
-        return [*faults, Fault("landmarks.extractor", fault)]
-
-    from fer_au.landmarks.extractors import EXTRACTORS, create_extractor
-
-    faults += _unless_finished("landmarks", lambda: create_extractor(name), (name,), params, outputs, memory)
-    for dataset, one in known.items():
-        if lacking := _lacking(one, EXTRACTORS.get(name).needs):
-            text = f"{name!r} needs {lacking} of every data set, and {dataset!r} has none; take dlib68 or mediapipe"
-            faults.append(Fault("landmarks.extractor", text))
-    return faults
-
-
-def _lacking(known: Known, needed: tuple[str, ...]) -> str:
-    """Name what a data set can't give of some columns of annotations."""
-    columns = known.outline.columns if known.outline is not None else frozenset(needed)
-    return " and ".join(column for column in needed if column not in columns)
 
 
 def check_heatmaps(params: Mapping[str, Any]) -> list[Fault]:
@@ -164,54 +197,44 @@ def complaint(make: Callable[[], object]) -> str:
     return ""
 
 
-def _unless_finished(
-    stage: str,
-    check: Callable[[], object],
-    question: tuple[object, ...],
-    params: Mapping[str, Any],
-    outputs: Outputs,
-    memory: Memory,
-) -> list[Fault]:
-    """Check what a stage needs to run, once; it needs nothing where DVC has its results."""
-    if memory.recall(stage, *question):
-        return []
-    if not (text := complaint(check)):
-        memory.keep(True, stage, *question)
-    elif not all(outputs.finished(f"{stage}@{name}", stage) for name in params["datasets"]):
-        return [Fault(stage, text)]
-    return []
-
-
 def check_splits(
-    params: Mapping[str, Any], known: Mapping[str, Known], wanted: Mapping[tuple[str, Split], list[str]]
+    params: Mapping[str, Any], known: Mapping[str, Known], outputs: Outputs, wanted: Mapping[Need, list[str]]
 ) -> Iterator[Fault]:
-    """Check that splits will exist.
+    """Check that training and evaluation can use the splits that will exist.
 
     Args:
         params: The whole of ``params.yaml``.
         known: What is known of the data sets.
-        wanted: Data set and split -> what needs it, for messages.
+        outputs: What DVC has made.
+        wanted: What is needed -> what needs it, for messages.
     """
-    for (name, split), users in wanted.items():
-        splits = known[name].splits if name in known else None
-        if splits is None or split in splits:
-            continue
+    found: dict[tuple[Need, SplitFault], list[str]] = {}
+    for need, users in wanted.items():
+        if (fault := _split_fault(need, known)) and not _is_rendered_anew(need.dataset, params, outputs):
+            found.setdefault((Need(need.dataset, need.split), fault), []).extend(users)
+    for (need, fault), users in found.items():
         more = f" and {len(users) - 3} more" if len(users) > 3 else ""
+        why = "" if fault.empty else f" ({fault.why})"
         yield Fault(
-            f"datasets.{name}",
-            f"no face will be in split {split!r}, which {', '.join(users[:3])}{more} need; {_remedy(split, splits)}",
+            f"datasets.{need.dataset}",
+            f"split {need.split!r}, which {', '.join(users[:3])}{more} need, {fault.what}{why}; {fault.remedy}",
         )
 
 
-def _remedy(split: Split, splits: frozenset[Split]) -> str:
-    if split == "train" or "train" not in splits:
-        return "give it a part to train on"
-    if split == "test":
-        return "set test_fraction: 0.2, or evaluate.split to one that it has"
-    return "set valid_fraction: 0.1, or train.select_on: test to repeat a paper's protocol"
+def _split_fault(need: Need, known: Mapping[str, Known]) -> SplitFault | None:
+    """Find what training or evaluation will refuse of a split; None where that can't be told."""
+
+    def ask(dataset: str, split: Split, fold: str | None) -> frozenset[str] | None:
+        return known[dataset].classes(split, fold) if dataset in known else None
+
+    classes = ask(need.dataset, need.split, need.fold)
+    if classes is None or (classes and need.trained is None):
+        return None
+    trained = ask(need.trained[0], "train", need.trained[1]) if need.trained else None
+    cuttable = need.split == "train" or ask(need.dataset, "train", None) != frozenset()
+    return find_split_fault(need.split, classes, trained, cuttable=cuttable)
 
 
-def _name(section: Mapping[str, Any], key: str, usual: str) -> str:
-    """A name of a section as it stands, also where other keys are wrong."""
-    value = section.get(key, usual)
-    return value if isinstance(value, str) else usual
+def _is_rendered_anew(name: str, params: Mapping[str, Any], outputs: Outputs) -> bool:
+    """Tell whether DVC will render the faces of a data set first, so that those that lie there say nothing."""
+    return name in params["render"] and not outputs.finished(f"render@{name}", f"render.{name}")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fer_au.atomic import write_atomically
 from fer_au.errors import StoreError
+from fer_au.gate import read_json
 
 PATH = Path(".fer_au/checked.json")
 _MOST = 5000  # answers kept; beyond it, those that this run didn't ask for go
@@ -31,7 +32,7 @@ class Memory:
         self._noted: dict[str, object] = {}
         self._new = False
         with suppress(OSError, ValueError, TypeError, KeyError):  # absent, or damaged: asked anew
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = read_json(path)
             if record["environment"] == self._environment:
                 self._known = dict(record["answers"])
 

@@ -8,11 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fer_au.config.reading import PARAMS, read_params
+from fer_au.config.dataset_settings import STAGES, stage_settings
+from fer_au.config.lock import Lock, read_lock
 from fer_au.errors import ConfigError
-from fer_au.yaml_files import read_yaml
-
-LOCK = Path("dvc.lock")
+from fer_au.home import at_home
 
 
 class Outputs:
@@ -30,11 +29,26 @@ class Outputs:
 
         Args:
             stage: Name of the stage, such as ``ingest@demo``.
-            keys: Its keys of ``params.yaml``, such as ``datasets.demo``.
+            keys: Its keys of ``params.yaml``, such as ``render.demo``; none of stages that take the settings of a data
+                set.
         """
-        entry = self._lock.get(stage)
-        recorded = entry.get("params", {}).get(str(PARAMS), {}) if isinstance(entry, Mapping) else {}
-        return entry is not None and all(recorded.get(key) == self._value(key) for key in keys)
+        locked = self._lock.stages.get(stage)
+        if locked is None:
+            return False
+        kind, _, name = stage.partition("@")
+        if kind in STAGES:
+            return locked.of_dataset(kind, name) == stage_settings(self._params, kind, name)
+        return all(locked.params.get(key) == self._value(key) for key in keys)
+
+    def recorded(self, stage: str, stamped: str, *keys: str) -> object | None:
+        """Give what a finished stage took from ``stages/stamp.json``; None where it isn't finished, or took nothing.
+
+        Args:
+            stage: Name of the stage, such as ``ingest@demo``.
+            stamped: Key of ``stages/stamp.json``.
+            keys: As for ``finished``.
+        """
+        return self._lock.stages[stage].stamped.get(stamped) if self.finished(stage, *keys) else None
 
     def coming(self, path: Path) -> bool:
         """Tell whether a path is, holds or lies in an output of some stage or ``.dvc`` file."""
@@ -46,12 +60,11 @@ class Outputs:
         return any(place == out or place in out.parents or out in place.parents for out in self._of_dvc)
 
     @cached_property
-    def _lock(self) -> Mapping[str, Any]:
+    def _lock(self) -> Lock:
         try:
-            stages = read_yaml(LOCK).get("stages")
+            return read_lock()
         except ConfigError:
-            return {}
-        return stages if isinstance(stages, Mapping) else {}
+            return Lock()
 
     @cached_property
     def _of_dvc(self) -> list[Path]:
@@ -76,24 +89,56 @@ def rendered_root(name: str) -> Path:
     return Path("data") / name / "raw"
 
 
-def find_undeclared_renders() -> list[str]:
+def is_rendered(root: Path, name: str) -> bool:
+    """Tell whether a root is the folder of the faces that are rendered for a data set."""
+    return os.path.abspath(root) == os.path.abspath(rendered_root(name))  # noqa: PTH100 (DVC doesn't follow links either)
+
+
+def find_shared_renders(params: Mapping[str, Any], stamped: Mapping[str, Any]) -> dict[str, str]:
+    """Find rendered faces that a second data set is to read, and that the stage ``render`` has yet to make.
+
+    In ``dvc.yaml`` no edge can lead from them to the second set: a path can be made of its own name alone.
+
+    Args:
+        params: The whole of ``params.yaml``, without faults.
+        stamped: Stage -> name -> hash of its code, as ``fer_au.code.stages.stamp`` gives them.
+
+    Returns:
+        Data set for which the faces are rendered -> the second one.
+    """
+    outputs = Outputs(params)
+    found = {}
+    for name, entry in (params.get("datasets") or {}).items():
+        for maker in params.get("render") or {}:
+            if maker == name or not is_rendered(at_home(str(entry["root"])), maker):
+                continue
+            made = outputs.recorded(f"render@{maker}", f"render.{maker}", f"render.{maker}")
+            if made != stamped["render"][maker] or not _here_or_read(outputs, name, maker):
+                found[maker] = name
+    return found
+
+
+def find_undeclared_renders(params: Mapping[str, Any]) -> list[str]:
     """Find data sets of rendered faces that are not there, and that DVC can't render.
 
     A missing section means its defaults, but DVC renders only what the section ``render`` names. Faces that DVC has
     ingested before are not needed.
+
+    Args:
+        params: The whole of ``params.yaml``.
     """
-    params = read_params()
     if not (names := _undeclared(params)):
         return []
 
+    outputs = Outputs(params)
+    return [name for name in names if not _here_or_read(outputs, name, name)]
+
+
+def _here_or_read(outputs: Outputs, name: str, maker: str) -> bool:
+    """Tell whether the faces rendered for ``maker`` are there, or no longer needed by data set ``name``."""
     from fer_au.datasets.demo import LABELS  # the last file that rendering writes
 
-    outputs = Outputs(params)
-    return [
-        name
-        for name in names
-        if not (rendered_root(name) / LABELS).is_file() and not outputs.finished(f"ingest@{name}", f"datasets.{name}")
-    ]
+    return (rendered_root(maker) / LABELS).is_file() or outputs.finished(f"ingest@{name}")
 
 
 def _undeclared(params: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoints, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,7 +23,7 @@ _REGISTRIES = {
     "fer_au.extractors": ("fer_au.landmarks.extractors", "EXTRACTORS"),
     "fer_au.geometries": ("fer_au.cues.geometries", "GEOMETRIES"),
     "fer_au.heads": ("fer_au.models.heads.base", "HEADS"),
-    "fer_au.losses": ("fer_au.training.losses", "LOSSES"),
+    "fer_au.losses": ("fer_au.training.losses.base", "LOSSES"),
     "fer_au.nets": ("fer_au.models.nets.base", "NETS"),
 }
 _TIMM_MODEL = re.compile(rb"(?m)^@register_model\s*\ndef (\w+)\(")
@@ -34,6 +34,12 @@ def is_built_in(group: str, name: str) -> bool:
     return name in this_code().parts(_REGISTRIES[group][0]).get(group, {})
 
 
+@cache
+def _offers(group: str) -> EntryPoints:
+    """Parts of a kind that other packages offer; they are read once, not for each of a hundred experiments."""
+    return entry_points(group=group)
+
+
 def find_part_fault(group: str, name: str, memory: Memory) -> str | None:
     """Say what is wrong with the name of a part; None if there is such a part.
 
@@ -42,10 +48,10 @@ def find_part_fault(group: str, name: str, memory: Memory) -> str | None:
         name: Name of the part.
         memory: Keeps parts of other packages that could be loaded.
     """
-    if is_built_in(group, name):
-        return None
-    offers = sorted(f"{point.dist and point.dist.name} {point.value}" for point in entry_points(group=group, name=name))
+    offers = sorted(f"{point.dist and point.dist.name} {point.value}" for point in _offers(group).select(name=name))
     offered = bool(offers)
+    if is_built_in(group, name) and not offered:
+        return None
     question = ("part", group, name, offers, plugin_digest(group, name)) if offered else ()
     if offered and memory.recall(*question):
         return None
@@ -61,7 +67,7 @@ def find_part_fault(group: str, name: str, memory: Memory) -> str | None:
 
 def is_net(backbone: str) -> bool:
     """Tell whether a backbone is a whole network, of the project or of another package."""
-    return is_built_in("fer_au.nets", backbone) or bool(entry_points(group="fer_au.nets", name=backbone))
+    return is_built_in("fer_au.nets", backbone) or bool(_offers("fer_au.nets").select(name=backbone))
 
 
 def find_backbone_fault(name: str, memory: Memory) -> str | None:

@@ -15,11 +15,18 @@ app = typer.Typer(no_args_is_help=True, help="The shard cache.", epilog="Example
 @app.command("info", epilog="Example: fer-au cache info")
 def cache_info() -> None:
     """Show where the cache is, and how much each operation, finished work and checkpoints take there."""
-    from fer_au.shards.cache import cache_root
+    from fer_au.shards.cache import cache_root, cache_roots
+
+    _show(cache_root(), _WORKSPACE)
+    for root in cache_roots()[1:]:
+        if root.is_dir():  # the lab's can only be read
+            _show(root, None)
+
+
+def _show(root: Path, workspace: Path | None) -> None:
     from fer_au.shards.prune import list_operations, list_work
 
-    root = cache_root()
-    operations, work = list_operations(root), list_work(root, _WORKSPACE)
+    operations, work = list_operations(root), list_work(root, workspace)
     total = sum(one.size for one in operations) + sum(one.size for one in work)
     typer.echo(f"{root}: {len(operations)} operation(s), {len(work)} finished or begun, {total / 1e6:.1f} MB")
     for operation in operations:
@@ -48,16 +55,20 @@ def cache_prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
 ) -> None:
     """Remove rows, finished work and checkpoints; what is needed again is computed again. Leftovers always go."""
-    from fer_au.shards.cache import cache_root
+    from fer_au.shards.cache import cache_roots
     from fer_au.shards.prune import prune
 
     limit = None if max_size is None else int(max_size * 1e9)
-    count, size = prune(
-        cache_root(),
-        older_than_days=older_than,
-        max_bytes=limit,
-        operation=operation,
-        workspace=_WORKSPACE,
-        dry_run=dry_run,
-    )
+    removed = [
+        prune(
+            root,
+            older_than_days=older_than,
+            max_bytes=limit,
+            operation=operation,
+            workspace=workspace,
+            dry_run=dry_run,
+        )
+        for root, workspace in zip(reversed(cache_roots()), (_WORKSPACE, None), strict=False)  # one's own first
+    ]
+    count, size = (sum(numbers) for numbers in zip(*removed, strict=True))
     typer.echo(f"{'would remove' if dry_run else 'removed'} {count} file(s), {size / 1e6:.1f} MB")

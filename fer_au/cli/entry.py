@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +13,7 @@ import typer
 from fer_au.cli import cache, presets, stores
 from fer_au.cli.data import check_data
 from fer_au.cli.params import check_params
+from fer_au.cli.place import check_place, stage_advice
 from fer_au.cli.results import results
 from fer_au.command import check_package
 from fer_au.compute import log
@@ -29,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=_HELP,
     epilog="Example: fer-au results --group",
+    context_settings={"help_option_names": ["--help", "-h"]},  # of all commands below it, too
 )
 app.command("check-data", epilog="Example: fer-au check-data folder faces --set test_fraction=0.2")(check_data)
 app.command("check-params", epilog="Example: fer-au check-params")(check_params)
@@ -37,6 +39,9 @@ app.command(epilog="Example: fer-au verify data/demo/landmarks.h5 evaluation/au.
 app.add_typer(cache.app, name="cache")
 app.add_typer(presets.app, name="presets")
 app.add_typer(stores.app, name="store")
+
+
+_GLOBAL = ("--help", "--debug", "--version")
 
 
 def _show_version(asked: bool) -> None:
@@ -78,10 +83,44 @@ def _check_values(command: object, words: Sequence[str]) -> None:
             raise ConfigError(f"{word} needs a value, and {following} follows")
 
 
+def _check_names(command: object, words: Sequence[str]) -> None:
+    """Refuse options that their command doesn't have, as far as something better can be said of them than click does.
+
+    Raises:
+        ConfigError: One has a dash too few, or is a key of a data set.
+    """
+    for word in words:
+        if word in _below(command):
+            command = _below(command)[word]
+    options = [one for one in getattr(command, "params", ()) if one.param_type_name == "option"]
+    names = {name for one in options for name in one.opts}
+    valued = {name for one in options if not one.is_flag for name in one.opts}
+    for before, word in pairwise(["", *words]):
+        name, equals, value = word.partition("=")
+        if not name.startswith("-") or name in names or before in valued:
+            continue
+        if f"-{name}" in names:  # click would take it for short options with values
+            raise ConfigError(f"no such option: {name}; did you mean -{name}?")
+        key = name.removeprefix("--").replace("-", "_")
+        if getattr(command, "name", "") == "check-data" and name.startswith("--") and f"--{key}" not in _GLOBAL:
+            value = value if equals else "VALUE"
+            raise ConfigError(f"no such option: {name}; keys of the data set are given with --set {key}={value}")
+
+
+def _lacks(command: object, words: Sequence[str]) -> bool:
+    """Tell whether the first word that is no option names no command."""
+    name = next((word for word in words if not word.startswith("-")), None)
+    return name is not None and name not in _below(command)
+
+
+def _below(command: object) -> Mapping[str, object]:
+    return getattr(command, "commands", {})
+
+
 def _commands(command: object) -> Iterator[object]:
     """List a command and all commands below it."""
     yield command
-    for inner in getattr(command, "commands", {}).values():
+    for inner in _below(command).values():
         yield from _commands(inner)
 
 
@@ -99,6 +138,10 @@ def run(arguments: Sequence[str]) -> int:
     def call() -> None:
         check_package(Path.cwd())  # in a checkout of the project, its own code is meant
         _check_values(command, arguments)
+        if _lacks(command, arguments) and (advice := stage_advice(arguments, Path.cwd())):
+            raise ConfigError(advice)
+        _check_names(command, arguments)
+        check_place(arguments, Path.cwd())
         # Not `command.main`, which takes Ctrl-C for an exit like any other.
         with command.make_context("fer-au", [_at_home(word) for word in arguments]) as context:
             command.invoke(context)

@@ -7,10 +7,14 @@ from typing import Annotated
 
 import typer
 
+from fer_au.cli.outputs import named
 from fer_au.terminal import terminal_width, wrap
 
-_NAMES = 20  # characters of the column of names
-_WEIGHTS = "ImageNet's weights come from timm's hub, a package or a file of yours: docs/presets.md#pretrained-weights"
+_INDENT = 4  # spaces before all lines of a preset but the first
+_WEIGHTS = (
+    "ImageNet's weights come from timm's hub, face recognition's from a package, and any from a file of yours: "
+    "docs/presets.md#pretrained-weights"
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,15 +29,13 @@ def presets_list() -> None:
     from fer_au.presets import list_presets, load_preset
     from fer_au.presets.needs import preset_needs
 
-    width = terminal_width()
+    width, hanging = terminal_width(), " " * _INDENT
     for name in list_presets():
         preset = load_preset(name)
-        typer.echo(wrap(preset.title, width, f"{name:{_NAMES - 2}}  ", " " * _NAMES))
+        typer.echo(wrap(preset.title, width, f"{name}: ", hanging))
         for text in preset_needs(name, preset):
-            typer.echo(wrap(text, width, " " * _NAMES, " " * (_NAMES + 2)))
-    typer.echo(
-        wrap("Weights of ImageNet come from a hub, a package or a file: docs/presets.md#pretrained-weights", width)
-    )
+            typer.echo(wrap(text, width, hanging, hanging + "  "))
+    typer.echo(wrap(_WEIGHTS, width))
 
 
 @app.command("write", epilog="Example: fer-au presets write lan-rafdb --grid seed=0,1,2 -o params.yaml --force")
@@ -43,14 +45,16 @@ def presets_write(
         list[str] | None,
         typer.Option(metavar="KEY=V1,V2,...", help="Every experiment once for each value of one of its keys."),
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Default params.NAME.yaml.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", callback=named(".yaml", ".yml"), help="Default params.NAME.yaml.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
 ) -> None:
     """Write a preset as a complete params.yaml, and its published numbers beside it; say what to do next."""
+    from fer_au.config.published import left_out_line, published_path, read_published
     from fer_au.presets import write_preset
     from fer_au.presets.grid import parse_grid
     from fer_au.presets.needs import next_steps
-    from fer_au.presets.published import published_path
 
     path = output or Path(f"params.{Path(name).stem}.yaml")
     numbers = published_path(path)
@@ -59,5 +63,6 @@ def presets_write(
         typer.echo(str(file))
     if had_numbers and not numbers.is_file():
         typer.echo(f"{numbers}: removed, as nothing was published of this preset's experiments")
-    for step in next_steps(path):
-        typer.echo(step)
+    if numbers.is_file() and (line := left_out_line(numbers, read_published(numbers))):
+        typer.echo(line)
+    typer.echo("\n".join(["next:", *next_steps(path)]))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fer_au.cli.outputs import named
 from fer_au.compute import log
 from fer_au.errors import ConfigError, DataError
 from fer_au.terminal import terminal_width
 
 if TYPE_CHECKING:
     from fer_au.results.reading import Entry, Results
-
-_FILE = "FILE"
 
 
 def results(
@@ -27,15 +27,25 @@ def results(
     sort: Annotated[
         str | None, typer.Option(metavar="KEY", help="Sort by a headline metric, highest first; it is shown, too.")
     ] = None,
-    csv: Annotated[Path | None, typer.Option(metavar=_FILE, help="Write the table as csv, too.")] = None,
-    md: Annotated[Path | None, typer.Option(metavar=_FILE, help="Write the table in Markdown, too.")] = None,
-    latex: Annotated[Path | None, typer.Option(metavar=_FILE, help="Write the table as LaTeX (booktabs), too.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", callback=named(".csv"), help="Write the table as csv, too.")
+    ] = None,
+    md: Annotated[
+        Path | None, typer.Option(metavar="FILE.md", callback=named(".md"), help="Write the table in Markdown, too.")
+    ] = None,
+    latex: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.tex", callback=named(".tex"), help="Write the table as LaTeX (booktabs), too."),
+    ] = None,
     images: Annotated[
-        Path | None, typer.Option(metavar="FILE.csv", help="Write the answer to each test image of EXPERIMENT.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv", callback=named(".csv"), help="Write the answer to each test image of EXPERIMENT."
+        ),
     ] = None,
     published: Annotated[
         Path | None,
-        typer.Option(metavar=_FILE, help="Published numbers; default params.published.yaml, if it exists."),
+        typer.Option(metavar="FILE", help="Published numbers; default params.published.yaml, if it exists."),
     ] = None,
 ) -> None:
     """Show the results of the experiments that params.yaml names."""
@@ -48,9 +58,6 @@ def results(
         raise ConfigError(f"{given[0]} belongs to the table of all experiments; leave out {experiment!r}")
     if experiment is None and images is not None:
         raise ConfigError("--images belongs to one experiment; name it: fer-au results EXPERIMENT --images FILE.csv")
-    files = [path.resolve() for path in (csv, md, latex) if path is not None]
-    if len(set(files)) < len(files):
-        raise ConfigError("--csv, --md and --latex need files of different names")
     found = read_results(PARAMS, Path(), published)
     if experiment is None:
         _show_table(found, group, sort, csv, md, latex)
@@ -58,9 +65,17 @@ def results(
         _show_experiment(_find(found, experiment), found, images)
 
 
+def _tell_changes(entries: Sequence[Entry]) -> None:
+    from fer_au.results.changes import change_lines
+
+    for line in change_lines({one.name: one.change for one in entries}):
+        log(line)
+
+
 def _show_table(
     found: Results, group: bool, sort: str | None, csv: Path | None, md: Path | None, latex: Path | None
 ) -> None:
+    from fer_au.results.changes import stray_lines
     from fer_au.results.formats import table_text, write_table_csv, write_table_latex, write_table_markdown
     from fer_au.results.table import tabulate
 
@@ -70,6 +85,9 @@ def _show_table(
         if path is not None:
             write(path, table)
             log(f"{path}: {len(table.rows) + len(table.cross)} rows")
+    _tell_changes([*found.experiments, *found.cross])
+    for line in (*stray_lines(found.strays), *found.unmatched):
+        log(line)
     if found.published is None:
         for path in sorted(Path().glob("params.*.published.yaml")):
             log(f"{path}: published numbers of another params file; add --published {path}")
@@ -91,18 +109,18 @@ def _find(found: Results, name: str) -> Entry:
 def _show_experiment(entry: Entry, found: Results, images: Path | None) -> None:
     from fer_au.results.experiment import ExperimentResult
     from fer_au.results.images import export_images
+    from fer_au.results.published import scores_beside
     from fer_au.results.words import describe
 
     if entry.fault:
         raise DataError(entry.fault)
     if entry.result is None:
         raise DataError(f"{entry.name} is not evaluated yet; run `dvc repro`")
+    _tell_changes([entry])
     if images is None:
-        typer.echo(describe(entry.result, found.published, terminal_width()))
+        typer.echo(describe(entry.result, scores_beside(found), terminal_width()))
     elif not isinstance(entry.result, ExperimentResult):
         raise DataError(f"{entry.name} is an entry of cross, whose answers to single images are not kept")
-    elif images.suffix != ".csv":
-        raise ConfigError(f"{images}: unknown format {images.suffix!r}; name it .csv")
     else:
         export_images(entry.result.results, images)
         typer.echo(f"{images}: {len(entry.result.results)} images")

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fer_au.cli.outputs import named
 from fer_au.compute import log
-from fer_au.errors import DataError
+from fer_au.errors import ConfigError, DataError
+from fer_au.terminal import visible
+
+if TYPE_CHECKING:
+    from fer_au.stores.export import FramedPoints
+    from fer_au.stores.reader import Store
 
 app = typer.Typer(no_args_is_help=True, help="HDF5 stores.", epilog="Example: fer-au store info evaluation/au.h5")
 
 
-def verify(files: Annotated[list[Path], typer.Argument(help="HDF5 stores.")]) -> None:
-    """Recompute every checksum of stores; name the damaged rows."""
-    from fer_au.stores.verify import verify_store
+def verify(
+    files: Annotated[list[Path], typer.Argument(help="HDF5 stores, models' folders, metrics, tables of data/.")],
+) -> None:
+    """Recompute every checksum of stores, models and metrics; name the damaged rows."""
+    from fer_au.results.verifying import verify_artefact
 
     faults = 0
     for path in files:
-        found = verify_store(path)
+        found = verify_artefact(path)
         faults += len(found)
-        typer.echo("\n".join(found) if found else f"{path}: ok")
+        typer.echo(visible("\n".join(found) if found else f"{path}: ok"))
     if faults:
         raise DataError(f"{faults} fault(s) found")
 
@@ -32,20 +40,33 @@ def store_info(file: Annotated[Path, typer.Argument(help="An HDF5 store.")]) -> 
     from fer_au.stores.reader import Store
 
     store = Store.open_any(file)
-    typer.echo(f"{file}: {store.schema}, {len(store)} rows")
-    typer.echo(f"fingerprint {store.fingerprint}\ncontent_sha256 {store.content_sha256}")
+    typer.echo(visible(f"{file}: {store.schema}, {len(store)} rows"))
+    typer.echo(visible(f"fingerprint {store.fingerprint}\ncontent_sha256 {store.content_sha256}"))
     for name, value in sorted(store.attributes.items()):
-        typer.echo(f"attribute {name} = {value}")
+        typer.echo(visible(f"attribute {name} = {value}"))
     for name in store.columns:
         spec = store.specs[name]
-        typer.echo(f"column {name} {spec.dtype} {spec.shape}")
+        typer.echo(visible(f"column {name} {spec.dtype} {spec.shape}"))
 
 
 @app.command("export", epilog="Example: fer-au store export evaluation/au.h5 -o au.csv")
 def store_export(
     file: Annotated[Path, typer.Argument(help="An HDF5 store.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="FILE.npz (all columns) or FILE.csv.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", callback=named(".npz", ".csv"), help="FILE.npz (all columns) or FILE.csv.")
+    ],
     maps: Annotated[bool, typer.Option("--maps", help="Write every cell of maps into a csv, too.")] = False,
+    frame: Annotated[
+        str | None,
+        typer.Option(
+            help="Frame of the points: picture or crop; picture is what key points of adapter csv reads. "
+            "Default: the store's own, which points_frame in the file names."
+        ),
+    ] = None,
+    faces: Annotated[
+        Path | None,
+        typer.Option(help="Faces of the landmarks, for --frame picture. Default: faces.h5 beside them."),
+    ] = None,
 ) -> None:
     """Write a store as npz or csv; a csv of an evaluation has true and predicted labels, and no csv has pictures."""
     from fer_au.results.images import export_images
@@ -55,7 +76,11 @@ def store_export(
 
     store = Store.open_any(file)
     answers = store.schema == SCHEMAS["evaluation"].name and output.suffix == ".csv"
-    left_out = (export_images if answers else export_store)(store, output, maps=maps)
+    points = _points_in(store, frame, faces) if frame else None
+    if answers:
+        left_out = export_images(store, output, maps=maps)
+    else:
+        left_out = export_store(store, output, maps=maps, points=points)
     if left_out.maps:
         log(f"{output}: without maps: {', '.join(left_out.maps)} (--maps writes them, too)")
     if left_out.others:
@@ -63,10 +88,34 @@ def store_export(
     typer.echo(f"{output}: {len(store)} rows")
 
 
+def _points_in(store: Store, frame: str, faces: Path | None) -> FramedPoints | None:
+    """Bring the points of a store into a frame; None if they lie in it already.
+
+    Raises:
+        ConfigError: There is no such frame, or the store has no points that can be brought there.
+        StoreError: The faces can't be read, or are others.
+    """
+    from fer_au.landmarks.in_pictures import points_in_pictures
+    from fer_au.stores.frames import CROP, PICTURE, points_frame
+    from fer_au.stores.reader import Store
+
+    if frame not in (PICTURE, CROP):
+        raise ConfigError(f"--frame: must be {PICTURE} or {CROP}, not {frame!r}")
+    own = points_frame(store.schema) if "points" in store else ""
+    if own == frame:
+        return None
+    if own != CROP:
+        why = (
+            f"its points lie in the {own}, and only landmarks.h5 has them in the {CROP}" if own else "it has no points"
+        )
+        raise ConfigError(f"{store.path}: --frame {frame}: {why}")
+    return points_in_pictures(store, Store.open(faces or store.path.with_name("faces.h5"), "faces"))
+
+
 @app.command("merge", epilog="Example: fer-au store merge lab1/landmarks.h5 lab2/landmarks.h5 -o landmarks.h5")
 def store_merge(
     files: Annotated[list[Path], typer.Argument(help="Stores of one kind with equal attributes.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The merged store.")],
+    output: Annotated[Path, typer.Option("--output", "-o", callback=named(".h5"), help="The merged store, FILE.h5.")],
 ) -> None:
     """Merge stores by id; equal rows of one id count once, different ones are an error."""
     from fer_au.stores.merge import merge_stores

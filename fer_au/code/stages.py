@@ -3,9 +3,11 @@
 DVC reruns a stage when one of its parameters changed. Each stage names its own entry of ``stages/stamp.json``: a hash
 over the syntax of the modules that its script loads, and of the parts (head, cue, loss, detector, ...) that its section
 of ``params.yaml`` names. So an edit of code reruns the stages that use that code, an edit of words reruns nothing, and
-a new part reruns no experiment that uses another. The stage ``stamp`` runs first in every ``dvc repro`` and writes the
-file. The hash also covers settings that DVC's run cache overlooks, such as ``align.size``: an edit of one would bring
-back outputs of the other size.
+a new part reruns no experiment that uses another. Files that a section names count by their bytes, and so do the
+published numbers that the report shows, present or absent. The stage ``stamp`` runs first in every ``dvc repro`` and
+writes the file. The hash also covers settings that DVC's run cache overlooks, such as ``heatmaps.size``: an edit of
+one would bring back outputs of the other size. Of stages whose settings DVC takes from the stamp itself
+(``fer_au/config/dataset_settings.py``) it covers all, so that a stage notices an edit that DVC has not seen.
 
 Lists of modules among the stages' dependencies, which do the same, were 390 lines of ``dvc.yaml``, made ``dvc.lock``
 four times as long, and counted every comment.
@@ -14,6 +16,7 @@ four times as long, and counted every comment.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,6 +24,9 @@ from typing import Any
 
 from fer_au.code.closure import PART_FOLDERS, CodeBase, this_code
 from fer_au.code.plugins import plugin_digest
+from fer_au.config.dataset_settings import OVERRIDABLE, STAGES, stage_settings
+from fer_au.config.experiments import NAMED_WEIGHTS
+from fer_au.config.pipeline import read_taken_keys
 from fer_au.config.reading import PARAMS, read_params
 from fer_au.errors import ConfigError
 from fer_au.fingerprints import file_digest
@@ -43,23 +49,27 @@ def stage_code(stage: str, name: str | None = None, params: Path = PARAMS) -> st
         params: The params file, whose directory is the project.
 
     Raises:
-        ConfigError: The params file can't be read, or the stage has no script.
+        ConfigError: The params file or dvc.yaml can't be read, or the stage has no script.
     """
-    return _hash(this_code(), params, stage, name, read_params(params))
+    return _Hasher(params).hash(stage, name, read_params(params))
 
 
-def stamp(params: Path = PARAMS) -> dict[str, str | dict[str, str]]:
+def stamp(settings: Mapping[str, Any], params: Path = PARAMS) -> dict[str, str | dict[str, str]]:
     """Hash the code of all stages: stage -> hash, or name -> hash for stages that are repeated.
 
+    Args:
+        settings: The whole of ``params.yaml``.
+        params: The file, whose directory is the project.
+
     Raises:
-        ConfigError: The params file can't be read, or a stage has no script.
+        ConfigError: dvc.yaml can't be read, or a stage has no script.
     """
-    code, settings = this_code(), read_params(params)
-    found: dict[str, str | dict[str, str]] = {stage: _hash(code, params, stage, None, settings) for stage in _ALONE}
+    hasher = _Hasher(params)
+    found: dict[str, str | dict[str, str]] = {stage: hasher.hash(stage, None, settings) for stage in _ALONE}
     for stage, (section, _) in _REPEATED.items():
         entries = settings.get(section) or {}
-        found[stage] = {name: _hash(code, params, stage, name, settings) for name in entries}
-    code.save()
+        found[stage] = {name: hasher.hash(stage, name, settings) for name in entries}
+    this_code().save()
     return found
 
 
@@ -87,11 +97,38 @@ def work_code(work: str, entry: Mapping[str, Any], settings: Mapping[str, Any]) 
     return hashlib.sha256("\n".join([code.digest(files), *lines]).encode()).hexdigest()
 
 
-def _hash(code: CodeBase, params: Path, stage: str, name: str | None, settings: Mapping[str, Any]) -> str:
-    parts = _parts_of(stage, name, settings)
-    files, lines = _code_of(code, _script(params, stage), params.resolve().parent, parts)
-    lines += _overlooked(_settings_of(stage, name, settings))
-    return hashlib.sha256("\n".join([code.digest(files), *lines]).encode()).hexdigest()[:_DIGITS]
+class _Hasher:
+    """Hashes stages of a project.
+
+    Args:
+        params: Its params file.
+
+    Raises:
+        ConfigError: Its dvc.yaml can't be read.
+    """
+
+    def __init__(self, params: Path) -> None:
+        self._params, self._project = params, params.resolve().parent
+        self._taken = read_taken_keys(self._project / "dvc.yaml")
+
+    def hash(self, stage: str, name: str | None, settings: Mapping[str, Any]) -> str:
+        """Hash the code that a stage runs for a name, and the settings it takes that DVC overlooks."""
+        code, parts = this_code(), _parts_of(stage, name, settings)
+        files, lines = _code_of(code, _script(self._params, stage), self._project, parts)
+        if stage in STAGES and name is not None:
+            lines.append(json.dumps(stage_settings(settings, stage, name), sort_keys=True, default=str))
+        else:
+            lines += _overlooked(settings if name is None else self._settings_of(stage, name, settings))
+        return hashlib.sha256("\n".join([code.digest(files), *lines]).encode()).hexdigest()[:_DIGITS]
+
+    def _settings_of(self, stage: str, name: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Give what a stage takes of params.yaml, as its entry in dvc.yaml says."""
+        taken: dict[str, Any] = {}
+        for key in self._taken.get(stage, ()):
+            section, _, own = key.partition(".")
+            value = settings.get(section)
+            taken["entry" if own else section] = _mapping(value).get(name) if own else value
+        return taken
 
 
 def _overlooked(value: object, path: str = "") -> list[str]:
@@ -102,17 +139,6 @@ def _overlooked(value: object, path: str = "") -> list[str]:
         place = f"{path}.{key}"
         lines += [f"{place} = {item!r}"] if key in OVERLOOKED else _overlooked(item, place)
     return lines
-
-
-def _settings_of(stage: str, name: str | None, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give what a stage takes of params.yaml, as its entry in dvc.yaml says."""
-    if name is None:
-        return settings
-    taken = {section: settings.get(section) for section in _SHARED.get(stage, ())}
-    section, _ = _REPEATED[stage]
-    if stage in _WITH_ENTRY:
-        taken["entry"] = _mapping(settings.get(section)).get(name)
-    return taken
 
 
 def _script(params: Path, stage: str) -> Path:
@@ -170,13 +196,13 @@ def _ingest_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterat
 
 
 def _align_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[Part]:
-    detectors = _merged(params, "align", entry).get("detector", "dlib-hog")
+    detectors = _lain_over(params, "align", entry).get("detector", "dlib-hog")
     for name in detectors if isinstance(detectors, list) else [detectors]:
         yield "fer_au.detectors", str(name)
 
 
 def _landmarks_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[Part]:
-    yield "fer_au.extractors", str(_merged(params, "landmarks", entry).get("extractor", "dlib68"))
+    yield "fer_au.extractors", str(_lain_over(params, "landmarks", entry).get("extractor", "dlib68"))
     yield from _align_parts(entry, params)  # a detector says whether its boxes can be trusted
 
 
@@ -200,9 +226,11 @@ def _train_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterato
 
 def _evaluate_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[Part]:
     yield from _model_parts(_mapping(entry.get("model")))
+    section = _mapping(params.get("heatmaps"))
+    yield "fer_au.geometries", str(section.get("geometry", "corrected"))
     cams = _mapping(params.get("evaluate")).get("cams", ["native", "gradcam", "layercam"])
     for cam in cams if isinstance(cams, list) else []:
-        yield "fer_au.cams", str(cam)
+        yield "fer_au.cams", str(cam).partition("@")[0]
 
 
 def _cross_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[Part]:
@@ -214,7 +242,7 @@ def _model_parts(model: Mapping[str, Any]) -> Iterator[Part]:
     yield "fer_au.nets", str(model.get("backbone"))
     yield "fer_au.heads", str(model.get("head") or "gap")
     weights = str(model.get("weights", "none"))
-    if weights not in ("none", "imagenet"):
+    if weights not in NAMED_WEIGHTS:
         yield _FILE, weights
 
 
@@ -222,15 +250,6 @@ _Parts = Callable[[Mapping[str, Any], Mapping[str, Any]], Iterator[Part]]
 
 _WORK = {"train": "fer_au.training.stage", "evaluate": "fer_au.evaluation.stage"}
 _ALONE = ("report",)
-_SHARED = {
-    "align": ("align",),
-    "landmarks": ("landmarks",),
-    "heatmaps": ("heatmaps",),
-    "train": ("train",),
-    "evaluate": ("evaluate",),
-    "cross": ("evaluate",),
-}
-_WITH_ENTRY = ("render", "ingest", "train", "cross")
 _REPEATED: dict[str, tuple[str, _Parts]] = {
     "render": ("render", _no_parts),
     "ingest": ("datasets", _ingest_parts),
@@ -244,15 +263,21 @@ _REPEATED: dict[str, tuple[str, _Parts]] = {
 
 
 def _parts_of(stage: str, name: str | None, params: Mapping[str, Any]) -> list[Part]:
+    if stage == "report":  # it compares the settings of all data sets with those of the results, as their adapters do
+        from fer_au.config.published import published_path  # here: stages that take no published numbers don't load it
+
+        datasets = _mapping(params.get("datasets")).values()
+        # DVC can't depend on a file that may be missing, so the published numbers count here.
+        published = (_FILE, str(published_path()))
+        return [published, *(part for entry in datasets for part in _ingest_parts(_mapping(entry), params))]
     if name is None or stage not in _REPEATED:
         return []
     section, parts = _REPEATED[stage]
     return list(parts(_mapping(_mapping(params.get(section)).get(name)), params))
 
 
-def _merged(params: Mapping[str, Any], section: str, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay a data set's own settings over a section."""
-    return {**_mapping(params.get(section)), **_mapping(entry.get(section))}
+def _lain_over(params: Mapping[str, Any], section: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    return OVERRIDABLE[section].merge({**params, "datasets": {"own": entry}}, "own")
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -20,6 +20,7 @@ from typing import Any
 
 from fer_au.atomic import write_atomically
 from fer_au.errors import StoreError
+from fer_au.gate import read_json
 
 _VERSION = 2
 """Raised whenever a digest or a field of ``Syntax`` comes about in another way."""
@@ -163,7 +164,7 @@ class SyntaxMemory:
         self._known: dict[str, Syntax] = {}
         self._used: dict[str, Syntax] = {}
         with suppress(OSError, ValueError, TypeError, KeyError):  # absent, or damaged: parsed anew
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = read_json(path)
             if record["version"] == _VERSION:
                 self._known = {key: _restored(entry) for key, entry in record["files"].items()}
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from fer_au.compute.base import Workers
 from fer_au.compute.progress import Progress
-from fer_au.compute.workers import open_workers
+from fer_au.compute.workers import DIED, open_workers
 from fer_au.errors import FerAuError
 
 Task = TypeVar("Task")
@@ -97,7 +97,7 @@ def _result(future: Future[Result]) -> Result:
     try:
         return future.result()
     except BrokenProcessPool as error:
-        raise FerAuError("a worker process died (killed, or out of memory); finished work is kept") from error
+        raise FerAuError(DIED) from error
     except Exception as error:
         from fer_au.compute.dask_cluster import explain_lost
 

@@ -9,6 +9,8 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
+from fer_au.terminal import visible
+
 _LOG_SECONDS = 15.0
 _SHORT_SECONDS = 1.0  # what takes less needs no line
 
@@ -17,7 +19,7 @@ def log(message: str) -> None:
     """Write one line of progress to stderr; of processes that train together, the first one speaks for all."""
     if os.environ.get("RANK", "0") != "0":  # set by torchrun and accelerate launch
         return
-    sys.stderr.write(message + "\n")
+    sys.stderr.write(visible(message) + "\n")
     sys.stderr.flush()
 
 

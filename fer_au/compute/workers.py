@@ -13,19 +13,22 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, nullcontext
 from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from fer_au.compute import preload
+from fer_au.compute import main_module, preload
 from fer_au.compute.base import InlineExecutor, Workers, use_one_thread
 from fer_au.ending import uninterrupted
-from fer_au.errors import ConfigError
+from fer_au.errors import ConfigError, FerAuError
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
+
+DIED = "a worker process died (killed, or out of memory); finished work is kept"
 
 _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
@@ -93,7 +96,7 @@ def warm_workers(tasks: int, runs: object) -> None:
     of this one are forked from: once, and they share the memory. Later calls of other modules change nothing.
     """
     if not _scheduler() and min(worker_count(), tasks) > 1 and _METHOD == "forkserver":
-        with _worker_environment(runs):
+        with _worker_environment(runs), _told():
             _fork_context(runs)
 
 
@@ -107,19 +110,51 @@ _METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods(
 
 @contextmanager
 def _open_processes(workers: int, runs: object) -> Iterator[Executor]:
-    with (
-        _worker_environment(runs),
-        _Processes(workers, mp_context=_fork_context(runs), initializer=_start_worker) as pool,
-    ):
-        yield pool
+    importable = main_module.can_be_imported()
+    if not importable:
+        main_module.check_not_needed(runs)
+    with _worker_environment(runs):
+        with _told():
+            processes = _Processes(workers, importable, _fork_context(runs))
+        with processes as pool:
+            yield pool
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say in one line that processes can't be started, or have ended where nothing asked them to.
+
+    Raises:
+        FerAuError: That is so.
+    """
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise FerAuError(DIED) from error
+    except (OSError, EOFError, ImportError, NotImplementedError) as error:  # the last two: no semaphores here
+        why = getattr(error, "strerror", None) or str(error) or "they end at once"
+        raise FerAuError(
+            f"worker processes can't be started: {why}; is there memory for them, and may this account have so many? "
+            "FER_AU_WORKERS=1 does without"
+        ) from error
 
 
 class _Processes(ProcessPoolExecutor):
-    """Local processes, each started when a task first needs one more."""
+    """Local processes, each started when a task first needs one more.
+
+    Args:
+        workers: Number of processes at most.
+        importable: Whether they import the user's script.
+        context: How they are started.
+    """
+
+    def __init__(self, workers: int, importable: bool, context: BaseContext) -> None:
+        super().__init__(workers, mp_context=context, initializer=_start_worker)
+        self._importable = importable
 
     def submit(self, fn: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs) -> Future[Result]:
         """Hand over a task; Ctrl-C in the midst would leave a process behind that nobody knows."""
-        with uninterrupted():
+        with uninterrupted(), _told(), nullcontext() if self._importable else main_module.left_out():
             return super().submit(fn, *args, **kwargs)
 
 

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 
+from fer_au.config.cams import CamChoice
+from fer_au.config.data import Seed
+from fer_au.config.keys import PartOf
 from fer_au.config.reading import NameOrPath, StrictModel
+from fer_au.config.unread import ReadIf
+from fer_au.resizing import Resize
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
-Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what torch takes
+Count = Annotated[int, Field(gt=0, le=1_000_000)]
+"""A number of epochs or images; larger ones are slips of the keyboard, which no training ends with."""
+NAMED_WEIGHTS = ("none", "imagenet", "faces")
+"""Choices of ``model.weights`` that aren't paths."""
+DEFAULT_HEAD = "gap"
+"""Head of a network that names none; a whole network has one of its own."""
 
 
 class ModelConfig(StrictModel):
     """The network that an experiment trains.
 
     Attributes:
-        backbone: Name of a timm model, or of a whole network of the project, which has a head of its own.
+        backbone: Name of a timm model, or of a network of the project; whole networks have a head of their own.
         backbone_options: Options of the backbone itself: of a timm architecture (such as ``drop_path_rate``), or of a
             network.
         head: Classifier on the last feature map; null means ``gap``, or the whole network's own head.
         head_options: Options of the head itself.
-        weights: Weights of the backbone before training: ``none`` (fresh), ``imagenet``, or the path of a file, which
-            DVC doesn't track. Excludes the experiment's ``base``.
+        weights: Weights of the backbone before training: ``none`` (fresh), ``imagenet``, ``faces`` (of face
+            recognition), or the path of a file, which DVC doesn't track. Excludes the experiment's ``base``.
+        cut_after: Number of the feature layer after which the backbone ends, so that the head reads an inner layer's
+            map; null for the whole backbone.
         output_stride: Input pixels per cell of the last feature map, where the backbone supports it.
         large_maps: Run the last two stages at stride 1, as the AU-cue paper does.
         in_chans: Channels of the input: 3 (RGB) or 1 (grey).
@@ -34,6 +47,7 @@ class ModelConfig(StrictModel):
     head: str | None = None
     head_options: dict[str, Any] = Field(default_factory=dict)
     weights: NameOrPath = "none"
+    cut_after: PositiveInt | None = None
     output_stride: Literal[4, 8, 16, 32] | None = None
     large_maps: bool = False
     in_chans: Literal[1, 3] = 3
@@ -45,12 +59,15 @@ class GuidanceConfig(StrictModel):
     Attributes:
         cue: Map of where to look.
         loss: Measure of the distance between attention and cue.
+        loss_options: Options of the loss itself.
         source: Map that is pulled: ``features`` (a layer's channel mean), ``cam`` (the head's class map of the true
             class) or ``module`` (the head's own attention map).
         layers: Feature layers, by number or ``last`` or ``all``; their terms are averaged. Source ``features`` only.
         weight: Weight of the term beside the classification loss (the AU-cue paper's lambda).
         codebook: Codebook of this term alone, instead of ``heatmaps.codebook``; its maps are rendered on load.
         geometry: Geometry of this term alone, instead of ``heatmaps.geometry``; its maps are rendered on load.
+        resize: Way of the cue's map to the attention's grid. ``corrected`` keeps every spot at its place;
+            ``published`` moves it as the AU-cue paper's code does, to repeat its numbers.
         landmark_noise: Standard deviation, per coordinate and in inter-ocular distances, of Gaussian noise on the
             landmarks before the cue is rendered from them: a stand-in for a worse extractor, fixed per image.
         start_epoch: First epoch, counted from 0, in which the term counts.
@@ -58,16 +75,23 @@ class GuidanceConfig(StrictModel):
         warmup_epochs: Epochs from ``start_epoch`` on over which the weight grows linearly from 0.
     """
 
+    READ_IF = (
+        ReadIf("layers", lambda term: term.source == "features", "source features alone takes layers"),
+        ReadIf("warmup_epochs", lambda term: term.weight > 0, "the term's weight is 0"),
+    )
+
     cue: str = "au"
     loss: str = "cosine"
+    loss_options: dict[str, Any] = Field(default_factory=dict)
     source: Literal["features", "cam", "module"] = "features"
     layers: tuple[str, ...] = ("last",)
     weight: NonNegative = 1.0
     codebook: NameOrPath | None = None
     geometry: str | None = None
+    resize: Resize = "corrected"
     landmark_noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     start_epoch: Annotated[int, Field(ge=0)] = 0
-    end_epoch: PositiveInt | None = None
+    end_epoch: Count | None = None
     warmup_epochs: NonNegative = 0.0
 
     @field_validator("layers", mode="before")
@@ -90,8 +114,14 @@ class OptimizerConfig(StrictModel):
         weight_decay: Weight decay (in ``adamw``, decoupled from the gradient).
     """
 
+    READ_IF = (
+        ReadIf("momentum", lambda one: one.name == "sgd", "optimiser sgd alone has a momentum"),
+        ReadIf("nesterov", lambda one: one.name == "sgd", "optimiser sgd alone has a momentum"),
+        ReadIf("nesterov", lambda one: one.momentum > 0, "there is no momentum"),
+    )
+
     name: Literal["sgd", "adam", "adamw"] = "sgd"
-    lr: Annotated[float, Field(gt=0)] = 0.05
+    lr: Annotated[float, Field(gt=0, le=100)] = 0.05
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     nesterov: bool = True
     weight_decay: NonNegative = 5e-4
@@ -110,10 +140,16 @@ class ScheduleConfig(StrictModel):
         gamma: Factor of ``step`` and ``plateau``.
     """
 
+    READ_IF = (
+        ReadIf("step_epochs", lambda one: one.name == "step", "schedule step alone reads it"),
+        ReadIf("patience", lambda one: one.name == "plateau", "schedule plateau alone reads it"),
+        ReadIf("gamma", lambda one: one.name in ("step", "plateau"), "schedules step and plateau alone read it"),
+    )
+
     name: Literal["cosine", "step", "constant", "plateau"] = "cosine"
     warmup_epochs: NonNegative = 1.0
-    step_epochs: PositiveInt = 4
-    patience: PositiveInt = 5
+    step_epochs: Count = 4
+    patience: Count = 5
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.9
 
 
@@ -140,6 +176,25 @@ class AugmentConfig(StrictModel):
         cutmix_alpha: Parameter of the Beta distribution that the area of the remaining image is drawn from.
     """
 
+    OFF: ClassVar[Mapping[str, Any]] = {
+        **dict.fromkeys(("flip", "rotate"), 0),
+        "scale": [1, 1],
+        **dict.fromkeys(("shift", "brightness", "contrast", "saturation", "grayscale", "erase"), 0),
+    }
+    """Keys with which images stay as they are."""
+    READ_IF = (
+        ReadIf("saturation", lambda one: one.grayscale < 1, "grayscale 1 takes the colour of every image"),
+        ReadIf("hue", lambda one: one.grayscale < 1, "grayscale 1 takes the colour of every image"),
+        ReadIf(
+            "jitter",
+            lambda one: one.brightness or one.contrast or one.saturation or one.hue,
+            "brightness, contrast, saturation and hue are 0",
+        ),
+        ReadIf("erase_area", lambda one: one.erase, "erase is 0"),
+        ReadIf("mixup_alpha", lambda one: one.mixup, "mixup is 0"),
+        ReadIf("cutmix_alpha", lambda one: one.cutmix, "cutmix is 0"),
+    )
+
     flip: Probability = 0.5
     rotate: Annotated[float, Field(ge=0, le=180)] = 8.0
     scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.9, 1.15)
@@ -165,14 +220,13 @@ class AugmentConfig(StrictModel):
             raise ValueError("should be (smallest, largest)")
         return value
 
-    @model_validator(mode="after")
-    def _mixes_once(self) -> AugmentConfig:
-        if self.mixup + self.cutmix > 1:
-            raise ValueError(
-                f"a batch is mixed in one way at most, so mixup {self.mixup:g} and cutmix {self.cutmix:g} may not add "
-                "up to more than 1"
-            )
-        return self
+    @field_validator("cutmix")
+    @classmethod
+    def _mixes_once(cls, cutmix: float, known: ValidationInfo) -> float:
+        mixup = known.data.get("mixup", 0.0)
+        if mixup + cutmix > 1:
+            raise ValueError(f"should be {1 - mixup:g} at most beside mixup {mixup:g}: a batch is mixed in one way")
+        return cutmix
 
 
 class FreezeConfig(StrictModel):
@@ -183,7 +237,7 @@ class FreezeConfig(StrictModel):
         layers: How many of the backbone's last layers train with the head; 0 for the head alone.
     """
 
-    epochs: PositiveInt
+    epochs: Count
     layers: Annotated[int, Field(ge=0)] = 0
 
 
@@ -209,8 +263,8 @@ class TrainConfig(StrictModel):
         sync_batch_norm: On several GPUs, normalise over the whole batch instead of each GPU's part of it.
     """
 
-    epochs: PositiveInt = 8
-    batch_size: PositiveInt = 64
+    epochs: Count = 8
+    batch_size: Count = 64
     image_size: Annotated[int, Field(ge=16, le=1024)] = 112
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
@@ -220,7 +274,7 @@ class TrainConfig(StrictModel):
     class_weights: Literal["none", "balanced"] = "none"
     sampling: Literal["shuffled", "balanced"] = "shuffled"
     select_on: Literal["valid", "test"] = "valid"
-    early_stopping: PositiveInt | None = None
+    early_stopping: Count | None = None
     clip_grad: Annotated[float, Field(gt=0)] | None = None
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     freeze: tuple[FreezeConfig, ...] = ()
@@ -232,19 +286,43 @@ class EvaluateConfig(StrictModel):
 
     Attributes:
         split: Split that is scored.
-        cams: CAM methods that are scored.
+        cams: CAM methods that are scored, each alone or at a feature layer, as in ``layercam@3``.
+        on_missing_cam: What to do where a network can't have one of ``cams``, such as ``rollout`` of a CNN: ``fail``
+            before anything runs, or ``skip`` it for that network, which the metrics then say (``cam_skipped.<cam>``).
         attention_layers: Feature layers whose attention is scored: ``all``, or a list.
+        resize: Way of attention and CAMs to the AU map, in the cosines alone (``att_cos``, ``cam_cos``). ``corrected``
+            keeps every cell at its place in the picture; ``published`` is the AU-cue paper's code, to compare with its
+            numbers.
         moved: Whether the attention is also scored on randomly moved images.
+        mirrored: Whether probabilities are the means of those of each image and of its mirror image. Attention, CAMs
+            and faithfulness are those of the image alone.
         faithfulness_images: Number of images for the deletion and insertion curves; 0 for none.
         batch_size: Images per forward pass.
     """
 
     split: Literal["train", "valid", "test"] = "test"
     cams: tuple[str, ...] = ("native", "gradcam", "layercam")
+    on_missing_cam: Literal["fail", "skip"] = "fail"
     attention_layers: Literal["all"] | tuple[str, ...] = "all"
+    resize: Resize = "corrected"
     moved: bool = True
-    faithfulness_images: Annotated[int, Field(ge=0)] = 64
-    batch_size: PositiveInt = 64
+    mirrored: bool = False
+    faithfulness_images: Annotated[int, Field(ge=0, le=1_000_000)] = 64
+    batch_size: Count = 64
+
+    @field_validator("attention_layers")
+    @classmethod
+    def _some(cls, layers: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if not layers:
+            raise ValueError("at least one layer is needed; [last] is always scored")
+        return layers
+
+    @field_validator("cams")
+    @classmethod
+    def _readable(cls, cams: tuple[str, ...]) -> tuple[str, ...]:
+        for cam in cams:
+            CamChoice.parse(cam)
+        return cams
 
 
 class ExperimentConfig(StrictModel):
@@ -261,7 +339,7 @@ class ExperimentConfig(StrictModel):
         guidance: Terms that pull the model's attention to cues; an empty list is a vanilla classifier.
         train: Overrides of the section ``train``, key by key.
         group: Name that repeats (seeds, folds) share; the report gives the mean and deviation of a group.
-        fold: Fold of the data set that becomes ``test``.
+        fold: Fold of the data set that becomes ``test``, by its name or number.
     """
 
     dataset: str
@@ -270,21 +348,16 @@ class ExperimentConfig(StrictModel):
     base: str = "none"
     model: ModelConfig
     guidance: tuple[GuidanceConfig, ...] = ()
-    train: dict[str, Any] = Field(default_factory=dict)
+    train: Annotated[dict[str, Any], PartOf(TrainConfig)] = Field(default_factory=dict)
     group: str | None = None
-    fold: int | None = None
+    fold: str | int | None = None
 
-    @model_validator(mode="after")
-    def _one_start(self) -> ExperimentConfig:
-        if self.base != "none" and self.model.weights != "none":
-            raise ValueError(f"base {self.base!r} and model.weights {self.model.weights!r} exclude each other")
-        return self
-
-    @model_validator(mode="after")
-    def _guides_expressions(self) -> ExperimentConfig:
-        if self.target == "subject" and self.guidance:
-            raise ValueError("target subject takes no guidance, whose cues are expressions'")
-        return self
+    @field_validator("base", mode="before")
+    @classmethod
+    def _names_a_base(cls, base: object) -> object:
+        if base is None:
+            raise ValueError("is empty, and DVC needs it; write `base: none`, or an experiment")
+        return base
 
 
 class CrossConfig(StrictModel):

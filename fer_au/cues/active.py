@@ -11,7 +11,7 @@ from fer_au.compute.progress import log
 from fer_au.cues.arrays import Array, namespace
 from fer_au.cues.au import BLOCK
 from fer_au.cues.cue import CUES, Cue, FaceBatch
-from fer_au.cues.geometries import Geometry, create_geometry
+from fer_au.cues.geometries import Geometry, create_geometry, draw_units
 from fer_au.errors import DataError
 
 _COLUMN = "au"
@@ -59,7 +59,7 @@ class ActiveAUCue(Cue):
             active = np.flatnonzero(strengths > 0)
             for rows in (active[i : i + BLOCK] for i in range(0, len(active), BLOCK)):
                 block = xp.asarray(rows, device=points.device)
-                drawn, seen = self.geometry.draw(points[block], {unit: 1.0}, faces.image_size, size)
+                drawn, seen = draw_units(self.geometry, points[block], {unit: 1.0}, faces.image_size, size)
                 drawn = drawn * xp.asarray(strengths[rows], device=points.device)[:, None, None]
                 maps[block] = xp.where(seen[:, None, None], xp.maximum(maps[block], drawn), maps[block])
                 valid[block] |= seen

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_au.arguments import read_known_labels
 from fer_au.cues.arrays import Array, namespace
 from fer_au.cues.codebook import Codebook, create_codebook
 from fer_au.cues.cue import CUES, Cue, FaceBatch
-from fer_au.cues.geometries import Geometry, create_geometry
+from fer_au.cues.geometries import Geometry, create_geometry, draw_units
 from fer_au.errors import ConfigError
 from fer_au.fingerprints import fingerprint
 
@@ -50,7 +51,7 @@ class AUCue(Cue):
 
     def draw(self, faces: FaceBatch) -> tuple[Array, Array]:
         """Draw the faces of each expression together; see ``Cue.draw``."""
-        labels = np.asarray(faces.labels, np.str_)
+        labels = np.array([label or "" for label in read_known_labels("labels", faces.labels)], np.str_)
         expressions = self.codebook.expressions.items()
         return _draw(faces, self.geometry, [(np.flatnonzero(labels == name), units) for name, units in expressions])
 
@@ -89,5 +90,5 @@ def _draw(
     for rows, units in groups:
         for start in range(0, len(rows), BLOCK):
             block = xp.asarray(rows[start : start + BLOCK], device=points.device)
-            maps[block], valid[block] = geometry.draw(points[block], units, faces.image_size, size)
+            maps[block], valid[block] = draw_units(geometry, points[block], units, faces.image_size, size)
     return maps, valid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -11,7 +12,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from fer_au.config.reading import StrictModel, validate
-from fer_au.errors import ConfigError
+from fer_au.errors import ConfigError, DataError
 from fer_au.expressions import EXPRESSIONS
 from fer_au.fingerprints import fingerprint
 from fer_au.registry import FileRegistry, near_names
@@ -43,10 +44,16 @@ class Codebook:
     @cached_property
     def sha256(self) -> str:
         """Hash of the entries alone: renaming a codebook or rewording its notes does not change a map."""
-        entries = {
-            name: {str(unit): weight for unit, weight in units.items()} for name, units in self.expressions.items()
-        }
-        return fingerprint("codebook", 1, entries)
+        return fingerprint("codebook", 1, self._entries)
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """Attributes that a store of maps keeps of its codebook; ``recorded_codebook`` reads them."""
+        return {"codebook": self.name, "codebook_sha256": self.sha256, "codebook_units": json.dumps(self._entries)}
+
+    @property
+    def _entries(self) -> dict[str, dict[str, float]]:
+        return {name: {str(unit): weight for unit, weight in units.items()} for name, units in self.expressions.items()}
 
     @cached_property
     def action_units(self) -> frozenset[int]:
@@ -129,11 +136,34 @@ def create_codebook(name_or_path: str | Path | Codebook) -> Codebook:
     if isinstance(name_or_path, Codebook):
         return name_or_path
     if CODEBOOKS.is_path(name_or_path):
-        return _read(Path(name_or_path), Path(name_or_path).stem)
+        path = CODEBOOKS.locate(name_or_path)
+        return _read(path, path.stem)
     return _read_registered(str(name_or_path))
 
 
 load_codebook = create_codebook  # for a codebook the same: every one is a file
+
+
+def recorded_codebook(attributes: Mapping[str, object], owner: str | Path) -> Codebook:
+    """Restore the codebook that the maps of a store were drawn by, wherever its file is now.
+
+    Args:
+        attributes: Attributes of the store. Stores of release 0.1 only name a codebook, which is then loaded.
+        owner: Path of the store, for messages.
+
+    Raises:
+        ConfigError: The codebook that is only named isn't registered, or has other entries today.
+        DataError: The store doesn't say.
+    """
+    if isinstance(units := attributes.get("codebook_units"), str):
+        entries = {name: {int(unit): own for unit, own in units.items()} for name, units in json.loads(units).items()}
+        return Codebook(str(attributes.get("codebook", "")), entries)
+    if "codebook" not in attributes:
+        raise DataError(f"{owner}: attribute 'codebook' is missing; run the stage heatmaps again")
+    codebook = create_codebook(str(attributes["codebook"]))
+    if attributes.get("codebook_sha256", codebook.sha256) != codebook.sha256:
+        raise ConfigError(f"{owner}: codebook {codebook.name!r} has changed since; run the stage heatmaps again")
+    return codebook
 
 
 @lru_cache(maxsize=32)

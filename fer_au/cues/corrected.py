@@ -68,6 +68,7 @@ def _layout(weights: tuple[tuple[int, float], ...]) -> _Layout:
 class CorrectedGeometry(Geometry):
     """Geometry with anatomical spots sized by the face; see the module's text."""
 
+    version = 2  # places and spreads fitted to the true motion of rendered faces, see benchmarks/truth.py
     action_units = frozenset(SPOTS)
     takes_tensors = True
 

@@ -12,10 +12,13 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_au.answers import check_range
+from fer_au.arguments import check_type, read_list, read_number, read_whole
+from fer_au.array_arguments import read_array, read_points
 from fer_au.cues.arrays import Array, full_precision, namespace
 from fer_au.cues.codebook import Codebook
-from fer_au.cues.geometries import Geometry
-from fer_au.errors import ConfigError, DataError
+from fer_au.cues.geometries import Geometry, unpack_drawn
+from fer_au.errors import ArgumentError, DataError
 from fer_au.ibug68 import N_POINTS
 from fer_au.registry import Registry
 
@@ -28,20 +31,38 @@ class FaceBatch:
 
     Attributes:
         points: (N, 68, 2) iBUG-68 xy in pixels of a square crop, pixel i covering [i, i + 1); a numpy array, or a torch
-            tensor on any device.
-        labels: N canonical expression names.
+            tensor on any device. Lists become an array.
+        labels: N expression names, None where a face has none; cues that read them read them as in label files.
         image_size: Side of the crop in pixels.
         map_size: Side S of the maps in cells, which tile the crop.
         columns: Column name -> N rows of it, such as ``au`` of ``annotations.h5``.
         attributes: Attributes of the store that the columns come from, such as ``au_names``.
+
+    Raises:
+        ArgumentError: Points, labels, sizes or columns are something else, or don't fit together.
     """
 
     points: Array
-    labels: Sequence[str] | NDArray[np.str_]
+    labels: Sequence[str | None] | NDArray[np.str_]
     image_size: float
     map_size: int
     columns: Mapping[str, Array] = field(default_factory=dict)
     attributes: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        points = read_points("points", self.points)
+        labels = read_list("labels", self.labels, "a list of expression names")
+        if len(labels) != len(points):
+            raise ArgumentError(f"labels: expected one for each of {len(points)} faces, got {len(labels)}")
+        columns = {
+            name: _read_column(f"columns[{name!r}]", rows, len(points))
+            for name, rows in check_type("columns", self.columns, Mapping, "a mapping of names to rows").items()
+        }
+        read = {"points": points, "labels": labels, "columns": columns}
+        read["image_size"] = read_number("image_size", self.image_size)
+        read["map_size"] = read_whole("map_size", self.map_size)
+        for name, value in read.items():
+            object.__setattr__(self, name, value)
 
     def __len__(self) -> int:
         return len(self.points)
@@ -53,26 +74,29 @@ class FaceBatch:
         return replace(self, points=self.points[rows], labels=[self.labels[row] for row in positions], columns=columns)
 
     def checked(self) -> tuple[FaceBatch, Array]:
-        """Check that everything fits together.
+        """Find the faces whose points are of use.
 
         Returns:
             The faces with points in float32, zero where they are of no use; and usable (N,) bool: all coordinates are
             finite and not absurdly far away.
-
-        Raises:
-            DataError: Shapes or numbers do not fit together, or a size is not positive.
         """
         xp = namespace(self.points)
         points = np.asarray(self.points, np.float32) if xp is np else self.points.detach().float()
-        if points.ndim != 3 or tuple(points.shape[1:]) != (N_POINTS, 2):
-            raise DataError(f"points have the shape {tuple(points.shape)}, expected (N, {N_POINTS}, 2)")
-        if len(self.labels) != len(points):
-            raise DataError(f"{len(points)} faces but {len(self.labels)} labels")
-        if self.image_size <= 0 or self.map_size < 1:
-            raise DataError(f"image_size {self.image_size} and map_size {self.map_size} must be positive")
         # NaN compares false, so this finds missing, infinite and absurd coordinates alike.
         usable = (xp.abs(points) <= _FARTHEST).reshape(len(points), 2 * N_POINTS).all(1)
         return replace(self, points=xp.where(usable[:, None, None], points, 0)), usable
+
+
+def _read_column(name: str, rows: object, count: int) -> Array:
+    """Read a column: an array of any type with one row for each face.
+
+    Raises:
+        ArgumentError: It is something else.
+    """
+    column = read_array(name, rows, ("...",))
+    if column.shape[:1] != (count,):
+        raise ArgumentError(f"{name}: expected one row for each of {count} faces, got {tuple(column.shape)}")
+    return column
 
 
 class Cue(ABC):
@@ -119,8 +143,11 @@ class Cue(ABC):
             maps (N, S, S) float32 in [0, 1], and valid (N,) bool, False with a map of zeros where there is none.
 
         Raises:
-            DataError: The faces' arrays do not fit together, or a column that the cue needs is missing or wrong.
+            ArgumentError: ``faces`` is something else.
+            DataError: A column that the cue needs is missing or wrong.
+            PartError: The cue, another package's, gave something else than maps.
         """
+        check_type("faces", faces, FaceBatch, "a fer_au.cues.FaceBatch")
         xp = namespace(faces.points)
         with full_precision(faces.points):
             checked, usable = faces.checked()
@@ -128,15 +155,24 @@ class Cue(ABC):
                 if column not in faces.columns:
                     raise DataError(f"cue {self.name!r} needs the column {column!r}, which is not there")
             if xp is np or self.takes_tensors:
-                maps, valid = self.draw(checked)
+                maps, valid = self._drawn(checked, usable)
             else:
-                drawn = self.draw(replace(checked, points=checked.points.cpu().numpy()))
-                maps, valid = (xp.asarray(part, device=faces.points.device) for part in drawn)
-            if maps.ndim != 3 or len(maps) != len(faces) or tuple(valid.shape) != (len(faces),):
-                shapes = f"{tuple(maps.shape)} and {tuple(valid.shape)}"
-                raise DataError(f"cue {self.name!r} drew arrays of shape {shapes} for {len(faces)} faces")
-            valid = valid & usable if self.needs_landmarks else valid
-            return xp.where(valid[:, None, None], maps, 0), valid
+                known = replace(checked, points=checked.points.cpu().numpy()), usable.cpu().numpy()
+                maps, valid = (xp.asarray(part, device=faces.points.device) for part in self._drawn(*known))
+            return maps, valid
+
+    def _drawn(self, faces: FaceBatch, usable: Array) -> tuple[Array, Array]:
+        """Draw checked faces, and check the maps.
+
+        Raises:
+            PartError: The cue gave something else than maps.
+        """
+        title, xp = CUES.title(self), namespace(faces.points)
+        maps, valid = unpack_drawn(title, self.draw(faces), faces.points)
+        valid = valid & usable if self.needs_landmarks else valid
+        maps = xp.where(valid[:, None, None], maps, 0)
+        check_range(title, "maps", maps, 0, 1, wait=False)
+        return xp.asarray(maps, dtype=xp.float32), valid
 
 
 CUES: Registry[type[Cue]] = Registry(
@@ -152,7 +188,22 @@ CUES: Registry[type[Cue]] = Registry(
         "landmarks51": "fer_au.cues.landmark_maps",
     },
     base=Cue,
+    arguments=("codebook", "geometry"),
 )
+
+
+def unread_options(name: str) -> dict[str, str]:
+    """List what a guidance term may say of its maps, and its cue doesn't read, with the reason.
+
+    Raises:
+        UnknownNameError: There is no such cue; the message lists near names.
+    """
+    cue = CUES.get(name)
+    taken = inspect.signature(cue).parameters
+    unread = {option: f"cue {name!r} has no {option}" for option in ("codebook", "geometry") if option not in taken}
+    if not cue.needs_landmarks:
+        unread["landmark_noise"] = f"cue {name!r} is not drawn from landmarks"
+    return unread
 
 
 def create_cue(
@@ -177,11 +228,6 @@ def create_cue(
     signature = inspect.signature(make)
     options = {"codebook": codebook, "geometry": geometry}
     options = {option: value for option, value in options.items() if option in signature.parameters}
-    try:
-        signature.bind(**options)
-    except TypeError as error:
-        place = f"{make.__module__}.{make.__qualname__}"
-        raise ConfigError(f"cue {name!r}: {place} may take codebook and geometry alone: {error}") from error
     cue = make(**options)
     cue.name = name
     return cue

@@ -6,7 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
-from fer_au.cues.arrays import Array
+from fer_au.answers import check_array, check_range
+from fer_au.cues.arrays import Array, namespace
+from fer_au.errors import PartError
 from fer_au.registry import Registry
 
 
@@ -52,6 +54,41 @@ GEOMETRIES: Registry[type[Geometry]] = Registry(
     built_in={"corrected": "fer_au.cues.corrected", "paper": "fer_au.cues.paper"},
     base=Geometry,
 )
+
+
+def draw_units(
+    geometry: Geometry, points: Array, weights: Mapping[int, float], image_size: float, map_size: int
+) -> tuple[Array, Array]:
+    """Draw by a geometry, and check what it draws; arguments and result as ``Geometry.draw``, but 0 where not valid.
+
+    Raises:
+        PartError: The geometry gave something else than maps.
+    """
+    title, xp = GEOMETRIES.title(geometry), namespace(points)
+    maps, valid = unpack_drawn(title, geometry.draw(points, weights, image_size, map_size), points, map_size)
+    maps = xp.where(valid[:, None, None], maps, 0)
+    check_range(title, "maps", maps, 0, 1, wait=False)
+    return maps, valid
+
+
+def unpack_drawn(title: str, drawn: object, points: Array, map_size: int | str = "S") -> tuple[Array, Array]:
+    """Take maps and flags apart, and check their shapes and types.
+
+    Args:
+        title: Part that drew them.
+        drawn: Its answer, anything.
+        points: (N, 68, 2) points that it was given.
+        map_size: Side of the maps; a letter for any.
+
+    Raises:
+        PartError: The answer is no pair of N maps and N flags, in the library and on the device of the points.
+    """
+    if not isinstance(drawn, tuple | list) or len(drawn) != 2:
+        raise PartError(f"{title} gave a value of type {type(drawn).__name__}, expected maps and valid")
+    maps, valid = drawn
+    check_array(title, "maps", maps, (len(points), map_size, map_size), like=points)
+    check_array(title, "valid", valid, (len(points),), "bool", like=points)
+    return maps, valid
 
 
 def create_geometry(name: str | Geometry) -> Geometry:

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from fer_au.cues.arrays import Array, namespace
 from fer_au.cues.geometries import GEOMETRIES, Geometry
+from fer_au.resizing import resize_weights
 
 _GRID = 28  # side of the intermediate grid on which the published maps are smoothed
 
@@ -168,17 +169,6 @@ _TABLE: dict[int, Callable[[_Face], list[_Ellipse]]] = {
 }
 
 
-def resize_matrix(source: int, target: int) -> NDArray[np.float64]:
-    """Make the matrix (target, source) of bilinear resizing of one axis: half-pixel centres, antialiased to shrink."""
-    scale = source / target
-    reach = max(scale, 1.0)
-    centres = (np.arange(target) + 0.5) * scale
-    distance = np.abs(np.arange(source) + 0.5 - centres[:, None])
-    # Beyond the outermost cell centres the border value is repeated.
-    weights = np.clip(1 - distance / reach, 0.0, None)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
-
-
 @lru_cache(maxsize=32)
 def _sampling(image_size: int, map_size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Find the canvas pixels that the published shrinking reads, and the matrix that takes them to the output grid.
@@ -197,7 +187,7 @@ def _sampling(image_size: int, map_size: int) -> tuple[NDArray[np.float64], NDAr
         neighbour = np.abs(cells + step)
         neighbour = np.where(neighbour > _GRID - 1, 2 * (_GRID - 1) - neighbour, neighbour)  # mirrored at the border
         np.add.at(box, (cells, neighbour), 1 / 3)
-    return pixels.ravel(), resize_matrix(_GRID, map_size) @ box @ shrink.reshape(_GRID, 2 * _GRID)
+    return pixels.ravel(), resize_weights(_GRID, map_size) @ box @ shrink.reshape(_GRID, 2 * _GRID)
 
 
 def _inside(ellipses: list[_Ellipse], pixels: Array) -> Array:

@@ -1,7 +1,8 @@
 """Six disjoint regions of a face from its 68 points: eyes, brows, nose, mouth, the rest of the face, background.
 
 They cover the picture. Where outlines overlap, the order of precedence is mouth > eyes > brows > nose > face >
-background. Points are iBUG-68.
+background. The line through the bridge of the nose and the chin parts each of them into the person's left and right
+side. Points are iBUG-68.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from fer_au import ibug68 as scheme
 FloatArray = NDArray[np.float64]
 
 REGIONS = ("eyes", "brows", "nose", "mouth", "face", "background")
+SIDES = ("left", "right")
+"""Sides of the person: the person's left is on the right of a picture that isn't mirrored."""
 
 # Painted in this order: what comes later lies on top.
 _PAINT_ORDER = ("face", "nose", "brows", "eyes", "mouth")
@@ -51,19 +54,51 @@ def region_coverage(
     Raises:
         ValueError: The points are not (N, 68, 2).
     """
+    whole: FloatArray = side_coverage(points, image_size, map_size).sum(axis=1)
+    return whole
+
+
+def side_coverage(
+    points: NDArray[Any], image_size: float | tuple[float, float], map_size: tuple[int, int]
+) -> FloatArray:
+    """Compute how much of every cell each region covers on each side of the face.
+
+    Args:
+        points: (N, 68, 2) xy as in ``region_coverage``.
+        image_size: Side of the square image that the points lie in, or (width, height).
+        map_size: (h, w) of the grid, spanning the whole image.
+
+    Returns:
+        (N, 2, 6, h, w) in [0, 1], sides in the order of ``SIDES`` and regions in that of ``REGIONS``; over the sides it
+        sums to ``region_coverage``.
+
+    Raises:
+        ValueError: The points are not (N, 68, 2).
+    """
     if points.ndim != 3 or points.shape[1:] != (68, 2):
         raise ValueError(f"points must be (N, 68, 2): got {points.shape}")
     width, height = image_size if isinstance(image_size, tuple) else (image_size, image_size)
     rows, columns = map_size
     fine_points = points.astype(np.float64) * [columns * _SUPERSAMPLING / width, rows * _SUPERSAMPLING / height]
-    coverage = np.full((len(points), len(REGIONS), rows, columns), np.nan)
+    coverage = np.full((len(points), len(SIDES), len(REGIONS), rows, columns), np.nan)
     cells = np.arange(rows * columns).reshape(rows, columns)
     cell_of_pixel = cells.repeat(_SUPERSAMPLING, axis=0).repeat(_SUPERSAMPLING, axis=1)
     for index in np.flatnonzero(np.isfinite(fine_points).all(axis=(1, 2))):
         labels = _paint_regions(fine_points[index], cell_of_pixel.shape)
+        labels += len(REGIONS) * _sides(fine_points[index], cell_of_pixel.shape)
         counts = np.bincount((labels * cells.size + cell_of_pixel).ravel(), minlength=coverage[index].size)
         coverage[index] = counts.reshape(coverage[index].shape) / _SUPERSAMPLING**2
     return coverage
+
+
+def _sides(points: FloatArray, shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Give every fine pixel its index into ``SIDES``; ``points`` are in fine pixels."""
+    top, down = points[scheme.NOSE_BRIDGE[0]], points[scheme.CHIN] - points[scheme.NOSE_BRIDGE[0]]
+    across = np.array([-down[1], down[0]])  # points to one side of the line
+    if across @ (points[list(scheme.RIGHT_EYE)].mean(axis=0) - points[list(scheme.LEFT_EYE)].mean(axis=0)) < 0:
+        across = -across
+    y, x = np.arange(shape[0])[:, None] + 0.5, np.arange(shape[1])[None, :] + 0.5
+    return np.asarray(across[0] * (x - top[0]) + across[1] * (y - top[1]) > 0, np.int64)
 
 
 def _paint_regions(points: FloatArray, shape: tuple[int, ...]) -> NDArray[np.int64]:

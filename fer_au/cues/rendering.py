@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.cues.arrays import Array, namespace
+from fer_au.arguments import read_known_labels, read_number, read_whole
+from fer_au.array_arguments import read_points
+from fer_au.cues.arrays import Array
 from fer_au.cues.au import AUCue
 from fer_au.cues.codebook import Codebook
 from fer_au.cues.cue import FaceBatch
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 @overload
 def render_au_maps(
     points: NDArray[Any],
-    labels: Sequence[str] | NDArray[np.str_],
+    labels: Sequence[str | None] | NDArray[np.str_],
     image_size: float = ...,
     map_size: int = ...,
     codebook: str | Path | Codebook = ...,
@@ -33,7 +35,7 @@ def render_au_maps(
 @overload
 def render_au_maps(
     points: torch.Tensor,
-    labels: Sequence[str] | NDArray[np.str_],
+    labels: Sequence[str | None] | NDArray[np.str_],
     image_size: float = ...,
     map_size: int = ...,
     codebook: str | Path | Codebook = ...,
@@ -43,7 +45,7 @@ def render_au_maps(
 
 def render_au_maps(
     points: Array,
-    labels: Sequence[str] | NDArray[np.str_],
+    labels: Sequence[str | None] | NDArray[np.str_],
     image_size: float = 224,
     map_size: int = 28,
     codebook: str | Path | Codebook = "corrected",
@@ -55,21 +57,22 @@ def render_au_maps(
     ``cues.paper``.
 
     Args:
-        points: (N, 68, 2) iBUG-68 xy in pixels of a square crop, pixel i covering [i, i + 1); a numpy array, or a torch
-            tensor on any device, where the work then stays. No gradient flows through the maps.
-        labels: N canonical expression names.
-        image_size: Side of the crop in pixels.
+        points: (N, 68, 2) iBUG-68 xy in pixels of a square crop, pixel i covering [i, i + 1); an array, nested lists,
+            or a torch tensor on any device, where the work then stays. No gradient flows through the maps.
+        labels: N expression names, read as in label files: ``happy`` is ``happiness``; None where a face has none.
+        image_size: Side of the crop that the points lie in, pixels.
         map_size: Side S of the maps; their cells tile the crop.
         codebook: Name, path of a YAML file, or a loaded codebook (quicker than a path if called often).
         geometry: ``corrected``, ``paper``, another registered name, or a geometry.
 
     Returns:
         maps (N, S, S) float32 in [0, 1], with maximum 1 where valid; and valid (N,) bool. Not valid, with a map of
-        zeros: the codebook has no entry for the label (neutral), any of the 68 points is not finite (or absurdly far
-        away), or no action unit lies in the frame.
+        zeros: there is no label, or the codebook has no entry for it (neutral), any of the 68 points is not finite (or
+        absurdly far away), or no action unit lies in the frame.
 
     Raises:
-        DataError: ``points`` and ``labels`` do not fit together, or a size is not positive.
+        ArgumentError: Points of another shape, or that can't be pixels of a crop of ``image_size``; a label that names
+            no expression; more or fewer labels than faces; a size that is not positive.
         ConfigError: Unknown or wrong codebook or geometry, or the geometry can't draw what the codebook lists.
 
     Example:
@@ -82,6 +85,7 @@ def render_au_maps(
         >>> int(maps[0].sum(axis=1).argmax()) > 14  # a smile shows below the middle
         True
     """
-    cue = AUCue(codebook=codebook, geometry=geometry)
-    points = points if namespace(points) is not np else np.asarray(points)
-    return cue.render(FaceBatch(points, labels, image_size, map_size))
+    image_size, map_size = read_number("image_size", image_size), read_whole("map_size", map_size)
+    points = read_points("points", points, image_size)
+    names = read_known_labels("labels", labels, len(points))
+    return AUCue(codebook=codebook, geometry=geometry).render(FaceBatch(points, names, image_size, map_size))

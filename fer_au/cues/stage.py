@@ -11,12 +11,13 @@ from fer_au.config.data import HeatmapsConfig
 from fer_au.cues.au import AUCue
 from fer_au.cues.cue import FaceBatch
 from fer_au.cues.drawing import draw_all
-from fer_au.datasets.manifest import read_manifest
+from fer_au.datasets.manifest import labels_digest, pictures_digest, read_manifest
 from fer_au.fingerprints import fingerprint
 from fer_au.stores.columns import ColumnSpec
 from fer_au.stores.layout import Attribute
 from fer_au.stores.locks import output_lock
 from fer_au.stores.reader import Store
+from fer_au.stores.sources import LABELS, PICTURES, check_sources
 from fer_au.stores.writer import open_writer
 
 
@@ -40,6 +41,7 @@ def render_dataset(config: HeatmapsConfig, dataset_dir: Path) -> None:
         manifest = read_manifest(dataset_dir / "manifest.csv")
         landmarks = Store.open(dataset_dir / "landmarks.h5", "landmarks")
         landmarks.check_ids([row.id for row in manifest], "manifest.csv")
+        check_sources(landmarks, {PICTURES: pictures_digest(manifest)})
         labels = [row.label for row in manifest]
         image_size = landmarks.positive("image_size", "landmarks")
         rows, size = len(landmarks), config.size
@@ -56,13 +58,15 @@ def render_dataset(config: HeatmapsConfig, dataset_dir: Path) -> None:
             "valid": ColumnSpec(np.dtype(np.bool_), (rows,)),
         }
         attributes: dict[str, Attribute] = {
-            "codebook": cue.codebook.name,
-            "codebook_sha256": cue.codebook.sha256,
+            **cue.codebook.attributes,
             "geometry": cue.geometry.name,
             "geometry_version": cue.geometry.version,
         }
         total = fingerprint("heatmaps", 1, identity)
-        with open_writer(output, "heatmaps", specs, fingerprint=total, attributes=attributes) as writer:
+        sources = {landmarks.path.name: landmarks.content_sha256, LABELS: labels_digest(manifest)}
+        with open_writer(
+            output, "heatmaps", specs, fingerprint=total, attributes=attributes, sources=sources
+        ) as writer:
             writer.write("id", 0, landmarks["id"])
 
             def faces(block: range) -> FaceBatch:

@@ -11,10 +11,14 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_au.arguments import read_path, read_text
 from fer_au.config.data import DatasetConfig
-from fer_au.config.reading import PARAMS, Fault, entry, examine, refuse
+from fer_au.config.reading import PARAMS, Fault, entry, examine, refuse, salvage
+from fer_au.config.unread import NO_EFFECT
 from fer_au.datasets.manifest import Box, Split
-from fer_au.errors import DataError, MissingDependencyError, UnknownNameError
+from fer_au.datasets.tally import Tally
+from fer_au.errors import DataError, MissingDependencyError, PartError, UnknownNameError
+from fer_au.expressions import EXPRESSIONS
 from fer_au.registry import Registry
 from fer_au.rejects import Reject
 
@@ -59,6 +63,8 @@ class Annotations:
             float32 intensities from 0 (rest) to 1, ``pose`` (N,3) float32 yaw, pitch, roll in degrees, ``motion``
             (N,64,64) uint8 on the source picture's own grid, ``soft_label`` (N,C) float32.
         attributes: Attributes of the store, such as ``au_names``: ``"AU1,AU2"``.
+        points_from: Place that the points come from, for messages.
+        points_offset: Pixels that were added to the data set's own numbers of the points.
 
     A record without a row gets NaN in floating columns; an integer column needs a row for every record.
     """
@@ -66,6 +72,8 @@ class Annotations:
     ids: tuple[str, ...] = ()
     columns: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)
+    points_from: str = "points of the data set"
+    points_offset: float = 0.0
 
     def align(self, ids: Sequence[str]) -> dict[str, NDArray[np.generic]]:
         """Bring the columns into the order of a manifest.
@@ -126,12 +134,31 @@ class Outline:
         subjects: Whether persons are known.
         folds: Whether it has folds.
         columns: Columns of ``annotations.h5`` that it fills.
+        tally: Numbers of its listed faces; None if it doesn't count them.
     """
 
     splits: frozenset[Split | None] = frozenset({None})
     subjects: bool = False
     folds: bool = False
     columns: frozenset[str] = frozenset()
+    tally: Tally | None = None
+
+
+def _told(key: tuple[str, ...], text: str) -> str:
+    """Write a fault; texts about a value that nothing reads don't name its key."""
+    return f"{'.'.join(key)}: {text}" if text.startswith(NO_EFFECT) else text
+
+
+class LayoutError(DataError):
+    """Keys of an entry that don't fit what lies below its root, all at once.
+
+    Attributes:
+        faults: What is wrong: the key that it is said of, and others on which it rests; and a text.
+    """
+
+    def __init__(self, *faults: tuple[tuple[str, ...], str]) -> None:
+        super().__init__("; ".join(_told(key, text) for key, text in faults))
+        self.faults = faults
 
 
 class Adapter(ABC, Generic[ConfigT]):
@@ -159,8 +186,12 @@ class Adapter(ABC, Generic[ConfigT]):
         The check of ``params.yaml`` asks, so that a split that nobody makes is noticed before anything runs.
 
         Raises:
-            DataError: As for ``scan``.
+            DataError: As for ``scan``; a ``LayoutError`` says which keys are wrong.
         """
+        return None
+
+    def sketch(self, config: ConfigT) -> Outline | None:
+        """Tell what the entry alone says of the outline, where the folder is missing; None if it says too little."""
         return None
 
 
@@ -175,6 +206,28 @@ ADAPTERS: Registry[type[Adapter[Any]]] = Registry(
     },
     base=Adapter,
 )
+
+
+def list_records(adapter: Adapter[ConfigT], config: ConfigT) -> Scan:
+    """Scan a data set by an adapter, and check what it lists; arguments, result and errors as ``Adapter.scan``.
+
+    Raises:
+        PartError: The adapter gave something else than a scan of labelled faces.
+    """
+    title, scan = ADAPTERS.title(adapter), adapter.scan(config)
+    if not isinstance(scan, Scan):
+        raise PartError(f"{title} gave a value of type {type(scan).__name__}, expected a fer_au.datasets.base.Scan")
+    for items, wanted in ((scan.records, Record), (scan.rejects, Reject)):
+        for item in items:
+            if not isinstance(item, wanted):
+                place = f"{wanted.__module__}.{wanted.__name__}"
+                raise PartError(f"{title} listed a value of type {type(item).__name__}, expected a {place}")
+    for record in scan.records:
+        if record.label not in EXPRESSIONS:
+            raise PartError(
+                f"{title} gave the label {record.label!r} of {record.path!r}, expected one of {', '.join(EXPRESSIONS)}"
+            )
+    return scan
 
 
 def list_adapters() -> list[str]:
@@ -202,6 +255,7 @@ def load_dataset_config(name: str, params_path: Path = PARAMS) -> DatasetConfig:
     Raises:
         ConfigError: No such entry, unknown adapter, or an unknown or bad key; one line with the key's path.
     """
+    name, params_path = read_text("name", name, "the name of a data set"), read_path("params_path", params_path)
     config, faults = examine_dataset(name, entry("datasets", name, params_path))
     refuse(params_path, faults)
     return cast(DatasetConfig, config)
@@ -215,11 +269,23 @@ def examine_dataset(name: str, data: object) -> tuple[DatasetConfig | None, list
         data: Its entry, plain data.
     """
     prefix = f"datasets.{name}"
-    adapter = data.get("adapter") if isinstance(data, Mapping) else None
-    if not isinstance(adapter, str):
-        return examine(DatasetConfig, data, prefix)  # says that the key is missing or no text
+    if not isinstance(data, Mapping):
+        return examine(DatasetConfig, data, prefix)
+    shared = {key: value for key, value in data.items() if key in DatasetConfig.model_fields}
+    if not isinstance(data.get("adapter"), str):
+        return None, examine(DatasetConfig, shared, prefix)[1]  # says that the key is missing or no text
     try:
-        model = create_adapter(adapter).Config
+        model = create_adapter(data["adapter"]).Config
     except (UnknownNameError, MissingDependencyError) as error:
-        return None, [Fault(f"{prefix}.adapter", str(error))]
+        return None, [Fault(f"{prefix}.adapter", str(error)), *examine(DatasetConfig, shared, prefix)[1]]
     return examine(model, data, prefix)
+
+
+def salvage_dataset(data: Mapping[str, Any]) -> DatasetConfig | None:
+    """Build the adapter's own model of what is right in an entry; None where its adapter is not known."""
+    try:
+        model = create_adapter(str(data.get("adapter"))).Config
+    except (UnknownNameError, MissingDependencyError):
+        return None
+    needed = {name: "" for name, field in model.model_fields.items() if field.is_required()}
+    return cast(DatasetConfig | None, salvage(model, data, needed))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, cast
@@ -11,17 +13,44 @@ from typing import Annotated, Literal, cast
 from pydantic import Field, field_validator
 
 from fer_au.config.reading import StrictModel
-from fer_au.datasets.base import ADAPTERS, Adapter, Outline, Record, Scan
-from fer_au.datasets.files import check_root, leads_below
-from fer_au.datasets.labels import Fault, LabelledConfig, LabelRow, parse_label, parse_split, parse_subject, scan_rows
-from fer_au.datasets.manifest import Box
-from fer_au.datasets.points import PointsCollector, PointsSource, parse_points, read_points_file
-from fer_au.datasets.tables import Column, Table, read_table
+from fer_au.config.unread import ReadIf
+from fer_au.datasets.absent import explain_absent
+from fer_au.datasets.base import ADAPTERS, Adapter, LayoutError, Outline, Record, Scan
+from fer_au.datasets.files import (
+    PICTURE_SUFFIXES,
+    Listing,
+    check_below,
+    check_root,
+    elsewhere_hint,
+    leads_below,
+    list_pictures,
+    spell_as_on_disk,
+)
+from fer_au.datasets.labels import (
+    Fault,
+    LabelRow,
+    SplitLabelledConfig,
+    check_label_keys,
+    check_subject_pattern,
+    parse_label,
+    parse_split,
+    parse_subject,
+    scan_rows,
+    tally_labels,
+)
+from fer_au.datasets.manifest import Box, Split
+from fer_au.datasets.points import OFFSET, PointsCollector, PointsSource, parse_points
+from fer_au.datasets.points_files import read_points_file
+from fer_au.datasets.spelling import plain, says_nothing
+from fer_au.datasets.tables import Column, MissingColumnsError, Table, read_table
+from fer_au.datasets.tally import Place, Tally
 from fer_au.errors import DataError
 from fer_au.rejects import Reason, Reject
 
 _BOX_KEYS = ("box0", "box1", "box2", "box3")
 _POINTS_KEY = "points"
+_TORN = "as if the picture's name were parted; quote it, or see delimiter and columns"
+_DELIMITER_NAMES = {"tab": "\t", "\\t": "\t", "space": " "}
 Position = Annotated[int, Field(ge=0)]
 ColumnName = str | Position
 
@@ -59,7 +88,7 @@ class Columns(StrictModel):
         return {key: column for key, column in (single | boxes).items() if column is not None}
 
 
-class CsvConfig(LabelledConfig):
+class CsvConfig(SplitLabelledConfig):
     """One label file and a folder of pictures.
 
     Attributes:
@@ -67,12 +96,17 @@ class CsvConfig(LabelledConfig):
         images: Folder, below ``root``, that the paths of the pictures in the label file start from.
         columns: Columns of the label file.
         header: Whether the first row names the columns; without a header, columns are given by position.
-        delimiter: Character between two cells; null detects it.
+        delimiter: Character between two cells; ``tab`` and ``space`` may be written as words. null detects it.
         encoding: Text encoding of the label file.
         box_format: Order of the box's four columns: ``xyxy`` (left, top, right, bottom) or ``xywh`` (left, top, width,
             height).
         points: Source of the data set's own 68 points, for extractor ``provided``.
     """
+
+    READ_IF = (
+        ReadIf("box_format", lambda one: one.columns.box is not None, "columns.box names no boxes"),
+        ReadIf("split_map", lambda one: one.columns.split is not None, "columns.split names no column"),
+    )
 
     labels: str
     images: str = "."
@@ -89,6 +123,11 @@ class CsvConfig(LabelledConfig):
         if not leads_below(value):
             raise ValueError("must be a path below root")
         return value
+
+    @field_validator("delimiter", mode="before")
+    @classmethod
+    def _named_delimiter(cls, value: object) -> object:
+        return _DELIMITER_NAMES.get(value, value) if isinstance(value, str) else value
 
     @field_validator("encoding")
     @classmethod
@@ -112,54 +151,123 @@ class CsvAdapter(Adapter[CsvConfig]):
         Raises:
             DataError: Missing or empty root, missing pictures folder, or an unusable label file.
         """
+        config = _spell_as_on_disk(config)
         table = _read_labels(config)
+        listing = list_pictures(config.root, config.images, follow_links=config.follow_links)
         rows: list[LabelRow] = []
         rejects: list[Reject] = []
         for line, cells in table.rows:
             name = table.cell(cells, "image")
             if name:
-                rows.append(_read_row(table, cells, _picture_path(name, config), config))
+                path = listing.spellings.find(_picture_path(name, config))
+                rows.append(_read_row(table, cells, path, config))
             else:
                 rejects.append(Reject(f"{config.labels}:{line}", Reason.BAD_ROW, "names no picture"))
-        scan = scan_rows(config.root, [config.images], rows, rejects)
-        return _with_points(scan, table, config) if config.points else scan
+        notes = _check_keys(table, config)
+        own = {config.labels, *([config.points.file] if config.points and config.points.file else [])}
+        scan = scan_rows(config.root, {config.images: listing}, rows, rejects, own)
+        scan = replace(scan, notes=(*_lookup_notes(rows, scan, config), *notes, *scan.notes))
+        return _with_points(scan, table, config, listing) if config.points else scan
 
     def outline(self, config: CsvConfig) -> Outline:
-        """Read the column of splits, or else find the columns.
+        """Count the rows of the label file.
 
         Raises:
             DataError: As for ``scan``.
         """
-        table = _read_labels(config, None if config.columns.split is not None else 1)
-        texts = {table.cell(cells, "split") for _, cells in table.rows}
-        return Outline(
-            frozenset(parse_split(text) for text in texts if not text or parse_split(text)),
-            subjects=config.columns.subject is not None or config.subject_pattern is not None,
-            folds=config.columns.fold is not None,
-            columns=frozenset({"points"} if config.points else ()),
-        )
+        table = _read_labels(_spell_as_on_disk(config))
+        _check_keys(table, config)
+        found: dict[tuple[str, str], tuple[str, str, str]] = {}  # several rows of a face are one
+        for _, cells in table.rows:
+            image, label = (table.cell(cells, name) for name in ("image", "label"))
+            face, split, fold = (_cell(table, cells, name) for name in ("face", "split", "fold"))
+            if image:
+                found.setdefault((image, face), (split, fold, label))
+        listed: Counter[Place] = Counter()
+        for (split, fold, label), number in Counter(found.values()).items():
+            part = parse_split(split, config.split_map) if split else None
+            if part or not split:
+                listed[part, fold or None, label] += number
+        splits = frozenset(split for split, _, _ in listed)
+        return _outline(config, splits, tally_labels(listed, config.label_map))
+
+    def sketch(self, config: CsvConfig) -> Outline | None:
+        """Say what the named columns make known; a column of splits has to be read."""
+        return _outline(config, frozenset({None})) if config.columns.split is None else None
 
 
-def _read_labels(config: CsvConfig, limit: int | None = None) -> Table:
-    """Read the label file, or its first rows.
-
-    Raises:
-        DataError: Missing or empty root, missing pictures folder, or an unusable label file.
-    """
-    check_root(config.root)
-    if not (config.root / config.images).is_dir():
-        raise DataError(f"{config.root / config.images}: no such folder (key images)")
-    return read_table(
-        config.root / config.labels,
-        config.columns.wanted(config.points.column if config.points else None),
-        header=config.header,
-        delimiter=config.delimiter,
-        encoding=config.encoding,
-        limit=limit,
+def _outline(config: CsvConfig, splits: frozenset[Split | None], tally: Tally | None = None) -> Outline:
+    return Outline(
+        splits,
+        subjects=config.columns.subject is not None or config.subject_pattern is not None,
+        folds=config.columns.fold is not None,
+        columns=frozenset({"points"} if config.points else ()),
+        tally=tally,
     )
 
 
-def _with_points(scan: Scan, table: Table, config: CsvConfig) -> Scan:
+def _check_keys(table: Table, config: CsvConfig) -> list[str]:
+    """Refuse a ``label_map`` and a ``subject_pattern`` that no row needs; say which labels no row has."""
+    names = ((table.cell(cells, "image"), table.cell(cells, "label"), cells) for _, cells in table.rows)
+    rows = [(image, label, _cell(table, cells, "subject")) for image, label, cells in names]
+    check_subject_pattern((_picture_path(image, config) for image, _, subject in rows if image and not subject), config)
+    return check_label_keys({label for image, label, _ in rows if image and label}, config)
+
+
+def _spell_as_on_disk(config: CsvConfig) -> CsvConfig:
+    """Spell the paths of an entry as files and folders are named, where they differ in their Unicode form alone."""
+    paths = {key: spell_as_on_disk(config.root, getattr(config, key)) for key in ("labels", "images")}
+    points = config.points
+    if points is not None and points.file:
+        points = points.model_copy(update={"file": spell_as_on_disk(config.root, points.file)})
+    return config.model_copy(update={**paths, "points": points})
+
+
+def _read_labels(config: CsvConfig) -> Table:
+    """Read the label file.
+
+    Raises:
+        DataError: Missing or empty root.
+        LayoutError: Missing pictures folder, or an unusable label file.
+    """
+    check_root(config.root)
+    faults: list[tuple[tuple[str, ...], str]] = []
+    table = None
+    if not (config.root / config.images).is_dir():
+        hint = elsewhere_hint(config.root, "images", config.images, folder=True)
+        faults.append((("images",), f"{config.root / config.images}: no such folder (key images){hint}"))
+    wanted = config.columns.wanted(config.points.column if config.points else None)
+    try:
+        check_below(config.root, config.labels, follow_links=config.follow_links)
+        table = read_table(
+            config.root / config.labels,
+            wanted,
+            header=config.header,
+            delimiter=config.delimiter,
+            encoding=config.encoding,
+        )
+    except MissingColumnsError as error:
+        example = f"{{image: {'NAME, label: NAME' if config.header else '0, label: 1'}}}"
+        text = f"{error}; say which column holds what, such as `columns: {example}`"
+        faults.append((("columns", "labels", "points", "header", "delimiter", "encoding"), text))
+    except DataError as error:
+        there = (config.root / config.labels).exists()
+        hint = "" if there else elsewhere_hint(config.root, "labels", config.labels)
+        faults.append((("labels", "encoding", "delimiter"), f"{error}{hint}"))
+    if faults or table is None:
+        raise LayoutError(*faults)
+    return table
+
+
+def _lookup_notes(rows: Sequence[LabelRow], scan: Scan, config: CsvConfig) -> list[str]:
+    """Say where names of pictures are looked up if most of them aren't there, and where such files are."""
+    listed = {row.record.path for row in rows}
+    unnamed = [one.id for one in scan.rejects if one.reason is Reason.UNLABELLED and one.id not in listed]
+    line = explain_absent(config.root, config.images, listed, unnamed)
+    return [line] if line else []
+
+
+def _with_points(scan: Scan, table: Table, config: CsvConfig, listing: Listing) -> Scan:
     """Add the points that ``config.points`` names."""
     source = config.points
     if source is None:
@@ -168,10 +276,11 @@ def _with_points(scan: Scan, table: Table, config: CsvConfig) -> Scan:
     names: dict[str, str] = {}
     column = None
     if source.column is not None:
-        column = PointsCollector(source, f"{config.labels}, column {source.column}")
+        offset = OFFSET if source.offset is None else source.offset
+        column = PointsCollector(f"{config.labels}, column {source.column}", offset)
     for _, cells in table.rows:
-        name, face = (table.cell(cells, key) for key in ("image", "face"))
-        face_id = _picture_path(name, config) + (f"#{face}" if face else "")
+        name, face = table.cell(cells, "image"), _cell(table, cells, "face")
+        face_id = listing.spellings.find(_picture_path(name, config)) + (f"#{face}" if face else "")
         if face_id not in accepted:
             continue
         names[f"{name}#{face}" if face else name] = face_id
@@ -179,12 +288,24 @@ def _with_points(scan: Scan, table: Table, config: CsvConfig) -> Scan:
             column.add(face_id, parse_points(text))
     # An id of the manifest means that face even where another picture's name reads the same.
     names |= {face_id: face_id for face_id in accepted}
+    if source.file is not None:
+        check_below(config.root, source.file, follow_links=config.follow_links)
     found = column if column is not None else read_points_file(config.root, source, names)
-    return replace(scan, annotations=found.annotations(), notes=(*scan.notes, *found.notes(len(accepted))))
+    return replace(
+        scan,
+        annotations=found.annotations(),
+        rejects=(*scan.rejects, *found.rejects()),
+        notes=(*scan.notes, *found.notes(len(accepted))),
+    )
 
 
 def _picture_path(name: str, config: CsvConfig) -> str:
-    return PurePosixPath(config.images, name).as_posix()
+    """Give the path below the root that a name means; one that is absolute and leads elsewhere stays as it is."""
+    path = PurePosixPath(config.images, name)
+    for root in (config.root.absolute(), config.root.resolve()) if path.is_absolute() else ():
+        if path.is_relative_to(root):
+            return path.relative_to(root).as_posix()
+    return path.as_posix()
 
 
 def _read_row(table: Table, cells: list[str], path: str, config: CsvConfig) -> LabelRow:
@@ -192,13 +313,14 @@ def _read_row(table: Table, cells: list[str], path: str, config: CsvConfig) -> L
     raw = table.cell(cells, "label")
     label = parse_label(raw, config.label_map)
     if not isinstance(label, str):
-        faults.append(label)
-        label = raw.casefold()
-    split_text = table.cell(cells, "split")
-    split = parse_split(split_text)
+        torn = PurePosixPath(f"x{raw}" if raw.startswith(".") else raw).suffix.lower() in PICTURE_SUFFIXES
+        faults.append((Reason.BAD_ROW, f"{raw!r} stands where the label should, {_TORN}") if torn else label)
+        label = plain(raw)
+    split_text = _cell(table, cells, "split")
+    split = parse_split(split_text, config.split_map) if split_text else None
     if split_text and split is None:
-        faults.append((Reason.BAD_ROW, f"split {split_text!r} is none of train, valid, test"))
-    box = _read_box([table.cell(cells, key) for key in _BOX_KEYS], config.box_format)
+        faults.append((Reason.BAD_ROW, f"split {split_text!r} is none of train, valid, test; see split_map"))
+    box = _read_box([_cell(table, cells, key) for key in _BOX_KEYS], config.box_format)
     if isinstance(box, str):
         faults.append((Reason.BAD_ROW, box))
         box = None
@@ -206,12 +328,18 @@ def _read_row(table: Table, cells: list[str], path: str, config: CsvConfig) -> L
         path=path,
         label=label,
         split=split,
-        fold=table.cell(cells, "fold") or None,
-        subject=table.cell(cells, "subject") or parse_subject(path, config.subject_pattern),
+        fold=_cell(table, cells, "fold") or None,
+        subject=_cell(table, cells, "subject") or parse_subject(path, config.subject_pattern),
         box=box,
-        face_key=table.cell(cells, "face") or None,
+        face_key=_cell(table, cells, "face") or None,
     )
     return LabelRow(record, faults[0] if faults else None)
+
+
+def _cell(table: Table, cells: list[str], wanted: str) -> str:
+    """Read a cell that may be empty; a word that stands for nothing, such as NaN, is empty, too."""
+    text = table.cell(cells, wanted)
+    return "" if says_nothing(text) else text
 
 
 def _read_box(texts: list[str], box_format: str) -> Box | str | None:

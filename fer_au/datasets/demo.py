@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from pathlib import Path
 from typing import Literal, cast
 
@@ -11,8 +12,10 @@ import numpy as np
 from fer_au.config.data import DatasetConfig
 from fer_au.datasets.base import ADAPTERS, Adapter, Annotations, Outline, Record, Scan
 from fer_au.datasets.manifest import Split
+from fer_au.datasets.tally import Place, Tally
 from fer_au.errors import DataError
 from fer_au.expressions import EXPRESSIONS
+from fer_au.gate import open_table
 from fer_au.rejects import Reason, Reject
 from fer_au.stores.reader import Store
 
@@ -20,6 +23,11 @@ from fer_au.stores.reader import Store
 LABELS, _TRUTH = "labels.csv", "truth.h5"
 _HEADER = ["path", "label", "subject", "split"]
 _COLUMNS = ("points", "au", "pose", "motion")
+_SPLITS = ("train", "test")
+_ALONE = (
+    "adapter demo reads the faces that `dvc repro render` renders, and no others: adapter folder reads folders of "
+    "classes, adapter csv pictures with a label file"
+)
 
 
 class DemoAdapterConfig(DatasetConfig):
@@ -42,7 +50,7 @@ class DemoAdapter(Adapter[DemoAdapterConfig]):
         records: list[Record] = []
         rejects: list[Reject] = []
         for number, row in enumerate(rows, 2):
-            if len(row) != len(_HEADER) or row[3] not in ("train", "test"):
+            if len(row) != len(_HEADER) or row[3] not in _SPLITS:
                 rejects.append(
                     Reject(row[0] if row else f"line {number}", Reason.BAD_ROW, f"line {number} of {LABELS}")
                 )
@@ -61,24 +69,26 @@ class DemoAdapter(Adapter[DemoAdapterConfig]):
         return Scan(tuple(record for record in records if record.id in known), tuple(rejects), annotations)
 
     def outline(self, config: DemoAdapterConfig) -> Outline:
-        """Read the splits in ``labels.csv``.
+        """Count the rows of ``labels.csv``.
 
         Raises:
             DataError: As for ``scan``.
         """
-        splits = {row[3] for row in _read_labels(config.root / LABELS) if len(row) == len(_HEADER)}
-        given = cast(frozenset[Split | None], frozenset(splits & {"train", "test"}))
-        return Outline(given, subjects=True, columns=frozenset(_COLUMNS))
+        rows = [row for row in _read_labels(config.root / LABELS) if len(row) == len(_HEADER) and row[3] in _SPLITS]
+        known: Counter[Place] = Counter((cast(Split, row[3]), None, row[1]) for row in rows if row[1] in EXPRESSIONS)
+        unknown = Counter(row[1] for row in rows if row[1] not in EXPRESSIONS)
+        splits = frozenset(cast(Split, row[3]) for row in rows)
+        return Outline(splits, subjects=True, columns=frozenset(_COLUMNS), tally=Tally(known, unknown))
 
 
 def _read_labels(path: Path) -> list[list[str]]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with open_table(path) as file:
             header, *rows = list(csv.reader(file)) or [[]]
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; `dvc repro render` renders the faces") from error
+        raise DataError(f"{path}: no such file; {_ALONE}") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     if header != _HEADER:
-        raise DataError(f"{path}: first line must be {','.join(_HEADER)}")
+        raise DataError(f"{path}: first line must be {','.join(_HEADER)}; {_ALONE}")
     return rows

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from fer_au.datasets.base import ADAPTERS, Adapter, Outline, Record, Scan
-from fer_au.datasets.files import check_root, holds_picture, list_folders, list_pictures
-from fer_au.datasets.labels import LabelledConfig, parse_label, parse_split, parse_subject
+from fer_au.datasets.base import ADAPTERS, Adapter, LayoutError, Outline, Record, Scan
+from fer_au.datasets.files import FOLDER_LINK, Listing, check_root, first_names, list_folders, list_pictures
+from fer_au.datasets.labels import (
+    SplitLabelledConfig,
+    check_label_keys,
+    check_subject_pattern,
+    parse_label,
+    parse_split,
+    parse_subject,
+    tally_labels,
+)
 from fer_au.datasets.manifest import Split
-from fer_au.errors import DataError
+from fer_au.datasets.tally import Place
 from fer_au.rejects import Reason, Reject
 
 
-class FolderConfig(LabelledConfig):
+class FolderConfig(SplitLabelledConfig):
     """Class folders, alone or below folders of splits; no further keys."""
 
 
@@ -20,7 +30,8 @@ class FolderConfig(LabelledConfig):
 class FolderAdapter(Adapter[FolderConfig]):
     """Labels are the names of folders; pictures may lie at any depth below their class folder.
 
-    The set has splits when a folder right below the root is named like one (train, valid, val, validation, test).
+    The set has splits when a folder right below the root is named like one (train, valid, val, test, ...), or stands in
+    ``split_map``.
     """
 
     Config = FolderConfig
@@ -33,7 +44,8 @@ class FolderAdapter(Adapter[FolderConfig]):
         """
         check_root(config.root)
         depth = 1 if _layout_has_splits(config.root, config) else 0
-        listing = list_pictures(config.root)
+        listing = _list_followed(depth, config)
+        notes = _check_keys(listing.pictures, depth, config)
         records: list[Record] = []
         rejects = list(listing.rejects)
         for path in listing.pictures:
@@ -42,34 +54,76 @@ class FolderAdapter(Adapter[FolderConfig]):
                 rejects.append(found)
             else:
                 records.append(found)
-        return Scan(tuple(records), tuple(rejects), notes=listing.notes(config.root))
+        return Scan(tuple(records), tuple(rejects), notes=(*notes, *listing.notes(config.root)))
 
     def outline(self, config: FolderConfig) -> Outline:
-        """Look which of the folders of splits hold pictures.
+        """Count the pictures of each class folder.
 
         Raises:
             DataError: As for ``scan``.
         """
         check_root(config.root)
-        parts: dict[Path, Split | None] = {config.root: None}
-        if _layout_has_splits(config.root, config):
-            parts = {config.root / name: parse_split(name) for name in list_folders(config.root) if parse_split(name)}
-        filled = frozenset(split for folder, split in parts.items() if holds_picture(folder))
-        return Outline(filled, subjects=config.subject_pattern is not None)
+        depth = 1 if _layout_has_splits(config.root, config) else 0
+        pictures = _list_followed(depth, config).pictures
+        _check_keys(pictures, depth, config)
+        listed: Counter[Place] = Counter()
+        for folders, number in Counter(_class_folders(path, depth) for path in pictures).items():
+            split = parse_split(folders[0], config.split_map) if depth else None
+            if len(folders) > depth and (split or not depth):
+                listed[split, None, folders[depth]] += number
+        splits = frozenset(split for split, _, _ in listed)
+        return Outline(
+            splits, subjects=config.subject_pattern is not None, tally=tally_labels(listed, config.label_map)
+        )
 
 
 def _layout_has_splits(root: Path, config: FolderConfig) -> bool:
     """Tell whether the folders below the root are splits; at least one must be a split or a class."""
     names = list_folders(root)
-    if any(parse_split(name) for name in names):
+    if any(parse_split(name, config.split_map) for name in names):
         return True
     if any(isinstance(parse_label(name, config.label_map), str) for name in names):
         return False
     found = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "none"
-    raise DataError(
-        f"{root}: no folder here is named like a split (train, valid, test) or an expression (happiness, ...); "
-        f"folders found: {found}. Point root to the folder above them, or name the classes in label_map"
+    raise LayoutError(
+        (
+            ("root", "label_map"),
+            f"{root}: no folder here is named like a split (train, valid, test) or an expression (happiness, ...); "
+            f"folders found: {found}. Point root to the folder above them, or name the classes in label_map",
+        )
     )
+
+
+def _list_followed(depth: int, config: FolderConfig) -> Listing:
+    """List the pictures; ``depth`` folders stand above a class folder.
+
+    Raises:
+        LayoutError: A whole class or split lies behind a link that isn't followed.
+    """
+    listing = list_pictures(config.root, follow_links=config.follow_links)
+    passed = [reject.id for reject in listing.rejects if reject.detail == FOLDER_LINK]
+    lost = [path for path in passed if path.count("/") < depth or _names_class(path, depth, config)]
+    if lost:
+        raise LayoutError((("follow_links",), f"{config.root}: {first_names(sorted(lost))}: {FOLDER_LINK}"))
+    return listing
+
+
+def _names_class(path: str, depth: int, config: FolderConfig) -> bool:
+    """Tell whether a folder stands where classes do, and is named like one."""
+    folders = path.split("/")
+    return len(folders) == depth + 1 and isinstance(parse_label(folders[depth], config.label_map), str)
+
+
+def _check_keys(pictures: Sequence[str], depth: int, config: FolderConfig) -> list[str]:
+    """Refuse a ``label_map`` and a ``subject_pattern`` that no picture needs; say which labels none has."""
+    check_subject_pattern(pictures, config)
+    folders = {_class_folders(path, depth) for path in pictures}
+    return check_label_keys({one[depth] for one in folders if len(one) > depth}, config)
+
+
+def _class_folders(path: str, depth: int) -> tuple[str, ...]:
+    """Give the folder of a picture's class and the ``depth`` folders above it, as far as there are any."""
+    return tuple(path.split("/", depth + 1)[:-1])
 
 
 def _read_place(path: str, depth: int, config: FolderConfig) -> Record | Reject:
@@ -77,9 +131,10 @@ def _read_place(path: str, depth: int, config: FolderConfig) -> Record | Reject:
     folders = PurePosixPath(path).parts[:-1]
     split: Split | None = None
     if depth and folders:
-        split = parse_split(folders[0])
+        split = parse_split(folders[0], config.split_map)
         if split is None:
-            return Reject(path, Reason.UNLABELLED, f"folder {folders[0]!r} is no split (train, valid, test)")
+            detail = f"folder {folders[0]!r} is no split (train, valid, test); see split_map"
+            return Reject(path, Reason.UNLABELLED, detail)
     if len(folders) <= depth:
         return Reject(path, Reason.UNLABELLED, "lies in no class folder")
     label = parse_label(folders[depth], config.label_map)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+from fer_au.arguments import check_type, read_list, read_path
 from fer_au.csv_files import write_csv
 from fer_au.errors import DataError
 from fer_au.expressions import EXPRESSIONS
+from fer_au.gate import open_table
+from fer_au.stores.reader import check_table
 
 Split = Literal["train", "valid", "test"]
 Box = tuple[float, float, float, float]
 
 HEADER = ("id", "path", "sha256", "split", "fold", "label", "subject", "width", "height", "box")
+_NAME = "manifest.csv"
 _SPLITS = get_args(Split)
 
 
@@ -60,7 +65,11 @@ def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
 
     Raises:
         StoreError: The disk refuses.
+        ArgumentError: An argument is something else.
     """
+    path, rows = read_path("path", path), read_list("rows", rows, "a list of rows")
+    for place, row in enumerate(rows):
+        check_type(f"rows[{place}]", row, ManifestRow, "a fer_au.datasets.ManifestRow")
     write_csv(path, HEADER, (row.cells() for row in sorted(rows, key=lambda row: row.id)))
 
 
@@ -68,10 +77,14 @@ def read_manifest(path: Path) -> list[ManifestRow]:
     """Read and check a manifest.
 
     Raises:
-        DataError: Missing file, other columns, or a bad row; the message names the line.
+        DataError: Missing file, other columns, a bad row, or not what ``ingest`` wrote with ``annotations.h5``; the
+            message names the line.
     """
+    path = read_path("path", path)
+    if path.name == _NAME:
+        check_table(path.parent, _NAME)
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with open_table(path) as file:
             reader = csv.reader(file)
             if tuple(next(reader, ())) != HEADER:
                 raise DataError(f"{path}: not a manifest (first line must be {','.join(HEADER)})")
@@ -84,6 +97,22 @@ def read_manifest(path: Path) -> list[ManifestRow]:
         if previous.id >= row.id:
             raise DataError(f"{path}: not sorted by id, or an id is repeated: {row.id!r}")
     return rows
+
+
+def pictures_digest(rows: Iterable[ManifestRow]) -> str:
+    """Hash what crops are made of: ids, pictures and boxes, and no labels or splits."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(f"{row.id}\n{row.sha256} {' '.join(map(repr, row.box or ()))}\n".encode())
+    return digest.hexdigest()
+
+
+def labels_digest(rows: Iterable[ManifestRow]) -> str:
+    """Hash what AU maps are drawn of besides points: ids and labels."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(f"{row.id}\n{row.label}\n".encode())
+    return digest.hexdigest()
 
 
 def _parse(cells: list[str], path: Path, line: int) -> ManifestRow:

@@ -1,34 +1,48 @@
 """68 points that a data set brings along: from a column of the label file, a table, or numpy arrays.
 
 Points are xy in pixels of the upright picture, in the order of iBUG. Faulty points make no face unusable: the face
-keeps its label, its points are NaN, and a note counts them. Extractor ``provided`` lists such faces as its rejects.
+keeps its label, its points are NaN, and a row of ``rejects/ingest.csv`` says why. What can be told without the picture
+is found here, the rest in ``point_faults``.
 """
 
 from __future__ import annotations
 
-import csv
 import re
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
-from typing import Annotated, Self
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from fer_au.config.reading import StrictModel
+from fer_au.config.unread import ReadIf
 from fer_au.datasets.base import Annotations
 from fer_au.datasets.files import leads_below
-from fer_au.datasets.tables import DELIMITERS, find_columns
 from fer_au.errors import DataError
-from fer_au.ibug68 import N_POINTS, inter_ocular_distance
+from fer_au.ibug68 import N_POINTS
+from fer_au.rejects import Reason, Reject
 
 Points = NDArray[np.float32]
 
-# Names of the table's columns, x and y of each point in any order. OpenFace writes the second.
-_STYLES = ("{}{}", "{}_{}")
-_LEAST_DISTANCE = 1e-3
+OFFSET = 0.5
+"""Pixels that are added to points if nothing else is said: dlib and OpenCV count pixels' centres from 0."""
+
+_SCHEMES = {
+    5: "the eyes, the nose and the corners of the mouth",
+    21: "as AFLW has",
+    29: "as COFW has",
+    49: "iBUG's without the jaw and the inner corners of the mouth",
+    51: "iBUG's without the jaw",
+    66: "iBUG's without the inner corners of the mouth",
+    98: "as WFLW has",
+    106: "as JD and LaPa have",
+    194: "as Helen has",
+    468: "a face mesh of mediapipe",
+    478: "a face mesh of mediapipe, with irises",
+}
+"""Number of points -> scheme that has as many."""
 
 
 class PointsSource(StrictModel):
@@ -43,13 +57,15 @@ class PointsSource(StrictModel):
         id: The table's column that names the picture.
         offset: Pixels added to both coordinates: 0.5 for points that count pixel centres from 0, as dlib and OpenCV
             do; -0.5 for points that count from 1 (Matlab, ``.pts`` files); 0 for points measured from the picture's
-            edge.
+            edge. null takes 0.5, and 0 for a file that `fer-au store export` wrote, which says so.
     """
 
+    READ_IF = (ReadIf("id", lambda one: str(one.file).lower().endswith(".csv"), "a .csv file alone has such a column"),)
+
     column: str | Annotated[int, Field(ge=0)] | None = None
-    file: str | None = None
+    file: str | None = Field(default=None, validate_default=True)
     id: str = "id"
-    offset: Annotated[float, Field(ge=-1, le=1)] = 0.5
+    offset: Annotated[float, Field(ge=-1, le=1)] | None = None
 
     @field_validator("file")
     @classmethod
@@ -61,24 +77,29 @@ class PointsSource(StrictModel):
             raise ValueError("must be a .csv or an .npz file")
         return value
 
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if (self.column is None) == (self.file is None):
-            raise ValueError("needs either column or file")
-        return self
+    @field_validator("file")
+    @classmethod
+    def _one_source(cls, file: str | None, known: ValidationInfo) -> str | None:
+        if "column" in known.data:
+            if known.data["column"] is None and file is None:
+                raise ValueError("needs either column or file")
+            if known.data["column"] is not None and file is not None:
+                raise ValueError("column and file exclude each other")
+        return file
 
 
 class PointsCollector:
     """Gathers the points of a set's faces.
 
     Args:
-        source: Configuration of the points.
         origin: Name of the place in errors and notes: a file, or a file and its column.
+        offset: Pixels that are added to both coordinates.
     """
 
-    def __init__(self, source: PointsSource, origin: str) -> None:
-        self._offset = source.offset
+    def __init__(self, origin: str, offset: float) -> None:
         self._origin = origin
+        self._offset = offset
+        self._remarks: list[str] = []
         self._points: dict[str, Points] = {}
         self._faults: dict[str, str] = {}
         self._unmatched: list[str] = []
@@ -90,8 +111,8 @@ class PointsCollector:
             face: Id of the record.
             points: Points (68, 2) as the data set has them, without the offset; or a text about their fault.
         """
-        if not isinstance(points, str):
-            points = _checked(points)
+        if not isinstance(points, str) and not np.isfinite(points).all():
+            points = "not all numbers of the points are finite"
         known = self._points.get(face)
         if isinstance(points, str):
             self._faults[face] = points
@@ -104,22 +125,31 @@ class PointsCollector:
         """Count points under a name that no face of the set has."""
         self._unmatched.append(name)
 
+    def remark(self, line: str) -> None:
+        """Keep a line for people."""
+        self._remarks.append(line)
+
     def annotations(self) -> Annotations:
-        """Gather the column ``points`` of the faces that have usable ones.
+        """Gather the column ``points`` of the faces that have readable ones.
 
         Raises:
-            DataError: No face has usable points; the message tells the first fault.
+            DataError: No face has points.
         """
+        if not self._points and not self._faults:
+            why = f"{self._unmatched[0]!r} is no picture of the label file" if self._unmatched else "it is empty"
+            raise DataError(f"{self._origin}: no points of the set's faces (key points); {why}")
         faces = sorted(self._points.keys() - self._faults.keys())
-        if not faces:
-            why = "it is empty"
-            if self._faults:
-                why = "; ".join(f"{face}: {fault}" for face, fault in list(self._faults.items())[:1])
-            elif self._unmatched:
-                why = f"{self._unmatched[0]!r} is no picture of the label file"
-            raise DataError(f"{self._origin}: no usable points (key points); {why}")
-        stacked = np.stack([self._points[face] for face in faces]) + np.float32(self._offset)
-        return Annotations(tuple(faces), {"points": stacked})
+        stacked = np.array([self._points[face] for face in faces], np.float32).reshape(-1, N_POINTS, 2)
+        return Annotations(
+            tuple(faces),
+            {"points": stacked + np.float32(self._offset)},
+            points_from=self._origin,
+            points_offset=self._offset,
+        )
+
+    def rejects(self) -> tuple[Reject, ...]:
+        """List the faces whose points can't be read."""
+        return tuple(Reject(face, Reason.BAD_POINTS, fault) for face, fault in self._faults.items())
 
     def notes(self, faces: int) -> tuple[str, ...]:
         """Write lines about faces without points.
@@ -127,115 +157,41 @@ class PointsCollector:
         Args:
             faces: Number of faces that the label file names.
         """
-        notes = []
-        usable = len(self._points.keys() - self._faults.keys())
-        if usable < faces:
-            notes.append(f"{usable} of {faces} faces have points in {self._origin}")
-        if self._faults:
-            face, fault = min(self._faults.items())
-            notes.append(f"{len(self._faults)} faces have unusable points in {self._origin}, such as {face}: {fault}")
+        notes = list(self._remarks)
+        known = len(self._points.keys() | self._faults.keys())
+        if known < faces:
+            notes.append(f"{known} of {faces} faces have points in {self._origin}")
         if self._unmatched:
             first = min(self._unmatched)
             notes.append(f"{len(self._unmatched)} ids of {self._origin} are no picture of the set, such as {first}")
         return tuple(notes)
 
 
-def _checked(points: Points) -> Points | str:
-    if not np.isfinite(points).all():
-        return "not all numbers are finite"
-    if float(inter_ocular_distance(points)) < _LEAST_DISTANCE:
-        return "both eyes are at one place"
-    return points
-
-
 def parse_points(text: str) -> Points | str:
     """Read the points (68, 2) of a cell ``x;y;x;y...``; a text about the fault where there is one."""
-    return _to_points([part for part in re.split(r"[;,\s]+", text.strip()) if part])
+    return to_points([part for part in re.split(r"[;,\s]+", text.strip()) if part])
 
 
-def _to_points(parts: Sequence[str]) -> Points | str:
+def to_points(parts: Sequence[str]) -> Points | str:
+    """Read the points (68, 2) of texts x, y, x, y, ...; a text about the fault where there is one."""
     if len(parts) != 2 * N_POINTS:
-        return f"{len(parts)} numbers instead of {2 * N_POINTS}"
+        return count_fault(len(parts))
     try:
         return np.array(parts, np.float32).reshape(N_POINTS, 2)
     except ValueError:
-        return "not all are numbers"
+        return "not all of the points are numbers"
 
 
-def read_points_file(root: Path, source: PointsSource, faces: Mapping[str, str]) -> PointsCollector:
-    """Read the file of points that ``source`` names.
+def count_fault(numbers: int) -> str:
+    """Say that a face has another number of coordinates than 136, and of which scheme they may be.
 
-    Args:
-        root: Root of the data set.
-        source: Configuration of the points, which names a file.
-        faces: Every name under which the file may list a face -> id of the record.
-
-    Raises:
-        DataError: The file is missing, of another form, or lacks a column or array; one line that names it.
+    Example:
+        >>> count_fault(196)
+        "98 points (as WFLW has) instead of iBUG's 68"
     """
-    path = root / str(source.file)
-    collector = PointsCollector(source, str(source.file))
-    rows = _read_arrays(path) if path.suffix.lower() == ".npz" else _read_table(path, source.id)
-    for name, points in rows:
-        if name in faces:
-            collector.add(faces[name], points)
-        else:
-            collector.add_unmatched(name)
-    return collector
-
-
-def _read_table(path: Path, id_column: str) -> Iterator[tuple[str, Points | str]]:
-    """Yield the rows of a table one by one: all cells at once would be gigabytes for a large set."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            positions, delimiter = _read_header(path, first, id_column)
-            for cells in csv.reader(file, delimiter=delimiter, skipinitialspace=True):
-                if not any(cell.strip() for cell in cells):
-                    continue
-                if len(cells) <= max(positions):
-                    yield (cells[positions[0]] if positions[0] < len(cells) else ""), f"only {len(cells)} cells"
-                else:
-                    name, *numbers = (cells[position].strip() for position in positions)
-                    yield name, _to_points(numbers)
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror} (key points.file)") from error
-    except UnicodeError as error:
-        raise DataError(f"{path}: not utf-8 text (key points.file)") from error
-    except csv.Error as error:
-        raise DataError(f"{path}: {error} (key points.file)") from error
-
-
-def _read_header(path: Path, header: str, id_column: str) -> tuple[list[int], str]:
-    """Find the positions of the id and of x0, y0, x1, ... in a row, and the delimiter."""
-    for delimiter in DELIMITERS:
-        names = next(csv.reader([header], delimiter=delimiter), [])
-        for style in _STYLES:
-            wanted = [id_column, *(style.format(axis, point) for point in range(N_POINTS) for axis in "xy")]
-            found = find_columns(names, {name: name for name in wanted}, any_case=False)
-            if len(found) == len(wanted):
-                return list(found.values()), delimiter
-        if id_column in found:
-            raise DataError(f"{path}: lacks columns x0, y0, ..., x67, y67 (or x_0, ...) (key points.file)")
-    raise DataError(f"{path}: no column {id_column!r} (key points.id); the first row is: {header.strip()[:120]}")
-
-
-def _read_arrays(path: Path) -> Iterator[tuple[str, Points | str]]:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            ids, points = arrays["id"], arrays["points"]
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or 'no npz file'} (key points.file)") from error
-    except KeyError as error:
-        raise DataError(f"{path}: needs the arrays id and points (key points.file)") from error
-    except (ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise DataError(f"{path}: no npz file of plain arrays (key points.file)") from error
-    if ids.ndim != 1 or ids.dtype.kind not in "US" or points.shape != (len(ids), N_POINTS, 2):
-        raise DataError(
-            f"{path}: id must be (N,) text and points (N, {N_POINTS}, 2), not {ids.dtype} {ids.shape} and "
-            f"{points.shape} (key points.file)"
-        )
-    if points.dtype.kind not in "fiu":
-        raise DataError(f"{path}: points must be numbers, not {points.dtype} (key points.file)")
-    for name, row in zip(ids.tolist(), points.astype(np.float32), strict=True):
-        yield (name.decode("utf-8", "replace") if isinstance(name, bytes) else name), row
+    if numbers == 3 * N_POINTS:
+        return f"{numbers} numbers instead of {2 * N_POINTS}: x, y and z of each point? leave z out"
+    if numbers % 2:
+        return f"{numbers} numbers instead of {2 * N_POINTS}"
+    scheme = _SCHEMES.get(numbers // 2)
+    return f"{numbers // 2} points{f' ({scheme})' if scheme else ''} instead of iBUG's {N_POINTS}"

@@ -7,12 +7,27 @@ Source: Wang and Kawka, "GiMeFive: Towards Interpretable Facial Emotion Classifi
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from fer_au.datasets.base import ADAPTERS, Adapter, Outline, Record, Scan
-from fer_au.datasets.files import check_root, list_folders
-from fer_au.datasets.labels import Fault, LabelledConfig, LabelRow, parse_label, parse_split, parse_subject, scan_rows
-from fer_au.datasets.tables import read_table
+from fer_au.datasets.files import check_below, check_root, list_folders, list_pictures
+from fer_au.datasets.labels import (
+    Fault,
+    LabelledConfig,
+    LabelRow,
+    check_label_keys,
+    check_subject_pattern,
+    parse_label,
+    parse_split,
+    parse_subject,
+    scan_rows,
+    tally_labels,
+)
+from fer_au.datasets.tables import Table, read_table
+from fer_au.datasets.tally import Place
 from fer_au.errors import DataError
 from fer_au.expressions import parse_expression
 from fer_au.rejects import Reason, Reject
@@ -45,30 +60,52 @@ class SepAdapter(Adapter[SepConfig]):
         """
         check_root(config.root)
         base = _find_set(config.root)
+        files = _split_files(base)
         rows: list[LabelRow] = []
         rejects: list[Reject] = []
         below_root = PurePosixPath(base.relative_to(config.root).as_posix())
         folders = {name: (below_root / name).as_posix() for name in list_folders(base) if parse_split(name)}
-        for name, file in _split_files(base).items():
-            table = read_table(file, {"image": 0, "label": 1}, header=False, delimiter=",")
+        listings = {
+            name: list_pictures(config.root, folder, follow_links=config.follow_links)
+            for name, folder in folders.items()
+        }
+        tables = {name: _read_codes(file, config) for name, file in files.items()}
+        notes = _check_keys(tables, config)
+        for name, table in tables.items():
             for line, cells in table.rows:
                 image = table.cell(cells, "image")
                 if not image:
-                    rejects.append(Reject(f"{file.name}:{line}", Reason.BAD_ROW, "names no picture"))
+                    rejects.append(Reject(f"{files[name].name}:{line}", Reason.BAD_ROW, "names no picture"))
                     continue
-                path = PurePosixPath(folders[name], image).as_posix()
+                path = listings[name].spellings.find(PurePosixPath(folders[name], image).as_posix())
                 rows.append(_read_row(path, name, table.cell(cells, "label"), config))
-        return scan_rows(config.root, folders.values(), rows, rejects)
+        scan = scan_rows(config.root, {folders[name]: one for name, one in listings.items()}, rows, rejects)
+        return replace(scan, notes=(*notes, *scan.notes))
 
     def outline(self, config: SepConfig) -> Outline:
-        """Look which splits have a label file.
+        """Count the codes in the label file of each split.
 
         Raises:
             DataError: As for ``scan``.
         """
         check_root(config.root)
-        splits = frozenset(parse_split(name) for name in _split_files(_find_set(config.root)))
-        return Outline(splits, subjects=config.subject_pattern is not None)
+        listed: Counter[Place] = Counter()
+        tables = {name: _read_codes(file, config) for name, file in _split_files(_find_set(config.root)).items()}
+        _check_keys(tables, config)
+        for name, table in tables.items():
+            codes = {table.cell(cells, "image"): table.cell(cells, "label") for _, cells in table.rows}
+            listed.update((parse_split(name), None, code) for image, code in codes.items() if image)
+        tally = tally_labels(listed, CODES | config.label_map)
+        return Outline(frozenset(map(parse_split, tables)), subjects=config.subject_pattern is not None, tally=tally)
+
+
+def _check_keys(tables: Mapping[str, Table], config: SepConfig) -> list[str]:
+    """Refuse a ``label_map`` and a ``subject_pattern`` that no row needs; say which labels no row has."""
+    rows = [
+        (table.cell(cells, "image"), table.cell(cells, "label")) for table in tables.values() for _, cells in table.rows
+    ]
+    check_subject_pattern((image for image, _ in rows if image), config)
+    return check_label_keys({code for image, code in rows if image and code}, config)
 
 
 def _read_row(path: str, split: str, code: str, config: SepConfig) -> LabelRow:
@@ -81,6 +118,11 @@ def _read_row(path: str, split: str, code: str, config: SepConfig) -> LabelRow:
         fault = (Reason.CONFLICTING_LABELS, f"code {code} is {label}, the file's name says {named}")
     subject = parse_subject(path, config.subject_pattern)
     return LabelRow(Record(path, label, parse_split(split), subject=subject), fault)
+
+
+def _read_codes(file: Path, config: SepConfig) -> Table:
+    check_below(config.root, file.relative_to(config.root).as_posix(), follow_links=config.follow_links)
+    return read_table(file, {"image": 0, "label": 1}, header=False, delimiter=",")
 
 
 def _split_files(base: Path) -> dict[str, Path]:

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+from fer_au.config.data import DatasetConfig
 from fer_au.datasets.manifest import Split
 
 
@@ -40,6 +41,26 @@ def planned_splits(given: Collection[Split | None], *, valid_fraction: float, te
     return frozenset(splits)
 
 
+def unread_split_keys(given: Collection[Split | None], config: DatasetConfig) -> dict[str, str]:
+    """List the keys about random splits that are written and decide nothing, with the reason.
+
+    Args:
+        given: Splits that the data set brings; None for faces without one.
+        config: Entry of the data set.
+    """
+    splits = {split or "train" for split in given}
+    drawn = [part for part in ("test", "valid") if part not in splits and getattr(config, f"{part}_fraction")]
+    unread = {}
+    for part in ("test", "valid"):
+        if "train" not in splits:
+            unread[f"{part}_fraction"] = f"the data set has no part that a {part} part could be cut from"
+        elif part in splits:
+            unread[f"{part}_fraction"] = f"the data set has a {part} part of its own"
+    if not drawn or "train" not in splits:
+        unread["seed"] = "no split of this data set is drawn at random"
+    return {key: why for key, why in unread.items() if key in config.model_fields_set and getattr(config, key)}
+
+
 def assign_splits(
     members: Sequence[Member], *, valid_fraction: float, test_fraction: float, seed: int
 ) -> tuple[list[Split], list[str]]:
@@ -57,13 +78,11 @@ def assign_splits(
     parts: tuple[tuple[Split, float], ...] = (("test", test_fraction), ("valid", valid_fraction))
     for part, fraction in parts:
         if part in splits:
-            if part == "test" and fraction:
-                notes.append("the set has a test part of its own: test_fraction is not used")
             continue
         pool = [index for index, split in enumerate(splits) if split == "train"]
         for index in carve([members[index] for index in pool], fraction, f"{seed}/{part}"):
             splits[pool[index]] = part
-        if fraction and part not in splits:
+        if fraction and splits and part not in splits:
             notes.append(f"no face could be put in {part}: too few, or all of one subject")
     return splits, notes + _scarce_classes(members, splits)
 

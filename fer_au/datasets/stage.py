@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fer_au.compute import batched, log, map_ordered
 from fer_au.config.data import DatasetConfig
-from fer_au.datasets.base import Annotations, Record, create_adapter
+from fer_au.config.unread import no_effect
+from fer_au.datasets.base import Annotations, Record, create_adapter, list_records
 from fer_au.datasets.files import check_root, printable, resolve_below
 from fer_au.datasets.labels import LabelRow, merge_rows
-from fer_au.datasets.manifest import ManifestRow, write_manifest
-from fer_au.datasets.splits import Member, assign_splits
-from fer_au.datasets.summary import count_line, empty_split_lines, reject_lines
+from fer_au.datasets.manifest import Box, ManifestRow, write_manifest
+from fer_au.datasets.point_faults import blame_points, judge_points
+from fer_au.datasets.spelling import compose
+from fer_au.datasets.splits import Member, assign_splits, unread_split_keys
+from fer_au.datasets.summary import count_line, survey_lines
 from fer_au.decoding import ImageRejected, decode_image
 from fer_au.errors import DataError
 from fer_au.fingerprints import file_digest, fingerprint
+from fer_au.gate import PICTURES, read_bytes
 from fer_au.rejects import Reason, Reject, check_reject_fraction, write_rejects
+from fer_au.stores.beside import KEEPERS
 from fer_au.stores.columns import encode_ids
 from fer_au.stores.writer import write_store
 
 MIN_SIDE = 16
-MAX_BYTES = 512 * 2**20
 _BATCH = 32
+_UNIT = 2.0  # pixels: boxes that end before are shares of a picture, also as middle and size
+_NOT_LOST = (Reason.UNLABELLED, Reason.BAD_POINTS)
 
 
 @dataclass(frozen=True)
@@ -47,9 +55,9 @@ class Picture:
 def ingest_dataset(name: str, config: DatasetConfig, out_dir: Path) -> None:
     """Turn a data set of any layout into ``manifest.csv``, ``annotations.h5`` and ``rejects/ingest.csv``.
 
-    Every picture is read and decoded once. Items that can't be used become rejects; a picture without a label is
-    listed there too, but doesn't count towards ``max_reject_fraction``: a label file that covers a part of a folder is
-    no damage.
+    Every picture is read and decoded once. Items that can't be used become rejects. Listed there, too, but no loss that
+    ``max_reject_fraction`` limits, are pictures without a label, because a label file that covers a part of a folder is
+    no damage, and faces whose own points can't be used, which stay without them.
 
     Args:
         name: Key of the data set in ``params.yaml``.
@@ -57,14 +65,14 @@ def ingest_dataset(name: str, config: DatasetConfig, out_dir: Path) -> None:
         out_dir: Folder of the three files.
 
     Raises:
-        DataError: Missing or empty root, unusable layout or label file, no usable picture, or too many rejects (their
-            table is written first).
+        DataError: Missing or empty root, unusable layout or label file, no usable picture, or too many rejects or
+            faulty points (their table is written first).
     """
     label = f"ingest {name}"
     survey = survey_dataset(label, config)
     rejects_path = out_dir / "rejects" / "ingest.csv"
     write_rejects(rejects_path, survey.rejects)
-    for line in (*survey.notes, *reject_lines(survey.rejects, config), *empty_split_lines(survey.rows, config)):
+    for line in survey_lines(survey.notes, survey.rows, survey.rejects, config):
         log(f"{label}: {line}")
     survey.check_losses(label, config, rejects_path)
 
@@ -90,8 +98,8 @@ class Survey:
     annotations: Annotations
     notes: tuple[str, ...]
 
-    def check_losses(self, label: str, config: DatasetConfig, table: Path) -> None:
-        """Check that something is left, and that no more was lost than ``max_reject_fraction`` allows.
+    def check_losses(self, label: str, config: DatasetConfig, table: Path | str) -> None:
+        """Check that something is left, no more was lost than ``max_reject_fraction`` allows, and most points hold.
 
         Args:
             label: Name of the data set, used in messages.
@@ -99,13 +107,15 @@ class Survey:
             table: Place where the rejects are named, used in messages.
 
         Raises:
-            DataError: No usable picture, or too many rejects.
+            DataError: No usable picture, too many rejects, or points of which most can't be used.
         """
-        counted = [reject for reject in self.rejects if reject.reason is not Reason.UNLABELLED]
+        counted = [reject for reject in self.rejects if reject.reason not in _NOT_LOST]
         if not self.rows and not counted:
             unlabelled = f" ({len(self.rejects)} without a label, see {table})" if self.rejects else ""
             raise DataError(f"{label}: no labelled picture below {config.root}{unlabelled}")
         check_reject_fraction(label, counted, len(self.rows) + len(counted), config.max_reject_fraction, table)
+        if fault := blame_points(self.annotations, self.rows, self.rejects):
+            raise DataError(f"{label}: {fault}; see {table}")
 
 
 def survey_dataset(label: str, config: DatasetConfig) -> Survey:
@@ -119,15 +129,22 @@ def survey_dataset(label: str, config: DatasetConfig) -> Survey:
         DataError: Missing or empty root, or unusable layout or label file.
     """
     check_root(config.root)
-    scan = create_adapter(config.adapter).scan(config)
+    scan = list_records(create_adapter(config.adapter), config)
     records, rejects = merge_rows(LabelRow(record) for record in scan.records)
-    accepted, refused = _inspect(label, config.root, records)
+    records, clashing = _part_forms(records)
+    splits = {record.split for record in records}
+    for key, why in unread_split_keys(splits, config).items() if splits else ():  # else what was lost says more
+        raise DataError(f"{label}: {key}: {no_effect(why)}")
+    accepted, refused = _inspect(label, config, records)
     rows, notes = _split_rows(accepted, config)
+    annotations, faulty = judge_points(scan.annotations, rows)
+    kept = {row.id for row in rows}
+    listed = (one for one in scan.rejects if one.reason is not Reason.BAD_POINTS or one.id in kept)
     found = (
         replace(item, id=printable(item.id), detail=printable(item.detail))
-        for item in (*scan.rejects, *rejects, *refused)
+        for item in (*listed, *rejects, *clashing, *refused, *faulty)
     )
-    return Survey(tuple(rows), tuple(found), scan.annotations, (*scan.notes, *notes))
+    return Survey(tuple(rows), tuple(found), annotations, (*scan.notes, *notes))
 
 
 @dataclass(frozen=True)
@@ -135,35 +152,38 @@ class _InspectBatch:
     """Inspects pictures in a worker process."""
 
     root: Path
+    follow_links: bool
 
     def __call__(self, paths: Sequence[str]) -> list[Picture | Reject]:
-        return [inspect_picture(self.root, path) for path in paths]
+        return [inspect_picture(self.root, path, follow_links=self.follow_links) for path in paths]
 
 
-def inspect_pictures(root: Path, paths: Sequence[str], label: str) -> list[Picture | Reject]:
+def inspect_pictures(
+    root: Path, paths: Sequence[str], label: str, *, follow_links: bool = False
+) -> list[Picture | Reject]:
     """Inspect pictures in parallel, in the order of ``paths``."""
     batches = batched(paths, _BATCH)
     weights = [len(batch) for batch in batches]
-    results = map_ordered(_InspectBatch(root.resolve()), batches, label=label, weights=weights)
+    results = map_ordered(_InspectBatch(root.resolve(), follow_links), batches, label=label, weights=weights)
     return [result for batch in results for result in batch]
 
 
-def inspect_picture(root: Path, path: str) -> Picture | Reject:
+def inspect_picture(root: Path, path: str, *, follow_links: bool = False) -> Picture | Reject:
     """Read and fully decode one picture.
 
     Args:
         root: Root of the data set, resolved.
         path: POSIX path below the root.
+        follow_links: Whether it may be a link to any file outside the root, see ``resolve_below``.
     """
-    file = resolve_below(root, path)
+    file = resolve_below(root, path, follow_links=follow_links)
     if isinstance(file, Reject):
         return file
     try:
-        if (size := file.stat().st_size) > MAX_BYTES:
-            return Reject(path, Reason.TOO_LARGE, f"{size} bytes")
-        data = file.read_bytes()
+        data = read_bytes(file, PICTURES)
     except OSError as error:
-        return Reject(path, Reason.UNREADABLE, error.strerror or str(error))
+        reason = Reason.TOO_LARGE if error.errno == errno.EFBIG else Reason.UNREADABLE
+        return Reject(path, reason, error.strerror or str(error))
     try:
         height, width = decode_image(data).shape[:2]
     except ImageRejected as rejected:
@@ -173,33 +193,48 @@ def inspect_picture(root: Path, path: str) -> Picture | Reject:
     return Picture(path, hashlib.sha256(data).hexdigest(), width, height)
 
 
-def _inspect(label: str, root: Path, records: Sequence[Record]) -> tuple[list[tuple[Record, Picture]], list[Reject]]:
+def _inspect(
+    label: str, config: DatasetConfig, records: Sequence[Record]
+) -> tuple[list[tuple[Record, Picture]], list[Reject]]:
     """Open the pictures of all records, each once however many faces it has."""
     paths = sorted({record.path for record in records})
-    results = dict(zip(paths, inspect_pictures(root, paths, label), strict=True))
+    pictures = inspect_pictures(config.root, paths, label, follow_links=config.follow_links)
+    results = dict(zip(paths, pictures, strict=True))
     accepted: list[tuple[Record, Picture]] = []
     rejects: list[Reject] = []
     for record in sorted(records, key=lambda record: record.id):
         result = results[record.path]
         if isinstance(result, Reject):
             rejects.append(replace(result, id=record.id))
-        elif record.box and not _touches(record, result):
-            detail = f"box {record.box} lies outside the {result.width}x{result.height} picture"
-            rejects.append(Reject(record.id, Reason.BAD_ROW, detail))
+        elif record.box and (fault := _box_fault(record.box, result)):
+            rejects.append(Reject(record.id, Reason.BAD_ROW, f"box {record.box} {fault}"))
         else:
             accepted.append((record, result))
     return accepted, rejects
 
 
-def _touches(record: Record, picture: Picture) -> bool:
-    """Tell whether the record's box and the picture overlap."""
-    left, top, right, bottom = record.box or (0.0, 0.0, 0.0, 0.0)
-    return left < picture.width and top < picture.height and right > 0 and bottom > 0
+def _part_forms(records: Sequence[Record]) -> tuple[list[Record], list[Reject]]:
+    """Reject faces whose ids differ in their Unicode form alone: a Mac has one file of such names."""
+    forms = Counter(compose(record.id) for record in records)
+    detail = "another name differs from it in its Unicode form alone; rename one"
+    rejects = [Reject(one.id, Reason.DUPLICATE_ID, detail) for one in records if forms[compose(one.id)] > 1]
+    return [record for record in records if forms[compose(record.id)] == 1], rejects
+
+
+def _box_fault(box: Box, picture: Picture) -> str:
+    """Say what is wrong with a face's box in its picture; empty if nothing is."""
+    left, top, right, bottom = box
+    if min(left, top) >= -1 and max(right, bottom) <= _UNIT:
+        return "looks normalised to [0, 1]; multiply x by the picture's width and y by its height"
+    if left >= picture.width or top >= picture.height or right <= 0 or bottom <= 0:
+        return f"lies outside the {picture.width}x{picture.height} picture"
+    return ""
 
 
 def _split_rows(
     accepted: Sequence[tuple[Record, Picture]], config: DatasetConfig
 ) -> tuple[list[ManifestRow], list[str]]:
+    accepted = [(replace(one, subject=one.subject and compose(one.subject)), picture) for one, picture in accepted]
     members = [
         # Without a known person the bytes stand for one, so that copies of a file don't fall on both sides of a split.
         Member(record.label, f"subject {record.subject}" if record.subject else picture.sha256, record.split)
@@ -237,4 +272,5 @@ def _write_annotations(path: Path, ids: Sequence[str], annotations: Annotations,
         {"id": encode_ids(ids), **annotations.align(ids)},
         fingerprint=fingerprint("annotations", 1, {"manifest": file_digest(manifest)}),
         attributes=annotations.attributes,
+        beside=[name for name, kind in KEEPERS.items() if kind == "annotations" and (path.parent / name).exists()],
     )

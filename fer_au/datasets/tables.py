@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import category
 
+from fer_au.datasets.spelling import plain
 from fer_au.errors import DataError
+from fer_au.gate import TABLES, read_bytes
+from fer_au.registry import near_keys
 
 Column = str | int
+_LONGEST = 500  # characters of a first row in a message
 DELIMITERS = (",", ";", "\t", "|", " ")
+
+
+class MissingColumnsError(DataError):
+    """A table lacks columns that are wanted; the message names the file, them, and the columns that it has."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +50,6 @@ def read_table(
     header: bool = True,
     delimiter: str | None = None,
     encoding: str = "utf-8",
-    limit: int | None = None,
 ) -> Table:
     """Read a delimited text file with LF, CRLF or bare CR line ends, with or without a byte-order mark.
 
@@ -50,30 +60,65 @@ def read_table(
         delimiter: Character between two cells. None tries comma, semicolon, tab, bar and space, and takes the first
             one that yields all columns.
         encoding: Encoding of the text.
-        limit: Number of rows to read, those without any cell not counted; None for all.
 
     Raises:
-        DataError: Missing file, other encoding, broken quoting, or a wanted column is absent; the message names the
-            file and what it has.
+        DataError: Missing file, other encoding, or broken quoting; the message names the file.
+        MissingColumnsError: A wanted column is absent.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig" if encoding == "utf-8" else encoding)
+        data = read_bytes(path, TABLES)
+        text = data.decode("utf-8-sig" if encoding == "utf-8" else encoding)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from error
     except UnicodeError as error:
-        raise DataError(f"{path}: not {encoding} text; name its encoding with the key encoding") from error
+        hint = _encoding_hint(data)
+        raise DataError(f"{path}: not {encoding} text; name its encoding with the key encoding{hint}") from error
     best: list[str] = []
     for candidate in [delimiter] if delimiter else DELIMITERS:
         first = next((cells for _, cells in _parse(path, text, candidate, limit=1)), [])
         columns = find_columns(first, wanted, header)
         if len(columns) == len(wanted):
-            rows = _parse(path, text, candidate, limit=None if limit is None else limit + header)
+            rows = _parse(path, text, candidate)
             return Table(columns, rows[1:] if header else rows)
         best = max(best, first, key=len)
     if not best:
         raise DataError(f"{path}: no rows")
-    absent = sorted(repr(column) for key, column in wanted.items() if key not in find_columns(best, wanted, header))
-    raise DataError(f"{path}: no column {', '.join(absent)}; the first row is: {', '.join(best)[:200]}")
+    absent = {key: column for key, column in wanted.items() if key not in find_columns(best, wanted, header)}
+    raise MissingColumnsError(f"{path}: {' '.join(_absent_text(absent, best, header).split())}")
+
+
+def _encoding_hint(data: bytes) -> str:
+    """Name encodings that read a file, and a word that shows whether they do so rightly; empty if none does."""
+    marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    groups = (["utf-16"], []) if marked else (["utf-8", "cp1252", "latin-1"], ["gb18030", "shift_jis", "euc_kr"])
+    for group in groups:
+        texts = {name: text for name in group if (text := _decode(data, name)) is not None}
+        if texts:
+            first = next(iter(texts.values()))
+            word = next((word for word in re.findall(r"[^\W\d_]+", first) if not word.isascii()), "")
+            same = [name for name, text in texts.items() if text == first]
+            return f": {' or '.join(same)} reads it{f', such as {word!r}' if word else ''}"
+    return ""
+
+
+def _decode(data: bytes, encoding: str) -> str | None:
+    """Decode a text; None if it is of another encoding, as control characters tell, too."""
+    try:
+        text = data.decode(encoding)
+    except UnicodeError:
+        return None
+    return None if any(category(char) == "Cc" and char not in "\t\n\r" for char in set(text)) else text
+
+
+def _absent_text(absent: Mapping[str, Column], first: Sequence[str], header: bool) -> str:
+    """Say which columns are absent, which ones the file has, and which of them may be meant."""
+    columns = ", ".join(sorted(map(repr, absent.values())))
+    if not header:
+        return f"no column {columns}; columns count from 0, and the first row is: {', '.join(first)[:_LONGEST]}"
+    near = {key: near_keys(str(column), first, limit=1) for key, column in absent.items()}
+    meant = [f"{key}: {names[0]}" for key, names in near.items() if names]
+    hint = f"; did you mean {', '.join(meant)}?" if meant else ""
+    return f"no column {columns}; its columns are: {', '.join(first)[:_LONGEST]}{hint}"
 
 
 def _parse(path: Path, text: str, delimiter: str, limit: int | None = None) -> list[tuple[int, list[str]]]:
@@ -101,8 +146,8 @@ def find_columns(
         first: Cells of the first row.
         wanted: Meaning -> name of the column, or its position counted from 0.
         header: Whether the first row names the columns.
-        any_case: Whether names may differ in upper and lower case. They may not in a table of points: OpenFace calls
-            2-D points ``x_0`` and 3-D ones ``X_0``.
+        any_case: Whether names may differ in case, blanks and Unicode form. They may not in a table of points: OpenFace
+            calls 2-D points ``x_0`` and 3-D ones ``X_0``.
 
     Returns:
         Meaning -> position, for the columns that are there, in the order of ``wanted``. A name that several columns
@@ -110,7 +155,7 @@ def find_columns(
     """
 
     def key(name: str) -> str:
-        return name.strip().casefold() if any_case else name.strip()
+        return plain(name) if any_case else name.strip()
 
     names = {key(cell): position for position, cell in reversed(list(enumerate(first)))} if header else {}
     found = {}

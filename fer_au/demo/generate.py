@@ -27,7 +27,7 @@ from fer_au.stores.writer import write_store
 LABELS, TRUTH, IMAGES = "labels.csv", "truth.h5", "images"
 LABEL_HEADER = ("path", "label", "subject", "split")
 # Raised when the renderer changes what the same configuration gives.
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
 
 
 @dataclass(frozen=True)

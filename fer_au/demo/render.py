@@ -33,18 +33,27 @@ _STILL = 2e-4
 
 
 @dataclass(frozen=True)
-class Rendering:
-    """A picture and its truth.
+class Truth:
+    """What is known of a picture without looking at it.
 
     Attributes:
-        picture: (S,S,3) uint8 RGB, before JPEG.
         points: (68,2) float32 xy of the iBUG points, whether visible or not.
         motion: (64,64) uint8: motion by the expression of the skin that each pixel shows; 255 is the largest.
     """
 
-    picture: NDArray[np.uint8]
     points: Floats
     motion: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Rendering(Truth):
+    """A picture and its truth.
+
+    Attributes:
+        picture: (S,S,3) uint8 RGB, before JPEG.
+    """
+
+    picture: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -124,14 +133,30 @@ def render(model: PersonModel, scene: Scene, size: int, rng: np.random.Generator
         size: Side of the picture, pixels.
         rng: Random generator for background and noise.
     """
+    posed, truth = _trace(model, scene, size)
+    behind = sample_background(rng, round(size * _SUPERSAMPLING))
+    picture = cv2.resize(_draw_picture(model, scene, posed, behind), (size, size), interpolation=cv2.INTER_AREA)
+    shown = degrade(np.asarray(picture, np.float32), scene.degradation, rng)
+    return Rendering(picture=shown, points=truth.points, motion=truth.motion)
+
+
+def trace(model: PersonModel, scene: Scene, size: int) -> Truth:
+    """Compute the truth of a picture without drawing it; the same as that of ``render``.
+
+    Args:
+        model: Person in the picture.
+        scene: Scene of the picture.
+        size: Side of the picture, pixels.
+    """
+    return _trace(model, scene, size)[1]
+
+
+def _trace(model: PersonModel, scene: Scene, size: int) -> tuple[Posed, Truth]:
     rest = model.vertices(scene, expressive=False)
     moved = model.vertices(scene)
     posed = _pose(model, moved, scene)
-    behind = sample_background(rng, round(size * _SUPERSAMPLING))
-    picture = cv2.resize(_draw_picture(model, scene, posed, behind), (size, size), interpolation=cv2.INTER_AREA)
     points = landmark_points(load_landmarks(), posed.head)
-    return Rendering(
-        picture=degrade(np.asarray(picture, np.float32), scene.degradation, rng),
+    return posed, Truth(
         points=scene.camera.project(points, size).astype(np.float32),
         motion=_motion_map(model, scene.camera, posed, np.linalg.norm(moved - rest, axis=1)),
     )

@@ -8,6 +8,8 @@ from fer_au._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from fer_au.classification import confusion_matrix as confusion_matrix
+    from fer_au.evaluation.averages import expression_means as expression_means
+    from fer_au.evaluation.averages import macro_mean as macro_mean
     from fer_au.evaluation.bootstrap import PairedDifference as PairedDifference
     from fer_au.evaluation.bootstrap import paired_bootstrap as paired_bootstrap
     from fer_au.evaluation.map_scores import centered_cosine as centered_cosine
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from fer_au.evaluation.metrics_file import write_metrics as write_metrics
     from fer_au.evaluation.regions import REGIONS as REGIONS
     from fer_au.evaluation.regions import region_attention as region_attention
-    from fer_au.evaluation.scores import expression_means as expression_means
-    from fer_au.evaluation.scores import macro_mean as macro_mean
     from fer_au.evaluation.stage import evaluate_experiment as evaluate_experiment
 
 __getattr__, __all__ = lazy_exports(
@@ -30,8 +30,8 @@ __getattr__, __all__ = lazy_exports(
         "confusion_matrix": "..classification",
         "cosine_alignment": ".map_scores",
         "evaluate_experiment": ".stage",
-        "expression_means": ".scores",
-        "macro_mean": ".scores",
+        "expression_means": ".averages",
+        "macro_mean": ".averages",
         "map_auc": ".map_scores",
         "paired_bootstrap": ".bootstrap",
         "read_metrics": ".metrics_file",

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_au.arguments import read_list, read_number, read_seed, read_whole
+from fer_au.array_arguments import read_array
+from fer_au.errors import ArgumentError
 from fer_au.evaluation.map_scores import FloatArray
 
 _CHUNK_DRAWS = 4_000_000  # resampled values held at a time: 32 MB, whatever the test split's size
@@ -73,23 +76,26 @@ def paired_bootstrap(
     each, and never below 2 / (n + 1).
 
     Args:
-        a: (N,) scores per image: cosines, or 1.0 where the prediction is right.
+        a: (N,) scores per image: cosines, or 1.0 where the prediction is right; an array, a tensor or a list.
         b: (N,) scores of the other model on the same images in the same order; a pair with a NaN is left out.
         n: Number of resamples.
         seed: Seed of the resampling.
         strata: Labels of the N images. If given, images are drawn within each label and the labels' means are
-            averaged, as ``scores.macro_mean`` does.
+            averaged, as ``averages.macro_mean`` does.
         level: Coverage of the interval.
 
     Returns:
         The difference a - b; all NaN, with n = 0, if no pair is defined.
 
     Raises:
-        ValueError: ``a``, ``b`` and ``strata`` differ in length.
+        ArgumentError: ``a``, ``b`` and ``strata`` differ in length, or an argument is something else.
     """
-    scores_a, scores_b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    if scores_a.shape != scores_b.shape or (strata is not None and len(strata) != len(scores_a)):
-        raise ValueError(f"paired scores differ in length: {len(scores_a)} and {len(scores_b)}")
+    n, seed, level = read_whole("n", n), read_seed("seed", seed), read_number("level", level, most=1)
+    scores_a = np.asarray(read_array("a", a, ("N",), library="numpy"), np.float64)
+    scores_b = np.asarray(read_array("b", b, (len(scores_a),), library="numpy"), np.float64)
+    strata = None if strata is None else read_list("strata", strata, "a list of labels")
+    if strata is not None and len(strata) != len(scores_a):
+        raise ArgumentError(f"strata: expected one label for each of {len(scores_a)} scores, got {len(strata)}")
     gaps = scores_a - scores_b
     defined = ~np.isnan(gaps)
     if not defined.any():

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fer_au.evaluation.map_scores import FloatArray, to_numpy
-from fer_au.maps import resize_maps
+from fer_au.resizing import resize_maps
 
 _BLUR_SHARE = 1 / 16  # sigma of the insertion canvas per image side: features vanish, light and colour stay
 

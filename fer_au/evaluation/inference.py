@@ -1,4 +1,4 @@
-"""Run a trained model over a split: probabilities, attention of its layers, CAMs of the true class, moved images.
+"""Run a trained model over a split, block by block: probabilities, attention, CAMs of the true class, moved images.
 
 Aligned faces put every mouth in one place, so a model can score well by memorising one map per class. After a random
 similarity (rotation, zoom, shift) of picture and target, only attention that follows the face still fits.
@@ -19,36 +19,63 @@ from fer_au.batches.loading import BatchLoader
 from fer_au.batches.precision import autocast, resolve_precision
 from fer_au.batches.preprocess import Preprocessing
 from fer_au.batches.similarities import random_similarities, warp
-from fer_au.cam.registry import CamInput, create_cam
+from fer_au.cam.compute import CamRun
 from fer_au.compute import Progress, batched
 from fer_au.config.experiments import AugmentConfig
 from fer_au.evaluation.faithfulness import Faithfulness, deletion_insertion
 from fer_au.evaluation.map_scores import FloatArray
-from fer_au.maps import channel_mean, min_max, resize_maps, shift_non_negative
-from fer_au.models.network import FerModel
+from fer_au.maps import channel_mean, min_max
+from fer_au.models.network import FerModel, ModelOutput
 
 FloatMaps = NDArray[np.float32]
 _STEPS = 8  # of a curve of deletion or insertion
 # One draw for every experiment and every data set: scores on moved images are paired across models.
 MOVE_SEED = 0
-# Beyond what training usually shows (8 degrees, 5 %), short of what turns a portrait into another picture. A mirror
-# image would move nothing: a class mean is nearly symmetric.
-MOVES = AugmentConfig(flip=0.0, rotate=20.0, scale=(0.85, 1.15), shift=0.10)
+# Far beyond what training usually shows (8 degrees, 5 %), so that no average map can keep a good score: the class mean
+# falls to a centred cosine of about .4. A mirror image would move nothing: a class mean is nearly symmetric.
+MOVES = AugmentConfig(flip=0.0, rotate=25.0, scale=(0.8, 1.25), shift=0.20)
+_BLOCK = 256  # images that are scored together: bounds the memory of their maps, whatever the size of the split
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Raw maps that a model makes without being asked for a class, each on its own grid; signed where features are.
+
+    Attributes:
+        attention: Layer -> (N, h, w) float32 channel means.
+        module: (N, h, w) float32 attention map of the head itself; None if it has none.
+    """
+
+    attention: dict[str, FloatMaps]
+    module: FloatMaps | None
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Outputs of a model for the faces of a split, in the split's order.
+    """Outputs of a model for a block of faces, in the split's order.
 
     Attributes:
+        start: Position of the first face in the split.
         probabilities: (N, C) float32 class probabilities.
-        attention: Layer -> (N, h, w) float32, raw channel means on the layer's own grid, signed where the features are.
-        cams: CAM method -> (N, h, w) float32 in [0, 1], always of the TRUE class.
+        maps: Attention of the layers and of the head.
+        cams: CAM -> (N, h, w) float32 raw evidence, always of the TRUE class; what is positive speaks for it.
+        moved_rows: (M,) positions in the block of the faces that were moved.
+        moves: (M, 2, 3) how they were moved.
+        moved: Attention of the last layer and of the head on the moved images; None if none was moved.
     """
 
+    start: int
     probabilities: FloatMaps
-    attention: dict[str, FloatMaps]
+    maps: Maps
     cams: dict[str, FloatMaps]
+    moved_rows: NDArray[np.int64]
+    moves: Tensor
+    moved: Maps | None
+
+    @property
+    def stop(self) -> int:
+        """Position in the split behind the last face."""
+        return self.start + len(self.probabilities)
 
 
 @dataclass(frozen=True)
@@ -63,6 +90,7 @@ class SplitRunner:
         device: Device of the model.
         batch_size: Images per forward pass.
         progress: Counts the images of each forward pass; see ``count_passes``.
+        mirrored: Whether probabilities are the means of those of each image and of its mirror image.
     """
 
     model: FerModel
@@ -72,67 +100,73 @@ class SplitRunner:
     device: torch.device
     batch_size: int
     progress: Progress
+    mirrored: bool = False
 
-    def outputs(self, layers: Sequence[str], cams: Sequence[str]) -> Outputs:
-        """Compute probabilities, attention of ``layers`` and all ``cams`` in one pass."""
-        probabilities: list[Tensor] = []
-        attention: dict[str, list[Tensor]] = {layer: [] for layer in layers}
-        maps: dict[str, list[Tensor]] = {cam: [] for cam in cams}
+    def blocks(self, layers: Sequence[str], cams: Sequence[str], moved: NDArray[np.bool_]) -> Iterator[Outputs]:
+        """Compute everything of the split in one pass, block by block; each picture is decoded once.
+
+        Args:
+            layers: Layers whose attention is wanted; moved images give that of the last of them.
+            cams: CAMs.
+            moved: (N,) faces that are scored again after they were moved.
+        """
+        moves = draw_moves(len(self.dataset), MOVE_SEED)
+        parts: list[Outputs] = []
+        start = 0
         for batch, images in self._batches(range(len(self.dataset))):
-            with torch.no_grad():  # not inference mode: its tensors can't take part in a CAM's gradients
-                output = self.model(images)
-                probabilities.append(output.logits.float().softmax(dim=1).cpu())
-                for layer in layers:
-                    attention[layer].append(channel_mean(output.features[layer]).cpu())
-                # What compute_cam does, without running the backbone again for every method.
-                features = CamInput(self.model.head, output.trunk, batch.labels.to(self.device))
-                for cam in cams:
-                    maps[cam].append(min_max(create_cam(cam).maps(features)).cpu())
-            self.progress.advance(len(images))
-        return Outputs(_joined(probabilities), _joined_maps(attention), _joined_maps(maps))
+            rows = slice(start, start + len(images))
+            parts.append(self._batch(start, batch, images, layers, cams, moved[rows], moves[rows]))
+            start = rows.stop
+            if start - parts[0].start >= _BLOCK:
+                yield _joined_outputs(parts)
+                parts = []
+        if parts:
+            yield _joined_outputs(parts)
 
-    def moved(self, layer: str, rows: Sequence[int], targets: FloatMaps) -> tuple[FloatMaps, FloatMaps]:
-        """Compute the attention of one layer on randomly moved images, and move the targets with them.
+    def _batch(
+        self,
+        start: int,
+        batch: Batch,
+        images: Tensor,
+        layers: Sequence[str],
+        cams: Sequence[str],
+        moved: NDArray[np.bool_],
+        moves: Tensor,
+    ) -> Outputs:
+        run = CamRun(self.model, images, cams)
+        found = {cam: maps.cpu().numpy() for cam, maps in run.maps(batch.labels, normalize=False).items()}
+        rows = np.flatnonzero(moved)
+        again = self._moved(images[rows], moves[rows], layers[-1]) if rows.size else None
+        self.progress.advance((1 + self.mirrored) * len(images) + len(rows))
+        probabilities = run.output.logits.detach().float().softmax(dim=1)
+        if self.mirrored:
+            probabilities = (probabilities + self._of_mirror_images(images)) / 2
+        return Outputs(start, probabilities.cpu().numpy(), _maps(run.output, layers), found, rows, moves[rows], again)
+
+    @torch.inference_mode()
+    def _of_mirror_images(self, images: Tensor) -> Tensor:
+        mirrored = images.flip(3).contiguous(memory_format=torch.channels_last)
+        logits: Tensor = self.model(mirrored).logits
+        return logits.float().softmax(dim=1)
+
+    @torch.inference_mode()
+    def _moved(self, images: Tensor, moves: Tensor, layer: str) -> Maps:
+        face, rest = images[:, : self._face_channels], images[:, self._face_channels :]
+        seen = torch.cat([move_images(face, moves.to(self.device)), rest], dim=1)
+        return _maps(self.model(seen.contiguous(memory_format=torch.channels_last)), [layer])
+
+    def faithfulness(self, rows: Sequence[int], attention: FloatMaps) -> Faithfulness:
+        """Score deletion and insertion of the attention on some images.
 
         Args:
-            layer: Name of the layer.
-            rows: Positions of the images in the split, at least one.
-            targets: (N, S, S) AU maps of the whole split.
-
-        Returns:
-            (len(rows), S, S) attention and targets on the comparison grid.
+            rows: Positions of the images in the split.
+            attention: (len(rows), h, w) their attention.
         """
-        moves = draw_moves(len(self.dataset), MOVE_SEED)[list(rows)]
-        size = targets.shape[-1]
-        found, start = [], 0
-        for _, images in self._batches(rows):
-            part = moves[start : start + len(images)]
-            with torch.inference_mode():
-                face, rest = images[:, : self._face_channels], images[:, self._face_channels :]
-                output = self.model(torch.cat([move_images(face, part.to(self.device)), rest], dim=1))
-                attention = shift_non_negative(channel_mean(output.features[layer]))
-                found.append(resize_maps(attention, size).cpu())
-            start += len(images)
-            self.progress.advance(len(images))
-        followed = move_maps(torch.from_numpy(targets[list(rows)]), moves)
-        return _joined(found), followed.numpy()
-
-    def faithfulness(self, attention: FloatMaps, count: int) -> tuple[NDArray[np.int64], Faithfulness]:
-        """Score deletion and insertion of the attention on at most ``count`` images, spread evenly over the split.
-
-        Args:
-            attention: (N, h, w) attention of the whole split.
-            count: Largest number of images.
-
-        Returns:
-            Positions of the scored images in the split, and their scores.
-        """
-        rows = spread_rows(len(self.dataset), count)
         deletion: list[FloatArray] = []
         insertion: list[FloatArray] = []
         start = 0
-        for _, images in self._batches(rows.tolist()):
-            own = torch.from_numpy(attention[rows[start : start + len(images)]]).to(self.device)
+        for _, images in self._batches(rows):
+            own = torch.from_numpy(attention[start : start + len(images)]).to(self.device)
             part = deletion_insertion(
                 self._probabilities,
                 images,
@@ -144,7 +178,7 @@ class SplitRunner:
             deletion.append(part.deletion)
             insertion.append(part.insertion)
             start += len(images)
-        return rows, Faithfulness(_concatenated(deletion), _concatenated(insertion))
+        return Faithfulness(_concatenated(deletion), _concatenated(insertion))
 
     @property
     def _face_channels(self) -> int:
@@ -171,15 +205,16 @@ class SplitRunner:
             yield batch, images.contiguous(memory_format=torch.channels_last)  # a third faster on a CPU
 
 
-def count_passes(images: int, moved: int, faithfulness: int) -> int:
+def count_passes(images: int, moved: int, faithfulness: int, mirrored: bool = False) -> int:
     """Count the images that all forward passes of an evaluation see, for its progress.
 
     Args:
         images: Images of the split.
         moved: Images that are scored again after they were moved.
         faithfulness: Largest number of images whose faithfulness is scored.
+        mirrored: Whether mirror images are scored, too.
     """
-    return images + moved + 2 * _STEPS * len(spread_rows(images, faithfulness))
+    return (1 + mirrored) * images + moved + 2 * _STEPS * len(spread_rows(images, faithfulness))
 
 
 def spread_rows(images: int, count: int) -> NDArray[np.int64]:
@@ -210,12 +245,33 @@ def move_maps(maps: Tensor, moves: Tensor) -> Tensor:
     return warp(maps[:, None].float(), moves, "zeros")[:, 0]
 
 
-def _joined(parts: list[Tensor]) -> FloatMaps:
-    return torch.cat(parts).float().numpy()
+def scaled(maps: FloatMaps) -> FloatMaps:
+    """Scale raw CAMs to [0, 1] by their own ranges, as they are compared and shown; a constant one becomes 0."""
+    return np.asarray(min_max(torch.from_numpy(maps)).numpy(), np.float32)
 
 
-def _joined_maps(parts: dict[str, list[Tensor]]) -> dict[str, FloatMaps]:
-    return {name: _joined(maps) for name, maps in parts.items()}
+def _maps(output: ModelOutput, layers: Sequence[str]) -> Maps:
+    attention = {layer: channel_mean(output.features[layer]).cpu().numpy() for layer in layers}
+    return Maps(attention, None if output.attention is None else output.attention.float().cpu().numpy())
+
+
+def _joined_maps(parts: Sequence[Maps]) -> Maps:
+    attention = {layer: np.concatenate([part.attention[layer] for part in parts]) for layer in parts[0].attention}
+    heads = [part.module for part in parts if part.module is not None]
+    return Maps(attention, np.concatenate(heads) if heads else None)
+
+
+def _joined_outputs(parts: Sequence[Outputs]) -> Outputs:
+    start, moved = parts[0].start, [part.moved for part in parts if part.moved is not None]
+    return Outputs(
+        start,
+        np.concatenate([part.probabilities for part in parts]),
+        _joined_maps([part.maps for part in parts]),
+        {cam: np.concatenate([part.cams[cam] for part in parts]) for cam in parts[0].cams},
+        np.concatenate([part.moved_rows + part.start - start for part in parts]),
+        torch.cat([part.moves for part in parts]),
+        _joined_maps(moved) if moved else None,
+    )
 
 
 def _concatenated(parts: list[FloatArray]) -> FloatArray:

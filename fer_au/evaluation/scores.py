@@ -1,68 +1,35 @@
-"""Score every image of a split, and turn the scores into flat metrics.
+"""Score the maps of a block of images against their references, one number per image, and name the scores.
 
-All scores of maps are averaged in one way: over the images with a real AU map (true class, not neutral, landmarks
-found) to a mean per expression, then over the expressions, each with the same weight.
+Every map is scored in the same way, whoever drew it: a layer, the head, a CAM or a baseline. It comes raw and on its
+own grid. The cosine needs a non-negative map, so it is taken of the shifted one; shares of regions are taken of the
+rectified one, since an offset would add mass everywhere; all other scores ignore an offset.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from fer_au.classification import accuracy, balanced_accuracy, class_recall, confusion_matrix, macro_f1
-from fer_au.evaluation.baselines import blank_maps, class_mean_maps, least_shares, through_grid
+from fer_au.cues.regions import REGIONS
+from fer_au.evaluation.baselines import least_shares
+from fer_au.evaluation.comparison import comparison_maps, mass_maps
 from fer_au.evaluation.map_scores import (
     FloatArray,
     centered_cosine,
-    cosine_alignment,
     map_auc,
-    own_target_rank,
-    to_numpy,
 )
-from fer_au.evaluation.regions import REGIONS, region_shares
+from fer_au.evaluation.regions import region_shares
 from fer_au.evaluation.truth import Truth
-from fer_au.expressions import NEUTRAL
-from fer_au.maps import resize_maps, shift_non_negative
 
 Scores = dict[str, FloatArray]
-"""Score name -> (N,) scores, one per image of the split, NaN where undefined."""
+"""Score name -> (N,) scores, one per image, NaN where undefined."""
 
-
-def expression_means(scores: NDArray[Any], labels: Sequence[str]) -> dict[str, float]:
-    """Average the scores of each expression over its true images; undefined (NaN) scores and neutral faces don't count.
-
-    Args:
-        scores: (N,) scores, one per image.
-        labels: N true canonical labels; rightly and wrongly predicted images count alike.
-
-    Returns:
-        Label -> mean, for the expressions with at least one defined score, in order of first appearance.
-
-    Raises:
-        ValueError: ``scores`` and ``labels`` differ in length.
-    """
-    values, names = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=object)
-    if values.shape != names.shape:
-        raise ValueError(f"{values.shape[0]} scores for {len(names)} labels")
-    means: dict[str, float] = {}
-    for label in dict.fromkeys(labels):
-        own = values[(names == label) & ~np.isnan(values)]
-        if label != NEUTRAL and own.size:
-            means[label] = float(own.mean())
-    return means
-
-
-def macro_mean(scores: NDArray[Any], labels: Sequence[str]) -> float:
-    """Average ``expression_means`` without weights: the AU-cue paper's only aggregate of ATT-COS and CAM-COS.
-
-    Every expression weighs the same, however many images it has. NaN if no expression has a defined score.
-    """
-    means = expression_means(scores, labels)
-    return float(np.mean(list(means.values()))) if means else float("nan")
+AGREEMENT = ("cos", "ccos", "auc", "class_rank", "class_auc")
+FAULTS = ("nan", "zero", "constant")
+_ROUNDING = 1e-6  # of a map's largest magnitude
 
 
 def masked(scores: FloatArray, keep: NDArray[np.bool_]) -> FloatArray:
@@ -70,81 +37,86 @@ def masked(scores: FloatArray, keep: NDArray[np.bool_]) -> FloatArray:
     return np.where(keep, scores, np.nan)
 
 
-def comparison_maps(maps: NDArray[Any], size: int) -> FloatArray:
-    """Bring attention to the comparison grid: made non-negative by the documented rule, then resampled."""
-    tensor = torch.from_numpy(np.array(maps, dtype=np.float32))
-    return to_numpy(resize_maps(shift_non_negative(tensor), size))
+def map_agreement(maps: NDArray[Any], truth: Truth) -> Scores:
+    """Score raw maps against the AU maps: ``ccos``, ``auc``, ``class_rank`` and ``class_auc``.
 
+    The fifth of ``AGREEMENT``, the cosine, has a choice of its own: see ``PaperCosine``.
 
-def map_agreement(maps: FloatArray, truth: Truth) -> Scores:
-    """Score maps on the comparison grid against the AU maps: ``cos``, ``ccos`` and ``auc``."""
-    scores = {"cos": cosine_alignment, "ccos": centered_cosine, "auc": map_auc}
-    return {name: masked(score(maps, truth.targets), truth.valid) for name, score in scores.items()}
-
-
-def attention_scores(maps: FloatArray, truth: Truth) -> Scores:
-    """Compute the scores that attention, baselines and ceiling share, for one set of maps on the comparison grid."""
-    targets = np.where(truth.valid[:, None, None], truth.targets, np.nan)
-    scores = {f"att_{name}": values for name, values in map_agreement(maps, truth).items()}
-    scores["att_specificity"] = own_target_rank(maps, targets, truth.labels)
-    for region, shares in region_shares(maps, truth.coverage).items():
-        scores[f"region.{region}"] = masked(shares, truth.valid)
-    if truth.motion is not None:
-        scores["att_auc_motion"] = masked(map_auc(maps, truth.motion), truth.valid)
-    return scores
-
-
-def moved_scores(maps: NDArray[Any], moved_targets: NDArray[Any], rows: NDArray[np.int64], count: int) -> Scores:
-    """Compute ``att_cos_moved`` and ``att_ccos_moved`` of a split of ``count`` images, of which ``rows`` were moved."""
-    scores = {"att_cos_moved": np.full(count, np.nan), "att_ccos_moved": np.full(count, np.nan)}
-    scores["att_cos_moved"][rows] = cosine_alignment(maps, moved_targets)
-    scores["att_ccos_moved"][rows] = centered_cosine(maps, moved_targets)
-    return scores
-
-
-def reference_maps(truth: Truth, grid: tuple[int, int]) -> dict[str, FloatArray]:
-    """Draw blank map, class mean and AU map as a layer with that grid could at best draw them."""
-    references: dict[str, NDArray[Any]] = {
-        "baseline.blank": blank_maps(len(truth.labels), truth.size),
-        "baseline.class_mean": class_mean_maps(truth.class_means, truth.labels, truth.size),
-        "ceiling": truth.targets,
+    Args:
+        maps: (N, h, w) raw maps on their own grid.
+        truth: References of the N images; those without an AU map have no score.
+    """
+    compared = comparison_maps(maps, truth.size)
+    targets = truth.targets.astype(np.float64)
+    rank, auc = truth.class_fit(compared)
+    scores = {
+        "ccos": centered_cosine(compared, targets),
+        "auc": map_auc(compared, targets),
+        "class_rank": rank,
+        "class_auc": auc,
     }
-    return {name: through_grid(maps, grid) for name, maps in references.items()}
+    return {name: masked(values, truth.valid) for name, values in scores.items()}
+
+
+def map_places(maps: NDArray[Any], truth: Truth) -> Scores:
+    """Compute the shares of a raw map on the regions: ``region.*`` and ``side_region.*``, of all faces with landmarks.
+
+    Arguments as for ``map_agreement``.
+    """
+    return region_shares(mass_maps(maps, truth.size), truth.coverage)
+
+
+def map_faults(maps: NDArray[Any]) -> Scores:
+    """Find degenerate maps: ``maps.nan``, ``maps.zero`` (no value above 0) and ``maps.constant``, 1 or 0 per image.
+
+    A map has the first of these faults only.
+    """
+    rows = np.asarray(maps, np.float64).reshape(len(maps), -1)
+    broken = np.asarray(~np.isfinite(rows).all(axis=1))
+    rows = np.where(broken[:, None], 0.0, rows)
+    high, low = rows.max(axis=1, initial=-np.inf), rows.min(axis=1, initial=np.inf)
+    zero = ~broken & np.asarray(high <= 0)
+    constant = ~broken & ~zero & np.asarray(high - low <= _ROUNDING * np.maximum(np.abs(high), np.abs(low)))
+    return {
+        f"maps.{name}": flags.astype(np.float64) for name, flags in zip(FAULTS, (broken, zero, constant), strict=True)
+    }
+
+
+def motion_agreement(maps: NDArray[Any], truth: Truth) -> Scores:
+    """Score raw maps against the true motion: ``auc`` and ``ccos``, of expressive faces; nothing if it is unknown."""
+    if truth.motion is None:
+        return {}
+    compared = comparison_maps(maps, truth.size)
+    scores = {"auc": map_auc(compared, truth.motion), "ccos": centered_cosine(compared, truth.motion)}
+    return {name: masked(values, truth.valid) for name, values in scores.items()}
 
 
 def floor_scores(truth: Truth, grid: tuple[int, int]) -> Scores:
     """Compute the least ``region.background`` that attention on that grid can have, however it is trained."""
-    least = least_shares(truth.coverage[:, REGIONS.index("background")], grid)
-    return {"region.background": masked(least, truth.valid)}
+    background = truth.coverage.sum(axis=1)[:, REGIONS.index("background")]
+    return {"floor.region.background": least_shares(background, grid)}
 
 
-def macro(scores: Mapping[str, FloatArray], truth: Truth, prefix: str = "") -> dict[str, float]:
-    """Take the macro mean of each score."""
-    return {f"{prefix}{name}": macro_mean(values, truth.labels) for name, values in scores.items()}
+def of_attention(scores: Mapping[str, FloatArray], prefix: str = "") -> Scores:
+    """Name the scores of a layer, a head or a reference: ``<prefix>att_<score>``, ``<prefix>region.<region>``.
+
+    Example:
+        >>> sorted(of_attention({"cos": np.zeros(1), "region.eyes": np.zeros(1)}, "layer.3."))
+        ['layer.3.att_cos', 'layer.3.region.eyes']
+    """
+    return {f"{prefix}{name if 'region.' in name else f'att_{name}'}": values for name, values in scores.items()}
 
 
-def classification_metrics(probabilities: NDArray[Any], labels: NDArray[np.int64]) -> dict[str, float]:
-    """Compute ``accuracy``, ``balanced_accuracy`` and ``macro_f1``."""
-    confusion = confusion_matrix(labels, probabilities.argmax(axis=1), probabilities.shape[1])
-    return {
-        "accuracy": accuracy(confusion),
-        "balanced_accuracy": balanced_accuracy(confusion),
-        "macro_f1": macro_f1(confusion),
-    }
+def of_cam(scores: Mapping[str, FloatArray], cam: str) -> Scores:
+    """Name the scores of a CAM: ``cam_<score>.<cam>``.
+
+    Example:
+        >>> sorted(of_cam({"cos": np.zeros(1), "region.eyes": np.zeros(1)}, "gradcam"))
+        ['cam_cos.gradcam', 'cam_region.eyes.gradcam']
+    """
+    return {f"cam_{name}.{cam}": values for name, values in scores.items()}
 
 
-def class_metrics(
-    probabilities: NDArray[Any], labels: NDArray[np.int64], classes: tuple[str, ...], scores: Scores, truth: Truth
-) -> dict[str, float | int]:
-    """Compute ``per_class.<label>.accuracy``, ``.n`` and, except for neutral, ``.att_cos`` and ``.att_ccos``."""
-    confusion = confusion_matrix(labels, probabilities.argmax(axis=1), len(classes))
-    recall, counts = class_recall(confusion), confusion.sum(axis=1)
-    means = {name: expression_means(scores[name], truth.labels) for name in ("att_cos", "att_ccos")}
-    metrics: dict[str, float | int] = {}
-    for index, label in enumerate(classes):
-        metrics[f"per_class.{label}.accuracy"] = float(recall[index])
-        metrics[f"per_class.{label}.n"] = int(counts[index])
-        if label != NEUTRAL:
-            for name, mean in means.items():
-                metrics[f"per_class.{label}.{name}"] = mean.get(label, float("nan"))
-    return metrics
+def of_truth(scores: Mapping[str, FloatArray], name: str) -> Scores:
+    """Name the scores of a map against the true motion: ``truth.<map>.<score>``."""
+    return {f"truth.{name}.{score}": values for score, values in scores.items()}

@@ -4,59 +4,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from fer_au.batches.faces import FaceDataset
 from fer_au.batches.loading import BatchLoader
 from fer_au.batches.preprocess import Preprocessing
-from fer_au.cam import list_cams
 from fer_au.code.software import library_releases
 from fer_au.code.stages import work_code
 from fer_au.compute import Progress, log
 from fer_au.config.experiments import EvaluateConfig
-from fer_au.errors import ConfigError, DataError
-from fer_au.evaluation.baselines import through_grid
-from fer_au.evaluation.inference import Outputs, SplitRunner, count_passes
-from fer_au.evaluation.map_scores import FloatArray
+from fer_au.errors import DataError
+from fer_au.evaluation.cams import choose_cams
+from fer_au.evaluation.inference import SplitRunner, count_passes
 from fer_au.evaluation.metrics_file import Metric, environment_metrics, read_metrics, write_metrics
 from fer_au.evaluation.metrics_file import detail_path as default_detail_path
-from fer_au.evaluation.scores import (
-    Scores,
-    attention_scores,
-    class_metrics,
-    classification_metrics,
-    comparison_maps,
-    floor_scores,
-    macro,
-    map_agreement,
-    moved_scores,
-    reference_maps,
-)
-from fer_au.evaluation.truth import Truth, read_truth
-from fer_au.fingerprints import file_digest
+from fer_au.evaluation.results_file import ResultsFile
+from fer_au.evaluation.scoring import SplitScorer
+from fer_au.evaluation.selection import selection_metrics
+from fer_au.evaluation.summary import class_metrics, classification_metrics, map_metrics
+from fer_au.evaluation.truth import TruthReader
+from fer_au.fingerprints import file_digest, fingerprint
 from fer_au.models import load_model
-from fer_au.registry import near_names
+from fer_au.models.config_file import HISTORY, check_file
+from fer_au.models.trained import Training, check_training, check_training_data
 from fer_au.shards.finished import FinishedWork
-from fer_au.stores import Store, fingerprint, write_store
-from fer_au.stores.columns import encode_ids
+from fer_au.stores import Store
+from fer_au.stores.beside import KEEPERS
+from fer_au.stores.reader import check_table
 
-_VERSION = 3  # counts changes of the figures that the evaluation computes
-
-
-@dataclass(frozen=True)
-class _Report:
-    """Content of the files."""
-
-    metrics: dict[str, float | int | str]
-    scores: Scores
-    outputs: Outputs
-    truth: Truth
+_VERSION = 6  # counts changes of what the evaluation computes and keeps
 
 
 def evaluate_experiment(
@@ -67,6 +47,7 @@ def evaluate_experiment(
     metrics_path: Path,
     store_path: Path | None,
     detail_path: Path | None = None,
+    trained: Training | None = None,
 ) -> None:
     """Score a trained model: recognition, attention and CAMs against AU maps, baselines, ceilings, faithfulness.
 
@@ -81,16 +62,19 @@ def evaluate_experiment(
         metrics_path: File for the headline metrics.
         store_path: File for the per-image results; None writes none (another data set's images).
         detail_path: File for all other metrics; default ``metrics_file.detail_path(metrics_path)``.
+        trained: Settings that the model must have been trained with; default any.
 
     Raises:
-        ConfigError: An unknown CAM or layer.
+        ConfigError: An unknown CAM or layer, or a CAM that the model can't have and that may not be skipped.
         DataError: The model or the data set is missing, damaged, or has nothing to score.
     """
     title = f"{'cross' if store_path is None else 'evaluate'} {metrics_path.stem}"
-    for cam in config.cams:
-        if cam not in list_cams():
-            raise ConfigError(f"evaluate.cams: unknown CAM method {cam!r}; {near_names(cam, list_cams())}")
     model, meta = load_model(model_dir)
+    if trained is not None:
+        check_training(model_dir, meta, trained)
+    cams, skipped = choose_cams(config, model)
+    for cam, reason in skipped.items():
+        log(f"{title}: without the CAM {cam}: {reason}")
     chosen = {*model.resolve_layers(config.attention_layers), model.layers[-1]}
     layers = tuple(layer for layer in model.layers if layer in chosen)
     preprocess = Preprocessing.from_meta(_of_training(meta, "preprocessing", model_dir))
@@ -98,6 +82,8 @@ def evaluate_experiment(
     # A fold belongs to the data set that the model was trained on; another data set has folds of its own.
     fold = experiment.get("fold") if experiment.get("dataset") == dataset_dir.name else None
     dataset = FaceDataset(dataset_dir, config.split, preprocess.image_size, model.classes, fold=fold, views=model.views)
+    if trained is not None and trained.experiment.dataset == dataset_dir.name:
+        check_training_data(model_dir, meta, trained.name, dataset_dir, dataset.content_hashes())
     if not len(dataset):
         fraction = f"set datasets.{dataset_dir.name}.{config.split}_fraction, or " if config.split != "train" else ""
         raise DataError(
@@ -109,28 +95,90 @@ def evaluate_experiment(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     files = {"metrics.json": metrics_path, "detail.json": detail_path or default_detail_path(metrics_path)}
     files |= {"evaluation.h5": store_path} if store_path is not None else {}
-    finished = FinishedWork("evaluation", {**_identity(config, meta, dataset, fold, device), "files": sorted(files)})
-    if finished.take(files):
+    identity = _identity(config, meta, dataset, fold, device)
+    check_file(model_dir, meta, HISTORY)
+    selected = selection_metrics(model_dir, _of_training(meta, "selected_epoch", model_dir))
+    finished = FinishedWork("evaluation", {**identity, "selected": selected, "files": sorted(files)})
+    if finished.take(files, _check_finished):
         log(f"{title}: evaluated before with this model, data and code, taken from {finished.folder.parent}")
         log(f"{title}: {_headline(read_metrics(metrics_path, detail_path))}; {metrics_path}")
         return
+    finished.check_writable()
     training = FaceDataset(dataset_dir, "train", preprocess.image_size, model.classes, fold=fold)
-    model = model.to(device).to(memory_format=torch.channels_last)
-    truth = read_truth(dataset, training)
+    truth = TruthReader(dataset, training)
     log(f"{title}: {len(dataset)} faces of {len(model.classes)} classes, on {device.type}")
     moved = int(truth.valid.sum()) if config.moved else 0
-    with Progress(title, count_passes(len(dataset), moved, config.faithfulness_images), "passes") as progress:
-        runner = SplitRunner(model, dataset, BatchLoader(dataset), preprocess, device, config.batch_size, progress)
-        report = _score(runner, truth, layers, config)
-    if store_path is not None:
+    with ExitStack() as stack:
+        passes = count_passes(len(dataset), moved, config.faithfulness_images, config.mirrored)
+        progress = stack.enter_context(Progress(title, passes, "passes"))
+        loader = BatchLoader(dataset, keep=False)  # one pass needs each picture once
+        model = model.to(device).to(memory_format=torch.channels_last)
+        runner = SplitRunner(model, dataset, loader, preprocess, device, config.batch_size, progress, config.mirrored)
+        scorer = SplitScorer(runner, truth, layers, config.model_copy(update={"cams": cams}))
         options = {"config": config.model_dump(mode="json"), "fold": fold, "weights": meta["weights_sha256"]}
-        # The report shows what the data stages rejected; it follows the data through this store.
-        data = {**dataset.content_hashes(), **_table_hashes(dataset_dir / "rejects")}
-        identity = fingerprint("evaluate", _VERSION, {**options, "data": data})
-        _write_results(store_path, report, dataset, identity, layers, config.split)
-    write_metrics(metrics_path, {**report.metrics, **_context(meta, model_dir, device)}, detail_path)
+        results = None if store_path is None else _results_file(store_path, dataset, truth, layers, options)
+        _run(scorer, results and stack.enter_context(results))
+    metrics = {**_metrics(scorer, truth, dataset, model.classes), **_conditions(config)}
+    context = _context(meta, model_dir, device) | {f"cam_skipped.{cam}": reason for cam, reason in skipped.items()}
+    content = Store.open(store_path, "evaluation").content_sha256 if store_path is not None else None
+    write_metrics(metrics_path, {**metrics, **selected, **context}, detail_path, content, meta["weights_sha256"])
     finished.keep(files)
-    log(f"{title}: {_headline(report.metrics)}; {metrics_path}")
+    log(f"{title}: {_headline(metrics)}; {metrics_path}")
+
+
+def _check_finished(folder: Path) -> None:
+    """Read the files of a finished evaluation.
+
+    Raises:
+        DataError: One of them can't be used.
+    """
+    store = folder / "evaluation.h5"
+    content = Store.open(store, "evaluation").content_sha256 if store.exists() else None
+    read_metrics(folder / "metrics.json", folder / "detail.json", content)
+
+
+def _results_file(
+    path: Path, dataset: FaceDataset, truth: TruthReader, layers: tuple[str, ...], options: Mapping[str, Any]
+) -> ResultsFile:
+    """Prepare the store of single images; ``options`` are what decides it besides the data."""
+    # The report shows what the data stages rejected; it follows the data through this store.
+    data = {**dataset.content_hashes(), **_table_hashes(dataset.dataset_dir / "rejects")}
+    attributes = {"classes": ",".join(dataset.classes), "layers": ",".join(layers), "split": dataset.split}
+    identity = fingerprint("evaluate", _VERSION, {**options, "data": data})
+    sources = dataset.content_hashes()
+    return ResultsFile(path, dataset.ids, truth.labels, fingerprint=identity, attributes=attributes, sources=sources)
+
+
+def _run(scorer: SplitScorer, results: ResultsFile | None) -> None:
+    """Score the split, and write the store on the way if there is one."""
+    for outputs, truth, scores in scorer.blocks():
+        if results is not None:
+            results.add(outputs, truth, scores, scorer.late)
+    for rows, late in scorer.finish():
+        if results is not None:
+            results.finish(rows, late)
+
+
+def _metrics(
+    scorer: SplitScorer, truth: TruthReader, dataset: FaceDataset, classes: tuple[str, ...]
+) -> dict[str, Metric]:
+    """Sum all scores up."""
+    totals = scorer.totals
+    return {
+        "n": len(dataset),
+        "n_cos": totals.count("att_cos"),
+        "n_expressions": len(truth.expressions),
+        **classification_metrics(scorer.probabilities, dataset.labels),
+        **class_metrics(scorer.probabilities, dataset.labels, classes, totals),
+        **map_metrics(totals),
+        **scorer.grids,
+    }
+
+
+def _conditions(config: EvaluateConfig) -> dict[str, Metric]:
+    """Name what is scored otherwise than usual: the frame of the cosines, and probabilities of mirror images."""
+    resize: dict[str, Metric] = {} if config.resize == "corrected" else {"resize": config.resize}
+    return {**resize, **({"mirrored": 1} if config.mirrored else {})}
 
 
 def _headline(metrics: Mapping[str, Metric]) -> str:
@@ -161,11 +209,15 @@ def _identity(
     """Give everything that decides an evaluation, however model and data set are called."""
     folder = dataset.dataset_dir
     annotations = Store.open(folder / "annotations.h5", "annotations")
+    # Expressions are compared by maps that are drawn here, so what draws them counts beside the stored maps.
+    drawn = {"codebook": dataset.codebook.sha256, "geometry": str(dataset.heatmap_options["geometry"])}
+    sections = {"evaluate": {"cams": list(config.cams)}, "heatmaps": {"geometry": drawn["geometry"]}}
     return {
-        "code": work_code("evaluate", {"model": meta["model"]}, {"evaluate": {"cams": list(config.cams)}}),
+        "code": work_code("evaluate", {"model": meta["model"]}, sections),
         "config": config.model_dump(mode="json"),
-        "model": {key: value for key, value in meta.items() if key not in ("experiment", "data", "versions")},
+        "model": {key: value for key, value in meta.items() if key not in ("experiment", "data", "versions", "files")},
         "fold": fold,
+        "drawn": drawn,
         "data": {
             **dataset.content_hashes(),
             **_table_hashes(folder / "rejects"),
@@ -176,7 +228,10 @@ def _identity(
 
 
 def _table_hashes(folder: Path) -> dict[str, str]:
-    """Hash every reject table (sha256)."""
+    """Hash every reject table (sha256), if it is as its stage wrote it."""
+    for name in KEEPERS:
+        if name.startswith(f"{folder.name}/"):
+            check_table(folder.parent, name, sealed=False)  # whoever reads the data has checked the seals
     return {path.name: file_digest(path) for path in sorted(folder.glob("*.csv"))}
 
 
@@ -184,83 +239,3 @@ def _of_training(meta: Mapping[str, Any], key: str, model_dir: Path) -> Any:  # 
     if key not in meta:
         raise DataError(f"{model_dir / 'config.json'}: {key!r} is missing; was the model written by the train stage?")
     return meta[key]
-
-
-def _score(runner: SplitRunner, truth: Truth, layers: tuple[str, ...], config: EvaluateConfig) -> _Report:
-    """Run all passes over the split and compute all metrics."""
-    outputs = runner.outputs(layers, config.cams)
-    labels, classes = runner.dataset.labels, runner.dataset.classes
-    last = layers[-1]
-    grid = (outputs.attention[last].shape[1], outputs.attention[last].shape[2])
-    scores = attention_scores(comparison_maps(outputs.attention[last], truth.size), truth)
-    references = {name: attention_scores(maps, truth) for name, maps in reference_maps(truth, grid).items()}
-    if config.moved:
-        _score_moved(runner, truth, last, grid, scores, references)
-    metrics: dict[str, float | int | str] = {
-        "n": len(labels),
-        "n_cos": int(np.count_nonzero(~np.isnan(scores["att_cos"]))),
-        **classification_metrics(outputs.probabilities, labels),
-        **macro(scores, truth),
-        **macro(floor_scores(truth, grid), truth, "floor."),
-        **class_metrics(outputs.probabilities, labels, classes, scores, truth),
-    }
-    for name, reference in references.items():
-        metrics |= macro(reference, truth, f"{name}.")
-    for layer in layers:
-        own = map_agreement(comparison_maps(outputs.attention[layer], truth.size), truth)
-        metrics |= {f"layer.{layer}.att_{name}": value for name, value in macro(own, truth).items()}
-    for cam, maps in outputs.cams.items():
-        agreement = map_agreement(comparison_maps(maps, truth.size), truth)
-        own = {f"cam_{name}.{cam}": values for name, values in agreement.items()}
-        scores |= own
-        metrics |= macro(own, truth)
-    if config.faithfulness_images:
-        own = _faithfulness(runner, outputs.attention[last], config.faithfulness_images)
-        scores |= own
-        metrics |= {name: float(np.nanmean(values)) for name, values in own.items()}
-    return _Report(metrics, scores, outputs, truth)
-
-
-def _score_moved(
-    runner: SplitRunner, truth: Truth, layer: str, grid: tuple[int, int], scores: Scores, references: dict[str, Scores]
-) -> None:
-    """Add the scores on moved images; blank map and class mean stay where they were, the ceiling moves along."""
-    rows = np.flatnonzero(truth.valid)
-    count = len(truth.labels)
-    if not rows.size:
-        for own in (scores, *references.values()):
-            own |= moved_scores(truth.targets[:0], truth.targets[:0], rows, count)
-        return
-    maps, targets = runner.moved(layer, rows.tolist(), truth.targets)
-    scores |= moved_scores(maps, targets, rows, count)
-    unmoved = {name: reference[rows] for name, reference in reference_maps(truth, grid).items()}
-    for name, own in references.items():
-        followed = through_grid(targets, grid) if name == "ceiling" else unmoved[name]
-        own |= moved_scores(followed, targets, rows, count)
-
-
-def _faithfulness(runner: SplitRunner, attention: NDArray[np.float32], count: int) -> Scores:
-    rows, areas = runner.faithfulness(attention, count)
-    scores: dict[str, FloatArray] = {}
-    for name, values in (("deletion", areas.deletion), ("insertion", areas.insertion)):
-        scores[f"faithfulness.{name}"] = np.full(len(attention), np.nan)
-        scores[f"faithfulness.{name}"][rows] = values
-    return scores
-
-
-def _write_results(
-    path: Path, report: _Report, dataset: FaceDataset, identity: str, layers: tuple[str, ...], split: str
-) -> None:
-    outputs, truth = report.outputs, report.truth
-    columns: dict[str, NDArray[Any]] = {
-        "id": encode_ids(list(dataset.ids)),
-        "label": encode_ids(list(truth.labels)),
-        "probabilities": outputs.probabilities,
-        "target": np.round(truth.targets * 255).astype(np.uint8),
-        "target_valid": truth.valid,
-    }
-    columns |= {f"attention/{layer}": maps.astype(np.float16) for layer, maps in outputs.attention.items()}
-    columns |= {f"cam/{cam}": maps.astype(np.float16) for cam, maps in outputs.cams.items()}
-    columns |= {f"score/{name}": values.astype(np.float32) for name, values in report.scores.items()}
-    attributes = {"classes": ",".join(dataset.classes), "layers": ",".join(layers), "split": split}
-    write_store(path, "evaluation", columns, fingerprint=identity, attributes=attributes)

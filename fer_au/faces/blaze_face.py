@@ -1,15 +1,12 @@
-"""Run the BlazeFace network: 128 px squares in, candidate boxes with keypoints out, which are then merged.
+"""Run the BlazeFace network: 128 px squares in, candidate boxes with keypoints out.
 
 Decoding follows the published description of single-shot detectors (Liu et al. 2016) with one anchor size: box centre
-and keypoints are offsets from an anchor's centre, sizes are absolute. Merging is MediaPipe's weighted variant of
-non-maximum suppression (Bazarevsky et al. 2019), which keeps boxes from jumping between frames.
+and keypoints are offsets from an anchor's centre, sizes are absolute.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 
 import cv2
@@ -17,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.assets import BLAZE_FACE, find_weights
-from fer_au.faces.geometry import box_area
+from fer_au.faces.candidates import Candidates, FloatArray
 
 INPUT_SIZE = 128
 """Side of the network's input, pixels."""
@@ -29,28 +26,8 @@ _LAYERS = ((8, 2), (16, 6))
 """Stride of each output grid in input pixels, and anchors per cell: one layer of stride 8 and three of 16, two each."""
 
 _MAX_LOGIT = 100.0
-MERGE_IOU = 0.3
-"""Intersection over union above which boxes show one face, MediaPipe's own default."""
-
 KEYPOINTS = ("right eye", "left eye", "nose tip", "mouth centre", "right ear", "left ear")
 """The network's keypoints in its order; right and left are the person's."""
-
-FloatArray = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """Boxes whose score is above the threshold, all in one coordinate frame.
-
-    Attributes:
-        boxes: Boxes (K, 4) xyxy.
-        keypoints: Keypoints (K, 6, 2) xy, in the order of ``KEYPOINTS``.
-        scores: Probabilities (K,) of a face.
-    """
-
-    boxes: FloatArray
-    keypoints: FloatArray
-    scores: FloatArray
 
 
 class _Net(threading.local):
@@ -113,48 +90,3 @@ def decode(raw: FloatArray, logits: FloatArray) -> Candidates:
     sound = (half > 0).all(axis=1) & np.isfinite(values).all(axis=1)
     boxes = np.concatenate([centre - half, centre + half], axis=1)
     return Candidates(boxes[sound], keypoints[sound], scores[kept][sound])
-
-
-def merge(candidates: Candidates) -> Candidates:
-    """Merge boxes by weighted non-maximum suppression: a cluster's mean, weighted by score, gets its best score.
-
-    As in MediaPipe, a box belongs to the cluster whose best box it overlaps.
-    """
-    boxes, keypoints, scores = candidates.boxes, candidates.keypoints, candidates.scores
-    left = np.argsort(-scores, kind="stable")
-    merged: list[tuple[FloatArray, FloatArray, float]] = []
-    while len(left):
-        near = overlaps(boxes[left[0]], boxes[left]) > MERGE_IOU
-        near[0] = True
-        group = left[near]
-        weights = scores[group] / scores[group].sum()
-        points = np.einsum("k,kij->ij", weights, keypoints[group])
-        merged.append((weights @ boxes[group], points, float(scores[left[0]])))
-        left = left[~near]
-    return Candidates(
-        np.array([box for box, _, _ in merged]).reshape(-1, 4),
-        np.array([points for _, points, _ in merged]).reshape(-1, len(KEYPOINTS), 2),
-        np.array([score for _, _, score in merged], np.float64),
-    )
-
-
-def overlaps(box: FloatArray, boxes: FloatArray) -> FloatArray:
-    """Compute the intersection over union (K,) of a box (4,) with each of some boxes (K, 4)."""
-    shared = shared_area(box, boxes)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    return np.asarray(shared / (areas + box_area(box) - shared), np.float64)
-
-
-def shared_area(box: FloatArray, boxes: FloatArray) -> FloatArray:
-    """Compute the area (K,) that a box (4,) shares with each of some boxes (K, 4)."""
-    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
-    return np.asarray(np.clip(sides, 0, None).prod(axis=1), np.float64)
-
-
-def joined(parts: Sequence[Candidates]) -> Candidates:
-    """Join the candidates of all parts, in their order."""
-    return Candidates(
-        np.concatenate([np.empty((0, 4)), *(part.boxes for part in parts)]),
-        np.concatenate([np.empty((0, len(KEYPOINTS), 2)), *(part.keypoints for part in parts)]),
-        np.concatenate([np.empty(0), *(part.scores for part in parts)]),
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import ClassVar, Literal, Self
 
@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fer_au.config.options import PartOptions, construct
-from fer_au.errors import MissingDependencyError, UnknownNameError
+from fer_au.errors import MissingDependencyError, PartError, UnknownNameError
 from fer_au.faces.finder import Finder
 from fer_au.faces.geometry import box_area, box_iou
 from fer_au.registry import Registry
+
+_SHOWN = 120  # letters of a wrong answer in a message
 
 Choice = Literal["largest", "central", "best-iou"]
 
@@ -30,6 +32,7 @@ class Detection:
         why: Pass or rule that found the face, for people who look at odd rows.
         roll: Degrees by which the face is turned clockwise in the picture, where the detector knows.
         five: Alignment points (5, 2) xy in the order of ``templates.five_points``; None where the detector gives none.
+        detector: Name of the detector, which ``find_faces`` fills in.
     """
 
     box: tuple[float, float, float, float]
@@ -37,6 +40,7 @@ class Detection:
     why: str
     roll: float = 0.0
     five: tuple[tuple[float, float], ...] | None = None
+    detector: str = ""
 
 
 class Detector(Finder):
@@ -46,10 +50,13 @@ class Detector(Finder):
         name: Name in ``params.yaml``.
         vouches: Whether a detected face was seen, by the detector or a person, and not only assumed. On an assumed
             face, landmarks from shifted boxes must agree (see ``landmarks.agreement``).
+        looks: Whether it looks for faces; otherwise it gives one box that it is told or assumes, and there is nothing
+            to choose from.
     """
 
     name: ClassVar[str]
     vouches: ClassVar[bool] = True
+    looks: ClassVar[bool] = True
 
     @property
     def operation(self) -> str:
@@ -61,11 +68,14 @@ class Detector(Finder):
         """Find faces.
 
         Args:
-            image: Picture (H, W, 3) uint8 RGB.
+            image: Picture (H, W, 3) uint8 RGB; the built-in detectors open Pillow images and files, too.
             hint: Box of the data set x0, y0, x1, y1, where it has one; a detector may use or ignore it.
 
         Returns:
             Faces in an order that depends on nothing but the picture; empty if there is none.
+
+        Raises:
+            ArgumentError: ``image`` is something else.
         """
 
     def exhaustive(self) -> Detector:
@@ -101,6 +111,7 @@ DETECTORS: Registry[type[Detector]] = Registry(
         "mediapipe-face": "fer_au.faces.mediapipe_face",
         "provided": "fer_au.faces.given_boxes",
         "whole-image": "fer_au.faces.given_boxes",
+        "yunet": "fer_au.faces.yunet",
     },
     base=Detector,
 )
@@ -134,6 +145,35 @@ def create_detector(name: str, **options: object) -> Detector:
         1
     """
     return construct(DETECTORS, name, options)
+
+
+def find_faces(detector: Detector, image: NDArray[np.uint8], hint: ArrayLike | None = None) -> list[Detection]:
+    """Find faces by a detector, and check them; arguments and result as ``Detector.detect``.
+
+    Raises:
+        PartError: The detector gave something else than faces with a box in the picture, in its pixels.
+    """
+    title, found = DETECTORS.title(detector), detector.detect(image, hint)
+    if not isinstance(found, list | tuple) or not all(isinstance(one, Detection) for one in found):
+        raise PartError(f"{title} gave {_shortened(found)}, expected a list of fer_au.faces.Detection")
+    height, width = image.shape[:2]
+    for one in found:
+        box = np.asarray(one.box, np.float64)
+        inside = box.shape == (4,) and np.isfinite(box).all() and (box[:2] < box[2:]).all()
+        inside = inside and (box[:2] < (width, height)).all() and (box[2:] > 0).all()
+        if not inside or (box.max() <= 1 < min(width, height)):
+            raise PartError(
+                f"{title} gave the box {_shortened(one.box)} in a picture of {width}x{height} pixels, "
+                "expected x0, y0, x1, y1 in pixels of the picture"
+            )
+        if one.five is not None and (np.shape(one.five) != (5, 2) or not np.isfinite(one.five).all()):
+            raise PartError(f"{title} gave the alignment points {_shortened(one.five)}, expected 5 finite xy")
+    return [replace(one, detector=detector.name) for one in found]
+
+
+def _shortened(value: object) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
 @cache

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from fer_au.assets import MMOD, Weights, find_weights
 from fer_au.faces.detectors import DETECTORS, Detection, StagedDetector
 from fer_au.faces.dlib_points import import_dlib
+from fer_au.pictures import open_picture
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ class DlibMmod(StagedDetector):
         Raises:
             MissingDependencyError: dlib or the weights are not installed.
         """
+        image = open_picture("image", image)
         passes = [one for one in PASSES if max(image.shape[:2]) > one.only_above]
         if self.options.exhaustive:
             passes.reverse()  # what a coarse pass sees, a finer one sees too, but for faces that fill the picture

@@ -9,7 +9,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fer_au.array_arguments import read_box
 from fer_au.faces.detectors import DETECTORS, Detection, Detector
+from fer_au.pictures import open_picture
 
 WHOLE_IMAGE_INSET = 0.08
 """Part of a tight face crop that lies outside the HOG-like face box, on each side."""
@@ -29,6 +31,7 @@ class WholeImage(Detector):
     name = "whole-image"
     version = 1
     vouches: ClassVar[bool] = False
+    looks: ClassVar[bool] = False
 
     def constants(self) -> Mapping[str, object]:
         """Return the inset of the assumed box."""
@@ -36,6 +39,7 @@ class WholeImage(Detector):
 
     def detect(self, image: NDArray[np.uint8], hint: ArrayLike | None = None) -> list[Detection]:
         """Assume one face in the middle of the picture; the hint is not used."""
+        image = open_picture("image", image)
         return [Detection(inset_box(image.shape[1], image.shape[0]), math.nan, "whole image")]
 
 
@@ -45,10 +49,12 @@ class Provided(Detector):
 
     name = "provided"
     version = 1
+    looks: ClassVar[bool] = False
 
     def detect(self, image: NDArray[np.uint8], hint: ArrayLike | None = None) -> list[Detection]:
         """Return the data set's box."""
+        image = open_picture("image", image)
         if hint is None:
             return []
-        x0, y0, x1, y1 = np.asarray(hint, np.float64).tolist()
+        x0, y0, x1, y1 = read_box("hint", hint).tolist()
         return [Detection((x0, y0, x1, y1), math.nan, "manifest box")]

@@ -21,6 +21,7 @@ from fer_au.faces.detectors import Detection
 from fer_au.faces.dlib_points import import_dlib, predict_points
 from fer_au.faces.geometry import Matrix, apply_matrix, box_to_box, compose, fit_similarity, invert_matrix
 from fer_au.faces.templates import HOG_BOX, Template, five_points
+from fer_au.faces.turning import turn_about
 from fer_au.faces.warp import warp_crop
 from fer_au.ibug68 import LEFT_EYE_INNER, LEFT_EYE_OUTER, MEAN_FACE, RIGHT_EYE_INNER, RIGHT_EYE_OUTER, SUBNASALE
 
@@ -52,11 +53,8 @@ def check_keypoints(keypoints: Keypoints) -> None:
 def turned_box_to_box(box: ArrayLike, target: ArrayLike, roll: float) -> Matrix:
     """Find the similarity of ``box_to_box`` that also sets upright a face turned clockwise by ``roll`` degrees."""
     upright = box_to_box(box, target)
-    cosine, sine = np.cos(np.deg2rad(roll)), np.sin(np.deg2rad(roll))
     corners = np.asarray(target, np.float64)
-    centre = (corners[:2] + corners[2:]) / 2
-    linear = np.array([[cosine, sine], [-sine, cosine]])
-    return compose(np.concatenate([linear, (centre - linear @ centre)[:, None]], axis=1), upright)
+    return compose(turn_about((corners[:2] + corners[2:]) / 2, roll), upright)
 
 
 def align_matrix(

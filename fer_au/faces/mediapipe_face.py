@@ -21,23 +21,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fer_au.assets import BLAZE_FACE, Weights
-from fer_au.faces.blaze_face import (
-    INPUT_SIZE,
+from fer_au.faces.blaze_face import INPUT_SIZE, KEYPOINTS, decode, forward
+from fer_au.faces.candidates import (
     MERGE_IOU,
     Candidates,
     FloatArray,
-    decode,
-    forward,
     joined,
     merge,
     overlaps,
     shared_area,
+    without_faces,
 )
 from fer_au.faces.detectors import DETECTORS, Detection, StagedDetector
 from fer_au.faces.geometry import Matrix, apply_matrix, box_area, fit_similarity, map_box
 from fer_au.faces.templates import HOG_BOX, five_points
 from fer_au.faces.warp import warp_crop
 from fer_au.ibug68 import MEAN_FACE
+from fer_au.pictures import open_picture
 
 _FRAMES = (("framed", 1.3), ("tight", 1.8))
 """Side of the square around the whole picture, as a multiple of its longer side. A face that fills the square is often
@@ -93,6 +93,7 @@ class MediaPipeFace(StagedDetector):
         Raises:
             MissingDependencyError: The bundled weights are missing.
         """
+        image = open_picture("image", image)
         height, width = image.shape[:2]
         found: list[tuple[str, Candidates]] = []
         for why, windows in _passes(width, height):
@@ -168,7 +169,7 @@ def _confirmed(image: NDArray[np.uint8], seen: Candidates) -> Candidates:
 
     Among the many enlarged squares of a background some look like a face; with other surroundings most no longer do.
     """
-    again = []
+    again = [without_faces(len(KEYPOINTS))]
     for box in seen.boxes:
         side = _SECOND_LOOK * float((box[2:] - box[:2]).max())
         x, y = ((box[:2] + box[2:]) / 2 - side / 2).tolist()

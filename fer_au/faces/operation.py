@@ -7,27 +7,31 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
 from fer_au.config.data import AlignConfig
 from fer_au.decoding import ImageRejected, decode_image
-from fer_au.errors import DataError
+from fer_au.errors import ConfigError, DataError
 from fer_au.faces.alignment import AlignedFace, Aligner
 from fer_au.faces.crops import JPEG_QUALITY, encode_crop
 from fer_au.faces.dlib_points import load_predictor
 from fer_au.faces.geometry import box_area
 from fer_au.faces.keypoints import WEIGHTS
+from fer_au.faces.placing import Place
+from fer_au.faces.settings import find_unread_keys
 from fer_au.fingerprints import fingerprint
+from fer_au.gate import PICTURES, read_bytes
 from fer_au.rejects import Reason
 from fer_au.shards.assemble import Field
-from fer_au.stores.columns import Array, pack_ragged
+from fer_au.shards.sound import find_shard_fault, find_text_fault
+from fer_au.stores.columns import Array, offset_name, pack_ragged
 from fer_au.stores.layout import Attribute
+from fer_au.stores.reader import Store
 from fer_au.stores.schemas import FaceStatus
 
-VERSION = 3
+VERSION = 4
 """Number that is raised whenever this code gives other pixels or boxes: rows of older code are then not taken."""
 
 FIELDS = {
@@ -39,6 +43,7 @@ FIELDS = {
     "why": Field("S32", (), b""),
 }
 """Columns of ``faces.h5`` that the operation computes; a row without a crop has the blanks."""
+_CACHED = {**FIELDS, "reason": Field("S24"), "detail": Field("S200")}
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,14 @@ class FacePayload:
         sha256: Hash of its bytes in the manifest.
         box: Box of the face in the data set, xyxy pixels.
         shared: Whether other rows show other faces of the same picture.
+        place: Place of the crop, where it is known that no face can be found.
     """
 
     path: str
     sha256: str
     box: tuple[float, float, float, float] | None
     shared: bool
+    place: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class AlignOperation:
     """Aligns batches of pictures; an operation as ``shards.compute.Operation`` describes it.
 
     A picture without a face always gives the whole picture; the stage decides whether to keep it, so that another
-    ``on_missing`` computes no row again.
+    ``on_missing`` computes no row again, and whether to ask once more for a crop at the usual place of the set's faces.
     """
 
     aligner: Aligner
@@ -83,7 +90,10 @@ class AlignOperation:
 
         Raises:
             UnknownNameError: There is no such detector or template.
+            ConfigError: A key is written that this detector leaves nothing to decide.
         """
+        for unread in find_unread_keys(config):
+            raise ConfigError(f"align.{'.'.join(map(str, unread.place))}: {unread.text}")
         aligner = Aligner(
             detector=config.detector,
             keypoints=config.keypoints,
@@ -115,7 +125,7 @@ class AlignOperation:
     @property
     def modules(self) -> tuple[str, ...]:
         """Names of the modules whose code decides a row."""
-        return (__name__, self.aligner.detector_module)
+        return (__name__, *self.aligner.detector_modules)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -143,13 +153,13 @@ class AlignOperation:
         aligner = self.aligner
         box = aligner.target.face_box(aligner.size).round(3).tolist()
         return {
-            "detector": aligner.detector,
+            "detector": " ".join(aligner.detectors),
             "choose": aligner.choose,
             "keypoints": aligner.keypoints,
             "image_size": aligner.size,
             "context_size": aligner.context,
             "template": aligner.template,
-            "face_box": " ".join(map(repr, box)) if aligner.target.aligned else "",
+            "face_box": " ".join(map(repr, box)) if aligner.target.fixed else "",
         }
 
     def __call__(self, payloads: Sequence[FacePayload]) -> dict[str, Array]:
@@ -180,9 +190,28 @@ class AlignOperation:
         """Count the pictures that can't be used."""
         return int((columns["status"] == FaceStatus.REJECTED).sum())
 
+    def wrong(self, shard: Store) -> str:
+        """Say what is wrong with rows of the cache; empty if nothing is."""
+        ragged = ("data", "context") if self.aligner.context else ("data",)
+        if fault := find_shard_fault(shard, _CACHED, ragged) or find_text_fault(shard, "detector", "why", "detail"):
+            return fault
+        status, reasons = shard["status"], shard["reason"]
+        if not np.isin(status, [int(one) for one in FaceStatus]).all():
+            return "column 'status' holds no status"
+        lost = status == FaceStatus.REJECTED
+        known = {b"", *(one.value.encode() for one in Reason)}
+        if set(reasons.tolist()) - known or ((reasons != b"") != lost).any():
+            return "column 'reason' is not that of the rejected rows"
+        for name in ragged:
+            if ((np.diff(shard[offset_name(name)]) == 0) != lost).any():
+                return f"column {name!r} is not that of the other rows"
+        if not all(np.isfinite(shard[name][~lost]).all() for name in ("matrix", "box")):
+            return "column 'matrix' or 'box' is not finite"
+        return "column 'score' is infinite" if np.isinf(shard["score"]).any() else ""
+
     def _row(self, payload: FacePayload) -> _Row:
         try:
-            data = Path(payload.path).read_bytes()
+            data = read_bytes(payload.path, PICTURES)
         except OSError as error:
             # The file was checked moments ago: it went away, or a worker on another machine does not see the folder.
             raise DataError(f"{payload.path}: {error.strerror or error}; does every worker see it?") from error
@@ -198,4 +227,6 @@ class AlignOperation:
             inside = np.clip(payload.box, 0, (width, height, width, height))
             if box_area(inside) < 1:
                 return _Row(None, Reason.BAD_ROW.value, f"box {payload.box} lies outside the {width}x{height} picture")
+        if payload.place is not None:
+            return _Row(self.aligner.placed(image, payload.place, payload.box))
         return _Row(self.aligner(image, payload.box, shared=payload.shared))

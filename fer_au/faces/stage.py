@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,16 +14,22 @@ from numpy.typing import NDArray
 from fer_au.compute import batched, log, map_ordered
 from fer_au.config.data import AlignConfig
 from fer_au.datasets.files import check_root, resolve_below
-from fer_au.datasets.manifest import ManifestRow, read_manifest
+from fer_au.datasets.manifest import ManifestRow, pictures_digest, read_manifest
 from fer_au.errors import DataError
 from fer_au.faces.operation import FIELDS, AlignOperation, FacePayload
+from fer_au.faces.outside import Outside, outside_shares
+from fer_au.faces.placing import Place, usual_place
+from fer_au.gate import PICTURES as MOST_BYTES
+from fer_au.gate import read_bytes
 from fer_au.rejects import Reason, Reject, check_reject_fraction, write_rejects
 from fer_au.shards.assemble import CachedRows, assemble_store
 from fer_au.shards.cache import KEY_BYTES
 from fer_au.shards.compute import compute_rows, warm_up
 from fer_au.stores.columns import encode_ids
+from fer_au.stores.layout import Attribute
 from fer_au.stores.locks import output_lock
 from fer_au.stores.schemas import FaceStatus
+from fer_au.stores.sources import PICTURES
 
 _CHECK_BATCH = 256
 
@@ -33,7 +39,7 @@ def align_dataset(config: AlignConfig, dataset_dir: Path, root: Path) -> None:
 
     It reads ``manifest.csv``, and writes ``faces.h5`` with one row per manifest row and ``rejects/align.csv`` with the
     rows that have no crop. A picture without a face is lost only under ``on_missing: reject``; otherwise its status
-    tells that the whole picture was taken.
+    tells that it was cut where the set's found faces lie, or taken whole.
 
     Args:
         config: Section ``align`` of the parameters.
@@ -51,13 +57,17 @@ def align_dataset(config: AlignConfig, dataset_dir: Path, root: Path) -> None:
         if not rows:
             raise DataError(f"{dataset_dir / 'manifest.csv'}: no rows")
         check_root(root)
+        if config.choose == "best-iou" and not any(row.box for row in rows):
+            text = "best-iou compares with the data set's boxes, and it has none: the best score is taken"
+            log(f"align {dataset_dir.name}: align.choose: {text}")
         operation = AlignOperation.of(config)
         warm_up(operation, len(rows))
         operation.check()
         lost = _check_files(rows, root)
         at = np.flatnonzero([row.id not in lost for row in rows]).astype(np.int64)
-        computed = _compute([rows[index] for index in at.tolist()], root, operation)
+        computed, places = _compute([rows[index] for index in at.tolist()], root, operation, config)
         kept, faults, found = _judge(rows, at, computed, config)
+        outside = _outside(rows, at, computed, kept, config.size)
         rejects = [*lost.values(), *faults]
         path = dataset_dir / "rejects" / "align.csv"
         write_rejects(path, rejects)
@@ -70,12 +80,17 @@ def align_dataset(config: AlignConfig, dataset_dir: Path, root: Path) -> None:
             at=at[kept],
             fields=FIELDS,
             ragged=("data", "context") if config.context else ("data",),
-            columns={"id": encode_ids([row.id for row in rows])},
+            columns={"id": encode_ids([row.id for row in rows]), "outside": outside},
             fingerprint=operation.fingerprint,
-            attributes=operation.attributes,
+            attributes=operation.attributes | places,
+            beside=["rejects/align.csv"],
+            sources={PICTURES: pictures_digest(rows)},
         )
         lost_text = f"{len(rejects)} rejected, see {path}" if rejects else "none rejected"
-        log(f"align {dataset_dir.name}: {found}, {lost_text}; {output}")
+        shares, name = Outside.of(outside), dataset_dir.name
+        if advice := shares.advice(name, config.template):
+            log(f"align {name}: {advice}")
+        log(f"align {name}: {found}, {shares.text}, {lost_text}; {output}")
 
 
 @dataclass(frozen=True)
@@ -88,11 +103,11 @@ class _FileCheck:
         return [self._one(id_, path, sha256) for id_, path, sha256 in batch]
 
     def _one(self, id_: str, path: str, sha256: str) -> Reject | None:
-        file = resolve_below(self.base, path)
+        file = resolve_below(self.base, path, follow_links=True)  # ingest judged that; the hash tells a change
         if isinstance(file, Reject):
             return Reject(id_, file.reason, file.detail)
         try:
-            digest = hashlib.sha256(file.read_bytes()).hexdigest()
+            digest = hashlib.sha256(read_bytes(file, MOST_BYTES)).hexdigest()
         except OSError as error:
             return Reject(id_, Reason.UNREADABLE, error.strerror or str(error))
         return None if digest == sha256 else Reject(id_, Reason.CHANGED, "another sha256 than in the manifest")
@@ -111,22 +126,81 @@ def _check_files(rows: Sequence[ManifestRow], root: Path) -> dict[str, Reject]:
     return {fault.id: fault for faults in results for fault in faults if fault is not None}
 
 
-def _compute(rows: Sequence[ManifestRow], root: Path, operation: AlignOperation) -> CachedRows:
+def _compute(
+    rows: Sequence[ManifestRow], root: Path, operation: AlignOperation, config: AlignConfig
+) -> tuple[CachedRows, dict[str, Attribute]]:
+    """Compute the rows, at first of found faces, then of the others; result as of ``_place_missing``."""
     base = root.resolve()
     # A picture that shows the faces of several rows is searched around each row's box only.
     counts = Counter(row.path for row in rows)
 
-    def payloads(positions: Sequence[int]) -> list[FacePayload]:
-        chosen = [rows[index] for index in positions]
-        return [FacePayload(str(base / row.path), row.sha256, row.box, counts[row.path] > 1) for row in chosen]
+    def task(row: ManifestRow) -> FacePayload:
+        return FacePayload(str(base / row.path), row.sha256, row.box, counts[row.path] > 1)
 
-    keys = b"".join(_key(row, counts[row.path] > 1) for row in rows)
-    return compute_rows(np.frombuffer(keys, np.uint8).reshape(-1, KEY_BYTES), payloads, operation)
+    return _place_missing(rows, root, operation, _rows_of(rows, task, operation), config)
 
 
-def _key(row: ManifestRow, shared: bool) -> bytes:
-    box = " ".join(map(repr, row.box)) if row.box else ""
-    return hashlib.sha256(f"{row.sha256}|{box}|{int(shared)}".encode()).digest()
+def _rows_of(
+    rows: Sequence[ManifestRow], task: Callable[[ManifestRow], FacePayload], operation: AlignOperation
+) -> CachedRows:
+    keys = np.frombuffer(b"".join(_key(task(row)) for row in rows), np.uint8).reshape(-1, KEY_BYTES)
+    return compute_rows(keys, lambda positions: [task(rows[index]) for index in positions], operation)
+
+
+def _key(task: FacePayload) -> bytes:
+    box = " ".join(map(repr, task.box)) if task.box else ""
+    place = f"|{task.place.text()}" if task.place else ""
+    return hashlib.sha256(f"{task.sha256}|{box}|{int(task.shared)}{place}".encode()).digest()
+
+
+def _place_missing(
+    rows: Sequence[ManifestRow], root: Path, operation: AlignOperation, computed: CachedRows, config: AlignConfig
+) -> tuple[CachedRows, dict[str, Attribute]]:
+    """Cut pictures without a found face where the set's faces usually lie, once all others are known.
+
+    Rows with a box of the data set's have a usual place of their own, relative to that box.
+
+    Returns:
+        The rows, and what ``faces.h5`` says of the usual place in a picture, where a crop was cut there.
+    """
+    size, base = config.size, root.resolve()
+    if config.on_missing == "reject" or not operation.aligner.target.aligned:
+        return computed, {}
+    status, matrices = np.full(len(rows), int(FaceStatus.REJECTED)), np.full((len(rows), 2, 3), np.nan)
+    for items, columns in computed.pieces("status", "matrix"):
+        status[items], matrices[items] = columns["status"], columns["matrix"]
+    boxed = np.array([row.box is not None for row in rows], np.bool_)
+    frames = np.array([row.box or (0, 0, row.width, row.height) for row in rows], np.float64).reshape(-1, 4)
+    attributes: dict[str, Attribute] = {}
+    for own in (boxed, ~boxed):
+        found, missing = own & (status == FaceStatus.OK), np.flatnonzero(own & (status == FaceStatus.WHOLE_IMAGE))
+        place = usual_place(matrices[found], frames[found], size) if len(missing) else None
+        if place is None:
+            continue
+
+        def task(row: ManifestRow, place: Place = place) -> FacePayload:
+            return FacePayload(str(base / row.path), row.sha256, row.box, False, place)
+
+        lost = [rows[index] for index in missing.tolist()]
+        computed = computed.replaced(missing, _rows_of(lost, task, operation))
+        if own is not boxed:
+            attributes["place"] = place.text()
+    return computed, attributes
+
+
+def _outside(
+    rows: Sequence[ManifestRow], at: NDArray[np.int64], computed: CachedRows, kept: NDArray[np.bool_], size: int
+) -> NDArray[np.float32]:
+    """Measure the share of each row's crop that lies outside its picture, (len(rows),); NaN without a crop.
+
+    The crop's place and the picture's size tell it, so that no cached row is computed for it.
+    """
+    shares = np.full(len(rows), np.nan, np.float32)
+    for items, columns in computed.pieces("matrix"):
+        sizes = np.array([(rows[index].width, rows[index].height) for index in at[items].tolist()], np.float64)
+        matrices = np.where(kept[items, None, None], columns["matrix"], np.nan)
+        shares[at[items]] = outside_shares(matrices, sizes.reshape(-1, 2), size)
+    return shares
 
 
 def _judge(
@@ -155,6 +229,8 @@ def _judge(
     if len(passes) > 1:  # docs/landmarks.md says what each of them is
         order = sorted(passes.items(), key=lambda pair: (-pair[1], pair[0]))
         text += f" (by search: {', '.join(f'{name} {count}' for name, count in order)})"
+    if placed := statuses[FaceStatus.PLACED]:
+        text += f", {placed} not found and cut where the others lie"
     if whole := statuses[FaceStatus.WHOLE_IMAGE]:
         text += f", {whole} not found and the whole picture taken"
     return kept, rejects, text

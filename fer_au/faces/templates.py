@@ -4,6 +4,8 @@
   chin of an open mouth stay inside the frame, so that all action units are visible.
 * ``arcface``: the published five-point template of face recognition (Deng et al. 2019, for 112 px), which the AU-cue
   paper aligns RAF-DB with, at twice the size. It cuts off most chins (AU26, AU17).
+* ``tight``: for pictures that end at the face. Rotated upright and centred as ``loose`` is, but shrunk and moved until
+  none of the crop lies outside the picture; where ``loose`` has room, they are the same.
 * ``none``: the data set's own crop (its box, or else the whole picture), made square, unrotated.
 """
 
@@ -15,8 +17,17 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.errors import UnknownNameError
-from fer_au.faces.geometry import Matrix, apply_matrix, box_area, box_to_box, fit_similarity
+from fer_au.arguments import read_text
+from fer_au.errors import ArgumentError, UnknownNameError
+from fer_au.faces.geometry import (
+    Matrix,
+    apply_matrix,
+    box_area,
+    box_to_box,
+    fit_similarity,
+    invert_matrix,
+    matrix_scale,
+)
 from fer_au.ibug68 import LEFT_EYE, LEFT_MOUTH_CORNER, MEAN_FACE, NOSE_TIP, RIGHT_EYE, RIGHT_MOUTH_CORNER
 from fer_au.registry import near_names
 
@@ -61,11 +72,18 @@ class Template:
 
     Attributes:
         name: Name in ``params.yaml``.
-        aligned: Whether faces are brought to fixed places; otherwise the crop is kept as it is.
+        aligned: Whether faces are rotated upright and brought to their places; otherwise the crop is kept as it is.
+        inside: Whether the crop is shrunk and moved until it lies inside the picture, wherever that leaves the face.
     """
 
     name: str
     aligned: bool
+    inside: bool = False
+
+    @property
+    def fixed(self) -> bool:
+        """Whether a face's parts have the same places in every crop."""
+        return self.aligned and not self.inside
 
     def five(self, size: int) -> FloatArray:
         """Return the places of the five alignment points, (5, 2) xy of a crop of ``size`` pixels; read-only."""
@@ -104,6 +122,7 @@ def _five(template: Template, size: int) -> FloatArray:
 TEMPLATES: dict[str, Template] = {
     "loose": Template("loose", aligned=True),
     "arcface": Template("arcface", aligned=True),
+    "tight": Template("tight", aligned=True, inside=True),
     "none": Template("none", aligned=False),
 }
 
@@ -114,7 +133,7 @@ def get_template(name: str) -> Template:
     Raises:
         UnknownNameError: There is no such template; the message lists near names.
     """
-    if name not in TEMPLATES:
+    if read_text("template", name, "the name of a template") not in TEMPLATES:
         raise UnknownNameError(f"unknown align template {name!r}; {near_names(name, TEMPLATES)}")
     return TEMPLATES[name]
 
@@ -144,6 +163,31 @@ def keep_crop(box: FloatArray, size: int) -> Matrix:
     return box_to_box(square_box(box), (0, 0, size, size))
 
 
+def shrink_inside(matrix: Matrix, size: int, width: int, height: int) -> Matrix:
+    """Shrink and move a crop until none of it lies outside its picture; it keeps its rotation.
+
+    Args:
+        matrix: Similarity (2, 3) source xy -> crop xy.
+        size: Side of the crop, pixels.
+        width: Width of the picture, pixels.
+        height: Height of the picture, pixels.
+
+    Returns:
+        Matrix (2, 3) source xy -> crop xy; the same one, where the crop lies inside.
+    """
+    rotation = matrix[:, :2] / matrix_scale(matrix)
+    reach = float(np.abs(rotation[0]).sum())  # side of the upright box around a turned square of side 1
+    wanted = size / matrix_scale(matrix)
+    side = min(wanted, min(width, height) / reach)
+    half = side * reach / 2
+    before = apply_matrix(invert_matrix(matrix), [size / 2, size / 2])
+    centre = np.clip(before, half, (width - half, height - half))
+    if side == wanted and (centre == before).all():
+        return matrix
+    linear = rotation * (size / side)
+    return np.concatenate([linear, (size / 2 - linear @ centre)[:, None]], axis=1)
+
+
 def picture_box(width: int, height: int) -> FloatArray:
     """Return the box (4,) xyxy of a whole picture."""
     return np.array([0, 0, width, height], np.float64)
@@ -159,10 +203,10 @@ def crop_boxes(images: NDArray[np.uint8]) -> FloatArray:
         Boxes (N, 4) xyxy, pixels of the crops, as the HOG detector draws them.
 
     Raises:
-        ValueError: The crops are not square, so they were not aligned by this project: their boxes must be given.
+        ArgumentError: The crops are not square, so they were not aligned by this project: their boxes must be given.
     """
     if images.ndim != 4 or images.shape[1] != images.shape[2]:
-        raise ValueError(f"expected square crops (N, S, S, 3), got {images.shape}; give the face boxes")
+        raise ArgumentError(f"images: expected square crops (N, S, S, 3), got {images.shape}; give the face boxes")
     return np.tile(TEMPLATES["loose"].face_box(images.shape[1]), (len(images), 1))
 
 

@@ -20,7 +20,11 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fer_au.arguments import read_whole
+from fer_au.array_arguments import read_array
+from fer_au.errors import ArgumentError
 from fer_au.faces.geometry import Matrix, apply_matrix, compose, invert_matrix, matrix_scale
+from fer_au.picture_arguments import read_picture
 
 Image = NDArray[np.uint8]
 
@@ -50,11 +54,15 @@ def warp_crop(image: Image, matrix: ArrayLike, size: int) -> Image:
         Crop (size, size, 3) or (size, size) uint8.
 
     Raises:
-        ValueError: The matrix is not finite or not invertible, or ``size`` is below 1.
+        ArgumentError: The matrix is not finite or not invertible, ``size`` is below 1, or the picture something else.
     """
-    if size < 1:
-        raise ValueError(f"size must be at least 1, not {size}")
-    part, remaining = _needed_part(image, np.asarray(matrix, np.float64), size)
+    image, size = read_picture("image", image, grey=True), read_whole("size", size)
+    wanted = np.asarray(read_array("matrix", matrix, (2, 3), library="numpy"), np.float64)
+    try:
+        invert_matrix(wanted)
+    except ValueError as error:
+        raise ArgumentError(f"matrix: expected a similarity, got {wanted.tolist()}: {error}") from None
+    part, remaining = _needed_part(image, wanted, size)
     colour = part.ndim == 3
     part = without_empty_colour(part)
     part, remaining = _shrink(part, remaining)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.ibug68 import inter_ocular_distance
-from fer_au.landmarks.extractors import Extractor, FloatArray, Images
+from fer_au.landmarks.extractors import Extractor, FloatArray, Images, extract_points
 
 VERSION = 1
 
@@ -53,7 +53,7 @@ def extract_if_agreed(
         Median points (N, 68, 2) xy of the crops, NaN where the looks disagree; the extractor's scores (N,) for the
         given boxes, NaN likewise; and the spreads (N,) in inter-ocular distances.
     """
-    answers = [extractor.extract(images, look) for look in jittered_boxes(boxes)]
+    answers = [extract_points(extractor, images, look) for look in jittered_boxes(boxes)]
     looks = np.stack([points for points, _ in answers])
     points = np.median(looks, axis=0).astype(np.float32)
     distance = np.sqrt(((looks - points) ** 2).sum(-1)).mean(axis=(0, 2))

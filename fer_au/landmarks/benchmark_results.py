@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from fer_au.atomic import write_atomically
 from fer_au.config.reading import StrictModel
 from fer_au.errors import DataError
+from fer_au.gate import read_text
 
 RESULTS = Path("benchmarks/results/landmarks.json")
 """File that the benchmark writes and the report reads, below the project's root."""
@@ -159,7 +160,7 @@ def read_results(path: Path) -> LandmarkResults | None:
         DataError: The file is damaged or of another version; the message names it.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

@@ -9,14 +9,19 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_au.answers import check_array
+from fer_au.array_arguments import read_array
 from fer_au.config.options import construct
+from fer_au.errors import PartError
 from fer_au.faces.finder import Finder
 from fer_au.faces.templates import crop_boxes
 from fer_au.ibug68 import N_POINTS
+from fer_au.picture_arguments import read_crops
 from fer_au.registry import Registry
 
 Images = NDArray[np.uint8]
 FloatArray = NDArray[np.floating]
+_LEAST_SIDE = 16  # side of a crop, pixels, where the middles of faces can't all lie in one corner
 Found = tuple[FloatArray | None, float]
 
 
@@ -68,7 +73,7 @@ class Extractor(Finder):
         """Find the landmarks.
 
         Args:
-            images: Crops (N, H, W, 3) uint8 RGB.
+            images: Crops (N, H, W, 3) uint8 RGB, a list of crops of one size, or one alone.
             boxes: Face boxes (N, 4) xyxy in the crops, as ``faces.templates.HOG_BOX`` lies around a face; None for
                 crops of the template ``loose``.
             annotated: Points of the data set (N, 68, 2) xy in the crops, NaN where it has none.
@@ -79,6 +84,7 @@ class Extractor(Finder):
 
         Raises:
             DataError: The extractor needs annotations and there are none.
+            ArgumentError: An argument is something else.
         """
 
 
@@ -101,16 +107,28 @@ class SingleExtractor(Extractor):
         self, images: Images, boxes: FloatArray | None = None, annotated: FloatArray | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Find the landmarks, face by face; annotations are not used, a box that is not finite has no face."""
-        if boxes is None:
-            boxes = crop_boxes(images)
+        images, boxes = read_faces(images, boxes)
         points = np.full((len(images), N_POINTS, 2), np.nan, np.float32)
         score = np.full(len(images), np.nan, np.float32)
         for row, (image, box) in enumerate(zip(images, boxes, strict=True)):
             if np.isfinite(box).all():
                 found, score[row] = self.find(image, box)
                 if found is not None:
+                    check_array(EXTRACTORS.title(self), "points", found, (N_POINTS, 2))
                     points[row] = found
         return points, score
+
+
+def read_faces(images: object, boxes: object) -> tuple[Images, FloatArray]:
+    """Read the crops that an extractor is given, and their face boxes; arguments as in ``Extractor.extract``.
+
+    Raises:
+        ArgumentError: Crops or boxes are something else, or there are no boxes and the crops are not square.
+    """
+    crops = read_crops("images", images)
+    if boxes is None:
+        return crops, crop_boxes(crops)
+    return crops, np.asarray(read_array("boxes", boxes, (len(crops), 4), library="numpy"))
 
 
 EXTRACTORS: Registry[type[Extractor]] = Registry(
@@ -136,6 +154,33 @@ def list_extractors() -> list[str]:
         True
     """
     return EXTRACTORS.names()
+
+
+def extract_points(
+    extractor: Extractor, images: Images, boxes: FloatArray | None = None, annotated: FloatArray | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Find landmarks by an extractor, and check them; arguments and result as ``Extractor.extract``.
+
+    Raises:
+        PartError: The extractor gave other shapes, or points in no pixels of the crops.
+    """
+    title, found = EXTRACTORS.title(extractor), extractor.extract(images, boxes, annotated)
+    if not isinstance(found, tuple | list) or len(found) != 2:
+        raise PartError(f"{title} gave a value of type {type(found).__name__}, expected points and scores")
+    points, score = found
+    check_array(title, "points", points, (len(images), N_POINTS, 2), like=images)
+    check_array(title, "scores", score, (len(images),), like=images)
+    seen = points[np.isfinite(points).all(axis=(1, 2))]
+    side = max(images.shape[1:3])
+    if len(seen) and side >= _LEAST_SIDE:
+        middle = seen.mean(axis=1)
+        # Points of one odd face may lie anywhere. Those of no face of the batch do, if the frame is another one.
+        if (np.abs(middle) <= 1).all() or ((middle < -side) | (middle > 2 * side)).any(axis=1).all():
+            raise PartError(
+                f"{title} gave points with coordinates from {seen.min():.4g} to {seen.max():.4g} in crops of "
+                f"{images.shape[2]}x{images.shape[1]} pixels, expected pixels of the crop"
+            )
+    return points, score
 
 
 def create_extractor(name: str, **options: object) -> Extractor:

@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from fer_au.assets import FACE_API_68, FACE_API_68_TABLE, find_weights
 from fer_au.errors import ConfigError
+from fer_au.gate import WEIGHTS, read_bytes
 from fer_au.ibug68 import N_POINTS
 
 SIZE = 112
@@ -128,7 +129,7 @@ def read_parameters(weights: Path, table: Path) -> Parameters:
     Raises:
         ConfigError: The file has more or fewer bytes than the table describes.
     """
-    data = weights.read_bytes()
+    data = read_bytes(weights, WEIGHTS)
     tensors: dict[str, Tensor] = {}
     at = 0
     for group in json.loads(table.read_text(encoding="utf-8")):

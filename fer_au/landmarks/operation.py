@@ -15,9 +15,11 @@ from fer_au.faces.crops import decode_crop_bytes
 from fer_au.fingerprints import fingerprint
 from fer_au.ibug68 import N_POINTS
 from fer_au.landmarks import agreement
-from fer_au.landmarks.extractors import Extractor, FloatArray, Images
+from fer_au.landmarks.extractors import Extractor, FloatArray, Images, extract_points
 from fer_au.shards.assemble import Field
+from fer_au.shards.sound import find_shard_fault, find_text_fault
 from fer_au.stores.columns import Array
+from fer_au.stores.reader import Store
 from fer_au.stores.schemas import LandmarkStatus
 
 VERSION = 1
@@ -89,7 +91,7 @@ class ExtractOperation:
         score = np.full(rows, np.nan, np.float32)
         detail = np.full(rows, b"", "S80")
         if sure.any():
-            points[sure], score[sure] = self.extractor.extract(images[sure], boxes[sure])
+            points[sure], score[sure] = extract_points(self.extractor, images[sure], boxes[sure])
         if not sure.all():
             points[~sure], score[~sure], detail[~sure] = self._unsure(images[~sure], boxes[~sure])
         found = np.isfinite(points).all(axis=(1, 2))
@@ -102,6 +104,17 @@ class ExtractOperation:
     def faults(self, columns: Mapping[str, Array]) -> int:
         """Count the crops without points."""
         return int((columns["status"] == LandmarkStatus.NOT_FOUND).sum())
+
+    def wrong(self, shard: Store) -> str:
+        """Say what is wrong with rows of the cache; empty if nothing is."""
+        if fault := find_shard_fault(shard, {**FIELDS, "detail": Field("S80")}, ()) or find_text_fault(shard, "detail"):
+            return fault
+        found = shard["status"] == LandmarkStatus.OK
+        if not (found | (shard["status"] == LandmarkStatus.NOT_FOUND)).all():
+            return "column 'status' holds no status"
+        if not np.isfinite(shard["points"][found]).all() or not np.isnan(shard["points"][~found]).all():
+            return "column 'points' is not finite where points were found, or not NaN elsewhere"
+        return "column 'score' is infinite" if np.isinf(shard["score"]).any() else ""
 
     def _unsure(self, images: Images, boxes: FloatArray) -> tuple[FloatArray, FloatArray, Array]:
         points, score, spread = agreement.extract_if_agreed(self.extractor, images, boxes)

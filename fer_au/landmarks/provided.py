@@ -7,9 +7,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_au.array_arguments import in_main_memory, read_points
 from fer_au.errors import DataError
-from fer_au.ibug68 import N_POINTS
 from fer_au.landmarks.extractors import EXTRACTORS, Extractor, ExtractorCard, FloatArray, Images
+from fer_au.picture_arguments import read_crops
 
 PROVIDED_CARD = ExtractorCard(
     name="provided",
@@ -45,8 +46,8 @@ class _DatasetPoints(Extractor):
         """
         if annotated is None:
             raise DataError(f"landmark extractor {self.card.name!r} needs a data set with 68 points")
-        if annotated.shape != (len(images), N_POINTS, 2):
-            raise ValueError(f"expected annotated ({len(images)}, {N_POINTS}, 2), got {annotated.shape}")
+        images = read_crops("images", images, empty=True)
+        annotated = in_main_memory(read_points("annotated", annotated, count=len(images)))
         whole = np.isfinite(annotated).all(axis=(1, 2), keepdims=True)
         points = np.where(whole, annotated, np.nan).astype(np.float32)
         return points, np.full(len(images), np.nan, np.float32)

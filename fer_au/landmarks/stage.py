@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 
 from fer_au.compute import log
 from fer_au.config.data import LandmarksConfig
+from fer_au.datasets.manifest import pictures_digest, read_manifest
 from fer_au.errors import DataError
 from fer_au.faces.detectors import vouches
 from fer_au.faces.geometry import apply_matrix, map_box
+from fer_au.faces.templates import get_template
 from fer_au.fingerprints import fingerprint
-from fer_au.landmarks.extractors import Extractor, create_extractor
+from fer_au.landmarks.extractors import Extractor, create_extractor, extract_points
 from fer_au.landmarks.operation import FIELDS, CropPayload, ExtractOperation, crop_key
+from fer_au.landmarks.placement import ASIDE, blame_placement, placement
 from fer_au.rejects import Reason, Reject, check_reject_fraction, write_rejects
 from fer_au.shards.assemble import assemble_store
 from fer_au.shards.cache import KEY_BYTES, Keys
@@ -27,10 +30,12 @@ from fer_au.stores.layout import Attribute
 from fer_au.stores.locks import output_lock
 from fer_au.stores.reader import Store
 from fer_au.stores.schemas import FaceStatus, LandmarkStatus
+from fer_au.stores.sources import PICTURES, check_sources
 from fer_au.stores.writer import open_writer
 
 _ANNOTATED_ROWS = 4096
 _KEY_ROWS = 128
+_BESIDE = ("rejects/landmarks.csv",)
 _KEY_THREADS = 4  # hashing lets other threads run
 
 
@@ -56,6 +61,8 @@ def extract_dataset(config: LandmarksConfig, dataset_dir: Path) -> None:
     with output_lock(output):
         extractor = create_extractor(config.extractor)
         faces = Store.open(dataset_dir / "faces.h5", "faces")
+        if (manifest := dataset_dir / "manifest.csv").is_file():
+            check_sources(faces, {PICTURES: pictures_digest(read_manifest(manifest))})
         stage = _Stage(config, extractor, faces, dataset_dir)
         if extractor.needs:
             found = stage.take_annotated(output, Store.open(dataset_dir / "annotations.h5", "annotations"))
@@ -94,6 +101,8 @@ class _Stage:
             columns={"id": self.faces["id"]},
             fingerprint=self._fingerprint(),
             attributes=self._attributes,
+            beside=_BESIDE,
+            sources=self._sources,
         )
         return found
 
@@ -110,34 +119,56 @@ class _Stage:
         specs["id"] = ColumnSpec.of(faces["id"])
         identity = self._fingerprint(annotations=annotations.content_sha256)
         missed: list[tuple[int, bytes]] = []
-        with open_writer(output, "landmarks", specs, fingerprint=identity, attributes=self._attributes) as writer:
+        placed: list[NDArray[np.float64]] = []
+        with open_writer(
+            output,
+            "landmarks",
+            specs,
+            fingerprint=identity,
+            attributes=self._attributes,
+            beside=_BESIDE,
+            sources=self._sources,
+        ) as writer:
             writer.write("id", 0, faces["id"])
             for start in range(0, rows, _ANNOTATED_ROWS):
-                columns = self._annotated(annotations, start, kept[start : start + _ANNOTATED_ROWS])
+                columns, distances = self._annotated(annotations, start, kept[start : start + _ANNOTATED_ROWS])
                 for column, values in columns.items():
                     writer.write(column, start, values)
-                lost = np.flatnonzero(columns["status"] == LandmarkStatus.NOT_FOUND) + start
-                missed += [(row, b"the data set has no points of it") for row in lost.tolist()]
-            return self._write_rejects(missed, int(kept.sum()))
+                placed.append(distances[np.isfinite(distances)])
+                for row in np.flatnonzero(columns["status"] == LandmarkStatus.NOT_FOUND).tolist():
+                    missed.append((start + row, _why_none(float(distances[row]))))
+            fault = blame_placement(np.concatenate([np.empty(0), *placed]))
+            return self._write_rejects(missed, int(kept.sum()), fault)
 
-    def _annotated(self, annotations: Store, start: int, kept: NDArray[np.bool_]) -> dict[str, Array]:
+    def _annotated(
+        self, annotations: Store, start: int, kept: NDArray[np.bool_]
+    ) -> tuple[dict[str, Array], NDArray[np.float64]]:
+        """Map the points of some rows; return their columns, and how far they lie from the face that align found."""
         stop = start + len(kept)
         columns = {name: np.full((len(kept), *f.shape), f.blank, f.dtype) for name, f in FIELDS.items()}
         source = annotations.rows("points", start, stop)[kept].astype(np.float64)
         mapped = apply_matrix(self.faces["matrix"][start:stop][kept].astype(np.float64), source)
-        points, score = self.extractor.extract(np.zeros((len(mapped), 0, 0, 3), np.uint8), None, mapped)
+        points, score = extract_points(self.extractor, np.zeros((len(mapped), 0, 0, 3), np.uint8), None, mapped)
+        distances = np.full(len(kept), np.nan)
+        if (template := get_template(str(self.faces.attributes["template"]))).fixed:
+            seen = vouched_rows(self.faces, start, stop)
+            distances[kept] = placement(points, template, int(self.faces.attributes["image_size"]))
+            distances[~seen] = np.nan
+            points = np.where((distances[kept] > ASIDE)[:, None, None], np.float32(np.nan), points)
         found = np.isfinite(points).all(axis=(1, 2))
         columns["points"][kept] = points
         columns["score"][kept] = score
         columns["status"][kept] = np.where(found, LandmarkStatus.OK, LandmarkStatus.NOT_FOUND)
-        return columns
+        return columns, distances
 
-    def _write_rejects(self, missed: Sequence[tuple[int, bytes]], crops: int) -> str:
-        """Write the table of crops without points, fail if they are too many, and say what is found."""
+    def _write_rejects(self, missed: Sequence[tuple[int, bytes]], crops: int, fault: str = "") -> str:
+        """Write the table of crops without points, fail for a fault of most or for too many, and say what is found."""
         ids = self.faces["id"]
         rejects = [Reject(ids[row].decode(), Reason.NO_LANDMARKS, detail.decode()) for row, detail in missed]
         path = self.dataset_dir / "rejects" / "landmarks.csv"
         write_rejects(path, rejects)
+        if fault:
+            raise DataError(f"landmarks: {fault}")
         check_reject_fraction("landmarks", rejects, crops, self.config.max_reject_fraction, path)
         text = f"{self.config.extractor} found the points of {crops - len(missed)} of {crops} faces"
         if absent := len(self.faces) - crops:
@@ -149,12 +180,25 @@ class _Stage:
         return fingerprint("landmarks", 1, identity)
 
     @property
+    def _sources(self) -> dict[str, str]:
+        # The pictures, too: who reads landmarks needn't have the crops.
+        pictures = self.faces.sources.get(PICTURES)
+        return {self.faces.path.name: self.faces.content_sha256} | ({PICTURES: pictures} if pictures else {})
+
+    @property
     def _attributes(self) -> dict[str, Attribute]:
         return {
             "image_size": int(self.faces.attributes["image_size"]),
             "template": str(self.faces.attributes["template"]),
             "extractor": self.config.extractor,
         }
+
+
+def _why_none(distance: float) -> bytes:
+    """Say why a face has none of the data set's points, by how far they lie from the face that align found."""
+    if np.isfinite(distance):
+        return f"points lie {distance:.1f} inter-ocular distances from the face that align found".encode()
+    return b"the data set has no usable points of it"
 
 
 class _Crops:

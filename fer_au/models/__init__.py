@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from fer_au.models.network import FerModel as FerModel
     from fer_au.models.network import ModelOutput as ModelOutput
     from fer_au.models.network import create_model as create_model
-    from fer_au.models.network import list_backbones as list_backbones
     from fer_au.models.network import resolve_layers as resolve_layers
+    from fer_au.models.pretrained import WeightsCard as WeightsCard
+    from fer_au.models.pretrained import weights_card as weights_card
+    from fer_au.models.trunks import list_backbones as list_backbones
     from fer_au.models.weights import load_pretrained as load_pretrained
 
 __getattr__, __all__ = lazy_exports(
@@ -23,13 +25,15 @@ __getattr__, __all__ = lazy_exports(
     {
         "FerModel": ".network",
         "ModelOutput": ".network",
+        "WeightsCard": ".pretrained",
         "create_model": ".network",
-        "list_backbones": ".network",
+        "list_backbones": ".trunks",
         "list_heads": ".heads.base",
         "load_base_weights": ".files",
         "load_model": ".files",
         "load_pretrained": ".weights",
         "resolve_layers": ".network",
         "save_model": ".files",
+        "weights_card": ".pretrained",
     },
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import timm
@@ -13,9 +15,9 @@ from torch import Tensor, nn
 from fer_au.config.experiments import ModelConfig
 from fer_au.errors import ConfigError, UnknownNameError
 from fer_au.models.nets.base import NETS
-from fer_au.models.parts import Trunk, TrunkOutput
+from fer_au.models.parts import Trunk, TrunkOutput, cut_after
 from fer_au.models.strides import LARGE_MAPS_STRIDE, avoid_strided_pointwise, remove_dilation
-from fer_au.models.vit_attention import recording, unfuse_attention
+from fer_au.models.vit_attention import recording, unfuse_attention, unfused
 from fer_au.registry import near_keys, near_names
 
 # Options that every architecture is built with, unless it refuses: option -> (value, parts of the refusals' texts).
@@ -23,7 +25,7 @@ _WISHES: dict[str, tuple[object, tuple[str, ...]]] = {
     # Vision transformers: any image size.
     "dynamic_img_size": (True, ("dynamic_img_size",)),
     # Vision transformers: normalise all tokens and leave the pooling to the head.
-    "global_pool": ("", ("Cannot disable pooling", "distilled head reads")),
+    "global_pool": ("", ("Cannot disable pooling", "distilled head reads", "Only token or avg pooling")),
 }
 
 # Options of timm that the project sets itself, or has another key for.
@@ -57,7 +59,6 @@ class Backbone(Trunk):
         layers: Names of the layers, ``"1"`` to ``"L"``.
         channels: Channels of the map that the head receives.
         network: timm model, with timm's names of parameters.
-        dropped: Names of the timm model's classifier parts that were removed; weights files may contain them.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -74,16 +75,38 @@ class Backbone(Trunk):
         self.channels = int(cast(Any, network).num_features)
         self._ends_in_convolution = self.channels != info[-1]["num_chs"]
         self.layers = tuple(str(number + 1) for number in range(len(info) + self._ends_in_convolution))
-        _check_stride(config, int(info[-1]["reduction"]))
-        self.dropped = _drop_classifier_parts(network)
-        avoid_strided_pointwise(network)
         self.network: Any = network  # timm has no types
         self._recorded: tuple[nn.Module, ...] = ()  # attention layers
+        self._kept: list[int] | None = None  # positions of the stages that a cut has left
+        if config.cut_after is not None:  # timm cuts whole networks
+            cut_after(self, config.cut_after)
+        self.dropped = _drop_classifier_parts(network)
+        avoid_strided_pointwise(network)
+        _check_stride(config, int(info[min(len(self.layers), len(info)) - 1]["reduction"]))
 
     @property
     def has_class_token(self) -> bool:
         """Whether it is a transformer whose first token stands for the whole image."""
         return getattr(self.network, "cls_token", None) is not None
+
+    def cut(self, layer: str) -> None:
+        """End the network after one of its layers, whose own map heads then read, without timm's final norm.
+
+        Raises:
+            ConfigError: timm can't cut the architecture there.
+        """
+        stages = _stages(self.network, self.name)
+        kept = list(range(self.layers.index(layer) + 1))
+        self.network.prune_intermediate_layers(kept, prune_norm=True, prune_head=True)
+        self._kept, self._ends_in_convolution = kept, False
+        self.channels = int(stages[kept[-1]]["num_chs"])
+
+    def block_stages(self) -> list[tuple[list[nn.Module], int]]:
+        """List the stages that are made of blocks of convolutions, in network order: blocks, channels of their maps."""
+        modules = dict(self.network.named_modules())  # without the classifier's, which feature_info may name
+        entries = _stages(self.network, self.name)
+        stages = [(_blocks(modules.get(entry["module"])), int(entry["num_chs"])) for entry in entries]
+        return [(blocks, channels) for blocks, channels in stages if blocks]
 
     def record_attention(self) -> None:
         """Give the attention matrices of all blocks from now on (``TrunkOutput.attentions``); costs time and memory.
@@ -93,11 +116,31 @@ class Backbone(Trunk):
         """
         self._recorded = unfuse_attention(self.network, self.name)
 
+    @contextmanager
+    def attention_recorded(self) -> Iterator[None]:
+        """Give the attention matrices of all blocks for a while; the backbone is left as it was.
+
+        Raises:
+            ConfigError: The architecture has no attention over the whole image.
+        """
+        before = self._recorded
+        with unfused(self.network, self.name) as layers:
+            self._recorded = layers
+            try:
+                yield
+            finally:
+                self._recorded = before
+
     def forward(self, x: Tensor) -> TrunkOutput:
         """Compute the final map and all feature layers of normalised images (N, in_chans, H, W)."""
+        wanted: dict[str, Any] = {"norm": False, "output_fmt": "NCHW"}
         with recording(self._recorded) as attentions:
-            last, stages = self.network.forward_intermediates(x, norm=False, output_fmt="NCHW")
-        final = self._as_map(last, stages[-1].shape[-2:])
+            if self._kept is None:
+                last, stages = self.network.forward_intermediates(x, **wanted)
+            else:
+                wanted |= {"indices": self._kept, "stop_early": True, "intermediates_only": True}
+                stages = self.network.forward_intermediates(x, **wanted)
+        final = stages[-1] if self._kept is not None else self._as_map(last, stages[-1].shape[-2:])
         if self._ends_in_convolution:
             stages = [*stages, final]
         return TrunkOutput(final, dict(zip(self.layers, stages, strict=True)), tuple(attentions))
@@ -126,11 +169,17 @@ def check_backbone(name: str) -> None:
         raise UnknownNameError(f"unknown backbone {name!r}; {hint}")
 
 
+def architecture_options(name: str) -> set[str]:
+    """List the options of one of timm's architectures that a user may set in ``model.backbone_options``."""
+    with torch.device("meta"):
+        classes = type(timm.create_model(name)).__mro__
+    names = {option for owner in classes for option in inspect.signature(owner).parameters}
+    return {option for option in names - _OWN_OPTIONS.keys() if not option.startswith("pretrained")}
+
+
 def _build(config: ModelConfig) -> nn.Module:
     name = config.backbone
     check_backbone(name)
-    if config.large_maps and config.output_stride is not None:
-        raise ConfigError("model: large_maps and output_stride exclude each other (large_maps is stride 8, undilated)")
     _check_options(config)
     options: dict[str, Any] = {**config.backbone_options, "num_classes": 0, "in_chans": config.in_chans}
     stride = LARGE_MAPS_STRIDE if config.large_maps else config.output_stride
@@ -140,7 +189,7 @@ def _build(config: ModelConfig) -> nn.Module:
         network = _create(name, options)
     except (TypeError, ValueError, AssertionError, NotImplementedError) as error:
         if (found := _UNKNOWN_OPTION.search(str(error))) and found[1] in config.backbone_options:
-            near = near_names(found[1], _option_names(name))
+            near = near_names(found[1], architecture_options(name))
             raise ConfigError(f"model.backbone_options.{found[1]}: {name!r} has no such option; {near}") from error
         if stride is None or config.backbone_options:
             reason = str(error).partition("\n")[0]
@@ -152,17 +201,61 @@ def _build(config: ModelConfig) -> nn.Module:
     return network
 
 
-def _option_names(name: str) -> set[str]:
-    """List the options of an architecture's class that a user may set."""
-    names = set(inspect.signature(type(timm.create_model(name))).parameters)
-    return {option for option in names - _OWN_OPTIONS.keys() if not option.startswith("pretrained")}
-
-
 def _check_options(config: ModelConfig) -> None:
     """Refuse options that would undo what the project asks of every backbone, or load weights behind its back."""
     for option in config.backbone_options:
         if option in _OWN_OPTIONS or option.startswith("pretrained"):
             raise ConfigError(f"model.backbone_options.{option}: {_OWN_OPTIONS.get(option, 'see model.weights')}")
+
+
+def find_unread_options(config: ModelConfig) -> list[str]:
+    """List the options of a timm backbone without which it would be the same network, such as those of its classifier.
+
+    Each is built without the option once more: modules, fresh weights, and then outputs in training mode are compared.
+
+    Raises:
+        ConfigError: The backbone can't be built.
+    """
+    if not config.backbone_options:
+        return []
+    usual = inspect.signature(type(_seeded(config).network)).parameters
+    unread = []
+    for option, value in config.backbone_options.items():
+        if option in usual and usual[option].default == value:
+            continue
+        options = {key: other for key, other in config.backbone_options.items() if key != option}
+        pair = _seeded(config), _seeded(config.model_copy(update={"backbone_options": options}))
+        if _are_alike(*pair, config.in_chans):
+            unread.append(option)
+    return unread
+
+
+def _seeded(config: ModelConfig) -> Backbone:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return Backbone(config).train()
+
+
+def _are_alike(one: Backbone, other: Backbone, channels: int) -> bool:
+    states = one.state_dict(), other.state_dict()
+    if repr(one) != repr(other) or states[0].keys() != states[1].keys():
+        return False
+    if not all(torch.equal(states[0][key], states[1][key]) for key in states[0]):
+        return False
+    _, rows, columns = one.network.default_cfg["input_size"]
+    finals = []
+    for backbone in (one, other):
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(0)
+            try:
+                finals.append(backbone(torch.randn(4, channels, rows, columns)).final)
+            except (
+                RuntimeError,
+                AssertionError,
+                ValueError,
+            ):  # built for images of another size, which the other takes
+                return False
+    return torch.equal(*finals)
 
 
 def _create(name: str, options: dict[str, Any]) -> nn.Module:
@@ -205,3 +298,15 @@ def _drop_classifier_parts(network: nn.Module) -> tuple[str, ...]:
     for name in dropped:
         setattr(network, name, nn.Identity())
     return dropped
+
+
+def _blocks(stage: nn.Module | None) -> list[nn.Module]:
+    """Return the composite children of a stage that convolve neighbouring cells: neither layers nor attention."""
+    if stage is None:
+        return []
+    children = getattr(stage, "blocks", stage).children()
+    return [child for child in children if any(_looks_around(part) for part in child.modules() if part is not child)]
+
+
+def _looks_around(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d) and max(module.kernel_size) > 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fer_au.errors import ConfigError, DataError
-from fer_au.expressions import EXPRESSIONS, ordered
+from fer_au.arguments import read_labels, read_list
+from fer_au.errors import ArgumentError, DataError
+from fer_au.expressions import ordered
 
 _SUBJECT = "subject:"
 
@@ -23,24 +24,26 @@ def subject_class(subject: str) -> str:
 
 def are_subjects(classes: Sequence[str]) -> bool:
     """Tell whether classes are persons."""
-    return any(name.startswith(_SUBJECT) for name in classes)
+    return any(isinstance(name, str) and name.startswith(_SUBJECT) for name in classes)
 
 
 def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     """Check a model's classes: at least two expressions in canonical order, or persons sorted by name.
 
+    Expressions are read as in label files: ``happy`` is ``happiness``.
+
     Raises:
-        ConfigError: They are neither.
+        ArgumentError: They are no list of names, one names no expression, they are too few, or in another order.
     """
-    names = tuple(classes)
+    names = tuple(read_list("classes", classes, "a list of expression names"))
     if are_subjects(names):
-        if names != tuple(sorted(set(names))) or not all(name.startswith(_SUBJECT) for name in names):
-            raise ConfigError("classes: persons must be distinct, sorted by name, and not be mixed with expressions")
+        if names != tuple(sorted(set(map(str, names)))) or not all(are_subjects([name]) for name in names):
+            raise ArgumentError("classes: persons must be distinct, sorted by name, and not be mixed with expressions")
+        names = tuple(map(str, names))
     else:
-        if unknown := [name for name in names if name not in EXPRESSIONS]:
-            raise ConfigError(f"classes: {unknown[0]!r} is no canonical label; these are {', '.join(EXPRESSIONS)}")
+        names = tuple(read_labels("classes", names))
         if names != ordered(names):
-            raise ConfigError(f"classes: labels must be distinct and in canonical order: {', '.join(ordered(names))}")
+            raise ArgumentError(f"classes: labels must be distinct and in canonical order: {', '.join(ordered(names))}")
     if len(names) < 2:
-        raise ConfigError("classes: a classifier needs at least two")
+        raise ArgumentError("classes: a classifier needs at least two")
     return names

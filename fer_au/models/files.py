@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from fer_au.arguments import check_type, read_path
 from fer_au.atomic import write_atomically
 from fer_au.compute import log
 from fer_au.errors import DataError, FerAuError
-from fer_au.models.network import FerModel, create_model
+from fer_au.gate import WEIGHTS as MOST_BYTES
+from fer_au.gate import read_bytes
+from fer_au.models.config_file import CONFIG, SCHEMA, WEIGHTS, check_digest, config_bytes, read_config, write_config
+from fer_au.models.network import FerModel, check_model, create_model
+from fer_au.models.parts import Trunk
 
-WEIGHTS = "model.safetensors"
-CONFIG = "config.json"
-SCHEMA = "fer_au.model/1"
-_RESERVED = ("schema", "fer_au_version", "model", "classes", "weights_sha256")
+_RESERVED = ("schema", "fer_au_version", "model", "classes", "weights_sha256", "files", "sha256")
 _HEAD = "head."
 _BACKBONE = "backbone."
 _CONTEXT_BACKBONE = "context_backbone."
+# A network is built with layers that it then drops, such as a backbone's own classifier.
+_MORE, _SPARE = 4, 100
 
 
 @dataclass(frozen=True)
@@ -46,13 +51,14 @@ class LoadedWeights:
     preprocessing: Mapping[str, Any]
 
 
-def save_model(folder: Path, model: FerModel, meta: Mapping[str, Any]) -> str:
+def save_model(folder: Path, model: FerModel, meta: Mapping[str, Any], beside: Sequence[str] = ()) -> str:
     """Write a model's folder; equal weights and meta give equal bytes.
 
     Args:
         folder: Folder of the model; made if it is missing.
         model: Classifier, on any device.
         meta: More entries of ``config.json``, plain JSON data, such as the preprocessing.
+        beside: Names of further files, which lie in the folder already: their sha256 is recorded, too.
 
     Returns:
         sha256 of the weights file, also recorded in ``config.json``.
@@ -61,6 +67,8 @@ def save_model(folder: Path, model: FerModel, meta: Mapping[str, Any]) -> str:
         DataError: ``meta`` uses a reserved key or can't be written as JSON.
         StoreError: A file can't be written.
     """
+    folder, model = read_path("folder", folder), check_model("model", model)
+    check_type("meta", meta, Mapping, "a mapping of JSON's types")
     if taken := [key for key in _RESERVED if key in meta]:
         raise DataError(f"{folder / CONFIG}: the key {taken[0]!r} is reserved")
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
@@ -73,31 +81,10 @@ def save_model(folder: Path, model: FerModel, meta: Mapping[str, Any]) -> str:
         "weights_sha256": digest,
         **meta,
     }
-    config = _json_bytes(folder / CONFIG, record)
+    config_bytes(folder / CONFIG, record)  # refused before anything is written
     write_atomically(folder / WEIGHTS, weights)
-    write_atomically(folder / CONFIG, config)
+    write_config(folder / CONFIG, record, beside)
     return digest
-
-
-def write_config(path: Path, record: Mapping[str, Any]) -> None:
-    """Write a model's ``config.json`` anew.
-
-    Args:
-        path: Path of the file.
-        record: All entries of the file, plain JSON data.
-
-    Raises:
-        DataError: An entry can't be written as JSON.
-        StoreError: The file can't be written.
-    """
-    write_atomically(path, _json_bytes(path, record))
-
-
-def _json_bytes(path: Path, record: Mapping[str, Any]) -> bytes:
-    try:
-        return (json.dumps(record, indent=2, allow_nan=False) + "\n").encode()
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{path}: can't be written as JSON: {error}") from error
 
 
 def load_model(folder: Path) -> tuple[FerModel, dict[str, Any]]:
@@ -109,23 +96,60 @@ def load_model(folder: Path) -> tuple[FerModel, dict[str, Any]]:
     Raises:
         DataError: A file is missing, damaged or foreign, or the weights don't fit the configuration.
     """
-    meta = _read_config(folder)
-    try:
-        model = create_model(meta["model"], meta["classes"], seed=0)
-    except FerAuError as error:
-        raise DataError(f"{folder / CONFIG}: {error}") from error
+    folder = read_path("folder", folder)
+    meta = read_config(folder)
     tensors = _read_weights(folder, meta)
-    check_fit(folder / WEIGHTS, tensors, dict(model.state_dict()))
+    model = _build(folder, meta, tensors)
     model.load_state_dict(tensors)
     model.eval()
     return model, meta
 
 
+class _TooManyError(Exception):
+    """A network has more parameters than it can have weights for."""
+
+
+def _build(folder: Path, meta: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> FerModel:
+    """Build the network that a config asks for, if it is the one whose weights these are.
+
+    Raises:
+        DataError: The config asks for something that can't be built, or for another network.
+    """
+    count, most = 0, _MORE * len(tensors) + _SPARE
+
+    def counted(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
+        nonlocal count
+        count += 1
+        if count > most:
+            raise _TooManyError
+
+    for device in ("meta", "cpu"):  # first the shapes alone: what a config asks for may be larger than memory
+        count = 0
+        hook = register_module_parameter_registration_hook(counted)
+        try:
+            with torch.device(device):
+                model = create_model(meta["model"], meta["classes"], seed=0)
+        except _TooManyError as error:
+            raise DataError(f"{folder / CONFIG}: its model has far more layers than {WEIGHTS} has weights") from error
+        except FerAuError as error:
+            raise DataError(f"{folder / CONFIG}: {error}") from error
+        except Exception as error:  # a stranger's options reach torch and timm, which raise nearly everything
+            if device == "meta":  # some networks compute with numbers while they are built
+                continue
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise DataError(f"{folder / CONFIG}: no model can be built of it: {reason}") from error
+        finally:
+            hook.remove()
+        check_fit(folder / WEIGHTS, tensors, dict(model.state_dict()))
+    return model
+
+
 def load_base_weights(model: FerModel, folder: Path) -> LoadedWeights:
     """Copy the weights of a base model: the backbone's always, the head's if kind, options and classes are the same.
 
-    The output strides may differ. If the model has a second backbone for the whole picture and the base has none, both
-    backbones get the weights of the base's; if the base has the second backbone, the model gets those of the face's.
+    The output strides may differ, and the model's backbone may end where the base's goes on. If the model has a second
+    backbone for the whole picture and the base has none, both backbones get the weights of the base's; if the base has
+    the second backbone, the model gets those of the face's.
 
     Args:
         model: Model that gets the weights.
@@ -134,21 +158,37 @@ def load_base_weights(model: FerModel, folder: Path) -> LoadedWeights:
     Raises:
         DataError: A file is missing, damaged or foreign, or the base has another backbone.
     """
-    meta = _read_config(folder)
+    folder, model = read_path("folder", folder), check_model("model", model)
+    meta = read_config(folder)
     tensors = _read_weights(folder, meta)
     own = dict(model.state_dict())
     reason = _head_difference(model, meta)
     wanted = {name: value for name, value in own.items() if not (reason and name.startswith(_HEAD))}
-    found = {name: value for name, value in tensors.items() if not (reason and name.startswith(_HEAD))}
-    found = _fit_views(found, wanted)
     base = meta["model"].get("backbone")
     if base != model.config.backbone:
         raise DataError(f"{folder}: the base has backbone {base!r}, the model {model.config.backbone!r}")
+    _check_cut(folder, model, meta)
+    found = {name: value for name, value in tensors.items() if not (reason and name.startswith(_HEAD))}
+    found = {name: value for name, value in _fit_views(found, wanted).items() if name not in _removed(model)}
     check_fit(folder / WEIGHTS, found, wanted)
     model.load_state_dict(found, strict=False)
     skipped = tuple(name for name in own if name not in wanted)
     log(f"base {folder}: {len(found)} tensors loaded" + (f"; head starts fresh: {reason}" if reason else ""))
     return LoadedWeights(tuple(found), skipped, reason, meta["weights_sha256"], meta.get("preprocessing", {}))
+
+
+def _check_cut(folder: Path, model: FerModel, meta: Mapping[str, Any]) -> None:
+    """Check that the base has all layers of the model's backbone."""
+    own, base = model.config.cut_after, meta["model"].get("cut_after")
+    if base is not None and (own is None or own > base):
+        whole = "is not cut" if own is None else f"is cut after layer {own}"
+        raise DataError(f"{folder}: the base's backbone is cut after layer {base}, and the model's {whole}")
+
+
+def _removed(model: FerModel) -> set[str]:
+    """List the tensors of the model's backbones that its ``cut_after`` took away."""
+    pairs = ((_BACKBONE, model.backbone), (_CONTEXT_BACKBONE, model.context_backbone))
+    return {prefix + name for prefix, trunk in pairs if isinstance(trunk, Trunk) for name in trunk.removed}
 
 
 def _fit_views(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -167,45 +207,43 @@ def _fit_views(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dic
 def _head_difference(model: FerModel, meta: Mapping[str, Any]) -> str:
     if tuple(meta["classes"]) != model.classes:
         return f"base classes are {', '.join(meta['classes'])}"
-    for key in ("head", "head_options"):
+    for key in ("head", "head_options", "cut_after"):
         base = meta["model"].get(key)
         if (base or None) != (getattr(model.config, key) or None):
             return f"base {key} is {base}"
     return ""
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG
-    try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: can't be read ({error.strerror}); is {folder} a model's folder?") from error
-    except ValueError as error:  # bad JSON or bad UTF-8
-        raise DataError(f"{path}: not valid JSON: {error}") from error
-    if not isinstance(meta, dict) or meta.get("schema") != SCHEMA:
-        found = meta.get("schema") if isinstance(meta, dict) else None
-        raise DataError(f"{path}: schema {found!r} is not {SCHEMA!r}")
-    classes = meta.get("classes")
-    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise DataError(f"{path}: 'classes' must be a list of labels")
-    if not isinstance(meta.get("model"), dict) or not isinstance(meta.get("weights_sha256"), str):
-        raise DataError(f"{path}: 'model' or 'weights_sha256' is missing")
-    return meta
-
-
 def _read_weights(folder: Path, meta: Mapping[str, Any]) -> dict[str, Tensor]:
     path = folder / WEIGHTS
     try:
-        data = path.read_bytes()
+        data = read_bytes(path, MOST_BYTES)
     except OSError as error:
         raise DataError(f"{path}: can't be read ({error.strerror})") from error
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != meta["weights_sha256"]:
-        raise DataError(f"{path}: sha256 {digest[:12]}... is not the recorded {meta['weights_sha256'][:12]}...")
+    check_digest(path, hashlib.sha256(data).hexdigest(), meta["weights_sha256"])
     try:
-        return safetensors.torch.load(data)
+        tensors = safetensors.torch.load(data)
     except SafetensorError as error:
         raise DataError(f"{path}: not a safetensors file: {error}") from error
+    check_finite(path, tensors)
+    return tensors
+
+
+def check_finite(where: Path | str, tensors: Mapping[str, Tensor]) -> None:
+    """Check that tensors hold numbers: one that isn't makes every score NaN, and the first label the answer.
+
+    Args:
+        where: File or origin of the tensors, used in messages.
+        tensors: Tensors, by name.
+
+    Raises:
+        DataError: A value is NaN or infinite, or a batch norm's variance is negative.
+    """
+    for name, value in tensors.items():
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            raise DataError(f"{where}: {name} holds NaN or infinite values; no such model can score a picture")
+        if name.endswith("running_var") and bool((value < 0).any()):
+            raise DataError(f"{where}: {name} holds a negative variance; no such model can score a picture")
 
 
 def check_fit(where: Path | str, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fer_au.config.experiments import FreezeConfig
+from fer_au.config.unread import no_effect
 from fer_au.errors import ConfigError
 from fer_au.models.backbones import Backbone
 from fer_au.models.network import FerModel, evaluating
@@ -39,9 +40,12 @@ def check_phases(freeze: Sequence[FreezeConfig], model: FerModel) -> None:
     """Check ``train.freeze`` against a model, before the training.
 
     Raises:
-        ConfigError: A phase trains more layers than the backbone has.
+        ConfigError: A phase trains more layers than the backbone has, or all of them.
     """
     for phase in freeze:
+        if phase.layers == len(model.layers):
+            why = f"{phase.layers} layers are all of backbone {model.config.backbone!r}, so that none is frozen"
+            raise ConfigError(f"train.freeze: layers: {no_effect(why)}")
         if phase.layers > len(model.layers):
             raise ConfigError(
                 f"train.freeze: layers: {phase.layers} is more than the {len(model.layers)} "

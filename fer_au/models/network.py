@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import timm
 import torch
 from torch import Tensor, nn
 
-from fer_au.config.experiments import ModelConfig
+from fer_au.answers import check_array, describe
+from fer_au.arguments import check_type, plain, read_list, read_seed
+from fer_au.array_arguments import read_array
+from fer_au.config.experiments import DEFAULT_HEAD, ModelConfig
+from fer_au.config.options import construct_part
 from fer_au.config.reading import validate
-from fer_au.errors import ConfigError
-from fer_au.models.backbones import Backbone
+from fer_au.errors import ArgumentError, ConfigError, PartError
 from fer_au.models.classes import check_classes
 from fer_au.models.heads.base import HEADS, create_head
-from fer_au.models.nets.base import NETS, Net, create_net
+from fer_au.models.nets.base import NETS, Net, own_head
 from fer_au.models.parts import Head, HeadOutput, TrunkOutput, in_float32
-
-DEFAULT_HEAD = "gap"
-
-_NOT_OF_NETS = {
-    "head": "it has a head of its own",
-    "output_stride": "its strides are fixed",
-    "large_maps": "its strides are fixed",
-}
+from fer_au.models.targets import read_target
+from fer_au.models.trunks import create_trunk
 
 
 class ModelOutput(NamedTuple):
@@ -72,34 +67,52 @@ class FerModel(nn.Module):
 
     def __init__(self, config: ModelConfig, classes: Sequence[str]) -> None:
         super().__init__()
-        self.config = config
+        self.config = check_type("config", config, ModelConfig, "a ModelConfig; create_model takes mappings")
         self.classes = check_classes(classes)
         self.backbone: nn.Module
         self.context_backbone: nn.Module | None = None
-        if config.backbone in NETS.names():
-            trunk, self.head = _build_net(config, len(self.classes))
-            self.backbone, self.layers = trunk, trunk.layers
-        else:
-            backbone = Backbone(config)
-            self.backbone, self.layers = backbone, backbone.layers
-            name = config.head or DEFAULT_HEAD
-            self.head = create_head(name, backbone.channels, len(self.classes), config.head_options)
-            self.head.attach(backbone)
-            if not self.head.shared_backbone:
-                self.context_backbone = Backbone(config)
+        trunk = create_trunk(config)
+        self.backbone, self.layers = trunk, trunk.layers
+        self.head = _create_head(config, trunk.channels, len(self.classes))
+        self.head.attach(trunk)
+        if not self.head.shared_backbone:
+            self.context_backbone = create_trunk(config)
         self.views = self.head.views
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> ModelOutput:
         """Classify images.
 
         Args:
-            x: Normalised images (N, views * in_chans, H, W).
+            x: Normalised images (N, views * in_chans, H, W) of any float type.
             labels: Class indices (N,), in training only: some heads learn with them.
+
+        Raises:
+            ArgumentError: ``x`` or ``labels`` is something else, or the backbone can't take images of this size.
         """
+        if not torch.compiler.is_compiling():
+            x = read_input("x", x, self)
+            labels = labels if labels is None else _read_labels(labels, x, self.classes)
         trunk = self.trunk(x)
         with in_float32(trunk) as exact:
-            scores: HeadOutput = self.head(exact, labels)
+            scores = self.score(exact, labels)
         return ModelOutput(scores.logits, trunk.features, scores.attention, scores.auxiliary, trunk)
+
+    def score(self, trunk: TrunkOutput, labels: Tensor | None = None) -> HeadOutput:
+        """Score features by the head, and check what it gives; arguments as in ``Head.forward``.
+
+        Raises:
+            PartError: Scores or the head's attention have another shape.
+        """
+        scores: object = self.head(trunk, labels)
+        title, images = HEADS.title(self.head), len(trunk.final)
+        if not isinstance(scores, HeadOutput):
+            raise PartError(f"{title} gave a value of type {type(scores).__name__}, expected a HeadOutput")
+        check_array(title, "logits", scores.logits, (images, len(self.classes)))
+        for logits in scores.auxiliary:
+            check_array(title, "auxiliary logits", logits, (images, len(self.classes)))
+        if scores.attention is not None:
+            check_array(title, "attention", scores.attention, (images, "h", "w"))
+        return scores
 
     def train(self, mode: bool = True) -> FerModel:
         """Switch modes; the batch norms of frozen layers stay in evaluation mode, and their statistics as they are."""
@@ -109,16 +122,28 @@ class FerModel(nn.Module):
         return self
 
     def trunk(self, x: Tensor) -> TrunkOutput:
-        """Compute the features of images; arguments as in ``forward``."""
+        """Compute the features of images; arguments as in ``forward``.
+
+        Raises:
+            ArgumentError: The backbone can't take images of this size.
+        """
+        if torch.compiler.is_compiling():
+            return self._trunk(x)
+        try:
+            return self._trunk(x)
+        except AssertionError as error:  # timm's way to say that an image's size doesn't fit
+            size, reason = f"{x.shape[3]}x{x.shape[2]}", str(error).partition("\n")[0]
+            raise ArgumentError(f"x: {self.config.backbone!r} can't take images of {size}: {reason}") from error
+
+    def _trunk(self, x: Tensor) -> TrunkOutput:
         if self.views == 1:
-            alone: TrunkOutput = self.backbone(x)
-            return alone
+            return _features(self.backbone, x)
         face, context = x.chunk(2, dim=1)
         if self.context_backbone is not None:
-            own: TrunkOutput = self.backbone(face)
-            return own._replace(context=self.context_backbone(context).final)
+            own = _features(self.backbone, face)
+            return own._replace(context=_features(self.context_backbone, context).final)
         # One pass for both, so that batch norms see in training the mixture that they see later.
-        both: TrunkOutput = self.backbone(torch.cat([face, context]))
+        both = _features(self.backbone, torch.cat([face, context]))
         count = len(x)
         return TrunkOutput(
             both.final[:count],
@@ -131,9 +156,10 @@ class FerModel(nn.Module):
         """Compute the native CAM of every class, (N, classes, h, w) float32, signed, without bias; differentiable."""
         with in_float32(output.trunk) as exact:
             maps: Tensor = self.head.class_maps(exact)
+        check_array(HEADS.title(self.head), "class maps", maps, (len(exact.final), len(self.classes), "h", "w"))
         return maps
 
-    def resolve_layers(self, spec: str | Iterable[str | int]) -> tuple[str, ...]:
+    def resolve_layers(self, spec: str | int | Iterable[str | int]) -> tuple[str, ...]:
         """Turn a configured choice of layers into names; see ``fer_au.models.resolve_layers``."""
         return resolve_layers(spec, self.layers, f"backbone {self.config.backbone!r}")
 
@@ -152,12 +178,67 @@ class FerModel(nn.Module):
         with evaluating(self), torch.no_grad():
             try:
                 features: dict[str, Tensor] = self(probe).features
-            except (RuntimeError, AssertionError, ValueError) as error:
+            except (RuntimeError, AssertionError, ValueError) as raised:
+                error = raised.__cause__ if isinstance(raised, ArgumentError) and raised.__cause__ else raised
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
                 raise ConfigError(
                     f"backbone {self.config.backbone!r} can't take images of {image_size} pixels: {reason}"
                 ) from error
         return {name: (int(maps.shape[2]), int(maps.shape[3])) for name, maps in features.items()}
+
+
+def _features(trunk: nn.Module, x: Tensor) -> TrunkOutput:
+    """Compute the features of images by one trunk, and check those of a whole network.
+
+    Raises:
+        PartError: The network gave something else than the maps of its layers.
+    """
+    output: TrunkOutput = trunk(x)
+    if isinstance(trunk, Net):
+        title = NETS.title(trunk)
+        if not isinstance(output, TrunkOutput):
+            raise PartError(f"{title} gave a value of type {type(output).__name__}, expected a TrunkOutput")
+        check_array(title, "final map", output.final, (len(x), trunk.channels, "h", "w"))
+        if tuple(output.features) != trunk.layers:
+            raise PartError(f"{title} gave the layers {list(output.features)}, expected {list(trunk.layers)}")
+        for layer, maps in output.features.items():
+            check_array(title, f"layer {layer!r}", maps, (len(x), "c", "h", "w"))
+    return output
+
+
+def check_model(name: str, model: object) -> FerModel:
+    """Check that an argument is a classifier of the project.
+
+    Raises:
+        ArgumentError: It is something else, such as a network of another library.
+    """
+    return check_type(name, model, FerModel, "a classifier made by fer_au.models.create_model or load_model")
+
+
+def read_input(name: str, x: object, model: FerModel) -> Tensor:
+    """Read a batch of normalised images for a model, in the type of its weights unless autocast chooses another.
+
+    Raises:
+        ArgumentError: It has another type, shape or device, or no pixel.
+    """
+    images: Tensor = read_array(name, x, ("N", model.views * model.config.in_chans, "H", "W"), "float", "torch")
+    weight = next(model.parameters())
+    if images.device != weight.device:
+        device = str(weight.device)
+        raise ArgumentError(f"{name}: is on {images.device}, and the model on {device}; write {name}.to({device!r})")
+    if 0 in images.shape[2:]:
+        raise ArgumentError(f"{name}: expected images with pixels, got {describe(images)}")
+    if images.dtype == weight.dtype or torch.is_autocast_enabled(weight.device.type):
+        return images
+    return images.to(weight.dtype)
+
+
+def _read_labels(labels: object, x: Tensor, classes: Sequence[str]) -> Tensor:
+    """Read the labels of a batch; the values of a tensor are not looked at, which would wait for the device."""
+    if isinstance(labels, Tensor):
+        indices: Tensor = read_array("labels", labels, (len(x),), "integer")
+        return indices.to(x.device, torch.int64)
+    return read_target("labels", labels, len(x), classes).to(x.device)
 
 
 @contextmanager
@@ -178,9 +259,7 @@ def count_views(config: ModelConfig) -> int:
     Raises:
         UnknownNameError: There is no such head.
     """
-    in_net = config.backbone in NETS.names()
-    head = NETS.get(config.backbone).head if in_net else HEADS.get(config.head or DEFAULT_HEAD)
-    return head.views
+    return (own_head(config.backbone) or HEADS.get(config.head or DEFAULT_HEAD)).views
 
 
 def _frozen_norms(model: nn.Module) -> Iterator[nn.Module]:
@@ -202,13 +281,15 @@ def create_model(
 
     Args:
         config: The ``model`` mapping of an experiment, plain or typed.
-        classes: Canonical labels in canonical order; they become the order of the logits.
+        classes: Expressions in canonical order, in any case and by their usual synonyms; they become the order of the
+            logits.
         seed: Seed of the weights; torch's global random state is then left as it was. None draws from the global
             state, which the caller seeds.
 
     Raises:
         UnknownNameError: There is no such backbone or head; near names are listed.
         ConfigError: A bad key or value, or an option that backbone or head doesn't support.
+        ArgumentError: ``classes`` or ``seed`` is something else.
 
     Example:
         >>> import torch
@@ -218,6 +299,7 @@ def create_model(
         >>> output.logits.shape, output.features[model.layers[-1]].shape[-2:]
         (torch.Size([2, 3]), torch.Size([8, 8]))
     """
+    seed = None if seed is None else read_seed("seed", seed)
     typed = config if isinstance(config, ModelConfig) else validate(ModelConfig, config, "", "model")
     if seed is None:
         return FerModel(typed, classes)
@@ -226,30 +308,18 @@ def create_model(
         return FerModel(typed, classes)
 
 
-def find_net_faults(config: ModelConfig) -> list[str]:
-    """List the settings that a whole network would ignore, or can't have; each text names its key."""
-    faults = [
-        f"model.{key}: network {config.backbone!r} doesn't take it: {reason}"
-        for key, reason in _NOT_OF_NETS.items()
-        if getattr(config, key)
-    ]
-    if config.weights == "imagenet":
-        faults.append(f"model.weights: there are no ImageNet weights of network {config.backbone!r}")
-    return faults
+def _create_head(config: ModelConfig, channels: int, classes: int) -> Head:
+    """Make the head with fresh weights: a whole network's own, or the one that the configuration names."""
+    own = own_head(config.backbone)
+    if own is None:
+        return create_head(config.head or DEFAULT_HEAD, channels, classes, config.head_options)
+    owner = f"{NETS.kind} {config.backbone!r}"
+    return construct_part(own, config.head_options, channels, classes, key="model.head_options", owner=owner)
 
 
-def _build_net(config: ModelConfig, classes: int) -> tuple[Net, Head]:
-    """Build the two parts of a whole network.
-
-    Raises:
-        ConfigError: A setting that the network would ignore, or a bad option.
-    """
-    for text in find_net_faults(config):
-        raise ConfigError(text)
-    return create_net(config.backbone, config.in_chans, classes, config.backbone_options, config.head_options)
-
-
-def resolve_layers(spec: str | Iterable[str | int], layers: Sequence[str], owner: str = "the model") -> tuple[str, ...]:
+def resolve_layers(
+    spec: str | int | Iterable[str | int], layers: Sequence[str], owner: str = "the model"
+) -> tuple[str, ...]:
     """Turn a configured choice of layers into layer names, ``"1"`` to ``"L"`` as the AU-cue paper numbers them.
 
     Args:
@@ -262,10 +332,14 @@ def resolve_layers(spec: str | Iterable[str | int], layers: Sequence[str], owner
 
     Raises:
         ConfigError: An empty choice, or a layer that the model doesn't have.
+        ArgumentError: It is something else.
     """
     chosen: set[str] = set()
-    for item in [spec] if isinstance(spec, str) else spec:
-        name = str(item)
+    alone = isinstance(plain(spec), str | int)
+    for item in [spec] if alone else read_list("layers", spec, "numbers of layers, 'last' or 'all'"):
+        if isinstance(plain(item), bool) or not isinstance(plain(item), str | int):
+            raise ArgumentError(f"layers: expected numbers of layers, 'last' or 'all', got {describe(item)}")
+        name = str(plain(item))
         if name == "all":
             chosen.update(layers)
         elif name == "last":
@@ -280,16 +354,3 @@ def resolve_layers(spec: str | Iterable[str | int], layers: Sequence[str], owner
     if not chosen:
         raise ConfigError(f"no feature layer is chosen: name some of {owner}, or 'last' or 'all'")
     return tuple(name for name in layers if name in chosen)
-
-
-def list_backbones(pattern: str = "*") -> list[str]:
-    """List the names of the available backbones: whole networks of the project, and timm's architectures.
-
-    Args:
-        pattern: Shell-style filter such as ``"resnet*"``.
-
-    Example:
-        >>> list_backbones("gimefive-1*")
-        ['gimefive-10', 'gimefive-13', 'gimefive-15', 'gimefive-15d', 'gimefive-16', 'gimefive-17']
-    """
-    return [*fnmatch.filter(NETS.names(), pattern), *map(str, timm.list_models(pattern))]

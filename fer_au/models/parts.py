@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fer_au.config.options import PartOptions
+from fer_au.config.unread import no_effect
 from fer_au.errors import ConfigError
 
 
@@ -39,17 +40,39 @@ class Trunk(nn.Module, ABC):
         network: timm model of a timm backbone, with timm's names of modules; networks of the project have none.
         layers: Names of the feature layers, ``"1"`` to ``"L"`` in network order.
         channels: Channels of the final map.
+        dropped: Names of tensors, or their first parts, that belong to the architecture's own classifier, which was
+            left out; weights files may contain them.
+        removed: Names of the tensors that ``cut_after`` took away; weights files contain them.
     """
 
     name: str
     network: Any
     layers: tuple[str, ...]
     channels: int
+    dropped: tuple[str, ...] = ()
+    removed: frozenset[str] = frozenset()
 
     @property
     def has_class_token(self) -> bool:
         """Whether it is a transformer whose first token stands for the whole image."""
         return False
+
+    def cut(self, layer: str) -> None:
+        """End the network after one of its layers: what follows is removed, and the layer's map becomes the final one.
+
+        ``layers``, ``removed`` and what else needs no knowledge of the architecture is left to ``cut_after``.
+
+        Args:
+            layer: Name of the layer, not the last.
+
+        Raises:
+            ConfigError: The architecture can't be cut.
+        """
+        raise ConfigError(f"model.cut_after: backbone {self.name!r} can't be cut")
+
+    def block_stages(self) -> list[tuple[list[nn.Module], int]]:
+        """List the stages that are made of blocks of convolutions, in network order: blocks, channels of their maps."""
+        return []
 
     def record_attention(self) -> None:
         """Give the attention matrices of all blocks from now on (``TrunkOutput.attentions``); costs time and memory.
@@ -59,9 +82,40 @@ class Trunk(nn.Module, ABC):
         """
         raise ConfigError(f"backbone {self.name!r} has no attention over the whole image")
 
+    @contextmanager
+    def attention_recorded(self) -> Iterator[None]:
+        """Give the attention matrices of all blocks for a while; the trunk is left as it was.
+
+        Raises:
+            ConfigError: The architecture has no attention over the whole image.
+        """
+        raise ConfigError(f"backbone {self.name!r} has no attention over the whole image")
+        yield
+
     @abstractmethod
     def forward(self, x: Tensor) -> TrunkOutput:
         """Compute the features of normalised images (N, in_chans, H, W)."""
+
+
+def cut_after(trunk: Trunk, number: int) -> None:
+    """End a network after one of its layers, so that heads read an inner layer's map and nothing lies unused behind it.
+
+    Args:
+        trunk: Fresh trunk.
+        number: Number of the layer.
+
+    Raises:
+        ConfigError: There is no such layer, it is the last one, or the architecture can't be cut.
+    """
+    owner, count = f"backbone {trunk.name!r}", len(trunk.layers)
+    if number > count:
+        raise ConfigError(f"model.cut_after: {number} is more than the {count} layers of {owner}")
+    if number == count:
+        raise ConfigError(f"model.cut_after: {no_effect(f'{number} is the last layer of {owner}')}")
+    before = set(trunk.state_dict())
+    trunk.cut(trunk.layers[number - 1])
+    trunk.layers = trunk.layers[:number]
+    trunk.removed = frozenset(before - set(trunk.state_dict()))
 
 
 class HeadOutput(NamedTuple):

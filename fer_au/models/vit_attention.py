@@ -32,13 +32,25 @@ def unfuse_attention(network: nn.Module, name: str) -> tuple[nn.Module, ...]:
     Raises:
         ConfigError: The network isn't built of blocks with self-attention over the whole image.
     """
-    blocks = getattr(network, "blocks", ())
-    layers: tuple[Any, ...] = tuple(getattr(block, "attn", None) for block in blocks)
-    if not layers or not all(isinstance(layer, _KINDS) for layer in layers):
-        raise ConfigError(f"backbone {name!r} has no attention over the whole image to record; try a vit or a deit")
+    layers = _attention_layers(network, name)
     for layer in layers:
         layer.fused_attn = False
     return layers
+
+
+@contextmanager
+def unfused(network: nn.Module, name: str) -> Iterator[tuple[nn.Module, ...]]:
+    """Let every block compute its attention matrix for a while; arguments and errors as in ``unfuse_attention``.
+
+    Yields:
+        Attention layers in network order, one per block.
+    """
+    before = [(layer, layer.fused_attn) for layer in _attention_layers(network, name)]
+    try:
+        yield unfuse_attention(network, name)
+    finally:
+        for layer, fused in before:
+            layer.fused_attn = fused
 
 
 @contextmanager
@@ -61,6 +73,14 @@ def recording(layers: Sequence[Any]) -> Iterator[list[Tensor]]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _attention_layers(network: nn.Module, name: str) -> tuple[Any, ...]:
+    blocks = getattr(network, "blocks", ())
+    layers: tuple[Any, ...] = tuple(getattr(block, "attn", None) for block in blocks)
+    if not layers or not all(isinstance(layer, _KINDS) for layer in layers):
+        raise ConfigError(f"backbone {name!r} has no attention over the whole image to record; try a vit or a deit")
+    return layers
 
 
 def _collect(collected: list[Tensor], _: nn.Module, inputs: tuple[Tensor, ...]) -> None:

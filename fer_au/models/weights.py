@@ -23,11 +23,17 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from fer_au.compute import log
+from fer_au.config.experiments import NAMED_WEIGHTS
 from fer_au.errors import DataError, MissingDependencyError
+from fer_au.gate import WEIGHTS, read_bytes
 from fer_au.models.backbones import Backbone
-from fer_au.models.files import check_fit
-from fer_au.models.network import FerModel
-from fer_au.models.pretrained import OTHER_WAYS, PACKAGES, cached_only, find_pretrained
+from fer_au.models.files import check_finite, check_fit
+from fer_au.models.image_sizes import BUILT_FOR
+from fer_au.models.nets.base import Net
+from fer_au.models.network import FerModel, check_model
+from fer_au.models.onnx_file import read_tensors
+from fer_au.models.parts import Trunk
+from fer_au.models.pretrained import OTHER_WAYS, Package, WeightsCard, cached_only, find_package, find_pretrained
 
 # Keys under which training scripts save a state dict, and names that they give to a classifier.
 _NESTS = ("state_dict", "model", "model_state_dict", "net", "backbone")
@@ -67,6 +73,7 @@ class PretrainedWeights:
         mean: Mean of RGB in [0, 1] that the weights were trained with; None if it isn't known, or is ImageNet's.
         std: Standard deviation that the weights were trained with, likewise.
         dropped: Names of the file's tensors that belong to a classifier.
+        card: Facts about weights that a package carries; None for others.
     """
 
     origin: str
@@ -74,6 +81,7 @@ class PretrainedWeights:
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
     dropped: tuple[str, ...] = ()
+    card: WeightsCard | None = None
 
 
 @dataclass(frozen=True)
@@ -87,47 +95,53 @@ def load_pretrained(model: FerModel) -> PretrainedWeights | None:
     """Give a fresh model's backbone the weights that ``model.weights`` names; the head stays fresh.
 
     ``imagenet`` is found in an installed package for ``mobilenetv2_100`` and ``tf_efficientnet_lite0``, and on timm's
-    hub for every other architecture. Anything else is the path of a file: safetensors, or a state dict by torch.save,
-    which may be nested (``state_dict``, ``model``, ...) and prefixed (``module.``, ``backbone.``, ...). A classifier's
-    tensors are left out; all others must fit, one by one. A first convolution for RGB is summed for grey images.
+    hub for every other architecture; ``faces`` in an installed package for ``sface``. Anything else is the path of a
+    file: safetensors, ONNX, or a state dict by torch.save, which may be nested (``state_dict``, ``model``, ...) and
+    prefixed (``module.``, ``backbone.``, ...). A classifier's tensors are left out, and those behind ``cut_after``; all
+    others must fit, one by one. A first convolution for RGB is summed for grey images.
 
     Returns:
         Record of the weights; None for ``none``.
 
     Raises:
-        ConfigError: There is no such file.
-        MissingDependencyError: ImageNet weights are neither installed nor can be fetched.
+        ConfigError: There is no such file, or there are no such weights of this backbone.
+        MissingDependencyError: Weights are neither installed nor can be fetched.
         DataError: A file can't be read or doesn't fit the backbone.
     """
+    check_model("model", model)
     choice, name = model.config.weights, model.config.backbone
     if choice == "none":
         return None
-    path = find_pretrained(choice, name)
-    if choice != "imagenet" and path is not None:
+    path, package = find_pretrained(choice, name), find_package(choice, name)
+    if choice not in NAMED_WEIGHTS and path is not None:
         source = _file(path)
-    elif name in PACKAGES and path is not None:
-        source = _packaged(name, path)
+    elif package is not None and path is not None:
+        source = _packaged(package, path)
     else:
-        source = _hub(name, path)
+        source = _hub(name, path, model.config.backbone_options)
     dropped: tuple[str, ...] = ()
-    for backbone in filter(None, (model.backbone, model.context_backbone)):
-        dropped = _adopt(backbone, name, source)
+    for backbone in (model.backbone, model.context_backbone):
+        if isinstance(backbone, Trunk):
+            dropped = _adopt(backbone, source)
     left = f"; left out: {len(dropped)} of the classifier" if dropped else ""
     log(f"backbone {name}: {len(source.tensors) - len(dropped)} tensors of {source.weights.origin}{left}")
     return replace(source.weights, dropped=dropped)
 
 
-def _packaged(name: str, path: Path) -> _Source:
-    package = PACKAGES[name]
-    weights = PretrainedWeights(package.origin, package.weights.sha256, package.mean, package.std)
-    return _Source(_read(path, path.read_bytes()), str(path), weights)
+def _packaged(package: Package, path: Path) -> _Source:
+    weights = PretrainedWeights(package.origin, package.weights.sha256, package.mean, package.std, card=package.card)
+    return _Source(_read(path, _bytes(path)), str(path), weights)
 
 
-def _hub(name: str, cached: Path | None) -> _Source:
-    """Let timm load the weights, from the cached file if there is one, else from the network."""
+def _hub(name: str, cached: Path | None, options: Mapping[str, object]) -> _Source:
+    """Let timm load the weights, from the cached file if there is one, else from the network.
+
+    Where the backbone is built for images of another size than the weights, timm fits their tables of positions to it.
+    """
+    size = {key: value for key, value in options.items() if key == BUILT_FOR}
     try:
         with cached_only() if cached else nullcontext():
-            network = timm.create_model(name, pretrained=True)
+            network = timm.create_model(name, pretrained=True, **size)
     except Exception as error:  # whatever the hub's client, the network and the disk raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise MissingDependencyError(
@@ -141,8 +155,15 @@ def _hub(name: str, cached: Path | None) -> _Source:
     return _Source(tensors, f"timm {tag}", weights)
 
 
+def _bytes(path: Path) -> bytes:
+    try:
+        return read_bytes(path, WEIGHTS)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from error
+
+
 def _file(path: Path) -> _Source:
-    data = path.read_bytes()
+    data = _bytes(path)
     return _Source(_read(path, data), str(path), PretrainedWeights(path.name, hashlib.sha256(data).hexdigest()))
 
 
@@ -153,6 +174,11 @@ def _read(path: Path, data: bytes) -> dict[str, Tensor]:
             return safetensors.torch.load(data)
         except SafetensorError as error:
             raise DataError(f"{path}: not a safetensors file: {error}") from error
+    if path.suffix == ".onnx":
+        try:
+            return {name: torch.from_numpy(value.copy()) for name, value in read_tensors(data).items()}
+        except (ValueError, UnicodeDecodeError) as error:
+            raise DataError(f"{path}: not an ONNX file of float32 weights, or a damaged one: {error}") from error
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):  # many save their command line, too
             content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
@@ -170,22 +196,25 @@ def _read(path: Path, data: bytes) -> dict[str, Tensor]:
     return tensors
 
 
-def _adopt(backbone: nn.Module, name: str, source: _Source) -> tuple[str, ...]:
+def _adopt(backbone: Trunk, source: _Source) -> tuple[str, ...]:
     """Load tensors into a backbone; return the names of those that belong to a classifier."""
     network: nn.Module = backbone.network if isinstance(backbone, Backbone) else backbone
     own = dict(network.state_dict())
-    aliases = _aliases(name, own)
+    removed = {name.removeprefix("network.") for name in backbone.removed}
+    aliases = _aliases(backbone, {*own, *removed})
     prefix = _prefix(source, aliases)
     stripped = {key.removeprefix(prefix): value for key, value in source.tensors.items()}
     if "norm.weight" in own.keys() - stripped.keys():
         # Transformers that pool before their last norm call it so; here tokens are normed, and pooled by the head.
         aliases |= {f"fc_norm.{leaf}": f"norm.{leaf}" for leaf in ("weight", "bias")}
-    classifiers = _CLASSIFIERS | set(getattr(backbone, "dropped", ()))
+    classifiers = _CLASSIFIERS | set(backbone.dropped)
     computed = {key for key, _ in network.named_buffers()} - own.keys()  # position indices and the like
     found: dict[str, Tensor] = {}
     dropped = []
     for key, value in stripped.items():
         first = next((part for part in key.split(".") if part not in prefix.split(".")), key)
+        if aliases.get(key) in removed:
+            continue
         if key in aliases:
             found[aliases[key]] = _fitted(value, own[aliases[key]])
         elif first in classifiers:
@@ -196,14 +225,17 @@ def _adopt(backbone: nn.Module, name: str, source: _Source) -> tuple[str, ...]:
         if key.endswith("num_batches_tracked"):
             found.setdefault(key, value)  # files of old torch versions have none
     check_fit(source.where, found, own)
+    check_finite(source.where, found)
     network.load_state_dict(found)
     return tuple(dropped)
 
 
-def _aliases(name: str, own: Iterable[str]) -> dict[str, str]:
+def _aliases(backbone: Trunk, own: Iterable[str]) -> dict[str, str]:
     """Map the names that a backbone's tensors may have in files to their names in the backbone."""
-    foreign = {ours: theirs for theirs, ours in _foreign_names(name).items()}
+    foreign = {ours: theirs for theirs, ours in _foreign_names(backbone.name).items()}
     aliases = {key: key for key in own}
+    if isinstance(backbone, Net):
+        aliases |= {theirs: ours for theirs, ours in backbone.foreign_names.items() if ours in aliases}
     for key in own:
         layer, _, leaf = key.rpartition(".")
         if layer in foreign:
@@ -231,6 +263,8 @@ def _prefix(source: _Source, names: Iterable[str]) -> str:
 
 def _fitted(value: Tensor, own: Tensor) -> Tensor:
     """Bring a tensor to the backbone's precision; filters for RGB are summed for grey images."""
+    if own.ndim == 1 and value.numel() == value.shape[0] == own.numel():
+        value = value.flatten()  # ONNX gives the slopes of PReLUs two more axes
     if value.ndim == own.ndim == 4 and value.shape[1] == 3 and own.shape[1] == 1:
         value = value.float().sum(1, keepdim=True)
     return value.to(own.dtype)

@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from fer_au.config.data import AlignConfig, HeatmapsConfig, LandmarksConfig
-from fer_au.config.entries import examine_cross, examine_experiment, find_reference_faults, merge
+from fer_au.arguments import check_type, read_text
+from fer_au.config.assignments import MissingEntryError, with_value
+from fer_au.config.data import DemoConfig, HeatmapsConfig
+from fer_au.config.dataset_settings import OVERRIDABLE
+from fer_au.config.entries import (
+    examine_cross,
+    examine_experiment,
+    examine_train,
+    find_reference_faults,
+    merge,
+    merge_train,
+)
 from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig
-from fer_au.config.reading import StrictModel, refuse, validate
-from fer_au.datasets.base import create_adapter
+from fer_au.config.reading import (
+    NAMED,
+    SECTIONS,
+    Fault,
+    StrictModel,
+    examine,
+    find_name_faults,
+    refuse_all,
+    validate,
+)
+from fer_au.datasets.base import examine_dataset
 from fer_au.errors import ConfigError
-from fer_au.presets.grid import REPEATS, Grid, MissingEntryError, suffixes, with_value
+from fer_au.presets.grid import OPTION, REPEATS, Grid, read_grid, suffixes
 from fer_au.presets.preset import Preset
 from fer_au.registry import near_names
 
@@ -21,10 +40,7 @@ Entry = dict[str, Any]
 # Keys of every written experiment, in this order, before its other keys; DVC's stages read `dataset` and `base`.
 _KEYS: Entry = {"dataset": None, "group": None, "seed": 0, "fold": None, "base": "none", "model": None, "guidance": []}
 _SECTIONS: dict[str, type[StrictModel]] = {
-    "align": AlignConfig,
-    "landmarks": LandmarksConfig,
     "heatmaps": HeatmapsConfig,
-    "train": TrainConfig,
     "evaluate": EvaluateConfig,
 }
 
@@ -58,18 +74,26 @@ def expand(name: str, preset: Preset, grid: Grid | None = None) -> Expansion:
     Raises:
         ConfigError: A key is unknown or a value bad, in the preset or the grid; the message names it in one line.
     """
+    name = read_text("name", name, "the name of a preset")
+    preset = check_type("preset", preset, Preset, "a preset as fer_au.presets.load_preset gives it")
+    grid = read_grid("grid", grid)
     expansion = Expansion(_variants(name, preset), dict(preset.cross))
     for target, sweep in preset.sweeps.items():
         _check_name(f"{name}: sweeps", target, expansion.experiments)
         targets = {target}
         for path, values in sweep.items():
-            children = _multiply(expansion, path, values, targets)
+            children = _multiply(expansion, path, values, targets, f"{name}: sweeps.{target}.")
             targets = {child for old in targets for child in children[old]}
     expansion.places = {key: key for key in expansion.experiments}
-    factors = {**preset.repeats, **(grid or {})}
+    factors = {**preset.repeats, **grid}
+    if factors:  # what is wrong with the preset itself is said of its own experiments, and all of it
+        complete = {key: _complete(entry) for key, entry in expansion.experiments.items()}
+        _check(name, preset, replace(expansion, experiments=complete))
     for path in sorted(factors, key=REPEATS.__contains__):  # repeats last: a group is one place of the grid
         before = {key: _resolved(name, key, entry, preset) for key, entry in expansion.experiments.items()}
-        children = _multiply(expansion, path, factors[path], set(expansion.experiments))
+        where = f"{OPTION} " if path in grid else f"{name}: repeats."
+        children = _multiply(expansion, path, factors[path], set(expansion.experiments), where)
+        _check_values(path, expansion.experiments, preset, where)
         if path not in REPEATS:
             after = {key: _resolved(name, key, entry, preset) for key, entry in expansion.experiments.items()}
             for place, old in expansion.places.items():
@@ -93,7 +117,7 @@ def _variants(name: str, preset: Preset) -> dict[str, Entry]:
         _check_name(f"{name}: adjust", target, experiments)
         for path, value in changes.items():
             try:
-                experiments[target] = with_value(experiments[target], path, value)
+                experiments[target] = with_value(experiments[target], path, value, f"{name}: adjust.{target}.")
             except MissingEntryError as error:
                 raise ConfigError(f"{name}: adjust.{target}.{path}: there is no such list entry") from error
     return experiments
@@ -109,27 +133,29 @@ def _changes(name: str, preset: Preset, key: str) -> Entry:
     return merge(preset.experiments[model], own)
 
 
-def _multiply(expansion: Expansion, path: str, values: Sequence[Any], targets: set[str]) -> dict[str, list[str]]:
-    """Replace each target by one experiment for each value of a key.
+def _multiply(
+    expansion: Expansion, path: str, values: Sequence[Any], targets: set[str], where: str
+) -> dict[str, list[str]]:
+    """Replace each target by one experiment for each value of a key; ``where`` begins messages.
 
     Returns:
         Old name -> new names.
     """
-    endings = suffixes(path, values)
-    varied = _varied(expansion.experiments, path, values, targets)
+    endings = suffixes(path, values, where)
+    varied = _varied(expansion.experiments, path, values, targets, where)
     children: dict[str, list[str]] = {}
     multiplied: dict[str, Entry] = {}
     for old, entry in expansion.experiments.items():
         made = {old: entry}
         if old in varied:
             made = {old + ending: one for ending, one in zip(endings, varied[old], strict=True)}
-        if path in REPEATS:
+        if path in REPEATS and len(values) > 1:
             for one in made.values():
                 one.setdefault("group", old)
         children[old] = list(made)
         multiplied.update(made)
     if len(multiplied) < sum(map(len, children.values())):
-        raise ConfigError(f"grid {path}: a new name is another experiment's already")
+        raise ConfigError(f"{where}{path}: a new name is another experiment's already")
     for old, names in children.items():
         for new in names:
             base = multiplied[new].get("base", "none") + new.removeprefix(old)
@@ -145,7 +171,7 @@ def _multiply(expansion: Expansion, path: str, values: Sequence[Any], targets: s
 
 
 def _varied(
-    experiments: Mapping[str, Entry], path: str, values: Sequence[Any], targets: set[str]
+    experiments: Mapping[str, Entry], path: str, values: Sequence[Any], targets: set[str], where: str
 ) -> dict[str, list[Entry]]:
     """Make a copy of each target for each value of a key, and as many of the experiments that are based on a target.
 
@@ -158,11 +184,11 @@ def _varied(
     varied: dict[str, list[Entry]] = {}
     for name in targets:
         try:
-            varied[name] = [with_value(experiments[name], path, value) for value in values]
+            varied[name] = [with_value(experiments[name], path, value, where) for value in values]
         except MissingEntryError:
             continue  # an experiment without guidance, for example, has no weight of guidance to vary
     if not varied:
-        raise ConfigError(f"grid {path}: no experiment has such a list entry")
+        raise ConfigError(f"{where}{path}: no experiment has such a list entry")
     following = list(varied)
     for base in following:
         for name, entry in experiments.items():
@@ -172,10 +198,30 @@ def _varied(
     return varied
 
 
+def _check_values(path: str, experiments: Mapping[str, Entry], preset: Preset, where: str) -> None:
+    """Check the key that was given several values, and these values, in all experiments that have them.
+
+    Raises:
+        ConfigError: The key is unknown or a value bad; one line, which names the key and not the experiments.
+    """
+    section = path.partition(".")[0]
+    if section in SECTIONS and section not in ExperimentConfig.model_fields:
+        text = f"all experiments share section {section}; edit it in the written file"
+        raise ConfigError(f"{where}{path}: no key of an experiment; {text}")
+    for entry in experiments.values():
+        _, faults = examine(ExperimentConfig, entry, "")
+        own = entry.get("train")
+        if isinstance(own, Mapping):
+            faults += examine(TrainConfig, merge_train(preset.train, own), "train")[1]
+        for fault in faults:
+            if f"{fault.key}.".startswith(f"{path}.") or f"{path}.".startswith(f"{fault.key}."):
+                raise ConfigError(f"{where}{path}: {fault.text if fault.key == path else fault}")
+
+
 def _resolved(name: str, key: str, entry: Entry, preset: Preset) -> tuple[ExperimentConfig, TrainConfig]:
     """Validate an experiment and return all of its settings, without names of other experiments and of groups."""
     config = validate(ExperimentConfig, entry, f"experiments.{key}", f"preset {name}")
-    train = merge(preset.train, config.train)
+    train = merge_train(preset.train, config.train)
     settings = validate(TrainConfig, train, f"experiments.{key}.train", f"preset {name}")
     return config.model_copy(update={"base": None, "group": None, "train": {}}), settings
 
@@ -186,21 +232,38 @@ def _complete(entry: Mapping[str, Any]) -> Entry:
 
 
 def _check(name: str, preset: Preset, expansion: Expansion) -> None:
-    """Check that all sections of ``params.yaml`` would be valid, and that all names in them exist."""
-    where = f"preset {name}"
+    """Check that all sections of ``params.yaml`` would be valid, and that all names in them exist.
+
+    Raises:
+        ConfigProblemsError: They aren't; one line for each fault.
+    """
+    names = {"datasets": preset.datasets, "render": preset.render, **vars(expansion)}
+    faults = [fault for section in NAMED for fault in find_name_faults(section, names[section])]
     for section, model in _SECTIONS.items():
-        validate(model, getattr(preset, section), section, where)
+        faults += examine(model, getattr(preset, section), section)[1]
+    faults += [fault for part in OVERRIDABLE.values() for fault in part.examine_shared(vars(preset))]
     for key, settings in preset.datasets.items():
-        validate(create_adapter(str(settings.get("adapter"))).Config, settings, f"datasets.{key}", where)
+        faults += examine_dataset(key, settings)[1]
+        faults += [fault for part in OVERRIDABLE.values() for fault in part.examine(vars(preset), key)[1]]
+    for key, settings in preset.render.items():
+        faults += _name_faults(f"render.{key}", key, preset.datasets)
+        faults += examine(DemoConfig, settings, f"render.{key}")[1]
     params = {"datasets": preset.datasets, "train": preset.train, **vars(expansion)}
+    faults += examine_train(params)
     for key in expansion.experiments:
-        refuse(where, [*examine_experiment(params, key)[2], *find_reference_faults(params, key)])
+        faults += [*examine_experiment(params, key)[2], *find_reference_faults(params, key)]
     for key in expansion.cross:
-        refuse(where, examine_cross(params, key)[1])
+        faults += examine_cross(params, key)[1]
     for row in preset.published:
-        _check_name(f"{where}: published.{row.row}", row.experiment, [None, *expansion.places])
+        faults += _name_faults(f"published.{row.row}", row.experiment, [None, *expansion.places])
+    refuse_all(f"preset {name}", faults)
+
+
+def _name_faults(key: str, name: object, known: Mapping[str, object] | Sequence[object]) -> list[Fault]:
+    near = near_names(str(name), [str(one) for one in known])
+    return [] if name in known else [Fault(key, f"no {name!r}; {near}")]
 
 
 def _check_name(where: str, name: object, known: Mapping[str, object] | Sequence[object]) -> None:
-    if name not in known:
-        raise ConfigError(f"{where}: no {name!r}; {near_names(str(name), [str(one) for one in known])}")
+    for fault in _name_faults(where, name, known):
+        raise ConfigError(str(fault))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import Field
 
 from fer_au.config.entries import merge
-from fer_au.config.reading import StrictModel, validate
+from fer_au.config.published import PublishedMetrics
+from fer_au.config.reading import StrictModel, examine, refuse_all
 from fer_au.errors import ConfigError
 from fer_au.registry import FileRegistry
 from fer_au.yaml_files import read_yaml
@@ -19,7 +20,7 @@ PRESETS = FileRegistry("preset", "fer_au.presets", Path(__file__).parent / "libr
 # Sections that a preset changes key by key when it extends another preset; all others it replaces whole.
 _MERGED = ("train", "evaluate", "defaults", "comments")
 # Sections that are never taken from an extended preset, because they are about its own experiments.
-_OWN = ("notes", "published")
+_OWN = ("notes", "published", "time")
 
 Changes = dict[str, Any]
 
@@ -36,7 +37,7 @@ class PublishedRow(StrictModel):
 
     row: str
     experiment: str | None = None
-    metrics: dict[str, float] = Field(default_factory=dict)
+    metrics: PublishedMetrics = Field(default_factory=dict)
     other: dict[str, float] = Field(default_factory=dict)
 
 
@@ -46,12 +47,13 @@ class Preset(StrictModel):
     Attributes:
         title: Description in one line.
         source: Publication and table that the preset repeats.
+        time: Time of all trainings on two cores, such as ``11 h``; ``python -m benchmarks.presets`` estimates it.
         extends: Name or path of another preset, whose keys count where this preset has none.
         notes: Lines for the person who runs the experiments.
         comments: Path of a key, such as ``train.optimizer.lr`` -> comment above it; null for none.
         access: Key of a data set -> where it comes from, if it isn't the user's own.
-        datasets: Section of that name in ``params.yaml``; likewise ``align``, ``landmarks``, ``heatmaps``, ``train``
-            and ``evaluate``.
+        datasets: Section of that name in ``params.yaml``; likewise ``render``, ``align``, ``landmarks``,
+            ``heatmaps``, ``train`` and ``evaluate``.
         defaults: Keys that all experiments share.
         experiments: Name -> differences from the defaults; ``like`` names an experiment whose differences also count.
         variants: Suffix -> changes: each experiment is run in each variant; without variants, as it is.
@@ -64,11 +66,13 @@ class Preset(StrictModel):
 
     title: str
     source: str
+    time: str = ""
     extends: str | None = None
     notes: tuple[str, ...] = ()
     comments: dict[str, str | None] = Field(default_factory=dict)
     access: dict[str, str] = Field(default_factory=dict)
     datasets: dict[str, dict[str, Any]]
+    render: dict[str, dict[str, Any]] = Field(default_factory=dict)
     align: dict[str, Any]
     landmarks: dict[str, Any]
     heatmaps: dict[str, Any]
@@ -99,14 +103,16 @@ def load_preset(name_or_path: str | Path) -> Preset:
 
     Raises:
         UnknownNameError: There is no such preset; the message lists near names.
-        ConfigError: The file can't be read, or a key is bad; the message names file and key.
+        ConfigError: The file can't be read, or keys are bad; the message names file and keys, a line for each.
 
     Example:
         >>> sorted(load_preset("lan-rafdb").datasets)
         ['rafdb']
     """
     path = PRESETS.locate(name_or_path)
-    return validate(Preset, _read(path, ()), "", path)
+    preset, faults = examine(Preset, _read(path, ()), "")
+    refuse_all(path, faults)
+    return cast(Preset, preset)
 
 
 def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:

@@ -1,76 +1,35 @@
-"""Write and read the published numbers of a preset: ``<params>.published.yaml`` beside the params file."""
+"""Write the published numbers of a preset, for the file beside a params file."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
-from pydantic import Field
-
-from fer_au.config.reading import StrictModel, validate
 from fer_au.presets.expansion import Expansion
 from fer_au.presets.preset import Preset
-from fer_au.yaml_files import dump_yaml, read_yaml
+from fer_au.yaml_files import dump_yaml
 
 _WIDTH = 118
-
-
-class Repeated(StrictModel):
-    """One row of a published table, with the experiment or group that repeats it.
-
-    Attributes:
-        row: Name of the row in the table.
-        experiment: Name of the experiment that repeats it; None if a group does, or none.
-        group: Name of the group of repeats.
-        metrics: Key of ``metrics/<exp>.json`` -> published value, in that file's unit (accuracies from 0 to 1).
-        other: Published numbers for which the metrics file has no key.
-    """
-
-    row: str
-    experiment: str | None = None
-    group: str | None = None
-    metrics: dict[str, float] = Field(default_factory=dict)
-    other: dict[str, float] = Field(default_factory=dict)
-
-
-class Published(StrictModel):
-    """Content of the file.
-
-    Attributes:
-        preset: Name of the preset that the numbers come from.
-        source: Publication and table.
-        rows: Rows of the table.
-    """
-
-    preset: str
-    source: str
-    rows: tuple[Repeated, ...]
-
-
-def published_path(params: Path) -> Path:
-    """Find the path of the file of published numbers that belongs to a params file.
-
-    Example:
-        >>> published_path(Path("lab/params.lan-rafdb.yaml")).as_posix()
-        'lab/params.lan-rafdb.published.yaml'
-    """
-    return params.with_name(f"{params.stem}.published.yaml")
+_SECTIONS = ("datasets", "align", "landmarks", "heatmaps", "train", "evaluate")
 
 
 def published_text(name: str, preset: Preset, expansion: Expansion) -> str:
-    """Write out a preset's published numbers as YAML: rows of values, each with the experiment that repeats it."""
-    rows = []
+    """Write out a preset's published numbers as YAML: rows of values, each with the experiment that repeats it.
+
+    The preset's settings of these experiments stand beside them: an edit of ``params.yaml`` is then seen as one.
+    """
+    rows: list[dict[str, Any]] = []
+    places: set[str | None] = set()
     for row in preset.published:
         place = expansion.places.get(row.experiment) if row.experiment else None
         key = "experiment" if place is None or place in expansion.experiments else "group"
-        rows.append({"row": row.row, key: place, **{part: getattr(row, part) for part in ("metrics", "other")}})
-    content = {"preset": name, "source": preset.source, "rows": rows}
+        left_out = {"left_out": row.experiment} if row.experiment and place is None else {}
+        parts = {part: getattr(row, part) for part in ("metrics", "other")}
+        rows.append({"row": row.row, key: place, **left_out, **parts})
+        places.add(place)
+    places.discard(None)
+    repeated = {key: entry for key, entry in expansion.experiments.items() if places & {key, entry.get("group")}}
+    settings = {section: getattr(preset, section) for section in _SECTIONS}
+    content: dict[str, Any] = {"preset": name, "source": preset.source, "rows": rows}
+    if repeated:
+        content["settings"] = {**settings, "experiments": repeated}
     return dump_yaml(content, flow=None, width=_WIDTH)
-
-
-def read_published(path: Path) -> Published:
-    """Read a file of published numbers.
-
-    Raises:
-        ConfigError: The file is missing or not YAML, or a key is bad; the message names the file in one line.
-    """
-    return validate(Published, read_yaml(path), "", path)

@@ -9,19 +9,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fer_au.arguments import read_flag, read_path
 from fer_au.atomic import write_atomically
+from fer_au.config.published import published_path
 from fer_au.errors import ConfigError
 from fer_au.presets.expansion import Expansion, expand
-from fer_au.presets.grid import Grid
-from fer_au.presets.preset import Preset, PublishedRow, load_preset
-from fer_au.presets.published import published_path, published_text
-from fer_au.yaml_files import dump_inline
+from fer_au.presets.grid import Grid, read_grid
+from fer_au.presets.preset import PRESETS, Preset, PublishedRow, load_preset
+from fer_au.presets.published import published_text
+from fer_au.registry import near_names
+from fer_au.yaml_files import dump_inline, read_yaml
 
 Comments = Mapping[str, Sequence[str]]
 
 _WIDTH = 118
 _STEP = 2  # spaces of indentation per level
-_MAPPINGS = ("datasets", "experiments", "cross")  # from names to entries: each entry begins a line
+_MAPPINGS = ("datasets", "render", "experiments", "cross")  # from names to entries: each entry begins a line
 
 
 def write_preset(name: str, output: Path, grid: Grid | None = None, *, replace: bool = False) -> list[Path]:
@@ -40,10 +43,12 @@ def write_preset(name: str, output: Path, grid: Grid | None = None, *, replace: 
     Raises:
         ConfigError: There is no such preset, the grid is bad, or a file exists.
         StoreError: A file can't be written.
+        ArgumentError: An argument is something else.
     """
-    preset = load_preset(name)
-    expansion = expand(name, preset, grid)
-    texts = {output: params_text(preset, expansion, _command(name, output, grid or {}))}
+    preset, name = load_preset(name), str(name)
+    output, values, replace = read_path("output", output), read_grid("grid", grid), read_flag("replace", replace)
+    expansion = expand(name, preset, values)
+    texts = {output: params_text(name, preset, expansion, _command(name, output, values))}
     numbers = published_path(output)
     if preset.published:
         texts[numbers] = published_text(name, preset, expansion)
@@ -63,16 +68,18 @@ def _command(name: str, output: Path, grid: Grid) -> str:
     return shlex.join(["fer-au", "presets", "write", name, *options, "-o", output.name, "--force"])
 
 
-def params_text(preset: Preset, expansion: Expansion, command: str) -> str:
+def params_text(name: str, preset: Preset, expansion: Expansion, command: str) -> str:
     """Write out the complete ``params.yaml`` of a preset.
 
     Args:
+        name: Name of the preset, or path of its file, for messages.
         preset: Preset.
         expansion: Experiments of the preset.
         command: Command line that writes the file again, for the file's first line.
     """
     sections = {
         "datasets": preset.datasets,
+        **({"render": preset.render} if preset.render else {}),
         "align": preset.align,
         "landmarks": preset.landmarks,
         "heatmaps": preset.heatmaps,
@@ -81,7 +88,7 @@ def params_text(preset: Preset, expansion: Expansion, command: str) -> str:
         "experiments": expansion.experiments,
         "cross": expansion.cross,
     }
-    comments = _comments(preset, expansion, sections)
+    comments = _comments(name, preset, expansion, sections)
     head = [preset.title, f"Source: {preset.source}", *preset.notes]
     lines = [f"# Written by: {command}", *(line for text in head for line in _comment(text, 0))]
     for key, value in sections.items():
@@ -89,7 +96,7 @@ def params_text(preset: Preset, expansion: Expansion, command: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _comments(preset: Preset, expansion: Expansion, sections: Mapping[str, Any]) -> Comments:
+def _comments(preset_name: str, preset: Preset, expansion: Expansion, sections: Mapping[str, Any]) -> Comments:
     """Collect the comments above each key: the preset's own, and the numbers published about an experiment.
 
     Returns:
@@ -110,7 +117,7 @@ def _comments(preset: Preset, expansion: Expansion, sections: Mapping[str, Any])
                 continue  # the grid changed the settings that the comment is about
             path = f"experiments.{first[place]}"
         elif not _exists(sections, path):
-            raise ConfigError(f"{preset.title}: comments.{path}: there is no such key")
+            raise ConfigError(_absent_key(preset_name, preset, path, sections))
         comments[path].append(text)
     for row in preset.published:
         place = expansion.places.get(row.experiment) if row.experiment else None
@@ -118,6 +125,23 @@ def _comments(preset: Preset, expansion: Expansion, sections: Mapping[str, Any])
             name = first[place]
             comments[f"experiments.{name}"].append(_row_text(row, "" if name == place else f" for the group {place}"))
     return comments
+
+
+def _absent_key(name: str, preset: Preset, path: str, sections: Mapping[str, Any]) -> str:
+    """Say which comment is about no key, in which file, and what to do."""
+    file = PRESETS.locate(name)
+    own = read_yaml(file).get("comments")
+    if preset.extends and not (isinstance(own, Mapping) and path in own):
+        return f"{file}: comments.{path}: comes from preset {preset.extends}, and there is no such key; set it to null"
+    return f"{file}: comments.{path}: there is no such key; {near_names(path, _paths(sections))}"
+
+
+def _paths(sections: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """List the dotted paths of all keys."""
+    for key, value in sections.items():
+        yield f"{above}{key}"
+        if isinstance(value, Mapping):
+            yield from _paths(value, f"{above}{key}.")
 
 
 def _exists(sections: Mapping[str, Any], path: str) -> bool:

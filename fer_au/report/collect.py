@@ -3,24 +3,52 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fer_au.config.entries import load_experiment
 from fer_au.config.experiments import CrossConfig
+from fer_au.config.published import Published, published_path, read_published
 from fer_au.config.reading import load_entry, read_params
 from fer_au.datasets import ManifestRow, read_manifest
+from fer_au.datasets.joined import check_joined
 from fer_au.errors import DataError
+from fer_au.gate import open_table
 from fer_au.landmarks.benchmark_results import RESULTS, LandmarkResults, read_results
+from fer_au.models.config_file import HISTORY, check_file, read_config
 from fer_au.rejects import Reject, read_rejects
+from fer_au.results.changes import NO_CHANGE, Change, Trail
 from fer_au.results.experiment import CrossResult, ExperimentResult, experiment_names, read_cross, read_experiment
 from fer_au.stores import Store
+from fer_au.stores.reader import check_table
+from fer_au.stores.sources import check_sources
 
 REJECT_STAGES = ("ingest", "align", "landmarks")
+
+
+@dataclass(frozen=True)
+class MapSource:
+    """One kind of maps of an experiment: attention of a layer, the head's own map, or a CAM.
+
+    Attributes:
+        title: Name for readers.
+        column: Column of the evaluation store that holds the maps.
+        metric: Template of the metrics about them, with ``{}`` in place of the score.
+        place: Template of their shares on regions, with ``{}`` in place of the region.
+        truth: Name in the metrics ``truth.<map>.*``.
+    """
+
+    title: str
+    column: str
+    metric: str
+    place: str
+    truth: str
 
 
 @dataclass(frozen=True)
@@ -30,21 +58,53 @@ class Experiment(ExperimentResult):
     Attributes:
         history: Column of ``history.csv`` -> one value per epoch, NaN where empty.
         model: Content of ``models/<name>/config.json``.
+        change: What has changed since the evaluation; nothing, where DVC runs the report.
     """
 
     history: dict[str, list[float]]
     model: dict[str, Any]
-
-    @cached_property
-    def layers(self) -> list[str]:
-        """Layers whose attention was kept, in network order."""
-        names = [name.removeprefix("attention/") for name in self.results.columns if name.startswith("attention/")]
-        return sorted(names, key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name))
+    change: Change = NO_CHANGE
 
     @cached_property
     def cams(self) -> list[str]:
         """CAM methods that were computed; empty if none was."""
         return [name.removeprefix("cam/") for name in self.results.columns if name.startswith("cam/")]
+
+    @cached_property
+    def attention(self) -> list[MapSource]:
+        """Attention of each kept layer, in network order."""
+        names = [(layer, f"layer.{layer}") for layer in self.layers]
+        return [
+            MapSource(f"layer {layer}", f"attention/{layer}", f"{name}.att_{{}}", f"{name}.region.{{}}", name)
+            for layer, name in names
+        ]
+
+    @cached_property
+    def module(self) -> MapSource | None:
+        """Attention map that the head makes itself; None if it makes none."""
+        if "module" not in self.results.columns:
+            return None
+        return MapSource("head’s own map", "module", "module.att_{}", "module.region.{}", "module")
+
+    @cached_property
+    def cam_maps(self) -> list[MapSource]:
+        """CAMs, as ``cams``."""
+        return [
+            MapSource(f"CAM: {cam}", f"cam/{cam}", f"cam_{{}}.{cam}", f"cam_region.{{}}.{cam}", f"cam.{cam}")
+            for cam in self.cams
+        ]
+
+    @property
+    def maps(self) -> list[MapSource]:
+        """All kinds of maps: layers, the head's own map, CAMs."""
+        return [*self.attention, *([self.module] if self.module else []), *self.cam_maps]
+
+    def image_scores(self, metric: str) -> NDArray[np.float64]:
+        """Read a metric's scores of the single images, (N,); NaN where the evaluation kept none."""
+        name = f"score/{metric}"
+        if name not in self.results.columns:
+            return np.full(len(self.results), np.nan)
+        return np.asarray(self.results[name], np.float64)
 
 
 @dataclass(frozen=True)
@@ -67,15 +127,19 @@ class Project:
         params: Content of ``params.yaml``.
         experiments: Experiments that ``params.yaml`` names.
         cross: Scores of their models on other data sets.
+        cross_changes: Entry of ``cross`` -> what has changed since its evaluation.
         datasets: Data sets that the experiments use, by name.
         landmark_results: Results of the landmark benchmark; None if it was not run.
+        published: Published numbers to compare with; None if there is no file of them beside ``params.yaml``.
     """
 
     params: dict[str, Any]
     experiments: list[Experiment]
     cross: list[CrossResult]
+    cross_changes: dict[str, Change]
     datasets: dict[str, Dataset]
     landmark_results: LandmarkResults | None
+    published: Published | None = None
 
     def of_dataset(self, name: str) -> list[Experiment]:
         """List the experiments on one data set, in the order of ``params.yaml``."""
@@ -91,37 +155,48 @@ def read_project(params_path: Path, root: Path) -> Project:
     """
     params = read_params(params_path)
     names = experiment_names(params, params_path)
-    experiments = [_read_experiment(name, params_path, root) for name in names]
+    trail = Trail(params, root)
+    experiments = [_read_experiment(name, params_path, root, trail) for name in names]
     datasets = {
         dataset: read_dataset(dataset, root) for dataset in dict.fromkeys(one.config.dataset for one in experiments)
     }
     for experiment in experiments:
         _check_rows(experiment, datasets[experiment.config.dataset])
+    groups = {one.name: one.config.group or None for one in experiments}
+    scored = {name: load_entry("cross", name, CrossConfig, params_path) for name in params.get("cross") or {}}
+    weights = {one.name: str(one.model["weights_sha256"]) for one in experiments}
     cross = [
-        read_cross(name, load_entry("cross", name, CrossConfig, params_path), root)
-        for name in params.get("cross") or {}
+        read_cross(name, config, root, groups.get(config.experiment), weights.get(config.experiment))
+        for name, config in scored.items()
     ]
-    return Project(params, experiments, cross, datasets, read_results(root / RESULTS))
+    changes = {one.name: trail.cross(one.name) for one in cross}
+    beside = published_path(params_path)
+    published = read_published(beside) if beside.is_file() else None
+    return Project(params, experiments, cross, changes, datasets, read_results(root / RESULTS), published)
 
 
-def _read_experiment(name: str, params_path: Path, root: Path) -> Experiment:
+def _read_experiment(name: str, params_path: Path, root: Path, trail: Trail) -> Experiment:
     config, _ = load_experiment(name, params_path)
-    result, folder = read_experiment(name, config, root), root / "models" / name
-    history, model = read_history(folder / "history.csv"), _read_json(folder / "config.json")
-    return Experiment(**vars(result), history=history, model=model)
+    folder = root / "models" / name
+    model = read_config(folder)
+    result = read_experiment(name, config, root, model["weights_sha256"])
+    check_file(folder, model, HISTORY)
+    history = read_history(folder / HISTORY)
+    return Experiment(**vars(result), history=history, model=model, change=trail.experiment(name))
 
 
 def read_dataset(name: str, root: Path) -> Dataset:
     """Read one data set's manifest, stores and reject tables; a stage without rejects table counts as missing."""
     folder = root / "data" / name
-    return Dataset(
-        name,
-        read_manifest(folder / "manifest.csv"),
-        Store.open(folder / "faces.h5", "faces"),
-        Store.open(folder / "landmarks.h5", "landmarks"),
-        Store.open(folder / "heatmaps.h5", "heatmaps"),
-        {stage: read_rejects(folder / "rejects" / f"{stage}.csv") for stage in REJECT_STAGES},
+    for stage in REJECT_STAGES:
+        check_table(folder, f"rejects/{stage}.csv")
+    rejects = {stage: read_rejects(folder / "rejects" / f"{stage}.csv") for stage in REJECT_STAGES}
+    faces, landmarks, heatmaps = (
+        Store.open(folder / f"{kind}.h5", kind) for kind in ("faces", "landmarks", "heatmaps")
     )
+    manifest = read_manifest(folder / "manifest.csv")
+    check_joined(manifest, faces, landmarks, heatmaps)
+    return Dataset(name, manifest, faces, landmarks, heatmaps, rejects)
 
 
 def read_history(path: Path) -> dict[str, list[float]]:
@@ -131,14 +206,16 @@ def read_history(path: Path) -> dict[str, list[float]]:
         DataError: The file is missing, or a cell is not a number.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with open_table(path) as file:
             rows = list(csv.DictReader(file))
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a table: {error}") from error
     columns = list(rows[0]) if rows else []
     try:
         return {name: [_cell(row[name]) for row in rows] for name in columns}
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise DataError(f"{path}: {error}") from error
 
 
@@ -148,19 +225,9 @@ def _cell(text: str | None) -> float:
     return float(text) if text else math.nan
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise DataError(f"{path}: not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: not a JSON object")
-    return content
-
-
 def _check_rows(experiment: Experiment, dataset: Dataset) -> None:
+    now = {store.path.name: store.content_sha256 for store in (dataset.faces, dataset.landmarks, dataset.heatmaps)}
+    check_sources(experiment.results, now, dataset.faces.path.parent)
     unknown = next((id_ for id_ in experiment.results.ids if id_ not in dataset.faces.index), None)
     if unknown is not None:
         raise DataError(f"{experiment.results.path}: image {unknown!r} is not in {dataset.faces.path}")

@@ -6,9 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 
 from fer_au.expressions import ordered
+from fer_au.faces.outside import Outside
 from fer_au.rejects import Reject
 from fer_au.report.collect import Dataset
-from fer_au.stores import FaceStatus, LandmarkStatus
+from fer_au.stores import FaceStatus, LandmarkStatus, Store
 
 SPLITS = ("train", "valid", "test")
 _FIRST_ROWS = 8
@@ -16,6 +17,7 @@ _FIRST_ROWS = 8
 _FACE_TEXT = {
     FaceStatus.OK: "face found",
     FaceStatus.WHOLE_IMAGE: "no face found, whole picture taken",
+    FaceStatus.PLACED: "no face found, cut where the set's faces usually lie",
     FaceStatus.REJECTED: "rejected",
 }
 _LANDMARK_TEXT = {
@@ -57,6 +59,7 @@ class Summary:
         totals: Number of images per split.
         largest: Largest number of images of a class in a split, at least 1.
         faces: Parts by the detector's finding.
+        outside: What the crops see beyond their pictures, in words; empty for stores of earlier releases.
         landmarks: Parts by the extractor's finding.
         au_maps: Parts with and without an AU map.
         rejects: Table of the rejected images of each stage.
@@ -70,6 +73,7 @@ class Summary:
     totals: list[int]
     largest: int
     faces: list[Part]
+    outside: str
     landmarks: list[Part]
     au_maps: list[Part]
     rejects: list[RejectTable]
@@ -90,10 +94,18 @@ def summarise(dataset: Dataset) -> Summary:
         [sum(counts[split, label] for label in labels) for split in splits],
         max([1, *counts.values()]),
         _parts([_FACE_TEXT[FaceStatus(value)] for value in dataset.faces["status"].tolist()]),
+        _outside(dataset.faces),
         _parts([_LANDMARK_TEXT[LandmarkStatus(value)] for value in dataset.landmarks["status"].tolist()]),
         _parts(["AU map" if value else "neutral, or no landmarks" for value in valid]),
         [_reject_table(stage, rejects) for stage, rejects in dataset.rejects.items()],
     )
+
+
+def _outside(faces: Store) -> str:
+    """Say how much of the crops lies outside their pictures, and where that is much, what to do."""
+    if "outside" not in faces:
+        return ""
+    return Outside.of(faces["outside"]).sentence
 
 
 def _parts(values: list[str]) -> list[Part]:

@@ -79,7 +79,7 @@ class FacePainter:
         row = self.dataset.landmarks.index[id_]
         if int(self.dataset.landmarks["status"][row]) != LandmarkStatus.OK:
             return None
-        points = np.asarray(self.dataset.landmarks["points"][row], np.float64)
+        points = np.asarray(self.dataset.landmarks.rows("points", row, row + 1)[0], np.float64)
         return data_uri(draw_landmarks(self.face_image(id_), points * (self.side / self.crop_side(id_))))
 
     def au_map(self, id_: str) -> str | None:
@@ -87,7 +87,7 @@ class FacePainter:
         row = self.dataset.heatmaps.index[id_]
         if not bool(self.dataset.heatmaps["valid"][row]):
             return None
-        return self.heat(id_, np.asarray(self.dataset.heatmaps["map"][row], np.float32))
+        return self.heat(id_, np.asarray(self.dataset.heatmaps.rows("map", row, row + 1)[0], np.float32))
 
     def heat(self, id_: str, heat: Map) -> str:
         """Draw any map over the face."""

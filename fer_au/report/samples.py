@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fer_au.expressions import NEUTRAL, ordered
+from fer_au.report import statistics
 from fer_au.report.collect import Dataset, Experiment
 from fer_au.report.heat import Image, data_uri, overlay
 from fer_au.report.painter import FacePainter, mean_face
-from fer_au.report.statistics import class_average, stored_maps, target_maps
 
 MAX_SHOWN = 24
 _TILE_BUDGET = 900
@@ -37,10 +37,11 @@ class Tile:
 
 @dataclass(frozen=True)
 class Answer:
-    """Answer of one experiment to one image."""
+    """Answer of one experiment to one image; ``module`` is the head's own map, None if the head makes none."""
 
     experiment: str
     attention: Tile
+    module: Tile | None
     cam: Tile
     predicted: str
     probability: float
@@ -91,8 +92,9 @@ def plan_layout(experiments: Sequence[Experiment], share: int) -> Layout:
     kept = list(shown.values())[:MAX_SHOWN]
     classes = len({label for one in kept for label in one.classes})
     budget = _TILE_BUDGET // share
-    per_row = 3 + sum(1 + bool(one.cams) for one in kept)
-    averages = classes * (2 + sum(1 + len(one.cams) for one in kept))
+    heads = sum(one.module is not None for one in kept)
+    per_row = 3 + heads + sum(1 + bool(one.cams) for one in kept)
+    averages = classes * (2 + heads + sum(1 + len(one.cams) for one in kept))
     per_class = max(1, min(_SAMPLES, (budget - averages) // max(1, classes * per_row)))
     tiles = averages + classes * per_class * per_row
     return Layout(kept, per_class, 144 if tiles <= budget else max(64, int(144 * (budget / tiles) ** 0.5)))
@@ -146,6 +148,7 @@ def _answer(id_: str, label: str, experiment: Experiment, painter: FacePainter) 
     return Answer(
         experiment.name,
         attention_tile(id_, experiment, painter),
+        _heat_tile(id_, experiment, "module", painter, "no map") if experiment.module else None,
         _heat_tile(id_, experiment, f"cam/{cam}" if cam else None, painter, "no CAM"),
         predicted,
         float(np.max(experiment.results["probabilities"][row])),
@@ -163,7 +166,7 @@ def _heat_tile(id_: str, experiment: Experiment, column: str | None, painter: Fa
     row = experiment.results.index.get(id_)
     if column is None or row is None:
         return Tile(None, "", missing)
-    heat = np.asarray(experiment.results[column][row], np.float32)
+    heat = np.asarray(experiment.results.rows(column, row, row + 1)[0], np.float32)
     return Tile(painter.heat(id_, heat), f"{column} of {experiment.name} on {id_}")
 
 
@@ -178,16 +181,16 @@ def class_averages(layout: Layout, dataset: Dataset, painter: FacePainter) -> tu
     faces = {label: _average_face(label, first, painter) for label in classes}
     sources: list[tuple[str, str, Experiment, str | None]] = [("AU map", "", first, None)]
     for experiment in layout.experiments:
-        if experiment.layers:
-            layer = experiment.layers[-1]
-            sources.append((f"attention, layer {layer}", experiment.name, experiment, f"attention/{layer}"))
-        sources += [(f"CAM: {cam}", experiment.name, experiment, f"cam/{cam}") for cam in experiment.cams]
+        shown = [*experiment.attention[-1:], *([experiment.module] if experiment.module else []), *experiment.cam_maps]
+        for source in shown:
+            title = f"attention, {source.title}" if source in experiment.attention else source.title
+            sources.append((title, experiment.name, experiment, source.column))
     rows = []
     for title, name, experiment, column in sources:
-        maps = target_maps(experiment) if column is None else stored_maps(experiment, column)
+        averages = statistics.class_averages(experiment, column)
         tiles = []
         for label in classes:
-            average, face = class_average(maps, experiment.labels, label), faces[label]
+            average, face = averages.get(label), faces[label]
             missing = "no AU map" if column is None else "no image"
             uri = data_uri(overlay(face, average)) if average is not None and face is not None else None
             tiles.append(Tile(uri, f"average {title} {name} of {label}", missing))

@@ -17,6 +17,7 @@ from fer_au.report.curves import HEIGHT, LEFT, WIDTH, Chart, line_chart
 from fer_au.report.dataset_summary import Summary, summarise
 from fer_au.report.heat import palette_stops
 from fer_au.report.landmark_section import PLOT_FRAME, detector_label, landmark_section, rate_text
+from fer_au.report.map_tables import MapTable, region_table, truth_table
 from fer_au.report.painter import FacePainter
 from fer_au.report.provenance import provenance
 from fer_au.report.samples import (
@@ -31,7 +32,7 @@ from fer_au.report.samples import (
     shown_cam,
 )
 from fer_au.report.statistics import Matrix, alignment, confusion
-from fer_au.report.tables import GroupRow, Verdict, cross_table, group_rows, metric_table, verdict
+from fer_au.report.tables import GroupRow, Verdict, cross_table, group_rows, metric_table, published_table, verdict
 
 COLOURS = 8
 _HERO_CLASSES = 7
@@ -63,6 +64,8 @@ class DatasetView:
     charts: list[Chart]
     classes: list[str]
     averages: list[AverageRow]
+    regions: MapTable
+    truth: MapTable
     hero: list[tuple[str, list[Tile]]]
     hero_labels: list[str]
 
@@ -96,6 +99,7 @@ def render_page(project: Project) -> str:
         colours=colours,
         metrics=metric_table(project.experiments),
         cross=cross_table(project),
+        published=published_table(project),
         provenance=provenance(project),
         palette=palette_stops(),
         chart={"width": WIDTH, "height": HEIGHT, "left": LEFT},
@@ -127,6 +131,8 @@ def dataset_view(name: str, project: Project, colours: Mapping[str, int]) -> Dat
         training_charts(experiments, colours),
         classes,
         averages,
+        region_table(experiments),
+        truth_table(experiments),
         *hero(layout, samples, painter),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,16 +12,16 @@ from numpy.typing import NDArray
 
 from fer_au.evaluation import (
     PairedDifference,
-    centered_cosine,
     confusion_matrix,
-    cosine_alignment,
     expression_means,
     paired_bootstrap,
 )
+from fer_au.evaluation.comparison import comparison_maps
 from fer_au.evaluation.map_scores import FloatArray
-from fer_au.evaluation.scores import comparison_maps
 from fer_au.report.collect import Experiment
 from fer_au.report.heat import stretch
+
+_BLOCK = 512  # images whose maps are in memory at a time
 
 
 @dataclass(frozen=True)
@@ -66,50 +67,46 @@ def confusion(experiment: Experiment) -> Matrix:
 
 
 def alignment(experiment: Experiment, *, centred: bool) -> Matrix:
-    """Average (centred) cosines with the AU map: true expressions by layers and CAMs (Figs. 10-11, AU-cue paper)."""
-    targets = target_maps(experiment)
-    columns: list[dict[str, float]] = []
-    sources = [f"attention/{layer}" for layer in experiment.layers] + [f"cam/{cam}" for cam in experiment.cams]
-    for source in sources:
-        maps = stored_maps(experiment, source)
-        scores = centered_cosine(maps, targets) if centred else cosine_alignment(maps, targets)
-        columns.append(expression_means(scores, experiment.labels))
+    """Average (centred) cosines with the AU map: true expressions by kinds of maps (Figs. 10-11, AU-cue paper)."""
+    score = "ccos" if centred else "cos"
+    scores = [experiment.image_scores(source.metric.format(score)) for source in experiment.maps]
+    columns = [expression_means(values, experiment.labels) for values in scores]
     rows = [name for name in experiment.classes if any(name in column for column in columns)]
     values = np.array([[column.get(row, math.nan) for column in columns] for row in rows], np.float64)
-    names = [f"layer {layer}" for layer in experiment.layers] + list(experiment.cams)
+    names = [source.title.removeprefix("CAM: ") for source in experiment.maps]
     return Matrix(rows, names, values.reshape(len(rows), len(names)))
 
 
-def target_maps(experiment: Experiment) -> NDArray[np.float64]:
-    """Read the AU maps of the evaluated images, (N, S, S) in [0, 1]; NaN for images without one."""
-    targets = np.asarray(experiment.results["target"], np.float64)
-    if experiment.results["target"].dtype == np.uint8:
-        targets = targets / 255
-    targets[~np.asarray(experiment.results["target_valid"], bool)] = np.nan
-    return targets
+def class_averages(experiment: Experiment, column: str | None) -> dict[str, NDArray[np.float32]]:
+    """Average the maps of each class, each map first stretched to its own range so that none outweighs the others.
 
-
-def stored_maps(experiment: Experiment, column: str) -> FloatArray:
-    """Read the maps of one column on the AU maps' grid, (N, S, S), exactly as the metrics compare them."""
-    return comparison_maps(experiment.results[column], int(experiment.results["target"].shape[-1]))
-
-
-def class_average(maps: NDArray[np.floating], labels: Sequence[str], name: str) -> NDArray[np.float32] | None:
-    """Average a class's maps, each first stretched to its own range so that no image outweighs the others.
+    The maps are read block by block, so that memory doesn't grow with the images.
 
     Args:
-        maps: (N, h, w) maps; those that are not finite are left out.
-        labels: True labels of the N images.
-        name: Label of the class.
+        experiment: Experiment whose evaluation store is read.
+        column: Column of maps; None for the AU maps.
 
     Returns:
-        (h, w) mean map, or None if the class has no usable map.
+        True label -> (S, S) mean map on the AU maps' grid, of the maps that are finite.
     """
-    own = np.array([label == name for label in labels], bool) & np.isfinite(maps).all(axis=(1, 2))
-    if not own.any():
-        return None
-    mean: NDArray[np.float32] = stretch(maps[own]).mean(axis=0)
-    return mean
+    store, labels = experiment.results, np.asarray(experiment.labels, object)
+    size = int(store.specs["target"].shape[-1])
+    sums: dict[str, FloatArray] = {}
+    counts: Counter[str] = Counter()
+    for start in range(0, len(store), _BLOCK):
+        rows = start, min(start + _BLOCK, len(store))
+        if column is None:
+            maps = np.asarray(store.rows("target", *rows), np.float64)
+            usable = np.asarray(store.rows("target_valid", *rows), np.bool_)
+        else:
+            maps = comparison_maps(store.rows(column, *rows), size)
+            usable = np.asarray(np.isfinite(maps).all(axis=(1, 2)), np.bool_)
+        own = labels[slice(*rows)]
+        for label in dict.fromkeys(own[usable].tolist()):
+            chosen = stretch(maps[usable & (own == label)])
+            sums[label] = sums.get(label, 0.0) + chosen.sum(axis=0, dtype=np.float64)
+            counts[label] += len(chosen)
+    return {label: (total / counts[label]).astype(np.float32) for label, total in sums.items()}
 
 
 def reference_of(experiments: Sequence[Experiment]) -> Experiment | None:
@@ -133,10 +130,7 @@ def compare(experiment: Experiment, reference: Experiment) -> Comparison | None:
         experiment.name,
         reference.name,
         paired_bootstrap(experiment.correct[own], reference.correct[other]),
-        paired_bootstrap(_att_ccos(experiment)[own], _att_ccos(reference)[other], strata=labels),
+        paired_bootstrap(
+            experiment.image_scores("att_ccos")[own], reference.image_scores("att_ccos")[other], strata=labels
+        ),
     )
-
-
-def _att_ccos(experiment: Experiment) -> NDArray[np.float64]:
-    scores: NDArray[np.float64] = np.array(experiment.results["score/att_ccos"], np.float64)
-    return scores

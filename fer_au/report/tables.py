@@ -3,33 +3,48 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fer_au.config.experiments import GuidanceConfig
 from fer_au.evaluation import PairedDifference
 from fer_au.evaluation.metrics_file import Metric
+from fer_au.glossary import FAMILIES, TOO_COARSE, look_up, rank
 from fer_au.report.collect import Experiment, Project
 from fer_au.report.statistics import Comparison, compare, reference_of
 from fer_au.results.experiment import CrossResult
-from fer_au.results.glossary import FAMILIES, look_up, rank
 from fer_au.results.groups import Spread, by_group, group_spreads
+from fer_au.results.looking import best_blind, is_too_coarse
+from fer_au.results.published import PublishedScore, published_scores
+from fer_au.results.references import reference_metric
+from fer_au.results.remarks import LOOKS, LOOKS_NOT, Remark, limits, looking, not_current, weaknesses
 
 GROUP_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "att_cos", "att_ccos", "att_auc")
-ATTENTION_KEYS = ("att_cos", "att_ccos", "att_ccos_moved", "att_specificity")
+ATTENTION_KEYS = ("att_cos", "att_ccos", "att_class_rank", "att_ccos_moved", "att_specificity")
+MODULE_KEYS = ("module.att_cos", "module.att_ccos", "module.att_class_rank", "module.att_ccos_moved")
 SIGNIFICANT = 0.05
 MAX_WORDED = 6
 
 
 @dataclass(frozen=True)
 class Gauge:
-    """Score with its references, for a bar from 0 to 1; NaN where undefined."""
+    """Score with its references, for a bar from 0 to 1; NaN where undefined.
+
+    Attributes:
+        key: Metric.
+        value: Its value.
+        blind: Score of the best baseline that knows no class.
+        class_mean: Score of the class-mean map.
+        ceiling: Score of the AU map itself on the same grid.
+        note: What limits the score, in words; empty if nothing does.
+    """
 
     key: str
     value: float
-    blank: float
+    blind: float
     class_mean: float
     ceiling: float
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,6 +56,7 @@ class VerdictRow:
         method: Guidance in words.
         accuracy: Share of right answers, in [0, 1].
         attention: Scores of the attention.
+        module: Scores of the head's own map.
         cams: Scores of the CAMs.
         comparison: Paired comparison with the reference; None for the reference itself.
     """
@@ -49,13 +65,19 @@ class VerdictRow:
     method: str
     accuracy: float
     attention: list[Gauge]
+    module: list[Gauge]
     cams: list[Gauge]
     comparison: Comparison | None
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """Finding in words, with the experiments that it is about."""
+    """Finding in words.
+
+    Attributes:
+        experiments: Its subjects; none where the text is the whole sentence.
+        text: The rest of the sentence.
+    """
 
     experiments: list[str]
     text: str
@@ -68,6 +90,7 @@ class Verdict:
     Attributes:
         dataset: Key of the data set.
         attention_keys: Keys of the attention's scores that any experiment has.
+        module_keys: Keys of the scores of the heads' own maps; empty if no head makes one.
         cam_keys: Keys of the CAMs' scores.
         rows: Rows of the experiments, in the order of params.yaml.
         reference: Name of the experiment that the others are compared with; None if there is none.
@@ -76,6 +99,7 @@ class Verdict:
 
     dataset: str
     attention_keys: list[str]
+    module_keys: list[str]
     cam_keys: list[str]
     rows: list[VerdictRow]
     reference: str | None
@@ -93,10 +117,30 @@ class GroupRow:
 
 @dataclass(frozen=True)
 class CrossTable:
-    """Scores on other data sets: their keys, and the values of each ``cross`` entry."""
+    """Scores on other data sets.
+
+    Attributes:
+        score_keys: Metrics that are shown.
+        rows: Entries of ``cross``, with the values of these metrics.
+        groups: Groups of repeats, each on one data set.
+    """
 
     score_keys: list[str]
     rows: list[tuple[CrossResult, list[Metric]]]
+    groups: list[GroupRow]
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """Published numbers beside ours.
+
+    Attributes:
+        source: Publication and table.
+        rows: The numbers, each with our number of test images, in words.
+    """
+
+    source: str
+    rows: list[tuple[PublishedScore, str]]
 
 
 @dataclass(frozen=True)
@@ -120,7 +164,10 @@ class MetricFamily:
 def verdict(dataset: str, experiments: Sequence[Experiment]) -> Verdict:
     """Compare the experiments on one data set with their baselines and with the first unguided one."""
     reference = reference_of(experiments)
-    attention = [key for key in ATTENTION_KEYS if any(key in one.metrics for one in experiments)]
+    attention, module = (
+        [key for key in keys if any(key in one.metrics for one in experiments)]
+        for keys in (ATTENTION_KEYS, MODULE_KEYS)
+    )
     cams = list(dict.fromkeys(cam for one in experiments for cam in one.cams))
     cam_keys = [f"{kind}.{cam}" for kind in ("cam_cos", "cam_ccos") for cam in cams]
     rows = [
@@ -129,51 +176,45 @@ def verdict(dataset: str, experiments: Sequence[Experiment]) -> Verdict:
             method_text(one),
             one.number("accuracy"),
             [gauge(one, key) for key in attention],
+            [gauge(one, key) for key in module],
             [gauge(one, key) for key in cam_keys],
             compare(one, reference) if reference is not None and one is not reference else None,
         )
         for one in experiments
     ]
     name = reference.name if reference else None
-    return Verdict(dataset, attention, cam_keys, rows, name, [*findings(rows), *caveats(rows)])
+    sentences = [*findings(rows), *remarks(rows)]
+    return Verdict(dataset, attention, module, cam_keys, rows, name, sentences)
 
 
 def gauge(experiment: Experiment, key: str) -> Gauge:
-    """Put a score beside those of a blank map, the class-mean map and the AU map itself on the same grid."""
-    number, reference = experiment.number, reference_key(experiment, key)
+    """Put a score beside those of maps that nobody had to learn, on the same grid."""
+    number = experiment.number
     return Gauge(
         key,
         number(key),
-        number(f"baseline.blank.{reference}"),
-        number(f"baseline.class_mean.{reference}"),
-        number(f"ceiling.{reference}"),
+        best_blind(experiment, key).score,
+        number(reference_metric(experiment, "baseline.class_mean", key)),
+        number(reference_metric(experiment, "ceiling", key)),
+        TOO_COARSE if is_too_coarse(experiment, key) else "",
     )
-
-
-def reference_key(experiment: Experiment, key: str) -> str:
-    """Find the key under which a score's baselines are stored.
-
-    Baselines pass through the last layer's grid, whoever drew a map: they hold for a CAM on that grid, too.
-    """
-    kind, _, cam = key.partition(".")
-    if not cam or not experiment.layers:
-        return key
-    grids = {
-        experiment.results[name].shape[1:]
-        for name in (f"attention/{experiment.layers[-1]}", f"cam/{cam}")
-        if name in experiment.results
-    }
-    return kind.replace("cam_", "att_") if len(grids) == 1 else key
 
 
 def method_text(experiment: Experiment) -> str:
     """Describe an experiment's guidance in a few words."""
     terms = [
-        f"{term.cue} · {term.loss} · layer {', '.join(term.layers)} · weight {term.weight:g}"
+        f"{term.cue} · {term.loss} · {_source_text(term)} · weight {term.weight:g}"
         + (f" · landmark noise {term.landmark_noise:g}" if term.landmark_noise else "")
         for term in experiment.config.guidance
     ]
     return " + ".join(terms) or "no guidance"
+
+
+def _source_text(term: GuidanceConfig) -> str:
+    """Name the attention that a term guides."""
+    if term.source == "features":
+        return f"layer{'' if len(term.layers) == 1 else 's'} {', '.join(term.layers)}"
+    return {"cam": "class map", "module": "head’s own map"}[term.source]
 
 
 def findings(rows: Sequence[VerdictRow]) -> list[Sentence]:
@@ -194,43 +235,38 @@ def finding(comparison: Comparison) -> str:
 
 def _gaze(comparison: Comparison) -> str:
     if not comparison.att_ccos.n:
-        return f"has no test image with an AU map: its attention can't be compared with that of {comparison.reference}."
+        return (
+            f"has no test image with an AU map, so its attention can't be compared with that of {comparison.reference}."
+        )
     gaze = _direction(comparison.att_ccos, "more closely than", "less closely than", "about as closely as")
     return (
-        f"looks at the action units {gaze} {comparison.reference}: "
+        f"has attention that agrees with the AU map {gaze} that of {comparison.reference}: "
         f"centred cosine {_interval(comparison.att_ccos, 1, 2)}."
     )
 
 
-def caveats(rows: Sequence[VerdictRow]) -> list[Sentence]:
-    """Warn of scores that an image-blind baseline reaches as well, of missing AU maps, and of selection on test."""
-    found: dict[str, list[str]] = {}
+def remarks(rows: Sequence[VerdictRow]) -> list[Sentence]:
+    """Say what holds of single experiments, one sentence for all of which the same holds.
+
+    First whether they look at action units, then what beats them without looking, then what limits their scores.
+    """
+    kinds: tuple[dict[Remark, list[str]], ...] = ({}, {})
     for row in rows:
-        score = row.experiment.number
-        texts = []
-        if score("accuracy") <= majority_share(row.experiment.labels):
-            texts.append("accuracy no better than always answering the most common expression.")
-        if score("n_cos") == 0:
-            texts.append("no test image has an AU map (all neutral, or no landmarks found), so no attention is scored.")
-        if score("att_cos") < score("baseline.blank.att_cos"):
-            texts.append("att_cos below that of a blank map: worse than looking nowhere in particular.")
-        if score("att_ccos") < score("baseline.class_mean.att_ccos"):
-            texts.append("att_ccos below that of the class-mean map, which knows the label and never sees the image.")
-        if row.experiment.metrics.get("selected_on") == "test":
-            texts.append("best epoch chosen on the test split, so the scores are flattered.")
-        for text in texts:
-            found.setdefault(text, []).append(row.experiment.name)
-    return [
-        Sentence(names, text)
-        if len(names) <= MAX_WORDED
-        else Sentence([], f"{len(names)} of {len(rows)} experiments: {text}")
-        for text, names in found.items()
-    ]
+        one = row.experiment
+        if (answer := looking(one)) is not None:
+            kinds[0].setdefault(answer, []).append(one.name)
+        current = [not_current(one.change)] if one.change else []
+        for remark in (*weaknesses(one), *current, *limits(one)):
+            kinds[1].setdefault(remark, []).append(one.name)
+    ordered = [(one, kinds[0][one]) for one in (LOOKS, LOOKS_NOT) if one in kinds[0]]
+    return [_about(remark, names, len(rows)) for remark, names in (*ordered, *kinds[1].items())]
 
 
-def majority_share(labels: Sequence[str]) -> float:
-    """Compute the share of the most common label: the accuracy of a constant answer."""
-    return max(Counter(labels).values(), default=0) / max(1, len(labels))
+def _about(remark: Remark, names: list[str], count: int) -> Sentence:
+    """Name the experiments of a sentence, or only their number where they are many."""
+    if len(names) <= MAX_WORDED:
+        return Sentence(names, remark.of(len(names)))
+    return Sentence([], f"{len(names)} of {count} experiments {remark.many}")
 
 
 def group_rows(experiments: Sequence[Experiment]) -> list[GroupRow]:
@@ -249,8 +285,15 @@ def metric_table(experiments: Sequence[Experiment]) -> list[MetricFamily]:
     table = {family: MetricFamily(family, note, []) for family, note in FAMILIES.items()}
     for key in keys:
         family, meaning = look_up(key)
-        table[family].rows.append(MetricRow(key, meaning, [one.metrics.get(key) for one in experiments]))
+        table[family].rows.append(MetricRow(key, meaning, [_metric(one, key) for one in experiments]))
     return [family for family in table.values() if family.rows]
+
+
+def _metric(experiment: Experiment, key: str) -> Metric:
+    """Read a metric; one that proves nothing is marked."""
+    value = experiment.metrics.get(key)
+    marked = isinstance(value, float) and is_too_coarse(experiment, key)
+    return f"{value:.3f} ({TOO_COARSE})" if marked else value
 
 
 def cross_table(project: Project) -> CrossTable | None:
@@ -258,7 +301,23 @@ def cross_table(project: Project) -> CrossTable | None:
     if not project.cross:
         return None
     keys = [key for key in GROUP_METRICS if any(key in one.metrics for one in project.cross)]
-    return CrossTable(keys, [(one, [one.metrics.get(key) for key in keys]) for one in project.cross])
+    tied = by_group(project.cross, lambda one: (one.group, one.config.dataset) if one.group else None)
+    groups = [
+        GroupRow(f"{group} on {dataset}", [one.config.experiment for one in members], group_spreads(members, keys))
+        for (group, dataset), members in tied.items()
+    ]
+    return CrossTable(keys, [(one, [one.metrics.get(key) for key in keys]) for one in project.cross], groups)
+
+
+def published_table(project: Project) -> PublishedTable | None:
+    """Put published numbers beside ours; None where there is no file of them, or none is about an experiment."""
+    if project.published is None:
+        return None
+    scores = published_scores(project.published, project.params, project.experiments)
+    images = {one.name: len(one.results) for one in project.experiments}
+    counts = [", ".join(dict.fromkeys(str(images[name]) for name in one.members)) for one in scores]
+    source = " ".join(project.published.source.split()).rstrip(".")
+    return PublishedTable(source, list(zip(scores, counts, strict=True))) if scores else None
 
 
 def significant(difference: PairedDifference) -> bool:
@@ -275,5 +334,6 @@ def _direction(difference: PairedDifference, up: str, down: str, same: str) -> s
 def _interval(difference: PairedDifference, factor: float, digits: int) -> str:
     if not math.isfinite(difference.difference):
         return "undefined"
-    middle, low, high = (value * factor for value in (difference.difference, difference.low, difference.high))
+    ends = difference.difference, difference.low, difference.high
+    middle, low, high = (round(value * factor, digits) + 0.0 for value in ends)  # no negative zero
     return f"{middle:+.{digits}f} (95 % interval {low:+.{digits}f} to {high:+.{digits}f})".replace("-", "−")

@@ -36,6 +36,12 @@ class ExperimentResult:
     classes: tuple[str, ...]
 
     @cached_property
+    def layers(self) -> list[str]:
+        """Layers whose attention was kept, in network order."""
+        names = [name.removeprefix("attention/") for name in self.results.columns if name.startswith("attention/")]
+        return sorted(names, key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name))
+
+    @cached_property
     def labels(self) -> list[str]:
         """True label of each evaluated image."""
         return [label.decode() for label in self.results["label"].tolist()]
@@ -58,11 +64,19 @@ class ExperimentResult:
 
 @dataclass(frozen=True)
 class CrossResult:
-    """Scores of an experiment's model on another data set."""
+    """Scores of an experiment's model on another data set.
+
+    Attributes:
+        name: Key under ``cross`` in ``params.yaml``.
+        config: Validated entry of that key.
+        metrics: All metrics, of ``metrics/cross/<name>.json`` and its detail file.
+        group: Group of repeats that the experiment belongs to; None if to none.
+    """
 
     name: str
     config: CrossConfig
     metrics: dict[str, Metric]
+    group: str | None = None
 
     def number(self, key: str) -> float:
         """Read a metric as a float; NaN where it is absent, undefined or text."""
@@ -101,13 +115,14 @@ def experiment_names(params: dict[str, Any], params_path: Path) -> list[str]:
     return names
 
 
-def read_experiment(name: str, config: ExperimentConfig, root: Path) -> ExperimentResult:
+def read_experiment(name: str, config: ExperimentConfig, root: Path, model: str | None = None) -> ExperimentResult:
     """Read one experiment's metrics and evaluation store.
 
     Args:
         name: Key in ``params.yaml``.
         config: Entry of that key.
         root: Project folder, with ``evaluation`` and ``metrics``.
+        model: ``weights_sha256`` of the model that was scored; default any.
 
     Raises:
         DataError: A file is missing, damaged, or doesn't fit the others; the message names it.
@@ -116,9 +131,24 @@ def read_experiment(name: str, config: ExperimentConfig, root: Path) -> Experime
     classes = class_names(results)
     if not classes:
         raise DataError(f"{results.path}: attribute 'classes' is missing")
-    return ExperimentResult(name, config, read_metrics(root / "metrics" / f"{name}.json"), results, classes)
+    metrics = read_metrics(root / "metrics" / f"{name}.json", evaluation=results.content_sha256, model=model)
+    return ExperimentResult(name, config, metrics, results, classes)
 
 
-def read_cross(name: str, config: CrossConfig, root: Path) -> CrossResult:
-    """Read one experiment's scores on another data set; arguments and errors as ``read_experiment``."""
-    return CrossResult(name, config, read_metrics(root / "metrics" / "cross" / f"{name}.json"))
+def read_cross(
+    name: str, config: CrossConfig, root: Path, group: str | None = None, model: str | None = None
+) -> CrossResult:
+    """Read one experiment's scores on another data set.
+
+    Args:
+        name: Key in ``params.yaml``.
+        config: Entry of that key.
+        root: Project folder, with ``metrics``.
+        group: Group of repeats that the experiment belongs to.
+        model: ``weights_sha256`` of the model that was scored; default any.
+
+    Raises:
+        DataError: A file is missing or damaged; the message names it.
+    """
+    metrics = read_metrics(root / "metrics" / "cross" / f"{name}.json", model=model)
+    return CrossResult(name, config, metrics, group)

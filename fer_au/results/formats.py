@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fer_au.atomic import write_atomically
-from fer_au.csv_files import write_csv
+from fer_au.csv_files import harmless, write_csv
 from fer_au.results.sheets import NOTHING, Sheet, remarks, sheets
 from fer_au.results.table import Row, Table
 from fer_au.terminal import wrap
@@ -20,7 +20,9 @@ def write_table_csv(path: Path, table: Table) -> None:
 
     Values are those of the metrics files (accuracies from 0 to 1), under the metrics' own keys. ``<key>_sd`` is the
     deviation over a group's runs, ``published.<key>`` the published value, ``difference.<key>`` the value minus the
-    published value. Empty cells are undefined.
+    published value; ``baseline...`` and ``ceiling...`` are the references of the line's own test images. ``changed``
+    lists keys of ``params.yaml`` with another value than the line was computed with, and files that were made anew
+    since. Empty cells are undefined.
 
     Raises:
         StoreError: The file can't be written.
@@ -30,11 +32,12 @@ def write_table_csv(path: Path, table: Table) -> None:
     for kind, rows in (("group" if table.grouped else "experiment", table.rows), ("cross", table.cross)):
         lines += [{"name": row.name, "kind": kind, **_values(row, table, published)} for row in rows]
     head = list(dict.fromkeys(key for line in lines for key in line))
-    write_csv(path, head, [[line.get(key, "") for key in head] for line in lines])
+    write_csv(path, head, [[harmless(line.get(key, "")) for key in head] for line in lines])
 
 
 def _values(row: Row, table: Table, published: Sequence[str]) -> dict[str, str]:
-    values = {"dataset": row.dataset, "state": row.state or "evaluated"}
+    changed = "; ".join([*row.change.keys, *row.change.others, *row.change.files])
+    values = {"dataset": row.dataset, "state": row.state or "evaluated", "changed": changed}
     if table.grouped:
         values |= {"runs": str(row.runs), "members": str(row.members)}
     values["n"] = "" if row.images is None else str(row.images)
@@ -44,6 +47,8 @@ def _values(row: Row, table: Table, published: Sequence[str]) -> dict[str, str]:
             values[f"{key}_sd"] = _plain(row.scores[key].deviation if key in row.scores else math.nan)
         if key == "accuracy":
             values |= {"accuracy_low": _plain(row.interval[0]), "accuracy_high": _plain(row.interval[1])}
+    for key in table.reference_keys:
+        values[key] = _plain(row.number(key))
     for key in published:
         there = row.published_number(key)
         values |= {f"published.{key}": _plain(there), f"difference.{key}": _plain(row.number(key) - there)}
@@ -118,7 +123,9 @@ def _markdown(sheet: Sheet) -> Iterator[str]:
         yield from (f"**{sheet.title}**", "")
     yield _markdown_line(sheet.head)
     yield "|".join(["", *["---"] * sheet.words, *["---:"] * (len(sheet.head) - sheet.words), ""])
-    yield from map(_markdown_line, _filled(sheet))
+    models = len(sheet.rows) - sheet.references
+    for place, (first, *others) in enumerate(_filled(sheet)):
+        yield _markdown_line([first if place < models else f"*{first}*", *others])
 
 
 def _markdown_line(cells: Sequence[str]) -> str:
@@ -146,7 +153,10 @@ def write_table_latex(path: Path, table: Table) -> None:
             "\\toprule",
             _latex_line(sheet.head),
         ]
-        lines += ["\\midrule", *map(_latex_line, _filled(sheet)), "\\bottomrule", "\\end{tabular}"]
+        rows = list(map(_latex_line, _filled(sheet)))
+        end = len(rows) - sheet.references
+        lines += ["\\midrule", *rows[:end], *(["\\midrule"] if sheet.references else []), *rows[end:]]
+        lines += ["\\bottomrule", "\\end{tabular}"]
     write_atomically(path, ("\n".join(lines) + "\n").encode())
 
 
@@ -156,6 +166,7 @@ _LATEX = {
     "^": "\\textasciicircum{}",
     "±": "$\\pm$",
     "–": "--",
+    "†": "$\\dagger$",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }
 

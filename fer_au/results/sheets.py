@@ -7,11 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fer_au.results.groups import Spread
+from fer_au.results.remarks import Remark, enumerate_names, not_current
 from fer_au.results.table import Row, Table
 
 NOTHING = "–"
+CHANGED = "†"
+"""Mark of a row whose settings in ``params.yaml`` have changed since."""
 
 PERCENT = ("accuracy", "balanced_accuracy", "macro_f1")
+_MAPS = (
+    "The last rows are no models but a map of ones (blank map), a Gaussian in the middle of the crop, a mask of the "
+    "face, all action units on this very face, the mean AU map of the true class (class mean), and the AU map itself "
+    "(ceiling), each through the last layer's grid; only the last two know the expression."
+)
 _MOST_NAMES = 6
 _DIGITS = {"n": 0, "n_cos": 0, "seed": 0, "train_images_per_second": 0}
 _HEADS = {"balanced_accuracy": "balanced", "macro_f1": "macro F1", "att_class_rank": "class rank"}
@@ -27,6 +35,7 @@ class Sheet:
         rows: Cells of each row.
         states: Row number -> words that stand in place of its cells, after the name.
         words: Number of columns of words, which come first; the others hold numbers, aligned right.
+        references: Number of rows of references, which come last.
     """
 
     title: str
@@ -34,6 +43,7 @@ class Sheet:
     rows: list[list[str]]
     states: dict[int, str]
     words: int = 1
+    references: int = 0
 
 
 Column = tuple[str, Callable[[Row], str]]
@@ -41,44 +51,57 @@ Column = tuple[str, Callable[[Row], str]]
 
 def sheets(table: Table) -> list[Sheet]:
     """Lay the table out: experiments or groups, models on other data sets, and published numbers one by one."""
-    laid = [_sheet("", "group" if table.grouped else "experiment", table.rows, list(_columns(table, table.rows)))]
+    first, columns = "group" if table.grouped else "experiment", list(_columns(table, table.rows))
+    laid = [_sheet("", first, table.rows, table.references, columns)]
     if table.cross:
         columns = list(_columns(table, table.cross, cross=True))
-        laid.append(_sheet("Models on other data sets", "cross", table.cross, columns))
+        laid.append(_sheet("Models on other data sets", "cross", table.cross, table.cross_references, columns))
     if any(_tells_more(row) for row in table.rows):
         laid.append(_published_sheet(table))
     return laid
 
 
 def remarks(table: Table) -> list[str]:
-    """List the remarks that a reader of the table needs."""
+    """List the remarks that a reader of the table needs, each a sentence."""
     single = [row for row in table.rows if row.members == 1 and not row.state]
-    percent = [_head(key) for key in table.keys if key in PERCENT]
-    found = [f"{', '.join(percent)} in %"]
-    if table.grouped:
-        found.append("mean ± standard deviation over the runs; n: images, each counted once")
+    percent = [_head(key).capitalize() if key == PERCENT[0] else _head(key) for key in table.keys if key in PERCENT]
+    found = [Remark("is in %.", "are in %.").about(percent)]
+    if table.grouped and any(row.members > 1 for row in (*table.rows, *table.cross)):
+        found.append("Scores are mean ± standard deviation over the runs, and n counts each image once.")
     if any(math.isfinite(row.interval[0]) for row in single):
-        found.append("95 % interval of the accuracy: bootstrap over images")
+        found.append("The 95 % interval of the accuracy is a bootstrap over images.")
     if any(math.isnan(row.interval[0]) for row in single):
-        found.append("no interval where every answer is right, or wrong: other images may well differ")
+        found.append(
+            "Where all answers are right, or wrong, there is no interval, though other images may well differ."
+        )
+    if table.references or table.cross_references:
+        found.append(_MAPS)
     if any(row.published for row in table.rows):
-        found.append(f"published: {' '.join(table.source.split())}")
+        found.append(f"The published numbers come from {' '.join(table.source.split()).rstrip('.')}.")
     several = [row.name for row in table.rows if sum("accuracy" in one.metrics for one in row.published) > 1]
     if several:
-        found.append(f"mean of several published accuracies: {', '.join(several)}")
-    for caveat in dict.fromkeys(text for row in (*table.rows, *table.cross) for text in row.caveats):
-        names = [row.name for row in (*table.rows, *table.cross) if caveat in row.caveats]
-        found.append(f"{caveat}: {', '.join(names) if len(names) <= _MOST_NAMES else f'{len(names)} rows'}")
-    if table.other_groups:
-        found.append(f"numbers were published of {len(table.other_groups)} group(s): add --group")
+        found.append(f"The published accuracy of {enumerate_names(several)} is the mean of several published ones.")
+    rows = (*table.rows, *table.cross)
+    for change in dict.fromkeys(row.change.text() for row in rows if row.change):
+        changed = [row for row in rows if row.change and row.change.text() == change]
+        found.append(f"{CHANGED} {_sentence(not_current(changed[0].change), changed)}")
+    for caveat in dict.fromkeys(remark for row in rows for remark in row.caveats):
+        found.append(_sentence(caveat, [row for row in rows if caveat in row.caveats]))
+    if count := len(table.other_groups):
+        found.append(f"Numbers were published of {count} group{'' if count == 1 else 's'}, which --group shows.")
     return found
+
+
+def _sentence(remark: Remark, rows: Sequence[Row]) -> str:
+    names = [row.name for row in rows]
+    return remark.about(names) if len(names) <= _MOST_NAMES else f"{len(names)} rows {remark.many}"
 
 
 def _columns(table: Table, rows: Sequence[Row], *, cross: bool = False) -> Iterator[Column]:
     if cross or len({row.dataset for row in rows}) > 1:
         yield "data set", lambda row: row.dataset
-    if table.grouped and not cross:
-        yield "runs", lambda row: f"{row.runs}" if row.runs == row.members else f"{row.runs} of {row.members}"
+    if table.grouped:
+        yield "runs", _runs
     for key in table.keys:
         yield _head(key), lambda row, key=key: _score(row, key)  # type: ignore[misc]
         if key == "accuracy" and any(math.isfinite(row.interval[0]) for row in rows):
@@ -89,11 +112,15 @@ def _columns(table: Table, rows: Sequence[Row], *, cross: bool = False) -> Itera
         yield "difference", lambda row: difference("accuracy", row.number("accuracy"), row.published_number("accuracy"))
 
 
-def _sheet(title: str, first: str, rows: Sequence[Row], columns: Sequence[Column]) -> Sheet:
+def _sheet(title: str, first: str, rows: Sequence[Row], references: Sequence[Row], columns: Sequence[Column]) -> Sheet:
     head = [first, *(name for name, _ in columns)]
-    cells = [[row.name, *(cell(row) for _, cell in columns)] for row in rows]
+    cells = [[_name(row), *(cell(row) for _, cell in columns)] for row in (*rows, *references)]
     states = {place: row.state for place, row in enumerate(rows) if row.state}
-    return Sheet(title, head, cells, states, 1 + ("data set" in head))
+    return Sheet(title, head, cells, states, 1 + ("data set" in head), len(references))
+
+
+def _name(row: Row) -> str:
+    return f"{row.name} {CHANGED}" if row.change else row.name
 
 
 def _tells_more(row: Row) -> bool:
@@ -105,7 +132,7 @@ def _published_sheet(table: Table) -> Sheet:
     first = "group" if table.grouped else "experiment"
     cells = [
         [
-            row.name,
+            _name(row),
             " ".join(one.row.split()),
             key,
             number(key, row.number(key)),
@@ -121,6 +148,12 @@ def _published_sheet(table: Table) -> Sheet:
 
 def _head(key: str) -> str:
     return _HEADS.get(key, key)
+
+
+def _runs(row: Row) -> str:
+    if not row.members:
+        return NOTHING
+    return f"{row.runs}" if row.runs == row.members else f"{row.runs} of {row.members}"
 
 
 def _score(row: Row, key: str) -> str:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from fer_au.config.published import Published, Repeated
 from fer_au.errors import ConfigError
 from fer_au.evaluation.bootstrap import bootstrap_share
 from fer_au.evaluation.metrics_file import HEADLINE, is_headline
-from fer_au.presets.published import Published, Repeated
 from fer_au.registry import near_names
-from fer_au.results.experiment import ExperimentResult
+from fer_au.results.changes import NO_CHANGE, Change
+from fer_au.results.experiment import CrossResult, ExperimentResult
 from fer_au.results.groups import Spread, by_group, group_spreads
 from fer_au.results.reading import Entry, Result, Results
+from fer_au.results.references import REFERENCES, grid_of, reference_metric
+from fer_au.results.remarks import LOOKS_NOT, Remark, limits, looking
 
 KEYS = ("accuracy", "balanced_accuracy", "macro_f1", "att_cos", "att_ccos", "att_class_rank")
 """Metrics of the table, in its order; a metric that no experiment has is left out, but for the accuracy."""
@@ -29,7 +33,7 @@ class Row:
     """Row of the table.
 
     Attributes:
-        name: Experiment, group or entry of ``cross``.
+        name: Experiment, group or entry of ``cross``; a group of entries of ``cross`` has its experiments' name.
         dataset: Data set that was scored.
         scores: Metric -> mean, deviation and number of runs; for a single experiment the value itself.
         texts: Metric that is no number -> its values.
@@ -39,7 +43,8 @@ class Row:
         interval: Lower and upper end of the accuracy's 95 % interval; NaN where undefined, and for several runs.
         published: Rows of the published table that the row repeats.
         state: Reason why there are no scores; empty if there are scores.
-        caveats: Conditions that flatter or limit the scores, in words.
+        caveats: What flatters or limits the scores.
+        change: What has changed since the scores were computed.
     """
 
     name: str
@@ -52,7 +57,8 @@ class Row:
     interval: tuple[float, float] = _UNKNOWN
     published: Sequence[Repeated] = ()
     state: str = ""
-    caveats: Sequence[str] = ()
+    caveats: Sequence[Remark] = ()
+    change: Change = NO_CHANGE
 
     def number(self, key: str) -> float:
         """Give the mean of a metric; NaN where it is absent, undefined or text."""
@@ -78,6 +84,10 @@ class Table:
         grouped: Whether the rows are groups.
         source: Source of the published numbers; empty if there are none.
         other_groups: Groups that have published numbers, if the rows are experiments.
+        references: Scores to read the rows beside, of no model: baselines and ceiling, for each data set
+            and grid of the last layer; the mean, where the test images of experiments differ.
+        cross_references: The same for ``cross``.
+        reference_keys: Metrics that hold these scores, as far as any result has them.
     """
 
     keys: tuple[str, ...]
@@ -86,6 +96,9 @@ class Table:
     grouped: bool
     source: str
     other_groups: tuple[str, ...] = ()
+    references: list[Row] = field(default_factory=list)
+    cross_references: list[Row] = field(default_factory=list)
+    reference_keys: tuple[str, ...] = ()
 
 
 def tabulate(results: Results, *, grouped: bool = False, sort: str | None = None) -> Table:
@@ -93,7 +106,8 @@ def tabulate(results: Results, *, grouped: bool = False, sort: str | None = None
 
     Args:
         results: Results to show.
-        grouped: Whether each group has a row instead of each experiment; experiments without a group keep theirs.
+        grouped: Whether each group has a row instead of each experiment, and one for each other data set; experiments
+            without a group keep theirs.
         sort: Headline metric by which the rows are sorted, highest first; it is shown, too.
 
     Raises:
@@ -112,14 +126,59 @@ def tabulate(results: Results, *, grouped: bool = False, sort: str | None = None
         _row(name, members, keys, _repeated(results.published, name, tied=tied))
         for (tied, name), members in ties.items()
     ]
-    cross = [_row(one.name, [one], keys, []) for one in results.cross]
+    away = {(one.name, ""): [one] for one in results.cross}
+    if grouped:  # a group's models on one data set
+        away = by_group(results.cross, lambda one: (one.group or one.name, one.dataset if one.group else ""))
+    cross = [_row(name, members, keys, []) for (name, _), members in away.items()]
     if sort is not None:
         rows, cross = _sorted(rows, sort), _sorted(cross, sort)
-    if results.published is None:
-        return Table(keys, rows, cross, grouped, "")
-    published = {row.group for row in results.published.rows if row.metrics and not grouped}
-    other = tuple(dict.fromkeys(one.group for one in results.experiments if one.group and one.group in published))
-    return Table(keys, rows, cross, grouped, results.published.source, other)
+    published = results.published.rows if results.published and not grouped else ()
+    groups = {row.group for row in published if row.metrics}
+    return Table(
+        keys,
+        rows,
+        cross,
+        grouped,
+        results.published.source if results.published else "",
+        tuple(dict.fromkeys(one.group for one in results.experiments if one.group and one.group in groups)),
+        _reference_rows(results.experiments, results, keys),
+        _reference_rows(results.cross, results, keys),
+        tuple(key for key in _reference_keys(keys) if key in found),
+    )
+
+
+def _reference_keys(keys: Sequence[str]) -> list[str]:
+    return [reference_metric(None, reference, key) for key in keys for reference in REFERENCES]
+
+
+def _reference_rows(entries: Sequence[Entry], results: Results, keys: Sequence[str]) -> list[Row]:
+    """Make the rows of references, one set for each data set and grid of the last layer."""
+    # A model looks through the same grid on every data set.
+    own = {one.name: grid_of(one.result) for one in results.experiments if isinstance(one.result, ExperimentResult)}
+    places: dict[tuple[str, tuple[int, ...]], list[Result]] = {}
+    for one in entries:
+        if one.result is not None:
+            model = one.result.config.experiment if isinstance(one.result, CrossResult) else one.name
+            places.setdefault((one.dataset, own.get(model, ())), []).append(one.result)
+    datasets, grids = ({place[part] for place in places} for part in (0, 1))
+    rows = []
+    for (dataset, grid), members in places.items():
+        # In the name, which stands in every block of a wide table.
+        where = [dataset] if len(datasets) > 1 else []
+        where += [" x ".join(map(str, grid))] if len(grids) > 1 and grid else []
+        for reference, words in REFERENCES.items():
+            scores = {key: _spread(reference, key, members) for key in keys}
+            if any(spread.n for spread in scores.values()):
+                rows.append(Row(", ".join([words, *where]), dataset, scores, members=0))
+    return rows
+
+
+def _spread(reference: str, key: str, members: Sequence[Result]) -> Spread:
+    """Average a reference; without a deviation where it is the same for all, as on the same test images."""
+    numbers = [one.number(reference_metric(one, reference, key)) for one in members]
+    values = [value for value in numbers if math.isfinite(value)]
+    spread = math.nan if len({round(value, 4) for value in values}) < 2 else statistics.stdev(values)
+    return Spread(statistics.fmean(values) if values else math.nan, spread, len(values))
 
 
 def _check_key(key: str, found: Iterable[str]) -> None:
@@ -140,7 +199,7 @@ def _row(name: str, members: Sequence[Entry], keys: Sequence[str], published: Se
     if not results:
         state = UNREADABLE if any(one.fault for one in members) else WAITING
         return Row(name, dataset, members=len(members), published=published, state=state)
-    wanted = dict.fromkeys([*keys, *(key for row in published for key in row.metrics)])
+    wanted = dict.fromkeys([*keys, *_reference_keys(keys), *(key for row in published for key in row.metrics)])
     texts = {key: sorted({text for one in results if isinstance(text := one.metrics.get(key), str)}) for key in keys}
     return Row(
         name,
@@ -153,17 +212,14 @@ def _row(name: str, members: Sequence[Entry], keys: Sequence[str], published: Se
         interval=accuracy_interval(results[0]) if len(members) == 1 else _UNKNOWN,
         published=published,
         caveats=_caveats(results),
+        change=sum((one.change for one in members), NO_CHANGE),
     )
 
 
-def _caveats(results: Sequence[Result]) -> list[str]:
-    """List deviations from the usual: the epoch is chosen on ``valid``, and the images are those of ``test``."""
-    own = [one for one in results if isinstance(one, ExperimentResult)]
-    splits = dict.fromkeys(str(one.results.attributes.get("split", "test")) for one in own)
-    found = [f"scored on the split {split}" for split in splits if split != "test"]
-    if any(one.metrics.get("selected_on") == "test" for one in results):
-        found.append("best epoch chosen on the test split, so the scores are flattered")
-    return found
+def _caveats(results: Sequence[Result]) -> list[Remark]:
+    """List what limits the scores: the split that was scored or chose the epoch, and attention that proves nothing."""
+    found = dict.fromkeys(remark for one in results for remark in limits(one))
+    return [*found, *([LOOKS_NOT] if any(looking(one) == LOOKS_NOT for one in results) else [])]
 
 
 def accuracy_interval(result: Result) -> tuple[float, float]:

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from fer_au.evaluation.metrics_file import Metric, is_headline
-from fer_au.presets.published import Published
+from fer_au.evaluation.metrics_file import is_headline
+from fer_au.glossary import FAMILIES, TOO_COARSE, look_up, rank
 from fer_au.results.experiment import ExperimentResult
-from fer_au.results.glossary import FAMILIES, look_up, rank
+from fer_au.results.looking import is_too_coarse, looking_text
+from fer_au.results.published import PublishedScore
 from fer_au.results.reading import Result
-from fer_au.results.sheets import NOTHING, PERCENT, difference, number
+from fer_au.results.sheets import NOTHING, PERCENT, number
 from fer_au.results.table import accuracy_interval
 from fer_au.terminal import wrap
 
 _INDENT = "    "
 
 
-def describe(result: Result, published: Published | None, width: int) -> str:
+def describe(result: Result, published: Sequence[PublishedScore], width: int) -> str:
     """Write the headline metrics of an experiment, or of a model on another data set, each with its meaning.
 
     Args:
         result: Result to describe.
-        published: Published numbers; those about this experiment stand with its metrics.
+        published: Published numbers; those about this experiment stand with its metrics, also such as belong to no
+            headline.
         width: Characters of a line.
     """
-    lines = [wrap(_introduction(result), width)]
+    lines = [wrap(text, width) for text in (_introduction(result), looking_text(result)) if text]
     family = ""
-    keys = sorted(filter(is_headline, result.metrics), key=lambda key: (rank(key), key))
+    there = _about(result, published)
+    shown = [key for key in result.metrics if is_headline(key) or any(key == one.key for one in there)]
+    keys = sorted(shown, key=lambda key: (rank(key), key))
     longest = max(map(len, keys), default=0)
     for key in keys:
         own, meaning = look_up(key)
@@ -35,8 +39,8 @@ def describe(result: Result, published: Published | None, width: int) -> str:
             lines += ["", own]
             lines += [wrap(FAMILIES[own], width)] if FAMILIES[own] else []
             family = own
-        lines.append(f"  {key:<{longest}}  {_value(key, result.metrics[key])}")
-        lines += [f"{_INDENT}{text}" for text in _beside(key, result, published)]
+        lines.append(f"  {key:<{longest}}  {_value(key, result)}")
+        lines += [wrap(text, width, _INDENT) for text in _beside(key, result, there)]
         if meaning:
             lines.append(wrap(meaning, width, _INDENT))
     return "\n".join(lines)
@@ -53,20 +57,26 @@ def _introduction(result: Result) -> str:
     return f"{result.name}: {model}, scored on {count} images of data set {config.dataset!r}."
 
 
-def _value(key: str, value: Metric) -> str:
+def _value(key: str, result: Result) -> str:
+    value = result.metrics[key]
     if isinstance(value, str):
         return value
     text = number(key, math.nan if value is None else float(value))
+    if is_too_coarse(result, key):
+        return f"{text} ({TOO_COARSE})"
     return f"{text} %" if key in PERCENT and text != NOTHING else text
 
 
-def _beside(key: str, result: Result, published: Published | None) -> Iterator[str]:
-    """Write the line below a value: its interval, and the published value."""
+def _about(result: Result, published: Sequence[PublishedScore]) -> list[PublishedScore]:
+    """Choose the published numbers of an experiment; an entry of ``cross`` may have its name."""
+    return [one for one in published if one.name == result.name] if isinstance(result, ExperimentResult) else []
+
+
+def _beside(key: str, result: Result, published: Sequence[PublishedScore]) -> Iterator[str]:
+    """Write the lines below a value: its interval, and the published values with what the difference means."""
     low, high = accuracy_interval(result) if key == "accuracy" else (math.nan, math.nan)
     if math.isfinite(low):
         yield f"95 % interval over images: {low * 100:.1f} to {high * 100:.1f} %"
-    for row in published.rows if published else ():
-        if row.experiment == result.name and isinstance(result, ExperimentResult) and key in row.metrics:
-            there = row.metrics[key]
-            gap = difference(key, result.number(key), there)
-            yield f"published ({row.row}): {number(key, there)}, difference {gap}"
+    for one in published:
+        if one.key == key:
+            yield f"published ({one.row}): {one.published_text}, difference {one.difference_text}. {one.meaning}"

@@ -61,6 +61,13 @@ class CachedRows:
         chosen._stores = self._stores
         return chosen
 
+    def replaced(self, items: NDArray[np.int64], others: CachedRows) -> CachedRows:
+        """Take the rows of some items from others, of the same cache."""
+        shard, row = self._shard.copy(), self._row.copy()
+        shard[items] = others._shard + len(self._paths)
+        row[items] = others._row
+        return CachedRows(self._cache, [*self._paths, *others._paths], shard, row)
+
     def shards(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], Store]]:
         """Yield each shard once: its items, their rows in it, and the open shard."""
         order = np.argsort(self._shard, kind="stable")
@@ -102,6 +109,8 @@ def assemble_store(
     columns: Mapping[str, Array],
     fingerprint: str,
     attributes: Mapping[str, Attribute],
+    beside: Sequence[str] = (),
+    sources: Mapping[str, str] | None = None,
 ) -> None:
     """Write a store from cached rows, shard by shard.
 
@@ -116,6 +125,8 @@ def assemble_store(
         columns: Columns in memory, one entry per output row.
         fingerprint: Hash of everything that decided the content.
         attributes: Further attributes.
+        beside: Plain files of the same stage whose sha256 the store keeps, see ``open_writer``.
+        sources: Hashes of the inputs that the store keeps, see ``open_writer``.
 
     Raises:
         StoreError: The disk refuses, or the cache has lost a shard.
@@ -125,7 +136,9 @@ def assemble_store(
     specs = {name: ColumnSpec.of(values) for name, values in memory.items()}
     specs |= {name: ColumnSpec(np.dtype(field.dtype), (rows, *field.shape)) for name, field in fields.items()}
     specs |= {name: ColumnSpec(np.dtype(np.uint8), (int(values[-1]),)) for name, values in bounds.items()}
-    with open_writer(path, schema, specs, fingerprint=fingerprint, attributes=attributes) as writer:
+    with open_writer(
+        path, schema, specs, fingerprint=fingerprint, attributes=attributes, beside=beside, sources=sources
+    ) as writer:
         for name, values in memory.items():
             writer.write(name, 0, values)
         _write_blanks(writer, fields, at, rows)

@@ -6,22 +6,28 @@ shards, a duplicate is harmless and no lock is needed. The keys of a shard's row
 are read without HDF5: looking a row up costs one small read per shard, however large the shards are.
 
 ``FER_AU_CACHE`` names the folder (a shared disk, say); default ``.fer_au/cache``. What is made below it has the
-permissions of the folder itself, so that a lab decides once who may read and write.
+permissions of the folder itself, so that a lab decides once who may read and write. A run that finds all that it needs
+only reads. One that has something to compute keeps it in the workspace's own folder where it may not write to the
+lab's, and looks there, too; where the disk refuses for another reason, it ends by one line before it begins.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import stat
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.atomic import read_at, write_atomically
+from fer_au.atomic import TEMPORARY_SUFFIX, read_at, write_atomically
+from fer_au.compute import log
 from fer_au.errors import StoreError
 from fer_au.home import at_home
 from fer_au.stores.columns import Array
@@ -34,6 +40,8 @@ KEY_BYTES = 32
 Keys = NDArray[np.uint8]
 """(N, 32) sha256 digests, one per row."""
 
+_OWN = Path(".fer_au/cache")
+
 _HEAD = 1 << 14
 """Bytes of a shard that are read at once: the seal and the keys of up to 496 rows."""
 
@@ -44,7 +52,50 @@ def cache_root() -> Path:
     Raises:
         ConfigError: The variable begins with the home folder of nobody.
     """
-    return at_home(os.environ.get("FER_AU_CACHE") or ".fer_au/cache", "FER_AU_CACHE")
+    return at_home(os.environ.get("FER_AU_CACHE") or _OWN, "FER_AU_CACHE")
+
+
+def cache_roots() -> list[Path]:
+    """List the folders in which cached work may lie: that of the cache, and the workspace's own if it is another one.
+
+    Raises:
+        ConfigError: As for ``cache_root``.
+    """
+    root, own = cache_root().absolute(), _OWN.absolute()
+    return [root] if root.resolve() == own.resolve() else [root, own]
+
+
+def writable_root(below: Path) -> Path:
+    """Choose the folder that keeps new work: that of the cache, or the workspace's own where one may only read there.
+
+    Args:
+        below: Folder below the root that is to be written to; made.
+
+    Raises:
+        StoreError: The disk refuses.
+    """
+    root, *own = cache_roots()
+    try:
+        check_writable(root, root / below)
+    except StoreError as error:
+        if not own or not _is_forbidden(error):
+            raise
+    else:
+        return root
+    check_writable(own[0], own[0] / below)
+    _say_which(root, own[0])
+    return own[0]
+
+
+def _is_forbidden(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__
+    return error is not None and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+@cache
+def _say_which(root: Path, own: Path) -> None:
+    log(f"{root}: can only be read (FER_AU_CACHE); what is computed is kept in {own}")
 
 
 @dataclass(frozen=True)
@@ -82,13 +133,27 @@ class ShardCache:
 
     Args:
         fingerprint: Key of the operation, see ``code.rows``.
-        root: Folder of the cache; default ``cache_root()``.
+        root: Folder of the cache; default is to look in all ``cache_roots()`` and to write into the first.
     """
 
     def __init__(self, fingerprint: str, root: Path | None = None) -> None:
         self.fingerprint = fingerprint
-        self.root = (root or cache_root()).absolute()
-        self.folder = self.root / fingerprint[:2] / fingerprint
+        self._place = Path(fingerprint[:2], fingerprint)
+        self._roots = [root.absolute()] if root else cache_roots()
+        self.root = self._roots[0]
+
+    @property
+    def folder(self) -> Path:
+        """Folder that shards are written into."""
+        return self.root / self._place
+
+    def make_writable(self) -> None:
+        """Write from now on where that is allowed, see ``writable_root``.
+
+        Raises:
+            StoreError: The disk refuses.
+        """
+        self.root = writable_root(self._place)
 
     def path(self, digest: str) -> Path:
         """Name the file of a shard."""
@@ -100,20 +165,25 @@ class ShardCache:
         Raises:
             StoreError: The disk refuses.
         """
-        write_atomically(self.path(shard.digest), shard.data, prepare_folder(self.root, self.folder) & 0o444)
+        with writing(self.folder):
+            write_atomically(self.path(shard.digest), shard.data, prepare_folder(self.root, self.folder) & 0o444)
 
     def any(self) -> bool:
         """Tell whether the operation has any shard."""
-        return next(self.folder.glob("*.h5"), None) is not None
+        return bool(self._paths())
 
     def keys(self) -> dict[Path, Keys]:
         """Read the keys of every shard from its head; files that are no shards are left out."""
         found: dict[Path, Keys] = {}
-        for path in sorted(self.folder.glob("*.h5")) if self.folder.is_dir() else []:
+        for path in self._paths():
             keys = _read_keys(path)
             if keys is not None:
                 found[path] = keys
         return found
+
+    def _paths(self) -> list[Path]:
+        folders = (root / self._place for root in self._roots)
+        return [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.h5"))]
 
     def open(self, path: Path, *, sealed: bool = True) -> Store:
         """Open a shard.
@@ -129,6 +199,41 @@ class ShardCache:
         if store.fingerprint != self.fingerprint:
             raise StoreError(f"{path}: a shard of another operation")
         return store
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Say that it is the cache, and what to do, where the disk refuses what is to be kept below a folder of the cache.
+
+    Raises:
+        StoreError: The disk refuses.
+    """
+    remedy = "the cache must have room and let you write, or set FER_AU_CACHE to another folder"
+    try:
+        yield
+    except StoreError as error:
+        raise StoreError(f"{error}; {remedy}") from error
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot write: {error.strerror or error}; {remedy}") from error
+
+
+def check_writable(root: Path, folder: Path) -> None:
+    """Refuse a cache that can't keep anything, before there is anything to keep.
+
+    Args:
+        root: Folder of the cache; made if it is missing.
+        folder: Folder below ``root``; made, too.
+
+    Raises:
+        StoreError: The disk refuses.
+    """
+    with writing(folder):
+        prepare_folder(root, folder)
+        probe = folder / f".{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
+        try:
+            probe.touch(exist_ok=False)
+        finally:
+            probe.unlink(missing_ok=True)
 
 
 def prepare_folder(root: Path, folder: Path) -> int:

@@ -18,8 +18,10 @@ from fer_au.compute import Progress, log, map_unordered, open_workers, warm_work
 from fer_au.errors import StoreError
 from fer_au.shards.assemble import CachedRows
 from fer_au.shards.cache import Keys, Shard, ShardCache, ShardIndex, as_names
+from fer_au.shards.damaged import set_aside
+from fer_au.shards.sound import open_sound
 from fer_au.stores.columns import Array
-from fer_au.stores.seal import check_seal, open_descriptor
+from fer_au.stores.reader import Store
 
 _CHECKERS = 4
 """Threads that check the seals of shards; hashing and reading let other threads run."""
@@ -58,6 +60,10 @@ class Operation(Protocol):
 
     def faults(self, columns: Mapping[str, Array]) -> int:
         """Count the rows that will be rejects, for the progress display."""
+        ...
+
+    def wrong(self, shard: Store) -> str:
+        """Say what is wrong with rows of the cache, which the operation can't have computed; empty if nothing is."""
         ...
 
 
@@ -126,9 +132,10 @@ def compute_rows(keys: Keys, payloads: Callable[[Sequence[int]], Sequence[Any]],
         FerAuError: A worker died.
     """
     cache = ShardCache(row_key(operation))
-    known = _sound_shards(cache, keys)
+    known = _sound_shards(cache, keys, operation)
     missing = np.flatnonzero(ShardIndex(known).locate(keys)[0] < 0)
     if len(missing):
+        cache.make_writable()
         _, first = np.unique(as_names(keys[missing]), return_index=True)
         missing = missing[np.sort(first)]
         for path, new in _compute(cache, keys, missing, payloads, operation):
@@ -164,29 +171,31 @@ def _compute(
             yield cache.path(result.digest), result.keys
 
 
-def _sound_shards(cache: ShardCache, keys: Keys) -> dict[Path, Keys]:
-    """List the undamaged shards that hold any of the keys.
+def _sound_shards(cache: ShardCache, keys: Keys, operation: Operation) -> dict[Path, Keys]:
+    """List the sound shards that hold any of the keys.
 
-    A damaged or vanished shard counts as absent: its rows are computed again.
+    One that is damaged, or that the operation can't have written, counts as absent: its rows are computed again.
     """
     shards = cache.keys()
     index = ShardIndex(shards)
     needed = np.unique(index.locate(keys)[0])
     paths = [index.paths[number] for number in needed.tolist() if number >= 0]
     with ThreadPoolExecutor(_CHECKERS) as pool:
-        sound = list(pool.map(_is_sound, paths))
+        sound = list(pool.map(lambda path: _is_sound(cache, path, shards[path], operation), paths))
     return {path: shards[path] for path, good in zip(paths, sound, strict=True) if good}
 
 
-def _is_sound(path: Path) -> bool:
+def _is_sound(cache: ShardCache, path: Path, keys: Keys, operation: Operation) -> bool:
+    fault = ""
     try:
-        descriptor = open_descriptor(path)
-        try:
-            check_seal(descriptor, path)
-        finally:
-            os.close(descriptor)
-    except StoreError:
-        log(f"{path}: a damaged shard is left aside; its rows are computed again")
+        store = open_sound(cache, path, keys)
+        fault = operation.wrong(store)
+        store.release()
+    except StoreError as error:
+        fault = str(error).removeprefix(f"{path}: ")
+    if fault:
+        if path.exists():  # or else pruned a moment ago
+            set_aside(path, path.parents[2], fault, "its rows are computed again")
         return False
     with suppress(OSError):  # someone else's file: only its owner may say when it was used
         os.utime(path)

@@ -1,4 +1,4 @@
-"""Listing and pruning of the cache: shards, finished work, checkpoints, clusterings.
+"""Listing and pruning of the cache: shards, finished work, checkpoints, clusterings, and what is left of others.
 
 Pruning is always safe: whoever needs something again computes it again. A run that is under way when its shards are
 removed says so and can simply be started again.
@@ -6,15 +6,17 @@ removed says so and can simply be started again.
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fer_au.atomic import TEMPORARY_SUFFIX
+from fer_au.atomic import TEMPORARY_SUFFIX, is_leftover
 from fer_au.errors import StoreError
 from fer_au.shards.cache import ShardCache
+from fer_au.shards.damaged import FOLDER as DAMAGED
 from fer_au.shards.finished import FOLDER as FINISHED
 from fer_au.shards.finished import read_record
 from fer_au.stores.reader import Store
@@ -49,7 +51,7 @@ class KeptWork:
     """One finished training or evaluation, one checkpoint of a training that was stopped, or one clustering.
 
     Attributes:
-        kind: ``training``, ``evaluation``, ``checkpoint`` or ``clusters``.
+        kind: ``training``, ``evaluation``, ``checkpoint``, ``clusters``, or ``damaged`` for what was set aside.
         path: Folder or file of the work.
         size: Bytes on the disk.
         used: Time of the last use, seconds since 1970.
@@ -62,7 +64,7 @@ class KeptWork:
 
 
 def list_work(root: Path, workspace: Path | None = None) -> list[KeptWork]:
-    """List finished work in the cache, and checkpoints and clusterings in the workspace, the longest unused first.
+    """List finished work, checkpoints and clusterings, and what was set aside as damaged, the longest unused first.
 
     Args:
         root: Folder of the cache.
@@ -74,6 +76,8 @@ def list_work(root: Path, workspace: Path | None = None) -> list[KeptWork]:
         for folder in sorted(kind.glob("[0-9a-f]*"))
         if read_record(folder) is not None
     ]
+    for place in (root, *([workspace] if workspace is not None else [])):
+        found += [_kept("damaged", path) for path in sorted((place / DAMAGED).glob("*"))]
     if workspace is not None:
         found += [_kept("checkpoint", folder) for folder in sorted(workspace.glob("checkpoints/[0-9a-f]*"))]
         found += [_kept("clusters", file) for file in sorted(workspace.glob("clusters/[0-9a-f]*.h5"))]
@@ -123,7 +127,7 @@ def prune(
         older_than_days: Age from which files are removed, in days since their last use.
         max_bytes: Size that the rest may have; the longest unused files are removed until it fits.
         operation: Name of an operation (``align``), beginning of a key, or kind of work (``training``, ``evaluation``,
-            ``checkpoint``, ``clusters``) to which the removal is limited. Given alone, it removes all of them.
+            ``checkpoint``, ``clusters``, ``damaged``) to which the removal is limited. Given alone, it removes all.
         workspace: Folder ``.fer_au`` whose checkpoints and clusterings count, too; None for none.
         dry_run: Whether files are only counted.
 
@@ -151,8 +155,7 @@ def prune(
                 break
             doomed.append(state)
             total -= state[1]
-    leftovers = [state for path in root.rglob(f".*{TEMPORARY_SUFFIX}") if (state := _state(path)) is not None]
-    doomed += [state for state in leftovers if now - state[2] > _LEFTOVER_SECONDS]
+    doomed += list_leftovers(root, workspace)
     if not dry_run:
         for path, _, _ in doomed:
             _remove(path)
@@ -160,6 +163,29 @@ def prune(
             with suppress(OSError):  # not empty
                 folder.rmdir()
     return len(doomed), sum(size for _, size, _ in doomed)
+
+
+def list_leftovers(root: Path, workspace: Path | None = None) -> list[tuple[Path, int, float]]:
+    """List what killed runs left in the cache and in a workspace: path, size, and time of the last change.
+
+    Args:
+        root: Folder of the cache.
+        workspace: Folder ``.fer_au`` of a workspace; None for the cache alone.
+    """
+    name, places = f".*{TEMPORARY_SUFFIX}", ("tmp/{}", "checkpoints/*/{}", "clusters/{}")
+    own = [] if workspace is None else [*workspace.glob("clusters/*.features")]
+    own += [path for place in places if workspace is not None for path in workspace.glob(place.format(name))]
+    states = [state for path in {*root.rglob(name), *own} if (state := _state(path)) is not None]
+    old = time.time() - _LEFTOVER_SECONDS
+    return sorted(state for state in states if state[2] < old or _was_given_up(state[0]))
+
+
+def _was_given_up(path: Path) -> bool:
+    """Tell whether the process that wrote a temporary file is gone; spools and folders don't say."""
+    try:
+        return path.suffix == TEMPORARY_SUFFIX and is_leftover(path)
+    except OSError:
+        return False
 
 
 def _state(path: Path) -> tuple[Path, int, float] | None:
@@ -175,7 +201,7 @@ def _remove(path: Path) -> None:
     try:
         if path.is_dir():
             # Out of sight at once: a reader finds all of its files or none.
-            aside = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
+            aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
             path.rename(aside)
             shutil.rmtree(aside)
         else:

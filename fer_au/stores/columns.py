@@ -13,7 +13,8 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.errors import StoreError
+from fer_au.arguments import check_type, read_list, read_text
+from fer_au.errors import ArgumentError, StoreError
 from fer_au.stores.schemas import Schema
 
 Array = NDArray[np.generic]
@@ -93,7 +94,14 @@ def row_range(
 
 
 def pack_ragged(rows: Sequence[bytes], name: str = "data") -> dict[str, Array]:
-    """Pack rows of bytes into two columns: the flat uint8 values and their bounds (rows + 1, int64)."""
+    """Pack rows of bytes into two columns: the flat uint8 values and their bounds (rows + 1, int64).
+
+    Raises:
+        ArgumentError: A row is no bytes.
+    """
+    rows, name = read_list("rows", rows, "a list of bytes"), read_text("name", name, "the name of a column")
+    for place, row in enumerate(rows):
+        check_type(f"rows[{place}]", row, (bytes, bytearray, memoryview), "bytes")
     offset = np.zeros(len(rows) + 1, np.int64)
     np.cumsum([len(row) for row in rows], out=offset[1:])
     return {name: np.frombuffer(b"".join(rows), np.uint8), offset_name(name): offset}
@@ -142,7 +150,22 @@ def check_bounds(name: str, bounds: Array, length: int, where: str) -> None:
 
 
 def encode_ids(ids: Sequence[str]) -> Array:
-    """Encode ids as fixed-length UTF-8 bytes, the form of every ``id`` column."""
-    encoded = [id_.encode() for id_ in ids]
+    """Encode ids as fixed-length UTF-8 bytes, the form of every ``id`` column.
+
+    Raises:
+        ArgumentError: They are no list of texts, or one can't be kept: it ends in a NUL, or is no Unicode.
+    """
+    encoded = [_encoded(f"ids[{place}]", id_) for place, id_ in enumerate(read_list("ids", ids, "a list of ids"))]
     width = max((len(text) for text in encoded), default=1)
     return np.array(encoded, dtype=f"S{max(width, 1)}")
+
+
+def _encoded(place: str, id_: object) -> bytes:
+    text = read_text(place, id_, "an id, a text")
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError as error:
+        raise ArgumentError(f"{place}: expected Unicode, got {text!r}: {error.reason}") from error
+    if encoded.endswith(b"\0"):
+        raise ArgumentError(f"{place}: expected an id that doesn't end in a NUL, got {text!r}")
+    return encoded

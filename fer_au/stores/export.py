@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from fer_au.atomic import AtomicFile
+from fer_au.csv_files import harmless
 from fer_au.errors import StoreError
 from fer_au.stores.columns import Array, ColumnSpec, is_table, offset_name, ragged_names
+from fer_au.stores.frames import FRAME_COLUMN, points_frame
 from fer_au.stores.reader import Store
 from fer_au.stores.schemas import SCHEMAS
 
@@ -48,15 +50,30 @@ class CsvColumns:
     cells: Callable[[int, int], list[list[str]]]
 
 
-def export_store(store: Store, output: Path, *, maps: bool = False) -> LeftOut:
+@dataclass(frozen=True)
+class FramedPoints:
+    """Points of a store, and the frame that they count from.
+
+    Attributes:
+        frame: Frame, as ``frames`` names it.
+        rows: Gives the points of rows ``start`` to ``stop`` (exclusive), (stop - start, 68, 2) xy.
+    """
+
+    frame: str
+    rows: Callable[[int, int], Array]
+
+
+def export_store(store: Store, output: Path, *, maps: bool = False, points: FramedPoints | None = None) -> LeftOut:
     """Write a store as another format, which the output's suffix names.
 
     ``.npz`` holds every column under its name (ids as text; no pickles). ``.csv`` holds what ``csv_columns`` gives.
+    Both say the frame of points, if there are any.
 
     Args:
         store: Open store.
         output: Output file; replaced as a whole.
         maps: Whether a csv has the maps, too.
+        points: Points that are written in place of the store's, such as the same ones in another frame.
 
     Returns:
         The columns that a csv has not.
@@ -66,6 +83,8 @@ def export_store(store: Store, output: Path, *, maps: bool = False) -> LeftOut:
     """
     if output.suffix == ".npz":
         columns = {name: _plain(store[name]) for name in store.columns}
+        if points := points or _own_points(store):
+            columns |= {"points": points.rows(0, len(store)), FRAME_COLUMN: np.array(points.frame)}
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **columns)
         with AtomicFile(output) as file:
@@ -73,9 +92,18 @@ def export_store(store: Store, output: Path, *, maps: bool = False) -> LeftOut:
         return LeftOut()
     if output.suffix == ".csv":
         found, left_out = csv_columns(store, maps=maps)
+        if points := points or _own_points(store):
+            frame, rows = points.frame, points.rows
+            found["points"] = CsvColumns(found["points"].heads, lambda start, stop: _cells(rows(start, stop)))
+            found[FRAME_COLUMN] = CsvColumns([FRAME_COLUMN], lambda start, stop: [[frame]] * (stop - start))
         write_csv_columns(output, len(store), list(found.values()))
         return left_out
     raise StoreError(f"{output}: unknown format {output.suffix!r}; name it .npz or .csv")
+
+
+def _own_points(store: Store) -> FramedPoints | None:
+    frame = points_frame(store.schema) if "points" in store else ""
+    return FramedPoints(frame, lambda start, stop: store.rows("points", start, stop)) if frame else None
 
 
 def is_map(spec: ColumnSpec) -> bool:
@@ -95,8 +123,9 @@ def is_map(spec: ColumnSpec) -> bool:
 def csv_columns(store: Store, *, maps: bool) -> tuple[dict[str, CsvColumns], LeftOut]:
     """Show the columns of a store as columns of a csv: ``id``, then the elements of every other column.
 
-    Points are ``x0,y0,x1,y1,...``, elements of others ``name`` or ``name_0,name_1,...``; an empty cell is NaN. Neither
-    rows of bytes (crops) nor tables of the whole store fit into a csv.
+    Points are ``x0,y0,x1,y1,...``, elements of others ``name`` or ``name_0,name_1,...``; an empty cell is NaN. A text
+    that a spreadsheet would run has a quote in front. Neither rows of bytes (crops) nor tables of the whole store fit
+    into a csv.
 
     Args:
         store: Open store.
@@ -160,7 +189,7 @@ def _heads(name: str, shape: tuple[int, ...]) -> list[str]:
 def _cells(values: Array) -> list[list[str]]:
     flat = values.reshape(len(values), -1)
     if flat.dtype.kind == "S":
-        return [[cell.decode() for cell in row] for row in flat.tolist()]
+        return [[harmless(cell.decode()) for cell in row] for row in flat.tolist()]
     if flat.dtype.kind == "b":
         return [[str(int(cell)) for cell in row] for row in flat.tolist()]
     if flat.dtype.kind == "f":

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from fer_au.errors import StoreError
 from fer_au.fingerprints import fingerprint
-from fer_au.stores.columns import Array, ColumnSpec, is_offset, is_table, offset_name, ragged_names
+from fer_au.stores.columns import Array, ColumnSpec, is_offset, offset_name, ragged_names
 from fer_au.stores.reader import Store, runs
+from fer_au.stores.schemas import SCHEMAS
 from fer_au.stores.writer import open_writer
 
 _ROWS = 1024
@@ -36,8 +37,9 @@ def merge_stores(paths: Sequence[Path], output: Path) -> int:
     """
     stores = [Store.open_any(path) for path in paths]
     for store in stores:
-        if any(is_table(name) for name in store.columns):
-            raise StoreError(f"{store.path}: a {store.schema} store describes its rows as a whole and can't be merged")
+        schema = SCHEMAS.get(store.schema.removeprefix("fer_au.").split("/")[0])
+        if schema is not None and schema.whole:
+            raise StoreError(f"{store.path}: a store of {schema.kind} can't be merged with another: {schema.whole}")
         _check_alike(stores[0], store)
     ids = np.concatenate([store["id"] for store in stores])
     part = np.repeat(np.arange(len(stores)), [len(store) for store in stores])
@@ -83,9 +85,10 @@ class _Merged:
             specs[name] = ColumnSpec(np.dtype(np.uint8), (int(values[-1]),))
             specs[offset_name(name)] = ColumnSpec.of(values)
         identity = fingerprint("merge", 1, {"parts": sorted({store.fingerprint for store in self.stores})})
-        first = self.stores[0]
+        first, *others = self.stores
+        alike = {key: value for key, value in first.attributes.items() if _all_say(others, key, value)}
         kind = first.schema.removeprefix("fer_au.").split("/")[0]
-        with open_writer(output, kind, specs, fingerprint=identity, attributes=first.attributes) as writer:
+        with open_writer(output, kind, specs, fingerprint=identity, attributes=alike) as writer:
             writer.write("id", 0, self.ids)
             for name, values in bounds.items():
                 writer.write(offset_name(name), 0, values)
@@ -119,10 +122,16 @@ class _Merged:
         return np.frombuffer(b"".join(self.stores[part].ragged(row, name) for part, row in pairs), np.uint8)
 
 
+def _all_say(stores: Sequence[Store], key: str, value: object) -> bool:
+    return all(store.attributes.get(key) == value for store in stores)
+
+
 def _check_alike(first: Store, other: Store) -> None:
     if other.schema != first.schema:
         raise StoreError(f"{other.path}: is {other.schema}, but {first.path} is {first.schema}")
-    for key in sorted(first.attributes.keys() | other.attributes.keys()):
+    schema = SCHEMAS.get(first.schema.removeprefix("fer_au.").split("/")[0])
+    free = set(schema.free) if schema is not None else set()
+    for key in sorted((first.attributes.keys() | other.attributes.keys()) - free):
         here, there = first.attributes.get(key), other.attributes.get(key)
         if here != there:
             raise StoreError(f"{other.path}: attribute {key} is {there!r}, but {first.path} has {here!r}")

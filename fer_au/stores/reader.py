@@ -1,7 +1,8 @@
 """Reading stores: verified first, then lazily, column by column or row by row, in whichever process asks.
 
-HDF5 is asked once, when a store is opened, where its columns lie. They are contiguous, so that everything else is a
-plain read at a position: nothing of HDF5 stays open, and threads, forked and spawned processes may read at once.
+HDF5 is asked once, when a store is opened and in a process of its own, where its columns lie. They are contiguous, so
+that everything else is a plain read at a position: nothing of HDF5 stays open, and threads, forked and spawned
+processes may read at once.
 """
 
 from __future__ import annotations
@@ -13,15 +14,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_au.arguments import check_type, choose, plain, read_path, read_text, read_whole
+from fer_au.array_arguments import read_array
 from fer_au.atomic import read_at
-from fer_au.errors import StoreError
+from fer_au.errors import ArgumentError, StoreError
+from fer_au.stores.beside import BESIDE, KEEPERS, check_beside
 from fer_au.stores.columns import Array, ColumnSpec, check_bounds, check_specs, offset_name, ragged_names
 from fer_au.stores.layout import Attribute
-from fer_au.stores.schemas import SCHEMAS
+from fer_au.stores.parser import read_structure
+from fer_au.stores.schemas import RESERVED, SCHEMAS
 from fer_au.stores.seal import (
     BLOCK_ROWS,
     BLOCKS,
@@ -32,10 +36,10 @@ from fer_au.stores.seal import (
     open_descriptor,
     read_seal,
 )
+from fer_au.stores.sources import SOURCES, read_lines
 
 _TRIES = 20
-# Stores of release 0.1 also name the release that wrote them.
-_RESERVED = ("schema", "fingerprint", "content_sha256", "fer_au_version", "rows")
+_ID_BLOCK = 4096  # ids that are compared at a time
 
 
 class _ReplacedError(Exception):
@@ -54,6 +58,8 @@ class Store:
         schema: Attribute ``schema``, such as ``fer_au.landmarks/1``.
         fingerprint: Hash of everything that decided the content.
         content_sha256: Logical hash of the columns.
+        beside: Plain file of the same stage, by its path below the store's folder -> sha256 of its bytes.
+        sources: Input that the store was made from -> its hash, see ``sources``.
         attributes: Attributes besides those above.
         specs: Column -> its type and shape.
     """
@@ -67,10 +73,12 @@ class Store:
         self.schema = str(attributes.get("schema", ""))
         self.fingerprint = str(attributes.get("fingerprint", ""))
         self.content_sha256 = str(attributes.get("content_sha256", ""))
-        self.attributes = {key: value for key, value in attributes.items() if key not in _RESERVED}
+        self.beside, self.sources = (read_lines(str(attributes.get(key, ""))) for key in (BESIDE, SOURCES))
+        self.attributes = {key: value for key, value in attributes.items() if key not in RESERVED}
         self.specs = {name: spec for name, (spec, _) in placed.items() if name != BLOCKS}
         self._placed = placed
-        self._rows = int(attributes.get("rows", 0))
+        rows = attributes.get("rows", 0)
+        self._rows = rows if isinstance(rows, int) else -1
 
     @classmethod
     def open(cls, path: Path | str, schema: str) -> Store:
@@ -82,13 +90,14 @@ class Store:
 
         Raises:
             StoreError: Missing, damaged, of another schema or version, or not a plain store.
+            ArgumentError: There is no such schema, or an argument is something else.
         """
-        return cls._open(Path(path), schema, sealed=True)
+        return cls._open(read_path("path", path), choose("schema", schema, SCHEMAS), sealed=True)
 
     @classmethod
     def open_any(cls, path: Path | str) -> Store:
         """Open a store of any kind that this release reads; raises as ``open``."""
-        return cls._open(Path(path), None, sealed=True)
+        return cls._open(read_path("path", path), None, sealed=True)
 
     @classmethod
     def open_unsealed(cls, path: Path, schema: str | None = None) -> Store:
@@ -123,6 +132,9 @@ class Store:
         kind = SCHEMAS[self.schema.removeprefix("fer_au.").split("/")[0]]
         if check_specs(kind, self.specs, str(self.path)) != self._rows:
             raise StoreError(f"{self.path}: its columns do not have the {self._rows} rows that it names")
+        blocks = self._placed.get(BLOCKS)
+        if blocks is None or blocks[0] != ColumnSpec(np.dtype(np.uint8), (-(-self._rows // BLOCK_ROWS), 32)):
+            raise StoreError(f"{self.path}: its checksums (column {BLOCKS!r}) are missing, or not those of its rows")
 
     def __getstate__(self) -> dict[str, Any]:
         state = {key: value for key, value in self.__dict__.items() if key not in ("ids", "index")}
@@ -138,6 +150,11 @@ class Store:
     def __del__(self) -> None:
         if hasattr(self, "_columns"):
             self.release()
+
+    @property
+    def sealed_digest(self) -> str:
+        """sha256 of the bytes after the user block, as the seal names it."""
+        return self._seal[0] if self._seal else ""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -180,22 +197,63 @@ class Store:
 
         Raises:
             StoreError: There is no such column, or the file was replaced.
+            ArgumentError: A position is no whole number.
         """
         spec = self._spec(name)
+        start, stop = (check_type(key, plain(at), int, "a position") for key, at in (("start", start), ("stop", stop)))
         start, stop, _ = slice(start, stop).indices(spec.shape[0])
         stop = max(stop, start)
         return np.frombuffer(self._read(name, start, stop), spec.dtype).reshape(stop - start, *spec.shape[1:])
 
+    def take(self, name: str, positions: NDArray[np.int64]) -> Array:
+        """Read the rows of a column at some positions, in their order, without keeping them.
+
+        Raises:
+            StoreError: There is no such column, or the file was replaced.
+            ArgumentError: A position is no whole number, or beyond the column.
+        """
+        spec = self._spec(name)
+        positions = np.asarray(read_array("positions", positions, ("N",), "integer", "numpy"), np.int64)
+        if len(positions) and not 0 <= positions.min() <= positions.max() < spec.shape[0]:
+            raise ArgumentError(
+                f"positions: expected some from 0 to {spec.shape[0] - 1} in {self.path}, "
+                f"got {positions.min()} to {positions.max()}"
+            )
+        taken = np.empty((len(positions), *spec.shape[1:]), spec.dtype)
+        for first, last in runs(positions):
+            taken[first:last] = self.rows(name, int(positions[first]), int(positions[last - 1]) + 1)
+        return taken
+
+    def row(self, name: str, value: object) -> int:
+        """Read the number of a row as an argument of that name.
+
+        Raises:
+            ArgumentError: There is no such row.
+        """
+        if not self._rows:
+            raise ArgumentError(f"{name}: {self.path} has no rows")
+        return read_whole(name, value, least=0, most=self._rows - 1)
+
     def ragged(self, row: int, column: str = "data") -> bytes:
-        """Read the bytes of one row of a ragged column (``data``, ``context``)."""
+        """Read the bytes of one row of a ragged column (``data``, ``context``).
+
+        Raises:
+            StoreError: There is no such column, or it holds no rows of bytes.
+            ArgumentError: There is no such row.
+        """
         self._spec(column)
+        self._spec(offset_name(column))
+        row = self.row("row", row)
         bounds = self[offset_name(column)]
         return self._read(column, int(bounds[row]), int(bounds[row + 1]))
 
     @cached_property
     def ids(self) -> list[str]:
         """The ids of the rows, in order."""
-        return [text.decode() for text in self["id"].tolist()]
+        return self._ids(0, len(self))
+
+    def _ids(self, start: int, stop: int) -> list[str]:
+        return [text.decode() for text in self.rows("id", start, stop).tolist()]
 
     @cached_property
     def index(self) -> dict[str, int]:
@@ -212,7 +270,11 @@ class Store:
         Raises:
             StoreError: The ids differ.
         """
-        if self.ids != list(ids):
+        # By blocks, and not by ``self.ids``: a store that is only compared keeps no text of each row.
+        blocks = range(0, len(self), _ID_BLOCK)
+        if len(self) != len(ids) or any(
+            self._ids(at, at + _ID_BLOCK) != list(ids[at : at + _ID_BLOCK]) for at in blocks
+        ):
             raise StoreError(f"{self.path}: its rows are not those of {owner}; run `dvc repro`")
 
     def verify(self) -> list[str]:
@@ -235,7 +297,7 @@ class Store:
         return faults
 
     def _spec(self, name: str) -> ColumnSpec:
-        if name not in self.specs:
+        if read_text("name", name, "the name of a column") not in self.specs:
             raise StoreError(f"{self.path}: no column {name!r} (it has {', '.join(self.specs)})")
         return self.specs[name]
 
@@ -280,49 +342,30 @@ Placed = dict[str, tuple[ColumnSpec, int]]
 
 
 def _parse(path: Path, descriptor: int) -> tuple[dict[str, Attribute], Placed]:
-    """Read a file's attributes, and the type, shape and place of every column, through HDF5."""
+    """Ask for a file's attributes, and the type, shape and place of every column."""
+    found = read_structure(path)
     try:
-        with h5py.File(os.fspath(path), "r") as file:
-            attributes = {key: _plain(value) for key, value in file.attrs.items()}
-            placed = _columns(file, path)
         same = os.path.samestat(os.fstat(descriptor), path.stat())
     except OSError as error:
-        raise StoreError(f"{path}: HDF5 can't open it: {error}") from error
+        raise StoreError(f"{path}: {error.strerror}") from error
     if not same:
         raise _ReplacedError
-    return attributes, placed
+    placed = {name: (ColumnSpec(np.dtype(kind), tuple(shape)), place) for name, kind, shape, place in found["columns"]}
+    return found["attributes"], placed
 
 
-def _columns(file: h5py.File, path: Path) -> Placed:
-    """List plain contiguous datasets, also inside groups; refuse links, and datasets with values in other files.
+def check_table(folder: Path, name: str, *, sealed: bool = True) -> None:
+    """Check a table of a data set, if the store that was written with it is there.
 
-    This uses h5py's low-level calls, because shards are opened by the thousand.
+    Args:
+        folder: Folder ``data/<name>``.
+        name: Table, one of ``beside.KEEPERS``.
+        sealed: Whether the seal of the store is checked, too; False if this run has done so already.
+
+    Raises:
+        DataError: The table is not the one that was written with the store.
+        StoreError: The store is damaged.
     """
-    placed: Placed = {}
-
-    def enter(group: h5py.h5g.GroupID, prefix: bytes) -> None:
-        for key in group:
-            name = (prefix + key).decode()
-            if group.links.get_info(key).type != h5py.h5l.TYPE_HARD:
-                raise StoreError(f"{path}: {name} is a link to elsewhere; refused")
-            member = h5py.h5o.open(group, key)
-            if isinstance(member, h5py.h5g.GroupID):
-                enter(member, prefix + key + b"/")
-                continue
-            create = member.get_create_plist()
-            if create.get_layout() == h5py.h5d.VIRTUAL or create.get_external_count():
-                raise StoreError(f"{path}: {name} keeps its values in another file; refused")
-            spec = ColumnSpec(member.dtype, member.shape)
-            place = member.get_offset()
-            if place is None and spec.size:
-                raise StoreError(f"{path}: {name} is not stored in one piece; refused")
-            placed[name] = spec, place or 0
-
-    enter(file.id, b"")
-    return placed
-
-
-def _plain(value: object) -> Attribute:
-    if isinstance(value, np.generic):
-        value = value.item()
-    return value if isinstance(value, str | int | float) else str(value)
+    path = folder / f"{KEEPERS[name]}.h5"
+    if path.is_file():
+        check_beside((Store.open if sealed else Store.open_unsealed)(path, KEEPERS[name]), name)

@@ -9,7 +9,6 @@ independent of the HDF5 version; ``_blocks`` holds one sha256 per ``BLOCK_ROWS``
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,8 @@ from numpy.typing import NDArray
 
 from fer_au.atomic import read_at
 from fer_au.errors import StoreError
+from fer_au.gate import open_regular
+from fer_au.sealed_json import how_to_restore
 from fer_au.stores.columns import Array, ColumnSpec, is_offset, row_range
 
 Buffer = bytes | bytearray | memoryview
@@ -81,12 +82,12 @@ def check_seal(descriptor: int, path: Path) -> str:
     try:
         sealed = read_seal(read_at(descriptor, 0, USER_BLOCK))
         if sealed is None:
-            raise StoreError(f"{path}: not a fer_au store, or its user block is damaged")
+            raise StoreError(f"{path}: not a fer_au store, or its user block is damaged; {how_to_restore(path)}")
         found = _digest(descriptor, USER_BLOCK)
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror or error}") from error
     if found != sealed[0]:
-        raise StoreError(f"{path}: damaged, its sha256 differs from its user block; run `fer-au verify {path}`")
+        raise StoreError(f"{path}: damaged, its sha256 differs from its user block; {how_to_restore(path)}")
     return found
 
 
@@ -97,7 +98,7 @@ def open_descriptor(path: Path) -> int:
         StoreError: The file can't be opened.
     """
     try:
-        return os.open(path, os.O_RDONLY)
+        return open_regular(path)
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from error
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
+from fer_au.answers import describe, is_array
+from fer_au.arguments import check_type, choose, plain, read_path, read_text
+from fer_au.array_arguments import in_main_memory
 from fer_au.atomic import AtomicFile, remove_leftovers
-from fer_au.errors import StoreError
+from fer_au.errors import ArgumentError, StoreError
+from fer_au.fingerprints import file_digest
+from fer_au.stores.beside import BESIDE
 from fer_au.stores.columns import Array, ColumnSpec, check_bounds, check_specs, offset_name, ragged_names
 from fer_au.stores.layout import Attribute, Layout, plan_layout
 from fer_au.stores.locks import output_lock
-from fer_au.stores.schemas import SCHEMAS, Schema
+from fer_au.stores.schemas import RESERVED, SCHEMAS, Schema
 from fer_au.stores.seal import BLOCK_ROWS, BLOCKS, USER_BLOCK, Buffer, block_digests, content_digest, seal
+from fer_au.stores.sources import SOURCES, write_lines
 
 _PIECE = 1 << 20
 _UNKNOWN = "0" * 64
@@ -31,7 +38,10 @@ class _Skeleton:
         fingerprint: str,
         attributes: Mapping[str, Attribute],
         index: bytes = b"",
+        beside: Mapping[str, Path] | None = None,
+        sources: Mapping[str, str] | None = None,
     ) -> None:
+        self._beside = beside or {}
         self.columns = {name: columns[name] for name in sorted(columns)}
         self.rows = check_specs(schema, self.columns, f"{schema.name} store")
         self.index = index
@@ -44,10 +54,13 @@ class _Skeleton:
         self._before = {"schema": schema.name, "fingerprint": fingerprint}
         self._after: dict[str, Attribute] = {"rows": self.rows}
         self._after |= {key: attributes[key] for key in sorted(attributes)}
-        self.layout = self._plan(_UNKNOWN)
+        self._after |= {SOURCES: write_lines(sources)} if sources else {}
+        self.layout = self._plan(_UNKNOWN, dict.fromkeys(self._beside, _UNKNOWN))
 
-    def _plan(self, content: str) -> Layout:
+    def _plan(self, content: str, beside: Mapping[str, str]) -> Layout:
         attributes = {**self._before, "content_sha256": content, **self._after}
+        if beside:
+            attributes[BESIDE] = write_lines(beside)
         return plan_layout(self._placed, attributes, self._user_block)
 
     def pieces(self, blocks: Array) -> Iterator[tuple[int, bytes]]:
@@ -55,7 +68,8 @@ class _Skeleton:
         if self.index:
             yield USER_BLOCK, self.index
         yield self.layout.offsets[BLOCKS], blocks.tobytes()
-        yield from self._plan(content_digest(self.columns, blocks.view(np.uint8))).metadata.items()
+        beside = {name: file_digest(path) for name, path in self._beside.items()}
+        yield from self._plan(content_digest(self.columns, blocks.view(np.uint8)), beside).metadata.items()
 
 
 class StoreWriter:
@@ -118,6 +132,8 @@ def open_writer(
     *,
     fingerprint: str,
     attributes: Mapping[str, Attribute] | None = None,
+    beside: Sequence[str] = (),
+    sources: Mapping[str, str] | None = None,
 ) -> Iterator[StoreWriter]:
     """Write one artefact as a sealed store, piece by piece.
 
@@ -127,11 +143,20 @@ def open_writer(
         columns: Name -> type and whole shape.
         fingerprint: Hash of everything that decided the content, see ``fer_au.fingerprints``.
         attributes: Further attributes; no times, host names or absolute paths, which would change the bytes.
+        beside: Plain files of the same stage, by their paths below the store's folder: the store keeps their sha256.
+            They are there when the block ends.
+        sources: Hashes of the inputs, by name; ``check_sources`` compares them.
 
     Raises:
         StoreError: Columns do not fit the schema, or the disk refuses.
+        ArgumentError: There is no such schema, or an argument is something else.
     """
-    skeleton = _Skeleton(SCHEMAS[schema], columns, fingerprint, attributes or {})
+    path, kind = read_path("path", path), SCHEMAS[choose("schema", schema, SCHEMAS)]
+    fingerprint = read_text("fingerprint", fingerprint, "a hash as fer_au.stores.fingerprint makes it")
+    if not fingerprint:
+        raise ArgumentError("fingerprint: expected a hash as fer_au.stores.fingerprint makes it, got an empty text")
+    files = {name: path.parent / name for name in sorted(beside)}
+    skeleton = _Skeleton(kind, columns, fingerprint, _read_attributes(attributes), beside=files, sources=sources)
     with output_lock(path):
         remove_leftovers(path)
         with AtomicFile(path) as file:
@@ -147,6 +172,7 @@ def write_store(
     *,
     fingerprint: str,
     attributes: Mapping[str, Attribute] | None = None,
+    beside: Sequence[str] = (),
 ) -> None:
     """Write one artefact as a sealed store, from columns in memory.
 
@@ -156,14 +182,58 @@ def write_store(
         columns: Name -> array with one entry per row (``data`` and ``offset`` for rows of bytes, see ``pack_ragged``).
         fingerprint: Hash of everything that decided the content, see ``fer_au.fingerprints``.
         attributes: Further attributes; no times, host names or absolute paths, which would change the bytes.
+        beside: Plain files of the same stage, as in ``open_writer``.
 
     Raises:
         StoreError: Columns do not fit the schema, or the disk refuses.
+        ArgumentError: There is no such schema, or an argument is something else.
     """
-    specs = {name: ColumnSpec.of(array) for name, array in columns.items()}
-    with open_writer(path, schema, specs, fingerprint=fingerprint, attributes=attributes) as writer:
-        for name, array in columns.items():
+    arrays = {name: _read_column(name, values) for name, values in _read_mapping("columns", columns).items()}
+    specs = {name: ColumnSpec.of(array) for name, array in arrays.items()}
+    with open_writer(path, schema, specs, fingerprint=fingerprint, attributes=attributes, beside=beside) as writer:
+        for name, array in arrays.items():
             writer.write(name, 0, array)
+
+
+def _read_mapping(name: str, value: object) -> Mapping[str, Any]:
+    """Read a mapping from texts.
+
+    Raises:
+        ArgumentError: It is something else.
+    """
+    mapping = check_type(name, value, Mapping, "a mapping of names to values")
+    for key in mapping:
+        check_type(f"{name}: key", key, str, "a text")
+    return mapping
+
+
+def _read_column(name: str, values: object) -> Array:
+    """Read a column: an array or tensor of numbers, True and False, or bytes.
+
+    Raises:
+        ArgumentError: It is something else; lists say nothing of the type that is kept.
+    """
+    array = in_main_memory(values) if is_array(values) else None
+    if array is None or array.ndim == 0 or array.dtype.kind not in "biufS":
+        way = "; encode_ids makes one of texts" if array is None or array.dtype.kind in "UO" else ""
+        expected = "an array of numbers or bytes, with a row for each row of the store"
+        raise ArgumentError(f"columns[{name!r}]: expected {expected}, got {describe(values)}{way}")
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _read_attributes(attributes: object) -> dict[str, Attribute]:
+    """Read the attributes of a store.
+
+    Raises:
+        ArgumentError: They are no mapping from names to texts and numbers, or a name is the store's own.
+    """
+    read: dict[str, Attribute] = {}
+    for key, value in _read_mapping("attributes", attributes or {}).items():
+        if key in RESERVED:
+            raise ArgumentError(f"attributes: {key!r} is the store's own; take another name")
+        own = check_type(f"attributes[{key!r}]", plain(value), (str, int, float), "a text or a number")
+        read[key] = cast(Attribute, own)
+    return read
 
 
 def store_bytes(

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from fer_au._lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from fer_au.training.losses import GuidanceLoss as GuidanceLoss
-    from fer_au.training.losses import create_loss as create_loss
-    from fer_au.training.losses import list_losses as list_losses
+    from fer_au.training.losses.base import GuidanceLoss as GuidanceLoss
+    from fer_au.training.losses.base import create_loss as create_loss
+    from fer_au.training.losses.base import list_losses as list_losses
     from fer_au.training.stage import train_experiment as train_experiment
 
 __getattr__, __all__ = lazy_exports(
     __name__,
     {
-        "GuidanceLoss": ".losses",
-        "create_loss": ".losses",
-        "list_losses": ".losses",
+        "GuidanceLoss": ".losses.base",
+        "create_loss": ".losses.base",
+        "list_losses": ".losses.base",
         "train_experiment": ".stage",
     },
 )

@@ -12,18 +12,25 @@ gradients bounded.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from fer_au.config.experiments import GuidanceConfig
 from fer_au.errors import ConfigError
+from fer_au.glossary import TOO_COARSE
 from fer_au.maps import channel_mean, min_max
 from fer_au.models.network import FerModel, ModelOutput, evaluating
-from fer_au.training.losses import GuidanceLoss
+from fer_au.resizing import resize_maps
+from fer_au.training.losses.base import GuidanceLoss
+
+FEWEST_CELLS = 4
+"""Rows and columns below which a map is too coarse for a cue: one spot covers the brows, or the mouth and the chin."""
 
 _LEAST = 0.01  # least value of a stretched map; its greatest is 1 minus that
 
@@ -35,11 +42,13 @@ class AttentionSource:
     Attributes:
         kind: ``features``, ``cam`` or ``module``.
         layers: Feature layers; empty unless the kind is ``features``.
+        grids: Rows and columns of each map.
         squash: Way to make probabilities of maps: ``sigmoid``, ``stretch``, or None to leave them as they are.
     """
 
     kind: Literal["features", "cam", "module"]
     layers: tuple[str, ...] = ()
+    grids: tuple[tuple[int, int], ...] = ()
     squash: Literal["sigmoid", "stretch"] | None = None
 
     def maps(self, output: ModelOutput, cam: Tensor | None) -> list[Tensor]:
@@ -80,50 +89,79 @@ def true_class_maps(maps: Tensor, shares: Tensor) -> Tensor:
 
 
 def resolve_source(
-    entry: GuidanceConfig, loss: GuidanceLoss, model: FerModel, image_size: int, where: str
+    entry: GuidanceConfig, loss: type[GuidanceLoss], model: FerModel, image_size: int, where: str
 ) -> AttentionSource:
     """Find a model's attention for a guidance entry; one forward pass tells whether the head has a map.
 
     Args:
         entry: The entry.
-        loss: The entry's loss, which may want probabilities.
+        loss: Class of the entry's loss, which may want probabilities.
         model: The model.
         image_size: Side of the model's input, pixels.
         where: Key of the entry, used in messages.
 
     Raises:
         ConfigError: A layer that the model doesn't have, source ``module`` with a head that has no attention map, or
-            maps of a single cell.
+            a map of a single cell.
     """
     bounded = loss.unit_interval
     if entry.source == "features":
         layers = model.resolve_layers(entry.layers)
         output = _probe(model, image_size)
-        _check_grid([output.features[layer] for layer in layers], f"{where}.layers: {' and '.join(layers)}", image_size)
-        return AttentionSource("features", layers, "stretch" if bounded else None)
+        grids = tuple(_grid(output.features[layer], f"{where}.layers: {layer}", image_size) for layer in layers)
+        return AttentionSource("features", layers, grids, "stretch" if bounded else None)
     output = _probe(model, image_size)
     if entry.source == "cam":
-        _check_grid([output.final], f"{where}.source: the class map", image_size)
-        return AttentionSource("cam", squash="sigmoid" if bounded else None)
+        grid = _grid(output.final, f"{where}.source: the class map", image_size)
+        return AttentionSource("cam", grids=(grid,), squash="sigmoid" if bounded else None)
     if output.attention is None:
         name = model.config.head or model.config.backbone
         raise ConfigError(f"{where}.source: {name!r} has no attention map of its own; use features or cam")
-    _check_grid([output.attention], f"{where}.source: the head's map", image_size)
+    grid = _grid(output.attention, f"{where}.source: the head's map", image_size)
     inside = bool(((output.attention >= 0) & (output.attention <= 1)).all())
-    return AttentionSource("module", squash="stretch" if bounded and not inside else None)
+    return AttentionSource("module", grids=(grid,), squash="stretch" if bounded and not inside else None)
 
 
-def _check_grid(maps: Sequence[Tensor], what: str, image_size: int) -> None:
-    """Refuse maps of one cell: every cue is the same on them, and no loss can move them.
+def _grid(maps: Tensor, what: str, image_size: int) -> tuple[int, int]:
+    """Give rows and columns of a map; refuse one of one cell: every cue is the same there, and no loss can move it.
 
     Raises:
-        ConfigError: All of them have one cell.
+        ConfigError: It has one cell.
     """
-    if all(one.shape[-2:].numel() == 1 for one in maps):
+    rows, columns = int(maps.shape[-2]), int(maps.shape[-1])
+    if rows * columns == 1:
         raise ConfigError(
             f"{what} is a single cell at {image_size} px, which no cue can guide; take a larger train.image_size, "
             "a smaller model.output_stride, or an earlier layer"
         )
+    return rows, columns
+
+
+def coarse_lines(source: AttentionSource, cues: Tensor | None) -> list[str]:
+    """Say which maps of a source are too coarse for a cue, and what a perfect map of that grid would score.
+
+    Args:
+        source: The source.
+        cues: (N, S, S) maps of the cue, of some faces; None where they are not known yet.
+    """
+    names = source.layers or ("the class map" if source.kind == "cam" else "the head's map",)
+    lines = []
+    for name, grid in zip(names, source.grids, strict=True):
+        if min(grid) >= FEWEST_CELLS:
+            continue
+        score = _ceiling(cues, grid) if cues is not None else math.nan
+        ceiling = (
+            f": a perfect map of this grid has a cosine of about {score:.2f} with the cue" if score == score else ""
+        )
+        lines.append(f"{name} has {grid[0]}x{grid[1]} cells, {TOO_COARSE}{ceiling}")
+    return lines
+
+
+def _ceiling(cues: Tensor, grid: tuple[int, int]) -> float:
+    """Compute the mean cosine of maps (N, S, S) with themselves through a grid; those that are 0 don't count."""
+    cues = cues[(cues > 0).flatten(1).any(dim=1)].float()
+    through = resize_maps(resize_maps(cues, grid), (cues.shape[1], cues.shape[2]))
+    return float(functional.cosine_similarity(cues.flatten(1), through.flatten(1)).mean())
 
 
 def _probe(model: FerModel, image_size: int) -> ModelOutput:

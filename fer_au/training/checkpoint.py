@@ -2,30 +2,39 @@
 
 They live in ``.fer_au/checkpoints/<key>`` since DVC deletes a stage's outputs before it runs the stage. The key
 hashes the configuration and the inputs' content, so that only the same training ever continues from a checkpoint.
+
+The entry ``sha256`` of the file's header is the sha256 of its bytes with zeros in place of these digits: training goes
+on from what it wrote, bit for bit, or starts anew.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from fer_au.atomic import write_atomically
-from fer_au.compute import log
 from fer_au.fingerprints import fingerprint
+from fer_au.gate import WEIGHTS, read_bytes
+from fer_au.shards.damaged import set_aside
 from fer_au.training.history import HistoryRow
 
 CHECKPOINTS = Path(".fer_au/checkpoints")
-_VERSION = 3
+_VERSION = 4
 _FILE = "state.safetensors"
+_BLANK = b"0" * 64
+_DIGEST = re.compile(rb'"sha256":"([0-9a-f]{64})"')
+MOST_BYTES = 4 * WEIGHTS  # the model, its average, the selected epoch's, and an optimiser's two per weight
+_PARTS = ("model", "average", "best")
 
 
 @dataclass
@@ -74,24 +83,78 @@ class Checkpoint:
             "history": [row.to_json() for row in state.history],
             "scale": state.scale,
         }
-        write_atomically(self.path, safetensors.torch.save(_flatten(state), {"state": json.dumps(record)}))
+        header = {"state": json.dumps(record), "key": self.folder.name, "sha256": _BLANK.decode()}
+        data = bytearray(safetensors.torch.save(_flatten(state), header))
+        place = _digest_place(data)
+        data[place : place + len(_BLANK)] = hashlib.sha256(data).hexdigest().encode()
+        write_atomically(self.path, data)
 
-    def load(self) -> TrainingState | None:
-        """Load the state on disk; None if there is none, or if it is damaged, which is logged: training starts anew."""
+    def load(self, fresh: TrainingState, parameters: Sequence[Tensor]) -> TrainingState | None:
+        """Load the state on disk; None if there is none, or if it is damaged, which is logged: training starts anew.
+
+        Args:
+            fresh: The training's state before its first epoch, whose tensors tell names, shapes and types.
+            parameters: Parameters that the optimiser updates, in its order.
+        """
         if not self.path.exists():
             return None
         try:
-            with safetensors.safe_open(self.path, framework="pt") as file:
-                record = json.loads(file.metadata()["state"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-            return _unflatten(record, tensors)
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            log(f"{self.path}: damaged checkpoint, training starts anew ({type(error).__name__}: {error})")
+            data = read_bytes(self.path, MOST_BYTES)
+            place = _digest_place(data)
+            blank = data[:place] + _BLANK + data[place + len(_BLANK) :]
+            if hashlib.sha256(blank).hexdigest().encode() != data[place : place + len(_BLANK)]:
+                raise ValueError("its sha256 is not the one that it records")
+            header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+            if header["key"] != self.folder.name:
+                raise ValueError("it belongs to another training")
+            state = _unflatten(json.loads(header["state"]), safetensors.torch.load(data))
+            _check(state, fresh, parameters)
+        except Exception as error:  # a stranger's numbers and texts raise nearly everything
+            reason = " ".join(str(error).split()) or type(error).__name__
+            set_aside(self.folder, self.folder.parents[1], f"damaged checkpoint ({reason})", "training starts anew")
             return None
+        return state
 
     def remove(self) -> None:
         """Forget the training, which is complete."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _digest_place(data: bytes | bytearray) -> int:
+    """Find the digits of the digest in the header of a file.
+
+    Raises:
+        ValueError: There are none, or no header.
+    """
+    length = int.from_bytes(data[:8], "little")
+    found = _DIGEST.search(data, 8, min(8 + length, len(data)))
+    if found is None:
+        raise ValueError("it records no sha256")
+    return found.start(1)
+
+
+def _check(state: TrainingState, fresh: TrainingState, parameters: Sequence[Tensor]) -> None:
+    """Check that a state is one of this training.
+
+    Raises:
+        ValueError: It isn't.
+    """
+    wanted = {"model": fresh.model, "average": fresh.average, "best": fresh.model}
+    for part in _PARTS:
+        found, like = getattr(state, part), wanted[part]
+        if found.keys() != like.keys():
+            raise ValueError(f"the names of {part} are not those of this model")
+        for name, value in found.items():
+            if value.shape != like[name].shape or value.dtype != like[name].dtype:
+                raise ValueError(f"{part}/{name} is {value.dtype} {list(value.shape)}")
+            if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+                raise ValueError(f"{part}/{name} is not finite")
+    for number, values in state.optimizer.items():
+        for key, value in values.items():
+            if not 0 <= number < len(parameters) or (value.ndim and value.shape != parameters[number].shape):
+                raise ValueError(f"optimizer/{number}/{key} belongs to no parameter")
+    if not 0 < state.epoch == len(state.history) or [row.epoch for row in state.history] != list(range(state.epoch)):
+        raise ValueError(f"{len(state.history)} rows of history after {state.epoch} epochs")
 
 
 def _flatten(state: TrainingState) -> dict[str, Tensor]:
@@ -103,7 +166,7 @@ def _flatten(state: TrainingState) -> dict[str, Tensor]:
 
 
 def _unflatten(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> TrainingState:
-    parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "best": {}}
+    parts: dict[str, dict[str, Tensor]] = {part: {} for part in _PARTS}
     optimizer: dict[int, dict[str, Tensor]] = {}
     for path, value in tensors.items():
         part, name = path.split("/", 1)

@@ -29,6 +29,7 @@ from fer_au.errors import DataError, StoreError
 from fer_au.fingerprints import fingerprint
 from fer_au.models.files import load_model
 from fer_au.models.network import FerModel
+from fer_au.shards.damaged import set_aside
 from fer_au.stores.columns import encode_ids
 from fer_au.stores.locks import output_lock
 from fer_au.stores.reader import Store
@@ -77,19 +78,25 @@ def prepare_clusters(faces: FaceDataset, base_dir: Path, device: torch.device) -
     expected = fingerprint("clusters", VERSION, identity)
     path = FOLDER / f"{expected}.h5"
     with output_lock(path):
-        if not _usable(path, expected):
+        if not _usable(path, expected, faces):
             _write(path, expected, faces, base.to(device), Preprocessing.from_meta(identity["preprocessing"]))
         return Store.open(path, "clusters")
 
 
-def _usable(path: Path, expected: str) -> bool:
+def _usable(path: Path, expected: str, faces: FaceDataset) -> bool:
     if not path.exists():
         return False
     try:
-        return Store.open(path, "clusters").fingerprint == expected
+        store = Store.open(path, "clusters")
+        store.check_ids(faces.ids, "the training split")
+        if store.fingerprint != expected:
+            raise StoreError("the clusters of other features")
+        if store["map"].max(initial=0) > 1 or not np.isfinite(store["table/centres"]).all():
+            raise StoreError("its values are none of clusters")
     except StoreError as error:
-        log(f"{error}; clustering anew")
+        set_aside(path, FOLDER.parent, str(error).removeprefix(f"{path}: "), "clustering anew")
         return False
+    return True
 
 
 def _write(path: Path, identity: str, faces: FaceDataset, base: FerModel, preprocessing: Preprocessing) -> None:

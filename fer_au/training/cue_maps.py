@@ -24,6 +24,7 @@ from fer_au.stores.reader import Store
 from fer_au.training.landmark_noise import LandmarkNoise
 
 _KEPT_BYTES = 1 << 30
+_TOLD = 500  # faces that show what a cue is like
 
 
 class CueMaps:
@@ -43,6 +44,17 @@ class CueMaps:
         self._row = {id_: row for row, id_ in enumerate(ids)}
         fits = sum(len(faces) * faces.map_size**2 for faces in versions) <= _KEPT_BYTES
         self._kept = _stacked([_all_maps(cue, faces) for faces in versions]) if fits else None
+
+    def some(self) -> Maps:
+        """Give the maps of faces from all over the data set that have one, (n, s, s) uint8; as many as tell."""
+        if self._kept is not None:
+            maps, valid = self._kept[0][0], self._kept[1][0]
+        else:
+            every = len(self._versions[0]) // _TOLD + 1
+            maps, valid = draw_bytes(self._cue, self._versions[0].rows(np.arange(0, len(self._versions[0]), every)))
+        rows = np.flatnonzero(valid)
+        chosen: Maps = maps[rows[:: len(rows) // _TOLD + 1]]
+        return chosen
 
     def __call__(self, ids: Sequence[str], mirrored: Tensor) -> tuple[Tensor, Tensor]:
         """Look up the maps of some faces, or draw them.

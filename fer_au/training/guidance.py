@@ -11,15 +11,18 @@ from torch import Tensor
 
 from fer_au.batches.faces import Batch, FaceDataset
 from fer_au.config.experiments import GuidanceConfig
+from fer_au.config.options import construct
+from fer_au.config.unread import no_effect
 from fer_au.cues.au import AUCue
-from fer_au.cues.cue import CUES, create_cue
-from fer_au.maps import resize_maps
+from fer_au.cues.cue import CUES, create_cue, unread_options
+from fer_au.errors import ConfigError, DataError
 from fer_au.models.network import FerModel, ModelOutput
+from fer_au.resizing import Frame
 from fer_au.stores.reader import Store
-from fer_au.training.attention import AttentionSource, resolve_source, true_class_maps
+from fer_au.training.attention import AttentionSource, coarse_lines, resolve_source, true_class_maps
 from fer_au.training.cue_maps import CueMaps, known_faces
 from fer_au.training.landmark_noise import LandmarkNoise
-from fer_au.training.losses import GuidanceLoss, create_loss
+from fer_au.training.losses.base import LOSSES, GuidanceLoss
 
 
 class Targets(NamedTuple):
@@ -38,12 +41,12 @@ class Targets(NamedTuple):
     valid: Tensor
     known: Tensor | None = None
 
-    def on_grid(self, grid: tuple[int, int]) -> tuple[Tensor, Tensor | None]:
+    def on_grid(self, grid: tuple[int, int], frame: Frame) -> tuple[Tensor, Tensor | None]:
         """Bring maps and known shares to a layer's own grid; a cell's value is the mean of its known part."""
         if self.known is None:
-            return resize_maps(self.maps, grid), None
-        known = resize_maps(self.known, grid)
-        part = resize_maps(torch.where(self.known > 0, self.maps * self.known, 0.0), grid)
+            return frame.to_layer(self.maps, grid), None
+        known = frame.to_layer(self.known, grid)
+        part = frame.to_layer(torch.where(self.known > 0, self.maps * self.known, 0.0), grid)
         return torch.where(known > 0, part / torch.where(known > 0, known, 1.0), 0.0), known
 
 
@@ -57,6 +60,7 @@ class Term:
         source: Part of the model that its attention comes from.
         loss: Distance between attention and cue.
         cue_maps: Maps of its cue; None where it takes those of heatmaps.h5.
+        frame: Frame of the attention's grid, to which the cue is brought.
     """
 
     name: str
@@ -64,6 +68,7 @@ class Term:
     source: AttentionSource
     loss: GuidanceLoss
     cue_maps: CueMaps | None
+    frame: Frame
 
     def active(self, time: float) -> bool:
         """Tell whether it counts at a time of the training, in epochs."""
@@ -75,20 +80,21 @@ class Term:
         ramp = self.config.warmup_epochs
         return self.config.weight * (min((time - self.config.start_epoch) / ramp, 1.0) if ramp else 1.0)
 
-    def value(self, attention: Sequence[Tensor], targets: Targets) -> Tensor:
+    def value(self, attention: Sequence[Tensor], targets: Targets, time: float) -> Tensor:
         """Compute the unweighted loss in float32: the mean over attention maps, each compared on the map's own grid.
 
         Args:
             attention: Attention maps (N, h, w), one per layer.
             targets: Cue maps of the same images.
+            time: Time of the training, in epochs.
         """
         with torch.autocast(targets.maps.device.type, enabled=False):
-            return torch.stack([self._distance(maps, targets) for maps in attention]).mean()
+            return torch.stack([self._distance(maps, targets, time) for maps in attention]).mean()
 
-    def _distance(self, attention: Tensor, targets: Targets) -> Tensor:
-        target, known = targets.on_grid((attention.shape[1], attention.shape[2]))
+    def _distance(self, attention: Tensor, targets: Targets, time: float) -> Tensor:
+        target, known = targets.on_grid((attention.shape[1], attention.shape[2]), self.frame)
         target = 1 - target if self.loss.avoids else target
-        return self.loss(attention, target, targets.valid, known)
+        return self.loss(attention, target, targets.valid, known, time)
 
 
 class Guidance:
@@ -120,18 +126,48 @@ class Guidance:
         clusters: Store | None = None,
     ) -> None:
         self._class_maps = model.class_maps
-        losses = [create_loss(entry.loss) for entry in entries]
+        for number, entry in enumerate(entries):
+            _check_options(entry, f"guidance.{number}")
+        losses = [
+            construct(LOSSES, entry.loss, entry.loss_options, key=f"guidance.{number}.loss_options")
+            for number, entry in enumerate(entries)
+        ]
         names = _distinct([f"loss_{entry.cue}" for entry in entries])
         self.terms = tuple(
             Term(
                 name=name,
                 config=entry,
-                source=resolve_source(entry, loss, model, faces.image_size, f"guidance.{number}"),
+                source=resolve_source(entry, type(loss), model, faces.image_size, f"guidance.{number}"),
                 loss=loss,
                 cue_maps=_cue_maps(entry, faces, seed, clusters),
+                frame=Frame(entry.resize, faces.image_size),
             )
             for number, (name, entry, loss) in enumerate(zip(names, entries, losses, strict=True))
         )
+
+    def check_cues(self, faces: FaceDataset) -> list[str]:
+        """Refuse terms whose cue no training face has; say of the others which attention maps are too coarse for it.
+
+        Args:
+            faces: The training faces.
+
+        Returns:
+            Lines for people, each with the key of its term.
+
+        Raises:
+            DataError: No face has a map of some term's cue, so that the term would change nothing.
+        """
+        lines = []
+        for number, term in enumerate(self.terms):
+            maps = faces.au_maps() if term.cue_maps is None else term.cue_maps.some()
+            if not maps.any():
+                raise DataError(
+                    f"{faces.dataset_dir}: guidance.{number} has no effect: no training face has a map of cue "
+                    f"{term.config.cue!r}; see its landmarks, and the expressions of the codebook"
+                )
+            key = f"guidance.{number}.{'layers' if term.source.kind == 'features' else 'source'}"
+            lines += [f"{key}: {line}" for line in coarse_lines(term.source, torch.from_numpy(maps))]
+        return lines
 
     def targets(self, batch: Batch, mirrored: Tensor) -> list[Targets]:
         """Look up the cue maps of a batch, one per term; they move with the images when these are augmented.
@@ -169,7 +205,7 @@ class Guidance:
         for term, target in pairs:
             count = target.valid.sum().float()
             share = count / mean_count(count).clamp(min=torch.finfo(torch.float32).tiny)
-            losses[term.name] = share * term.value(term.source.maps(output, cam), target)
+            losses[term.name] = share * term.value(term.source.maps(output, cam), target, time)
         return losses
 
     def weighted(self, losses: Mapping[str, Tensor], time: float) -> Tensor | float:
@@ -177,12 +213,23 @@ class Guidance:
         return sum((term.weight(time) * losses[term.name] for term in self.terms if term.name in losses), 0.0)
 
 
+def _check_options(entry: GuidanceConfig, where: str) -> None:
+    """Refuse what an entry says of its maps, and its cue doesn't read.
+
+    Raises:
+        ConfigError: There is such a key.
+    """
+    for option, why in unread_options(entry.cue).items():
+        if getattr(entry, option):
+            raise ConfigError(f"{where}.{option}: {no_effect(why)}")
+
+
 def _cue_maps(entry: GuidanceConfig, faces: FaceDataset, seed: int, clusters: Store | None) -> CueMaps | None:
     """Prepare the maps of an entry's cue; None for the very maps of heatmaps.h5."""
     overridden = entry.codebook is not None or entry.geometry is not None or entry.landmark_noise > 0
     if CUES.get(entry.cue) is AUCue and not overridden:
         return None
-    codebook = entry.codebook or str(faces.heatmap_options["codebook"])
+    codebook = entry.codebook or faces.codebook
     geometry = entry.geometry or str(faces.heatmap_options["geometry"])
     cue = create_cue(entry.cue, codebook=codebook, geometry=geometry)
     return CueMaps(cue, faces.ids, known_faces(cue, faces, LandmarkNoise(entry.landmark_noise, seed), clusters))

@@ -81,20 +81,32 @@ def count_plateaus(losses: Sequence[float], patience: int) -> int:
     return plateaus
 
 
+def largest_decay(updates: int) -> float:
+    """Compute the most that a moving average keeps of itself in a training: its first steps would else weigh too much.
+
+    Args:
+        updates: Number of updates, or of the update.
+
+    Example:
+        >>> largest_decay(90)
+        0.91
+    """
+    return (1 + updates) / (10 + updates)
+
+
 def average_of(model: FerModel, decay: float) -> AveragedModel:
     """Start the exponential moving average of a model's weights and statistics.
 
     Args:
         model: The model that trains.
-        decay: Share of the average that each step keeps; lower in the first steps, which would else weigh too much.
+        decay: Share of the average that each step keeps; lower in the first steps, see ``largest_decay``.
 
     Returns:
         The average as a copy of the model, in its ``module``; ``update_parameters`` takes in the weights after a step.
     """
 
     def take_in(averages: Sequence[Tensor], values: Sequence[Tensor], steps: Tensor | int) -> None:
-        count = int(steps)
-        share = 1 - min(decay, (1 + count) / (10 + count))
+        share = 1 - min(decay, largest_decay(int(steps)))
         for average, value in zip(averages, values, strict=True):
             if average.is_floating_point():
                 average.lerp_(value, share)

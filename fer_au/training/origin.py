@@ -8,11 +8,10 @@ from typing import Any
 from fer_au.batches.faces import FaceDataset
 from fer_au.code.software import library_releases
 from fer_au.code.stages import work_code
-from fer_au.config.experiments import ExperimentConfig, TrainConfig
+from fer_au.config.experiments import DEFAULT_HEAD, ExperimentConfig, TrainConfig
 from fer_au.cues.cue import CUES
 from fer_au.models.files import LoadedWeights
-from fer_au.models.nets.base import NETS
-from fer_au.models.network import DEFAULT_HEAD
+from fer_au.models.nets.base import own_head
 from fer_au.models.weights import PretrainedWeights
 from fer_au.stores.reader import Store
 from fer_au.training.trainer import Trainer
@@ -53,7 +52,7 @@ class Origin:
         names = {key: str(self.faces.heatmap_options.get(key)) for key in ("codebook", "geometry")}
         return {
             "code": work_code("train", {**entry, "model": model}, {"heatmaps": names}),
-            "model": {**model, "head": model["head"] or (None if model["backbone"] in NETS.names() else DEFAULT_HEAD)},
+            "model": {**model, "head": model["head"] or (None if own_head(model["backbone"]) else DEFAULT_HEAD)},
             "classes": list(self.faces.classes),
             **{key: entry[key] for key in ("target", "seed", "fold", "guidance")},
             "train": {**self.train.model_dump(mode="json"), "precision": self.trainer.precision},
@@ -72,7 +71,7 @@ class Origin:
             "train": self.train.model_dump(mode="json"),
             "base_weights_sha256": self.base.weights_sha256 if self.base else None,
             "data": self._data(),
-            "pretrained": self._pretrained(),
+            "pretrained": self._pretrained_with_terms(),
             "precision": self.trainer.precision,
             "device": self.trainer.device.type,
             "seed": self.experiment.seed,
@@ -81,6 +80,13 @@ class Origin:
 
     def _pretrained(self) -> dict[str, str] | None:
         return {"origin": self.pretrained.origin, "sha256": self.pretrained.sha256} if self.pretrained else None
+
+    def _pretrained_with_terms(self) -> dict[str, str] | None:
+        """Say of weights that a package carries also what whoever gets the model should know."""
+        record, card = self._pretrained(), self.pretrained.card if self.pretrained else None
+        if record is None or card is None:
+            return record
+        return {**record, "licence": card.licence, "training_data": card.training_data}
 
     def _data(self) -> dict[str, str]:
         hashes = self.faces.content_hashes()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import platform
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +17,14 @@ from fer_au.batches.faces import FaceDataset
 from fer_au.batches.preprocess import Preprocessing
 from fer_au.compute import log
 from fer_au.config.experiments import ExperimentConfig, TrainConfig
+from fer_au.datasets.tally import FEW_TO_SELECT
 from fer_au.errors import ConfigError, DataError
-from fer_au.models.files import CONFIG, WEIGHTS, LoadedWeights, load_base_weights, save_model, write_config
+from fer_au.gate import TABLES, read_bytes
+from fer_au.models.config_file import CLUSTERS, CONFIG, HISTORY, WEIGHTS, check_folder, read_config, write_config
+from fer_au.models.files import LoadedWeights, load_base_weights, load_model, save_model
+from fer_au.models.image_sizes import fit_to_images
 from fer_au.models.network import FerModel, count_views, create_model
+from fer_au.models.trained import Training, check_training
 from fer_au.models.weights import PretrainedWeights, load_pretrained
 from fer_au.shards.finished import FinishedWork
 from fer_au.stores.locks import output_lock
@@ -37,7 +41,13 @@ _LOCK_SECONDS = 10.0  # a second run of the same training would last as long as 
 
 
 def train_experiment(
-    name: str, experiment: ExperimentConfig, train: TrainConfig, dataset_dir: Path, base_dir: Path, out_dir: Path
+    name: str,
+    experiment: ExperimentConfig,
+    train: TrainConfig,
+    dataset_dir: Path,
+    base_dir: Path,
+    out_dir: Path,
+    base_training: Training | None = None,
 ) -> None:
     """Train one experiment and write its model's folder.
 
@@ -51,6 +61,7 @@ def train_experiment(
         train: Training settings, the experiment's overrides included.
         dataset_dir: Folder ``data/<key>``.
         base_dir: Folder of the model to start from; ignored if ``experiment.base`` is ``none``.
+        base_training: Settings that the model to start from must have been trained with; default any.
         out_dir: ``models/<name>``: gets model.safetensors, config.json, history.csv, and clusters.h5 if a cue needs it.
 
     Raises:
@@ -63,11 +74,15 @@ def train_experiment(
     processes = Processes()
     faces, selection = _splits(experiment, train, dataset_dir)
     model = create_model(experiment.model, faces.classes, seed=experiment.seed)
-    model.grid_sizes(train.image_size)  # an image size that the backbone can't take is one clear line, here
+    model = fit_to_images(model, train.image_size, seed=experiment.seed)
     pretrained = load_pretrained(model)
+    if base_training is not None:
+        check_training(base_dir, read_config(base_dir), base_training)
     base = load_base_weights(model, base_dir) if experiment.base != "none" else None
     clusters = _clusters(name, experiment, faces, base_dir, processes.device)
     guidance = Guidance(experiment.guidance, model, faces, experiment.seed, clusters)
+    for line in guidance.check_cues(faces):
+        log(f"{name}: {line}")
     preprocessing = _preprocessing(experiment, train, pretrained, base)
     weights = balanced_weights(faces) if train.class_weights == "balanced" else None
     trainer = Trainer(name, model, guidance, train, experiment.seed, preprocessing, weights, processes)
@@ -82,17 +97,20 @@ def train_experiment(
                 f"{out_dir} taken from {finished.folder.parent}"
             )
         else:
+            if processes.first:
+                finished.check_writable()
             log(
                 f"{name}: {len(faces)} faces of {len(faces.classes)} classes, {train.image_size} px, "
-                f"{trainer.precision} on {processes}, selected on {train.select_on} ({len(selection)} faces)"
+                f"{trainer.precision} on {processes}, selected on {train.select_on} ({len(selection)} faces"
+                f"{', so few that chance selects' if len(selection) < FEW_TO_SELECT else ''})"
             )
             if clusters is not None and processes.first:
-                write_atomically(out_dir / "clusters.h5", clusters.path.read_bytes())
-            fitted = trainer.fit(faces, selection, checkpoint, out_dir / "history.csv")
+                write_atomically(out_dir / CLUSTERS, read_bytes(clusters.path, TABLES))
+            fitted = trainer.fit(faces, selection, checkpoint, out_dir / HISTORY)
             if processes.first:
                 preprocess = {**preprocessing.to_meta(), "align": faces.align_options}
                 _write(out_dir, model, fitted, origin.record() | {"preprocessing": preprocess})
-                kept = finished.keep({file: path for file in _FILES if (path := out_dir / file).exists()})
+                finished.keep({file: path for file in _FILES if (path := out_dir / file).exists()})
                 best = fitted.history[fitted.epoch]
                 log(
                     f"train {name}: epoch {fitted.epoch + 1} of {len(fitted.history)} is selected, "
@@ -100,21 +118,26 @@ def train_experiment(
                 )
         # DVC deletes the model of a run that ends with an error, be it in its last moment: what goes on after the last
         # epoch is removed only when the finished training lies where DVC doesn't look.
-        if processes.first and kept:
+        if processes.first:
             checkpoint.remove()
     processes.close()
 
 
-_FILES = (WEIGHTS, CONFIG, "history.csv", "clusters.h5")
+_FILES = (WEIGHTS, CONFIG, HISTORY, CLUSTERS)
 
 
 def _take(finished: FinishedWork, out_dir: Path, origin: Origin) -> bool:
     """Fetch a finished training, and tell whether there was one; it gets this experiment's entry of params.yaml."""
-    if not finished.take({file: out_dir / file for file in _FILES}):
+    if not finished.take({file: out_dir / file for file in _FILES}, _check_finished):
         return False
-    path = out_dir / CONFIG
-    write_config(path, {**json.loads(path.read_text(encoding="utf-8")), "experiment": origin.entry()})
+    write_config(out_dir / CONFIG, {**read_config(out_dir), "experiment": origin.entry()})
     return True
+
+
+def _check_finished(folder: Path) -> None:
+    """Check that the files of a finished training are those of one model, which can be loaded."""
+    check_folder(folder)
+    load_model(folder)
 
 
 def _splits(experiment: ExperimentConfig, train: TrainConfig, dataset_dir: Path) -> tuple[FaceDataset, FaceDataset]:
@@ -180,5 +203,5 @@ def _write(out_dir: Path, model: FerModel, fitted: Fitted, record: dict[str, Any
         "train_images_per_second": round(training_speed(fitted.history), 2),
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "timm": timm.__version__},
     }
-    save_model(out_dir, model, meta)
-    write_history(out_dir / "history.csv", fitted.history)  # a training that resumed after its last epoch wrote none
+    write_history(out_dir / HISTORY, fitted.history)  # a training that resumed after its last epoch wrote none
+    save_model(out_dir, model, meta, (HISTORY, CLUSTERS))

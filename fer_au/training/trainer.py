@@ -30,7 +30,7 @@ from fer_au.training.checkpoint import Checkpoint, TrainingState, optimizer_tens
 from fer_au.training.guidance import Guidance, Targets
 from fer_au.training.history import HistoryRow, Meter, best_epoch, has_stalled, write_history
 from fer_au.training.objective import cross_entropy
-from fer_au.training.optimizer import average_of, create_optimizer, lr_factor, set_lr
+from fer_au.training.optimizer import average_of, create_optimizer, largest_decay, lr_factor, set_lr
 from fer_au.training.processes import Part, Processes
 from fer_au.training.progress import TrainingProgress
 from fer_au.training.scoring import SplitScores, score_split
@@ -130,6 +130,7 @@ class Trainer:
         self.optimizer = create_optimizer(self.model, config.optimizer)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
         self.average = None if config.ema is None else average_of(self.model, config.ema)
+        self._largest_norm = torch.zeros((), device=self.device)  # of the gradient, in this run
         self._phase: int | None = None
         self._wrapped: nn.Module | None = None
 
@@ -147,7 +148,8 @@ class Trainer:
         """
         loader, selection_loader = BatchLoader(train), BatchLoader(selection)
         fitted = self._restore(checkpoint)
-        history, epochs = fitted.history, self.config.epochs
+        history, epochs, begun = fitted.history, self.config.epochs, len(fitted.history)
+        self._tell_decay(len(train))
         progress = TrainingProgress(
             self.name,
             epochs,
@@ -173,7 +175,23 @@ class Trainer:
                 progress.close_epoch(history[-1], selected)  # an epoch that has its line is kept
         if len(history) < epochs:
             log(f"{self.name}: stopped early, no better epoch since {fitted.epoch + 1}")
+        if not begun:  # what earlier runs of a training that goes on have seen isn't known
+            self._tell_norm()
         return fitted
+
+    def _tell_decay(self, faces: int) -> None:
+        """Say that the moving average is no longer in this training than a lower decay makes it."""
+        updates = len(cut_batches(range(faces), self.config.batch_size)) * self.config.epochs
+        decay, most = self.config.ema, largest_decay(updates)
+        if decay is not None and decay > most and self.processes.first:
+            text = f"in {updates} updates the average keeps {most:.3f} of itself at most, as with any decay above"
+            log(f"{self.name}: train.ema {decay:g} is not reached: {text}")
+
+    def _tell_norm(self) -> None:
+        """Say that no gradient was clipped."""
+        limit, norm = self.config.clip_grad, float(self._largest_norm)
+        if limit is not None and norm <= limit and self.processes.first:
+            log(f"{self.name}: train.clip_grad {limit:g} was without effect: the largest norm was {norm:.3g}")
 
     def step(self, batch: Batch, time: float, generator: Generator, part: Part | None = None) -> StepResult:
         """Update the model once.
@@ -249,7 +267,8 @@ class Trainer:
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         if self.config.clip_grad is not None:
             self.scaler.unscale_(self.optimizer)
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_grad)
+            norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_grad)
+            self._largest_norm = torch.fmax(self._largest_norm, norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
 
@@ -329,7 +348,9 @@ class Trainer:
         )
 
     def _restore(self, checkpoint: Checkpoint) -> Fitted:
-        state = self.processes.from_first(checkpoint.load() if self.processes.first else None)
+        parameters = [one for group in self.optimizer.param_groups for one in group["params"]]
+        loaded = checkpoint.load(self._state(Fitted()), parameters) if self.processes.first else None
+        state = self.processes.from_first(loaded)
         if state is None:
             return Fitted()
         self.model.load_state_dict(state.model)

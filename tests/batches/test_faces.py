@@ -50,6 +50,7 @@ def test_a_held_out_fold_becomes_test_and_the_rest_trains(make_dataset: Make) ->
     folder = make_dataset([Blob("anger", "test" if f == 2 else "train", fold=str(f)) for f in (0, 1, 2, 0, 1, 2)])
     assert FaceDataset(folder, "test", 32, fold=1).ids == ("0001.png", "0004.png")
     assert FaceDataset(folder, "train", 32, fold="1").ids == ("0000.png", "0002.png", "0003.png", "0005.png")
+    assert FaceDataset(folder, "test", 32, fold="01.0").ids == ("0001.png", "0004.png")
     with pytest.raises(DataError, match="no fold '7'; it has 0, 1, 2"):
         FaceDataset(folder, "train", 32, fold=7)
 

@@ -11,9 +11,9 @@ import pytest
 
 from benchmarks.shared.blobs import CENTRES, Blob
 from fer_au.batches import FaceDataset
+from fer_au.config.entries import find_reference_faults
 from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig
-from fer_au.config.reading import validate
-from fer_au.errors import ConfigError, DataError
+from fer_au.errors import ArgumentError, DataError
 from fer_au.evaluation import evaluate_experiment
 from fer_au.models import create_model, load_model
 from fer_au.models.classes import check_classes
@@ -113,8 +113,8 @@ def test_a_set_without_names_is_one_clear_line(make_dataset: Make) -> None:
 
 def test_guidance_and_persons_exclude_each_other() -> None:
     data = {"dataset": "d", "target": "subject", "model": MODEL, "guidance": [{"cue": "au"}]}
-    with pytest.raises(ConfigError, match=r"experiments\.x: target subject takes no guidance"):
-        validate(ExperimentConfig, data, "experiments.x", "params.yaml")
+    (fault,) = find_reference_faults({"datasets": {"d": {}}, "experiments": {"x": data}}, "x")
+    assert str(fault) == "experiments.x: target subject takes no guidance, whose cues are expressions'"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_guidance_and_persons_exclude_each_other() -> None:
     ],
 )
 def test_classes_that_are_neither_persons_nor_expressions_are_refused(classes: tuple[str, ...], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ArgumentError, match=message):
         check_classes(classes)
 
 

@@ -13,9 +13,11 @@ from torch.utils.data import DataLoader
 from benchmarks.shared.blobs import CENTRES, CROP, MAP, many, write_dataset
 from fer_au.batches.faces import FaceDataset
 from fer_au.config.experiments import GuidanceConfig
+from fer_au.cues import create_codebook
 from fer_au.datasets import open_faces
 from fer_au.errors import ConfigError, DataError, UnknownNameError
 from fer_au.models import create_model
+from fer_au.stores import Store, write_store
 from fer_au.training.guidance import Guidance
 
 DOCS = Path(__file__).parents[2] / "docs" / "index.md"
@@ -90,3 +92,22 @@ def test_mistakes_are_one_line(demo: Path) -> None:
         open_faces(demo, maps="clusters")
     with pytest.raises(DataError, match=r"absent.*manifest\.csv"):
         open_faces(demo / "absent")
+
+
+def test_maps_are_drawn_by_the_stores_own_codebook_wherever_its_file_is(demo: Path, tmp_path: Path) -> None:
+    """A codebook from a file is no registered name: neither guidance nor samples could draw by it."""
+    path = tmp_path / "mine.yaml"
+    path.write_text("expressions: {happiness: [12], surprise: [1, 2], anger: [4]}\n")
+    attributes = {**create_codebook(path).attributes, "geometry": "corrected"}
+    path.unlink()
+    store = Store.open(demo / "heatmaps.h5", "heatmaps")
+    columns = {name: store[name] for name in store.columns}
+    write_store(demo / "heatmaps.h5", "heatmaps", columns, fingerprint="h", attributes=attributes)
+    faces = FaceDataset(demo, "train", CROP)
+    model = create_model({"backbone": "test_resnet"}, faces.classes, seed=0)
+    entry = GuidanceConfig.model_validate({"cue": "au", "loss": "cosine", "layers": ["last"], "geometry": "paper"})
+    (term,) = Guidance([entry], model, faces, 0).terms
+    assert term.cue_maps is not None
+    maps, valid = term.cue_maps(faces.ids, torch.zeros(len(faces), dtype=torch.bool))
+    assert valid.tolist() == [faces.classes[label] != "neutral" for label in faces.labels]
+    assert (maps.amax((1, 2)) > 0).tolist() == valid.tolist()

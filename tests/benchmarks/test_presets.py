@@ -23,6 +23,6 @@ def test_hours_count_faces_epochs_and_experiments(monkeypatch: pytest.MonkeyPatc
     asked = []
     monkeypatch.setattr(presets, "seconds_per_face", lambda model, size: asked.append(size) or 0.01)
     trainings, hours = presets.hours("lan-rafdb", {})
-    assert trainings == 2
-    assert asked == [224, 224]  # two networks
-    assert hours == pytest.approx(2 * 0.01 * 12_271 * 70 / 2 / 3600)
+    assert trainings == 4
+    assert asked == [224, 224, 112, 112]  # four networks
+    assert hours == pytest.approx(4 * 0.01 * 12_271 * 70 / 2 / 3600)

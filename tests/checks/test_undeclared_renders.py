@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
+from fer_au.checks import params
 from fer_au.checks.outputs import find_undeclared_renders
+from fer_au.config import reading
 from fer_au.config.data import DemoConfig
 from fer_au.demo import generate as demo
+from fer_au.yaml_files import read_yaml
 from stages import stamp
 from tests.checks.conftest import GOOD, Check, changed
 
@@ -22,8 +25,7 @@ BARE = {"datasets.mine.adapter": "demo", "datasets.mine.root": "data/mine/raw", 
 @pytest.fixture
 def undeclared(project: Path) -> Callable[[dict[str, Any]], list[str]]:
     def find(changes: dict[str, Any]) -> list[str]:
-        (project / "params.yaml").write_text(yaml.safe_dump(changed(GOOD, changes)))
-        return find_undeclared_renders()
+        return find_undeclared_renders(changed(GOOD, changes))
 
     return find
 
@@ -49,8 +51,8 @@ def test_sets_of_rendered_faces_that_no_section_names(
 def test_faces_that_are_there_or_were_ingested_are_not_needed(
     undeclared: Callable[[dict[str, Any]], list[str]], project: Path
 ) -> None:
-    recorded = {"datasets.mine": {"adapter": "demo", "root": "data/mine/raw"}}
-    entry = {"cmd": "python stages/ingest.py mine", "params": {"params.yaml": recorded}}
+    recorded = {"settings.ingest.mine": {"adapter": "demo", "root": "data/mine/raw"}}
+    entry = {"cmd": "python stages/ingest.py mine", "params": {"stages/stamp.json": recorded}}
     (project / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"ingest@mine": entry}}))
     assert undeclared(BARE) == []
     assert undeclared({**BARE, "datasets.mine.valid_fraction": 0.3}) == ["mine"]
@@ -68,7 +70,17 @@ def test_the_stamp_renders_them_and_says_so(
     rendered = []
     monkeypatch.setattr(demo, "generate", lambda *arguments: rendered.append(arguments))
     shutil.copytree(Path(stamp.__file__).parent, project / "stages")
+    shutil.copy(Path(stamp.__file__).parents[1] / "dvc.yaml", project)
+    parsed: list[Path] = []
+
+    def read(path: Path) -> dict[str, Any]:
+        parsed.append(path)
+        return read_yaml(path)
+
+    monkeypatch.setattr(params, "read_yaml", read)
+    monkeypatch.setattr(reading, "read_yaml", read)
     stamp.main()
+    assert parsed == [Path("params.yaml")]
     assert rendered == [(DemoConfig(), Path("data/mine/raw"))]
     said = (
         "data/mine/raw is missing, and params.yaml has no section `render`: rendered with its defaults, outside of DVC"

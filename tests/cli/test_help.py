@@ -94,7 +94,7 @@ def project(call: Call) -> None:
     Path("params.lan-rafdb.yaml").write_text(yaml.safe_dump(GOOD))
 
 
-@pytest.mark.parametrize("name", COMMANDS.keys() - ELSEWHERE.keys())
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ELSEWHERE])
 def test_the_example_works(name: str, call: Call, project: None) -> None:
     code, out, err = call(*example_of(name)[1:])
     assert code == 0, err

@@ -21,7 +21,7 @@ def project(call: Call) -> ResultsWriter:
         writer.evaluate(f"au-{seed}", wrong=1 + seed)
     writer.name("later")
     writer.evaluate_cross("there", "au-0", accuracy=0.5, n=8)
-    writer.params()
+    writer.lock()
     return writer
 
 
@@ -73,6 +73,24 @@ def test_a_damaged_file_is_one_line_after_the_table(call: Call, project: Results
     assert err.startswith("error: metrics/vanilla.json: ")
 
 
+def test_changed_settings_and_strays_are_said_in_one_line_each(call: Call, project: ResultsWriter) -> None:
+    assert call("results")[2] == ""
+    project.sections["train"] = {"epochs": 3}
+    project.experiments["plain"] = project.experiments.pop("vanilla")
+    project.params()
+    code, out, err = call("results")
+    assert code == 0
+    assert err == (
+        "au-0, au-1, there: params.yaml has changed since (train.epochs); run `dvc repro`\n"
+        "metrics/vanilla.json: not shown, as params.yaml names nothing so; delete what nobody needs\n"
+    )
+    assert "au-0 † " in out
+    assert "later †" not in out
+    for arguments in (["au-0"], ["au-0", "--images", "x.csv"]):
+        code, _, err = call("results", *arguments)
+        assert (code, err) == (0, "au-0: params.yaml has changed since (train.epochs); run `dvc repro`\n")
+
+
 def test_published_numbers_of_another_params_file_are_pointed_at(call: Call, project: ResultsWriter) -> None:
     path = project.publish(
         {"row": "A", "experiment": "vanilla", "metrics": {"accuracy": 0.8}}, name="params.lan.published.yaml"
@@ -91,8 +109,8 @@ def test_published_numbers_of_another_params_file_are_pointed_at(call: Call, pro
     [
         (("vanila",), "experiments and cross have no 'vanila'; did you mean vanilla?"),
         (("au",), "au is a group (au-0, au-1); name one of these"),
-        (("--csv", "x.csv", "--md", "./x.csv"), "need files of different names"),
-        (("--csv", "evaluation"), "evaluation"),
+        (("--csv", "x.csv", "--md", "./x.csv"), "x.csv: unknown format '.csv'; name it .md"),
+        (("--csv", "evaluation"), "evaluation: unknown format ''; name it .csv"),
         (("later",), "later is not evaluated yet; run `dvc repro`"),
         (("vanilla", "--group"), "--group belongs to the table of all experiments"),
         (("vanilla", "--csv", "x.csv"), "--csv belongs to the table of all experiments"),
@@ -106,7 +124,7 @@ def test_published_numbers_of_another_params_file_are_pointed_at(call: Call, pro
 def test_a_mistake_is_one_line(call: Call, project: ResultsWriter, arguments: tuple[str, ...], message: str) -> None:
     code, out, err = call("results", *arguments)
     assert code == 2
-    assert not out or arguments == ("--csv", "evaluation")  # found after the table
+    assert not out
     assert err.startswith("error: ")
     assert err.count("\n") == 1
     assert message in err
@@ -114,7 +132,7 @@ def test_a_mistake_is_one_line(call: Call, project: ResultsWriter, arguments: tu
 
 
 def test_a_folder_without_params_is_one_line(call: Call) -> None:
-    assert call("results") == (2, "", "error: params.yaml: no such file\n")
+    assert call("results") == (2, "", "error: params.yaml: no such file; run it in a project's folder\n")
 
 
 def test_torch_is_not_loaded(call: Call, project: ResultsWriter) -> None:

@@ -27,6 +27,11 @@ def test_verify_says_ok_or_names_the_fault(call: Call) -> None:
     assert err == "error: 2 fault(s) found\n"
 
 
+def test_verify_says_what_is_not_there(call: Call) -> None:
+    for path in ("models/au", "data/demo/manifest.csv", "typo"):
+        assert call("verify", path) == (2, f"{path}: no such file or folder\n", "error: 1 fault(s) found\n")
+
+
 def test_store_info_shows_what_decided_a_store(call: Call) -> None:
     write_heatmaps()
     code, out, _ = call("store", "info", "heatmaps.h5")

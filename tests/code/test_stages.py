@@ -12,6 +12,7 @@ from dvc.stage import cache
 from dvc_data.hashfile.meta import Meta
 
 from fer_au.code.stages import OVERLOOKED, stage_code
+from fer_au.config.dataset_settings import STAGES as STAGES_OF_DATASETS
 from tests.pipeline.conftest import ROOT, Project
 
 STAGES = {
@@ -57,14 +58,52 @@ def test_every_setting_that_the_run_cache_overlooks_counts(project: Project, sta
         assert code_of(project, stage, {f"{key}.other": 7}) == before  # DVC compares it itself
 
 
+@pytest.mark.parametrize("stage", STAGES_OF_DATASETS)
+def test_all_settings_of_a_data_set_count_and_those_of_others_do_not(project: Project, stage: str) -> None:
+    """The stage reads params.yaml, and DVC the stamp: a stage whose settings DVC has not seen must notice."""
+    before = code_of(project, stage, {})
+    entry, own = "datasets.demo", f"datasets.demo.{stage}"
+    ours = {"ingest": [f"{entry}.seed"], "align": ["align.size", "align.context", f"{own}.size"]}
+    for key in ours.get(stage, ["landmarks.max_reject_fraction", f"{own}.max_reject_fraction"]):
+        assert code_of(project, stage, {key: 96}) != before, key
+    foreign = {"ingest": [f"{entry}.align.size", "align.size"], "align": [f"{entry}.seed", f"{entry}.landmarks.x"]}
+    for key in [*foreign.get(stage, [f"{entry}.align.size"]), "datasets.other.align.size"]:
+        assert code_of(project, stage, {key: 96}) == before, key
+
+
+@pytest.mark.parametrize("section", ["align", "landmarks"])
+def test_a_key_that_a_data_set_overrides_does_not_count(project: Project, section: str) -> None:
+    key = "max_reject_fraction"
+    own = {f"datasets.demo.{section}.{key}": 0.5}
+    assert code_of(project, section, own) == code_of(project, section, {**own, f"{section}.{key}": 0.6})
+
+
 def test_a_size_of_another_section_does_not_count(project: Project) -> None:
     before = code_of(project, "landmarks", {})
     assert code_of(project, "landmarks", {"align.size": 7, "heatmaps.size": 7}) == before
 
 
+@pytest.mark.parametrize("stage", ["evaluate", "cross"])
+def test_the_geometry_counts_where_expressions_are_drawn_to_be_compared(project: Project, stage: str) -> None:
+    assert code_of(project, stage, {}) != code_of(project, stage, {"heatmaps.geometry": "paper"})
+
+
 def test_the_report_takes_the_whole_file(project: Project) -> None:
     assert taken("report") == []
     assert code_of(project, "report", {}) != code_of(project, "report", {"align.size": 7})
+
+
+def test_published_numbers_decide_the_report_alone_and_may_be_absent(project: Project) -> None:
+    before = {stage: code_of(project, stage, {}) for stage in STAGES}
+    path = project.folder / "params.published.yaml"
+    found = []
+    for text in ("preset: a", "preset: b"):
+        path.write_text(text)
+        found.append({stage: code_of(project, stage, {}) for stage in STAGES})
+    path.unlink()
+    assert {stage: code_of(project, stage, {}) for stage in STAGES} == before
+    assert len({one["report"] for one in (before, *found)}) == 3
+    assert all({**one, "report": ""} == {**before, "report": ""} for one in found)
 
 
 def test_these_keys_are_what_dvc_leaves_out() -> None:

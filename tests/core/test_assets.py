@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -96,7 +97,9 @@ def test_the_environment_may_name_a_renamed_copy(tmp_path, monkeypatch):
 
 def test_one_file_in_the_environment_leaves_the_other_models_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "_SYSTEM_FOLDERS", (weights._BUNDLED,))
-    bundled = (weights.FACE_MESH, weights.BLAZE_FACE, weights.FACE_API_68, weights.FACE_API_68_TABLE)
+    bundled = (
+        weights.FACE_MESH, weights.BLAZE_FACE, weights.FACE_API_68, weights.FACE_API_68_TABLE, weights.YUNET
+    )  # fmt: skip
     found = {wanted.file_name: find_weights(wanted) for wanted in bundled}
     mesh = put(tmp_path / weights.FACE_MESH.file_name, found[weights.FACE_MESH.file_name].read_bytes())
     monkeypatch.setenv("FER_AU_WEIGHTS", str(mesh))
@@ -135,12 +138,19 @@ def test_a_verified_file_is_hashed_once_until_it_changes(tmp_path, monkeypatch):
     assert len(hashed) == 2
 
 
-def test_a_forged_or_broken_mark_does_not_help_another_file(tmp_path):
-    path = put(tmp_path / "points.dat", b"the wrong bytes")
+def test_no_note_of_another_process_vouches_for_a_file(tmp_path):
+    path = put(tmp_path / "points.dat")
+    before = path.stat()
+    assert is_verified(path, WANTED)
+    path.write_bytes(CONTENT[:-1] + b"S")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # a file of the same path, size and time of change
     assert not is_verified(path, WANTED)
-    mark = weights._mark_path(path)
-    mark.write_text("no json", encoding="utf-8")
-    assert not is_verified(path, WANTED)
+    code = f"""
+import sys; from pathlib import Path; from fer_au.assets import Weights, is_verified
+sys.exit(is_verified(Path(sys.argv[1]), {WANTED!r}))
+"""
+    subprocess.run([sys.executable, "-c", code, path], check=True)
+    assert not (tmp_path / "cache").exists()
 
 
 def test_the_pinned_hashes_are_whole():

@@ -14,6 +14,8 @@ OTHER_WAYS = {
     "atomic.py": {"replace"},  # the one way itself
     "cues/clusters.py": {"open"},  # scratch: deleted when the block ends, whichever way
     "demo/generate.py": {"write_bytes"},  # thousands of pictures in a folder that is rendered anew as a whole
+    "shards/cache.py": {"touch"},  # an empty probe of whether one may write there, taken away at once
+    "shards/damaged.py": {"rename", "touch"},  # what is damaged goes out of the way as a whole; its time says when
     "shards/finished.py": {"rename"},  # a folder is written aside, then renamed as a whole
     "shards/prune.py": {"rename"},  # a folder goes out of sight as a whole, then away
     "stores/export.py": {"savez"},  # into memory, then through AtomicFile

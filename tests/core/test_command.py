@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import inspect
 import os
 import re
+import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fer_au.command import set_waiting, stage_main
+from fer_au.command import names_by_dvc, set_waiting, stage_main
 from fer_au.config.pipeline import describe_stage
 
 ROOT = Path(__file__).parents[2]
@@ -36,15 +39,46 @@ def test_what_the_user_says_about_waiting_stays(own: dict[str, str]) -> None:
     assert environment == own
 
 
-@pytest.mark.parametrize("words", [["my", "set"], ["my", "own", "faces"]])
-def test_a_name_with_blanks_hears_the_rule_of_names(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    def main(name: str) -> None:
-        raise AssertionError(name)
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("words", [[], ["a", "b"], ["my", "own", "faces"]])
+def test_a_wrong_number_of_names_is_one_line_with_the_remedy(
+    stage: str, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = runpy.run_path(str(ROOT / f"stages/{stage}.py"))
+    takes = list(inspect.signature(script["main"]).parameters)
+    if len(words) == len(takes):
+        pytest.skip("the right number")
+    assert stage_main(script["main"], script["__doc__"], words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    given = ", ".join(map(repr, words)) or "none"
+    assert line.startswith(
+        f"error: wrong number of arguments: {stage} takes {'NAME' if takes else 'none'}, got {given}"
+    )
+    several = f"`dvc repro {' '.join(f'{stage}@{word}' for word in words)}` runs several, and a name has no blanks"
+    assert (several in line) == (bool(takes) and len(words) > 1)
+    assert f"python stages/{stage}.py" in line
 
-    assert stage_main(main, "usage", words) == 2
-    name = " ".join(words)
-    rule = f"error: {name}: a name must match [a-z0-9][a-z0-9_-]*, such as {name.replace(' ', '-')}\n"
-    assert capsys.readouterr().err == rule
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("place", ["stages", "data/demo", "../outside"])
+def test_a_stage_outside_of_the_projects_folder_names_that_folder(stage: str, place: str, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    for file in ("params.yaml", "dvc.yaml", f"stages/{stage}.py"):
+        (project / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / file, project / file)
+    (project / place).mkdir(parents=True, exist_ok=True)
+    script = project / f"stages/{stage}.py"
+    names = ["demo"] * len(inspect.signature(runpy.run_path(str(script))["main"]).parameters)
+    ended = subprocess.run(
+        [sys.executable, script, *names],
+        cwd=project / place,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told = f"error: {stage}.py: this folder has no params.yaml; run it in the project's folder, {project}\n"
+    assert (ended.returncode, ended.stderr) == (2, told)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -95,3 +129,21 @@ def test_what_looks_like_an_option_is_refused_as_one(arguments: list[str], capsy
     assert message.startswith(f"error: no such option: {option}; ")
     assert message.count("\n") == 1
     assert "python stages/x.py NAME" in message
+
+
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        ("train@au", ["au"]),
+        ("sub/dvc.yaml:train@au", ["au"]),
+        ("C:x@y/dvc.yaml:train@a-b_c", ["a-b_c"]),
+        ("train@x; touch y #", ["x; touch y #"]),
+        ("train@a\nb", ["a\nb"]),
+        ("evaluate@au", []),
+        ("my-train@au", []),
+        ("report", []),
+        ("", []),
+    ],
+)
+def test_a_stage_learns_its_name_from_dvc(said: str, names: list[str]) -> None:
+    assert names_by_dvc("train", {"DVC_STAGE": said}) == names

@@ -145,3 +145,61 @@ def test_workers_share_what_is_loaded_before_they_start(fault: str, tmp_path: Pa
     )
     # One process loaded, and it was neither a worker nor this one. A fault there is left to whoever runs the task.
     assert (done.stdout.split(), done.stderr) == (["1", "0"], "")
+
+
+CALL = """
+from fer_au.compute import map_ordered
+
+def own(value):
+    return -value
+
+def main():
+    print(*map_ordered({function}, [-1, -2, -3], label="test", workers=2))
+
+{start}
+"""
+GUARDED, BARE = 'if __name__ == "__main__":\n    main()', "main()"
+
+
+def run_script(folder: Path, text: str, *, piped: bool = False) -> tuple[str, str]:
+    """What a user's script prints, and the last line of the trace of its error."""
+    file = folder / "script.py"
+    file.write_text(text)
+    command = [sys.executable, *([] if piped else [str(file)])]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        command, input=text, env=environment, cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    # Python's own clearing-up may complain after the error, of processes that have ended.
+    complaints = done.stderr.strip().splitlines()
+    errors = [line for line in complaints if line.startswith("fer_au.errors.")] or complaints
+    return done.stdout.strip(), errors[-1] if done.returncode else ""
+
+
+@pytest.mark.parametrize("start", [GUARDED, BARE])
+@pytest.mark.parametrize("piped", [False, True])
+def test_a_script_needs_no_guard_and_no_file_for_what_the_package_computes(
+    tmp_path: Path, start: str, piped: bool
+) -> None:
+    assert run_script(tmp_path, CALL.format(function="abs", start=start), piped=piped) == ("1 2 3", "")
+
+
+@pytest.mark.parametrize(
+    ("start", "piped", "printed"),
+    [(GUARDED, False, "1 2 3"), (GUARDED, True, ""), (BARE, False, ""), (BARE, True, "")],
+    ids=["guarded", "guarded from stdin", "bare", "bare from stdin"],
+)
+def test_a_script_needs_a_guard_and_a_file_for_what_it_defines(
+    tmp_path: Path, start: str, piped: bool, printed: str
+) -> None:
+    out, error = run_script(tmp_path, CALL.format(function="own", start=start), piped=piped)
+    assert out == printed
+    assert printed or "workers must import this script for the parts that it defines" in error
+
+
+@pytest.mark.parametrize("program", ["/bin/false", "/nowhere/python"])
+def test_processes_that_end_at_their_start_are_one_line(tmp_path: Path, program: str) -> None:
+    start = f"from multiprocessing.spawn import set_executable\nset_executable({program!r})\nmain()"
+    _, error = run_script(tmp_path, CALL.format(function="abs", start=start))
+    assert error.startswith("fer_au.errors.FerAuError: worker processes can't be started: ")
+    assert error.endswith("FER_AU_WORKERS=1 does without")

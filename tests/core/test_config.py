@@ -10,8 +10,9 @@ from pydantic import BaseModel
 
 from fer_au.config.data import AlignConfig, DatasetConfig, DemoConfig, HeatmapsConfig, LandmarksConfig
 from fer_au.config.entries import load_experiment
-from fer_au.config.experiments import CrossConfig, EvaluateConfig, ExperimentConfig, TrainConfig
+from fer_au.config.experiments import AugmentConfig, CrossConfig, EvaluateConfig, ExperimentConfig, TrainConfig
 from fer_au.config.options import PartOptions
+from fer_au.config.published import Published
 from fer_au.config.reading import StrictModel, load_entry, load_section, name_fault, validate
 from fer_au.cues import codebook
 from fer_au.datasets.csv_labels import CsvConfig
@@ -20,7 +21,6 @@ from fer_au.datasets.folder import FolderConfig
 from fer_au.datasets.sep import SepConfig
 from fer_au.errors import ConfigError
 from fer_au.presets.preset import Preset
-from fer_au.presets.published import Published
 
 GOOD = """
 datasets: {demo: {adapter: demo, root: data/demo/raw}}
@@ -68,13 +68,12 @@ def test_names_have_a_rule_and_a_longest_length(name: str, fault: str) -> None:
 @pytest.mark.parametrize(
     ("root", "place"), [("~/faces", "/home/me/faces"), ("'~'", "/home/me"), ("~root/faces", "/root/faces")]
 )
-def test_a_root_in_the_home_folder_is_refused_because_dvc_takes_it_literally(
+def test_a_root_may_lie_in_the_home_folder(
     params: Path, root: str, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     params.write_text(GOOD.replace("data/demo/raw", root))
-    with pytest.raises(ConfigError, match=rf"datasets\.demo\.root: DVC, .*takes ~ literally; write {place}$"):
-        load_entry("datasets", "demo", DatasetConfig, params)
+    assert load_entry("datasets", "demo", DatasetConfig, params).root == Path(place)
 
 
 def test_an_experiment_overrides_training_key_by_key(params: Path) -> None:
@@ -87,7 +86,7 @@ def test_an_experiment_overrides_training_key_by_key(params: Path) -> None:
     ("old", "new", "message"),
     [
         ("align: {size", "align: {sise", r"align\.sise: unknown key; did you mean size\?"),
-        ("size: 128", "size: big", r"align\.size: input should be a valid integer.*, got 'big'"),
+        ("size: 128", "size: big", r"align\.size: should be a whole number, got 'big'"),
         ("size: 128", "size: 8", r"align\.size: .*greater than or equal to 32, got 8"),
         ("align:", "aling:", r"aling: unknown key; did you mean align"),
     ],
@@ -108,7 +107,7 @@ def test_a_fault_in_a_section_names_file_and_key(params: Path, old: str, new: st
         ("lr: 0.1", "lr: 0", r"train\.optimizer\.lr: .*greater than 0"),
         ("    model: {backbone: resnet10t}\n", "", r"experiments\.au\.model: required key is missing"),
         ("layers: [5, last]", "layers: []", r"experiments\.au\.guidance\.0\.layers: at least one layer is needed"),
-        ("base: vanilla", "seed: 99999999999999999999999", r"experiments\.au\.seed: input should be less than 92233"),
+        ("base: vanilla", "seed: 99999999999999999999999", r"experiments\.au\.seed: should be less than 92233"),
         ("  au:", "  Au.1:", r"experiments\.Au\.1: a name must match"),
     ],
 )
@@ -148,7 +147,7 @@ ROOTS = [
 
 
 def test_every_configuration_is_among_the_roots_or_inside_of_one() -> None:
-    inside = {model for root in ROOTS for _, model in _places(root)}
+    inside = {model for root in ROOTS for _, model in places(root)}
     waiting: list[type[StrictModel]] = [StrictModel]
     while waiting:
         for model in waiting.pop().__subclasses__():
@@ -158,20 +157,20 @@ def test_every_configuration_is_among_the_roots_or_inside_of_one() -> None:
                 assert model in inside or model.__subclasses__() or issubclass(model, PartOptions), model
 
 
-def _places(kind: Any) -> Iterator[tuple[tuple[str | int, ...], type[BaseModel]]]:
+def places(kind: Any) -> Iterator[tuple[tuple[str | int, ...], type[BaseModel]]]:
     """Where models lie in a type: keys and positions, and the model."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         yield (), kind
         for name, field in kind.model_fields.items():
-            yield from (((name, *place), model) for place, model in _places(field.annotation))
+            yield from (((name, *place), model) for place, model in places(field.annotation))
         return
     origin, inner = get_origin(kind), get_args(kind)
     step: tuple[str | int, ...] = (0,) if origin in (tuple, list) else ("any",) if origin is dict else ()
     for one in inner:
-        yield from (((*step, *place), model) for place, model in _places(one))
+        yield from (((*step, *place), model) for place, model in places(one))
 
 
-def _nested(place: tuple[str | int, ...], content: object) -> Any:
+def nested(place: tuple[str | int, ...], content: object) -> Any:
     for key in reversed(place):
         content = [content] if isinstance(key, int) else {key: content}
     return content
@@ -188,22 +187,22 @@ def _misspelt(name: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("root", ROOTS)
 def test_every_misspelt_key_is_answered_with_the_right_one(root: type[StrictModel]) -> None:
-    for place, model in _places(root):
+    for place, model in places(root):
         for name in model.model_fields:
             for wrong in _misspelt(name):
                 if wrong in model.model_fields or (len(name) < 3 and sorted(wrong) == sorted(name)):
                     continue  # `rl` has as much of `lr` as any key with either letter
                 where = re.escape(".".join(map(str, ("at", *place, wrong))))
                 with pytest.raises(ConfigError, match=rf"^file: {where}: unknown key; did you mean .*\b{name}\b"):
-                    validate(root, _nested(place, {wrong: 1}), "at", "file")
+                    validate(root, nested(place, {wrong: 1}), "at", "file")
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"cams": {"native": 1}}, r"at\.cams: input should be a valid tuple"),
-        ({"attention_layers": 3}, r"at\.attention_layers: input should be 'all' or a valid tuple, got 3"),
-        ({"attention_layers": ["a", {}]}, r"at\.attention_layers\.1: input should be a valid string, got \{\}"),
+        ({"cams": {"native": 1}}, r"at\.cams: should be a list"),
+        ({"attention_layers": 3}, r"at\.attention_layers: should be 'all' or a list, got 3"),
+        ({"attention_layers": ["a", {}]}, r"at\.attention_layers\.1: should be a text, got \{\}"),
     ],
 )
 def test_names_of_alternatives_are_kept_out_of_a_keys_path(data: dict[str, Any], message: str) -> None:
@@ -211,10 +210,13 @@ def test_names_of_alternatives_are_kept_out_of_a_keys_path(data: dict[str, Any],
         validate(EvaluateConfig, data, "at", "file")
 
 
-def test_a_large_value_is_cut_before_it_is_written_out() -> None:
+@pytest.mark.parametrize(
+    ("model", "key"), [(EvaluateConfig, "split"), (TrainConfig, "epochs"), (AugmentConfig, "scale")]
+)
+def test_a_large_value_is_cut_before_it_is_written_out(model: type[StrictModel], key: str) -> None:
     bomb: Any = "x"
     for _ in range(40):
         bomb = [bomb] * 9
-    with pytest.raises(ConfigError, match=r"at\.split: .*got \[\[") as caught:
-        validate(EvaluateConfig, {"split": bomb}, "at", "file")
+    with pytest.raises(ConfigError, match=rf"at\.{key}: .*got \[\[") as caught:
+        validate(model, {key: bomb}, "at", "file")
     assert len(str(caught.value)) < 200

@@ -77,4 +77,5 @@ def test_no_arrow_of_the_figure_runs_behind_a_box(monkeypatch: pytest.MonkeyPatc
     assert find_hidden_arrows() == []
     in_one_column = tuple(room for floor in FLOORS[1:-1] for room in floor.rooms[:1])
     monkeypatch.setattr("tools.draw_architecture._COLUMNS", (in_one_column,))
+    monkeypatch.setattr("tools.draw_architecture._BENDS", (0,))
     assert find_hidden_arrows()

@@ -11,21 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fer_au.maps import channel_mean, min_max, resize_maps, shift_non_negative
-
-
-def centroid(maps: Tensor) -> tuple[float, float]:
-    """Centre of mass (x, y) as shares of the sides, cell centres at half-integers."""
-    plane = maps[0].double()
-    rows, columns = plane.shape
-    x = (torch.arange(columns) + 0.5) / columns
-    y = (torch.arange(rows) + 0.5) / rows
-    return float((plane.sum(0) * x).sum() / plane.sum()), float((plane.sum(1) * y).sum() / plane.sum())
-
-
-def blob(size: int, x: float, y: float, sigma: float = 0.08) -> Tensor:
-    grid = (torch.arange(size) + 0.5) / size
-    return torch.exp(-((grid[None] - x) ** 2 + (grid[:, None] - y) ** 2) / (2 * sigma**2))[None]
+from fer_au.maps import channel_mean, min_max, shift_non_negative
+from fer_au.resizing import Frame, resize_maps
 
 
 def test_channel_mean_is_computed_in_float32_even_under_autocast() -> None:
@@ -73,38 +60,15 @@ def test_min_max_ignores_scale_and_offset(seed: int, scale: float, offset: float
     assert float(min_max(maps).amax()) == 1
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    st.floats(0.3, 0.7),
-    st.floats(0.3, 0.7),
-    st.sampled_from([(56, 14), (28, 14), (14, 28), (14, 112), (28, 7), (7, 28), (28, 20), (28, 28)]),
+@pytest.mark.parametrize(
+    "operation",
+    [
+        shift_non_negative,
+        min_max,
+        lambda maps: resize_maps(maps, 3),
+        lambda maps: Frame("published", 20).to_layer(maps, (3, 3)),
+    ],
 )
-def test_resizing_keeps_every_point_at_its_place(x: float, y: float, sizes: tuple[int, int]) -> None:
-    maps = blob(sizes[0], x, y)
-    found = centroid(resize_maps(maps, sizes[1]))
-    assert found == pytest.approx(centroid(maps), abs=0.01)
-
-
-def test_shrinking_by_a_whole_factor_uses_every_cell() -> None:
-    maps = torch.zeros(1, 28, 28)
-    maps[0, 13, 14] = 1
-    assert float(resize_maps(maps, 7).sum()) == pytest.approx(1 / 16, rel=1e-5)
-
-
-def test_resizing_takes_both_shapes_and_leaves_a_fitting_map_unchanged() -> None:
-    maps = torch.rand(2, 3, 8, 6)
-    both = resize_maps(maps, (5, 12))
-    assert both.shape == (2, 3, 5, 12)
-    assert torch.allclose(both[:, 1], resize_maps(maps[:, 1], (5, 12)))
-    assert torch.equal(resize_maps(maps, (8, 6)), maps)
-
-
-def test_a_constant_map_stays_constant_when_resized() -> None:
-    for size in (5, 14, 37):
-        assert torch.allclose(resize_maps(torch.full((1, 14, 14), 0.3), size), torch.full((1, size, size), 0.3))
-
-
-@pytest.mark.parametrize("operation", [shift_non_negative, min_max, lambda maps: resize_maps(maps, 3)])
 def test_gradients_agree_with_finite_differences(operation: Callable[[Tensor], Tensor]) -> None:
     generator = torch.Generator().manual_seed(0)
     maps = torch.randn(2, 5, 5, generator=generator).requires_grad_()

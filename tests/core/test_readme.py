@@ -12,11 +12,12 @@ import yaml
 
 from fer_au.config.experiments import GuidanceConfig
 from fer_au.cues import list_cues
-from fer_au.decoding import FORMATS, MAX_PIXELS
+from fer_au.decoding import MAX_PIXELS
 from fer_au.faces import list_detectors
 from fer_au.landmarks import EXTRACTORS, list_extractors
 from fer_au.models import list_heads
 from fer_au.models.nets.base import NETS
+from fer_au.picture_formats import FORMATS
 from fer_au.training import list_losses
 
 ROOT = Path(__file__).parents[2]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from fer_au.errors import MissingDependencyError, UnknownNameError
 from fer_au.expressions import EXPRESSIONS, ordered, parse_expression
-from fer_au.registry import Registry
+from fer_au.registry import Registry, near_keys, near_names
 
 
 @pytest.fixture
@@ -28,6 +29,24 @@ def test_an_unknown_name_lists_the_near_ones(colours: Registry[int]) -> None:
         colours.get("dark-rad")
     with pytest.raises(UnknownNameError, match="known: blue, dark-red; a part of another package needs that"):
         colours.get("zzz")
+
+
+@pytest.mark.parametrize("name", ["lan", "resnet18", "au-0", "dlib68", "cosine"])
+def test_capitals_make_no_other_name(name: str) -> None:
+    known = ["lan", "plan", "resnet18", "resnet18d", "au-0", "au-1", "dlib68", "cosine", "cos"]
+    for written in (name.upper(), name.title(), name.swapcase()):
+        assert near_keys(written, known) == [name]
+        assert near_names(written, known) == f"did you mean {name}?"
+
+
+@pytest.mark.parametrize(("name", "other"), [("weg", "zwei"), ("foo", "au"), ("cat", "val"), ("gap", "lan")])
+def test_short_names_that_share_letters_by_chance_are_not_near(name: str, other: str) -> None:
+    assert near_keys(name, [other]) == []
+
+
+@pytest.mark.parametrize(("name", "meant"), [("lna", "lan"), ("gapp", "gap"), ("cvs", "csv"), ("sise", "size")])
+def test_a_slip_in_a_short_name_is_near(name: str, meant: str) -> None:
+    assert near_keys(name, [meant, "zwei"]) == [meant]
 
 
 def test_a_module_that_registers_another_name_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,10 +76,19 @@ def test_third_parties_add_parts_by_entry_point(
     colours: Registry[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "a_painter.py").write_text("GREEN = 7\nBLUE = 8\n")
-    offer(monkeypatch, tmp_path, "painter", green="a_painter:GREEN", blue="a_painter:BLUE")
+    offer(monkeypatch, tmp_path, "painter", green="a_painter:GREEN")
     assert colours.get("green") == 7
     assert "green" in colours.names()
-    assert colours.get("blue") == 2  # a built-in name can't be taken over
+
+
+def test_a_part_that_its_own_module_registers_may_be_offered_too(
+    colours: Registry[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("fer_au.registry.test_registry", colours, raising=False)
+    text = "import fer_au.registry\nfer_au.registry.test_registry.register('green')(7)\nGREEN = 7\n"
+    (tmp_path / "a_careful_painter.py").write_text(text)
+    offer(monkeypatch, tmp_path, "careful-painter", green="a_careful_painter:GREEN")
+    assert colours.get("green") == 7
 
 
 def test_a_broken_part_names_its_package_and_keeps_the_cause(
@@ -81,11 +109,13 @@ def test_a_broken_part_names_its_package_and_keeps_the_cause(
 def test_a_part_that_is_not_derived_from_the_base_class_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "a_free_painter.py").write_text("class Free: pass\nclass Derived(int): pass\n")
+    (tmp_path / "a_free_painter.py").write_text(
+        "class Free: pass\nfrom pathlib import Path\nclass Derived(Path): pass\n"
+    )
     offer(monkeypatch, tmp_path, "free-painter", free="a_free_painter:Free", derived="a_free_painter:Derived")
-    registry: Registry[type[int]] = Registry("colour", "fer_au.test_colours", base=int)
+    registry: Registry[type[Path]] = Registry("colour", "fer_au.test_colours", base=Path)
     assert registry.names() == ["derived"]
-    with pytest.raises(MissingDependencyError, match=r"'free-painter' .* must be a class derived from builtins\.int$"):
+    with pytest.raises(MissingDependencyError, match=r"'free-painter' .* must be a class derived from pathlib\.Path$"):
         registry.get("free")
 
 
@@ -131,3 +161,17 @@ def test_class_order_is_canonical() -> None:
     assert ordered(reversed(EXPRESSIONS)) == EXPRESSIONS
     with pytest.raises(ValueError, match="joyful"):
         ordered(["joyful"])
+
+
+MAKERS = (
+    *("cam:create_cam", "cues:create_codebook", "cues:create_cue", "cues:create_geometry", "datasets:create_adapter"),
+    *("faces:create_detector", "landmarks:create_extractor", "presets:load_preset", "training:create_loss"),
+)
+
+
+@pytest.mark.parametrize("module", MAKERS)
+@pytest.mark.parametrize("name", ["lab-l1", "lab-au", "lab-corrected-2", "lab-whole"])
+def test_what_is_no_slip_of_the_pen_may_be_another_labs_part(module: str, name: str) -> None:
+    room, _, make = module.partition(":")
+    with pytest.raises(UnknownNameError, match="a part of another package needs that package installed"):
+        getattr(importlib.import_module(f"fer_au.{room}"), make)(name)

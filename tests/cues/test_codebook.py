@@ -17,8 +17,8 @@ from fer_au.cues import (
     load_codebook,
     render_au_maps,
 )
-from fer_au.cues.codebook import ACTION_UNITS
-from fer_au.errors import ConfigError, UnknownNameError
+from fer_au.cues.codebook import ACTION_UNITS, recorded_codebook
+from fer_au.errors import ConfigError, DataError, UnknownNameError
 from fer_au.expressions import EXPRESSIONS
 from tests.docs.blocks import read_blocks
 
@@ -136,10 +136,10 @@ BAD = {
         "happiness: expressions belong below one key, `expressions: {happiness: [6, 12]}`",
     ),
     "unknown key": ("expresions: {fear: [1]}", "expresions: unknown key; did you mean expressions?"),
-    "sources as a text": ("sources: me\nexpressions: {fear: [1]}", "sources: input should be a valid list, got 'me'"),
+    "sources as a text": ("sources: me\nexpressions: {fear: [1]}", "sources: should be a list, got 'me'"),
     "description as a list": (
         "description: [a]\nexpressions: {fear: [1]}",
-        "description: input should be a valid string, got ['a']",
+        "description: should be a text, got ['a']",
     ),
     "key twice": ("expressions:\n  fear: [1]\n  fear: [2]", "expressions.fear: key appears twice"),
     "a list": ("- fear", "must hold a mapping"),
@@ -203,3 +203,22 @@ def test_a_folder_and_a_binary_file_are_refused(tmp_path):
     binary.write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(ConfigError, match="not a UTF-8 text"):
         load_codebook(binary)
+
+
+def test_a_store_of_maps_gives_its_codebook_back_wherever_the_file_is(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("expressions: {happiness: {AU6: 0.5, AU12: 1.0}, fear: [1]}\n")
+    codebook = create_codebook(path)
+    path.unlink()
+    found = recorded_codebook(codebook.attributes, "heatmaps.h5")
+    assert (found.name, found.expressions, found.sha256) == ("mine", codebook.expressions, codebook.sha256)
+
+
+def test_a_store_that_only_names_its_codebook_is_read_if_the_entries_are_the_same():
+    codebook = create_codebook("paper")
+    named = {"codebook": "paper", "codebook_sha256": codebook.sha256}
+    assert recorded_codebook(named, "heatmaps.h5") == codebook
+    with pytest.raises(ConfigError, match=r"heatmaps\.h5: codebook 'paper' has changed since; run the stage heatmaps"):
+        recorded_codebook(named | {"codebook_sha256": "0" * 64}, "heatmaps.h5")
+    with pytest.raises(DataError, match=r"heatmaps\.h5: attribute 'codebook' is missing; run the stage heatmaps"):
+        recorded_codebook({}, "heatmaps.h5")

@@ -96,25 +96,25 @@ def test_every_action_unit_has_a_place():
 # Where FACS sees each action unit, as bounds on its peak on the image's left half of a neutral face, in inter-ocular
 # distances from the middle of the eyes: x from the midline outwards, y down.
 REGIONS = {
-    1: ((0.1, 0.35), (-0.5, -0.24)),  # above the inner brow
-    2: ((0.4, 0.65), (-0.5, -0.24)),  # above the outer brow
-    4: ((0.0, 0.1), (-0.3, -0.08)),  # glabella
+    1: ((0.1, 0.35), (-0.5, -0.18)),  # inner brow, and above it
+    2: ((0.4, 0.65), (-0.5, -0.18)),  # outer brow, and above it
+    4: ((0.0, 0.4), (-0.36, -0.08)),  # brow and glabella
     5: ((0.25, 0.45), (-0.15, -0.03)),  # upper lid
     6: ((0.25, 0.65), (-0.05, 0.45)),  # cheek, and beside the eye
-    7: ((0.25, 0.45), (-0.02, 0.08)),  # lids, the lower one most
+    7: ((0.25, 0.45), (-0.02, 0.12)),  # lids, the lower one most
     9: ((0.05, 0.25), (0.05, 0.45)),  # side of the nose
     10: ((0.05, 0.25), (0.5, 0.73)),  # between the wing of the nose and the upper lip
     11: ((0.25, 0.45), (0.5, 0.72)),  # middle of the nasolabial furrow
-    12: ((0.29, 0.45), (0.68, 0.80)),  # lip corner, up and out
+    12: ((0.29, 0.45), (0.68, 0.83)),  # lip corner, up and out
     14: ((0.32, 0.48), (0.75, 0.87)),  # beside the lip corner
-    15: ((0.25, 0.4), (0.83, 1.0)),  # below the lip corner
+    15: ((0.25, 0.4), (0.75, 1.0)),  # lip corner and below it
     16: ((0.05, 0.25), (0.9, 1.08)),  # below the lower lip
-    17: ((0.0, 0.05), (1.0, 1.2)),  # chin boss
-    20: ((0.3, 0.5), (0.8, 0.92)),  # beside the lip corner, slightly down
+    17: ((0.0, 0.05), (0.85, 1.2)),  # from the lower lip to the chin boss
+    20: ((0.3, 0.5), (0.77, 0.92)),  # beside the lip corner
     22: ((0.0, 0.05), (0.73, 0.9)),
     23: ((0.0, 0.05), (0.73, 0.9)),
     24: ((0.0, 0.05), (0.73, 0.9)),
-    25: ((0.0, 0.05), (0.73, 0.9)),
+    25: ((0.0, 0.05), (0.73, 1.0)),  # lips, the lower one most
     26: ((0.0, 0.05), (0.82, 1.0)),  # lower lip
     27: ((0.0, 0.05), (0.8, 1.0)),
     43: ((0.25, 0.45), (-0.05, 0.05)),  # the eye

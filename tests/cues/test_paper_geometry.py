@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from benchmarks.shared.published_maps import CODEBOOK, published_map
 from benchmarks.shared.random_points import cosine, mirrored, random_faces
 from fer_au.cues import load_codebook, render_au_maps
-from fer_au.cues.paper import resize_matrix
 
 EXPRESSIONS = sorted(CODEBOOK)
 
@@ -111,17 +110,6 @@ def test_a_face_outside_the_frame_is_not_valid():
     maps, valid = render_au_maps(faces, ["happiness"] * 2, codebook="paper", geometry="paper")
     assert valid.tolist() == [True, False]
     assert not maps[1].any()
-
-
-@pytest.mark.parametrize(("source", "target"), [(28, 28), (28, 7), (28, 14), (28, 20), (28, 56), (28, 224)])
-def test_resize_matrix_is_torchs_antialiased_bilinear(source, target):
-    torch = pytest.importorskip("torch")
-    image = np.random.default_rng(0).random((source, source))
-    matrix = resize_matrix(source, target)
-    expected = torch.nn.functional.interpolate(
-        torch.from_numpy(image)[None, None], size=(target, target), mode="bilinear", antialias=True
-    )
-    np.testing.assert_allclose(matrix @ image @ matrix.T, expected[0, 0].numpy(), atol=1e-7)
 
 
 @settings(max_examples=30, deadline=None)

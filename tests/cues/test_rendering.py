@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from benchmarks.shared.random_points import random_faces
-from fer_au.cues import create_geometry, list_geometries, load_codebook, render_au_maps
+from fer_au.cues import FaceBatch, create_cue, create_geometry, list_geometries, load_codebook, render_au_maps
 from fer_au.errors import ConfigError, DataError, UnknownNameError
 from fer_au.expressions import EXPRESSIONS
 
@@ -35,7 +35,7 @@ def test_maps_are_float32_in_0_to_1_with_a_peak_of_1_where_valid(profile):
     assert not maps[~valid].any()
 
 
-@pytest.mark.parametrize("label", ["neutral", "contempt", "no such expression", ""])
+@pytest.mark.parametrize("label", ["neutral", "contempt"])
 @pytest.mark.parametrize("profile", PROFILES)
 def test_labels_without_an_entry_give_no_map(profile, label):
     maps, valid = render(random_faces(1), [label], profile)
@@ -124,7 +124,8 @@ def test_numpy_maps_need_neither_torch_nor_opencv():
     code = (
         "import sys, numpy as np\n"
         "from fer_au.cues import render_au_maps, list_cues, render_dataset\n"
-        "render_au_maps(np.zeros((1, 68, 2)), ['fear'])\n"
+        "from fer_au.ibug68 import MEAN_FACE\n"
+        "render_au_maps(112 + 64 * MEAN_FACE[None], ['fear'])\n"
         "sys.exit(any(name in sys.modules for name in ('torch', 'cv2', 'dlib', 'matplotlib')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -132,18 +133,18 @@ def test_numpy_maps_need_neither_torch_nor_opencv():
 
 @pytest.mark.parametrize("shape", [(68, 2), (3, 67, 2), (3, 68, 3)])
 def test_points_of_another_shape_are_refused(shape):
-    with pytest.raises(DataError, match="points have the shape"):
+    with pytest.raises(DataError, match=r"points: expected an array \(N, 68, 2\)"):
         render_au_maps(np.zeros(shape), ["fear"] * 3)
 
 
 def test_labels_of_another_number_are_refused():
-    with pytest.raises(DataError, match="2 faces but 3 labels"):
+    with pytest.raises(DataError, match="labels: expected one for each of 2 faces, got 3"):
         render_au_maps(random_faces(2), ["fear"] * 3)
 
 
 @pytest.mark.parametrize("options", [{"image_size": 0}, {"map_size": 0}])
 def test_sizes_must_be_positive(options):
-    with pytest.raises(DataError, match="must be positive"):
+    with pytest.raises(DataError, match=r"size: expected a .*number greater than 0, got 0"):
         render_au_maps(random_faces(1), ["fear"], **options)
 
 
@@ -186,7 +187,8 @@ def test_every_geometry_keeps_the_contract(name):
 def test_any_points_give_finite_maps_in_range(points, scale, expression, profile, size):
     with np.errstate(invalid="ignore"):
         points = points * np.float32(scale)
-    maps, valid = render(points, [expression] * 3, profile, map_size=size)
+    cue = create_cue("au", codebook=profile, geometry=profile)  # as the pipeline draws, whatever was extracted
+    maps, valid = cue.render(FaceBatch(points, [expression] * 3, 224, size))
     assert np.isfinite(maps).all()
     assert maps.min() >= 0
     assert maps.max() <= 1

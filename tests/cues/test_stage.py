@@ -68,8 +68,8 @@ def test_same_inputs_give_the_same_bytes_in_another_folder(tmp_path):
     [
         (
             "corrected",
-            "362114a0cd797f869b5d937d1491bf3896a37fd8be72892a411d7456fc67cfda",
-            "633095c0840f88a667b11f6e51359a3048f69f336e0c60dfa0cd9a005f685880",
+            "0b5f0c28fb218852480c1b26bd52461f5784527eeffd9f031a9d23504ca72e95",
+            "46c7382855843f6043208253d2d13f86d1e9544f045f8a3d6afac57c3b4d107b",
         ),
         (
             "paper",

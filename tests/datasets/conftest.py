@@ -82,6 +82,7 @@ def nasty_folder(tmp_path: Path, add: Callable[..., Path]) -> tuple[Path, dict[s
         "<script>alert('x')<.jpg": encode(picture(10)),
         "=SUM(1).jpg": encode(picture(11)),
         "hash#1.jpg": encode(picture(12)),
+        "scan.tiff": encode(picture(14), "TIFF"),
     }
     bad = {
         "cut.jpg": (whole[: len(whole) // 2], "truncated"),
@@ -89,7 +90,6 @@ def nasty_folder(tmp_path: Path, add: Callable[..., Path]) -> tuple[Path, dict[s
         "page.jpg": (b"<!DOCTYPE html><title>404</title>", "not_an_image"),
         "bomb.png": (bomb(), "too_large"),
         "gif.jpg": (encode(picture(13), "GIF"), "unsupported_format"),
-        "scan.tiff": (encode(picture(14), "TIFF"), "unsupported_format"),
         "tiny.png": (encode(picture(15, 40, 15), "PNG"), "too_small"),
     }
     for name, data in good.items():

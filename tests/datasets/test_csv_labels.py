@@ -150,13 +150,77 @@ def test_other_encodings_are_read_when_named(scan: Callable[..., Scan]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "written", "read", "hint"),
+    [
+        ("grün.jpg,fear", "latin-1", "utf-8", "cp1252 or latin-1 reads it, such as 'grün'"),
+        ("grün.jpg,“fear”", "cp1252", "utf-8", "cp1252 reads it, such as 'grün'"),
+        ("grün.jpg,fear", "utf-16", "utf-8", "utf-16 reads it, such as 'grün'"),
+        ("grün.jpg,fear", "utf-8", "ascii", "utf-8 reads it, such as 'grün'"),
+        ("笑顔.jpg,fear", "utf-8", "ascii", "utf-8 reads it, such as '笑顔'"),
+    ],
+)
+def test_encodings_that_read_the_file_are_named(
+    scan: Callable[..., Scan], text: str, written: str, read: str, hint: str
+) -> None:
+    data = f"image,label\n{text}\n".encode(written)
+    with pytest.raises(DataError) as caught:
+        scan(data, encoding=read)
+    assert str(caught.value).endswith(f"not {read} text; name its encoding with the key encoding: {hint}")
+    scan(data, encoding=hint.partition(" ")[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "character"), [("tab", "\t"), ("\\t", "\t"), ("\t", "\t"), ("space", " "), (";", ";")]
+)
+def test_a_delimiter_that_is_hard_to_type_has_a_name(scan: Callable[..., Scan], name: str, character: str) -> None:
+    found = scan(f"image{character}label\na.jpg{character}fear\n", delimiter=name)
+    assert labels(found) == {"images/a.jpg": "fear"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "hint"),
+    [
+        ({"labels": "Liste.CSV"}, "say `labels: far/below/liste.csv`"),
+        ({"images": "Bilder"}, "say `images: far/Bilder`"),
+        ({"points": {"file": "punkte.csv"}}, "say `points.file: far/punkte.csv`"),
+    ],
+)
+def test_files_and_folders_that_lie_elsewhere_are_named(
+    scan: Callable[..., Scan], tmp_path: Path, keys: dict[str, object], hint: str
+) -> None:
+    for folder in ("far/below", "far/Bilder"):
+        (tmp_path / folder).mkdir(parents=True)
+    for file in ("far/below/liste.csv", "far/punkte.csv"):
+        (tmp_path / file).touch()
+    with pytest.raises(DataError) as caught:
+        scan("image,label\na.jpg,fear\n", **keys)
+    assert f"; it is below {tmp_path}: {hint}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("text", "keys", "message"),
     [
-        ("image,emotion\n", {}, r"labels\.csv: no column 'label'; the first row is: image, emotion"),
-        ("a.jpg\n", {"header": False, "columns": {"image": 0, "label": 1}}, "no column 1; the first row is: a.jpg"),
+        ("image,emotion\n", {}, r"labels\.csv: no column 'label'; its columns are: image, emotion; say which"),
+        (
+            "File,lable\n",
+            {},
+            r"no column 'image', 'label'; its columns are: File, lable; did you mean label: lable\?; say",
+        ),
+        ("picture;label;x\n", {"columns": {"image": "pictures"}}, r"picture, label, x; did you mean image: picture\?"),
+        (
+            "a.jpg\n",
+            {"header": False, "columns": {"image": 0, "label": 1}},
+            "no column 1; columns count from 0, and the first row is: a.jpg; ",
+        ),
         ("", {}, r"labels\.csv: no rows"),
         ("image,label\n", {"labels": "absent.csv"}, r"absent\.csv: No such file"),
+        (
+            "image,label\n",
+            {"labels": "lables.csv"},
+            r"lables\.csv: No such file .*; did you mean labels\.csv\?$",
+        ),
         ("image,label\n", {"images": "pictures"}, r"pictures: no such folder \(key images\)"),
+        ("image,label\n", {"images": "image"}, r"image: no such folder \(key images\); did you mean images\?$"),
         ("image,label\n", {"delimiter": ";"}, "no column 'image', 'label'"),
     ],
 )
@@ -166,3 +230,59 @@ def test_an_unusable_label_file_is_one_line(
     with pytest.raises(DataError, match=message) as caught:
         scan(text, **keys)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "images", "note"),
+    [
+        (("a.jpg", "b.jpg"), ".", "below {root}; a.jpg is {root}/images/a.jpg: say `images: images`"),
+        (
+            ("images/a.jpg", "images/b.jpg"),
+            "images",
+            "below {root}/images; images/a.jpg is {root}/images/a.jpg: say",
+        ),
+        (("a", "b"), "images", "below {root}/images; 2 are there with another suffix: 'a' is 'images/a.jpg'; write"),
+        (("x.jpg", "y.jpg"), ".", "below {root}, where there is no x.jpg; `images` names another folder below root"),
+        (("/far/x.jpg", "y.jpg"), ".", "below {root}, where there is no /far/x.jpg; `images` names another folder"),
+    ],
+    ids=["images not given", "images given twice", "no suffix", "nowhere", "absolute"],
+)
+def test_pictures_that_are_elsewhere_get_a_note(
+    scan: Callable[..., Scan], tmp_path: Path, names: tuple[str, ...], images: str, note: str
+) -> None:
+    found = scan("image,label\n" + "".join(f"{name},fear\n" for name in names), images=images)
+    start = "2 of 2 pictures are not there: names are looked up "
+    assert found.notes[0].startswith(start + note.format(root=tmp_path))
+
+
+def test_a_few_missing_pictures_get_no_note(scan: Callable[..., Scan]) -> None:
+    assert scan("image,label\na.jpg,fear\nb.jpg,fear\nx.jpg,fear\n").notes == ()
+
+
+def test_the_adapters_own_files_are_not_passed_over(scan: Callable[..., Scan], tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("")
+    header = ",".join(f"x{i},y{i}" for i in range(68))
+    values = ",".join(f"{i % 9},{i // 9}" for i in range(68))
+    (tmp_path / "points.csv").write_text(f"id,{header}\nimages/a.jpg,{values}\n")
+    found = scan("image,label\nimages/a.jpg,fear\n", images=".", labels="./labels.csv", points={"file": "points.csv"})
+    (line,) = [note for note in found.notes if note.startswith("passed over")]
+    assert line == f"passed over, 1 file(s) below {tmp_path} that are named like no picture: notes.txt"
+
+
+def test_names_outside_the_root_are_never_listed(scan: Callable[..., Scan], tmp_path: Path) -> None:
+    foreign = tmp_path.with_name(f"{tmp_path.name}-foreign")
+    foreign.mkdir()
+    (foreign / "secret.jpg").touch()
+    (tmp_path / "linked").symlink_to(foreign)
+    found = scan("image,label\na.jpg,fear\n", images="linked")
+    assert [(one.id, one.reason.value) for one in found.rejects] == [("linked", "outside_root")]
+    assert "secret" not in str(found)
+
+
+def test_a_name_that_an_export_marked_as_text_is_found(scan: Callable[..., Scan], tmp_path: Path) -> None:
+    header = ",".join(f"x{i},y{i}" for i in range(68))
+    values = ",".join(f"{i % 9},{i // 9}" for i in range(68))
+    (tmp_path / "=SUM(1).jpg").touch()
+    (tmp_path / "points.csv").write_text(f"id,{header}\n'=SUM(1).jpg,{values}\n")
+    found = scan("image,label\n=SUM(1).jpg,fear\n", images=".", points={"file": "points.csv"})
+    assert found.annotations.ids == ("=SUM(1).jpg",)

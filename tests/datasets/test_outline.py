@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from fer_au.config.data import DemoConfig
 from fer_au.config.reading import validate
 from fer_au.datasets import create_adapter, ingest_dataset, read_manifest
 from fer_au.datasets.splits import planned_splits
+from fer_au.datasets.tally import Tally
 from fer_au.demo.generate import generate
+from fer_au.rejects import Reason, read_rejects
 
 Add = Callable[..., Path]
 
@@ -54,7 +57,7 @@ CASES: dict[str, Callable[[Path, Add], dict[str, Any]]] = {
     "train and test": lambda root, add: class_folders(root, add, "train", "test"),
     "Training, val and Testing": lambda root, add: class_folders(root, add, "Training", "val", "Testing"),
     "train alone": lambda root, add: class_folders(root, add, "train"),
-    "test alone": lambda root, add: class_folders(root, add, "test") | {"test_fraction": 0.2},
+    "test alone": lambda root, add: class_folders(root, add, "test"),
     "persons": lambda root, add: class_folders(root, add) | {"subject_pattern": "^(s[0-9]+)_"},
     "label file": lambda root, add: label_file(root, add, "", ""),
     "split column": lambda root, add: label_file(root, add, ",split", ",train", ",test") | {
@@ -87,6 +90,13 @@ def test_an_outline_is_what_ingest_makes(case: str, tmp_path: Path, add: Add) ->
     assert planned_splits(outline.splits, **fractions) == {row.split for row in rows}
     assert outline.subjects == any(row.subject for row in rows)
     assert outline.folds == any(row.fold for row in rows)
+    assert outline.tally is not None
+    assert not outline.tally.unknown
+    listed = sum((Counter({place[1:]: number}) for place, number in outline.tally.faces.items()), Counter())
+    assert listed == Counter((row.fold, row.label) for row in rows)
+    planned, found = outline.tally.classes(**fractions), Tally.of(rows).classes()
+    assert all(found[split] <= planned[split] for split in found)
+    assert {split for split in found if found[split]} == {split for split in planned if planned[split]}
 
 
 def test_a_folder_of_a_split_without_pictures_is_no_split(tmp_path: Path, add: Add) -> None:
@@ -97,3 +107,45 @@ def test_a_folder_of_a_split_without_pictures_is_no_split(tmp_path: Path, add: A
     outline = create_adapter("folder").outline(config)
     assert outline is not None
     assert outline.splits == {"train"}
+
+
+@pytest.mark.parametrize("kind", ["folder", "csv", "sep", "demo"])
+def test_labels_are_counted_as_ingest_rejects_them(kind: str, tmp_path: Path, add: Add) -> None:
+    """Unknown ones by name; those left out by label_map, repeated rows and lost pictures are none of them."""
+    root = tmp_path / "raw"
+    entry: dict[str, Any] = {"adapter": kind, "valid_fraction": 0.0, "max_reject_fraction": 0.99}
+    entry |= {} if kind in ("demo", "sep") else {"label_map": {"odd": None}}
+    if kind == "folder":
+        for number, label in enumerate(["happy", "sad", "sad", "Wut", "Wut", "odd"]):
+            add(root / "train" / label / f"deep/{number}.png")
+    elif kind == "csv":
+        labels = ["happy", "sad", "sad", "Wut", "Wut", "odd", ""]
+        rows = [f"{number}.png,{label}\n" for number, label in enumerate(labels)]
+        for number in range(7):
+            add(root / f"{number}.png")
+        (root / "labels.csv").write_text("".join(["image,label\n", *rows, rows[3], rows[0], ",happy\n"]))
+        entry["labels"] = "labels.csv"
+    elif kind == "sep":
+        codes = {"0_happiness.png": 0, "1_sadness.png": 2, "2_sadness.png": 2, "3_.png": "Wut", "4_.png": "Wut"}
+        for name in codes:
+            add(root / "train" / name)
+        text = "".join(f"{name},{code}\n" for name, code in codes.items())
+        (root / "train_FER_labels.csv").write_text(text + "3_.png,Wut\n")
+    else:
+        generate(DemoConfig(identities=4, images=7, size=96, test_fraction=0.0), root)
+        header, *lines = (root / "labels.csv").read_text().splitlines()
+        labels = ("happiness", "sadness", "Wut")
+        rows = [f"{line.split(',')[0]},{labels[n % 3]},a,train\n" for n, line in enumerate(lines)]
+        (root / "labels.csv").write_text("".join([f"{header}\n", *rows]))
+    adapter = create_adapter(kind)
+    config = validate(adapter.Config, {**entry, "root": str(root)}, "", "test")
+    outline = adapter.outline(config)
+    assert outline is not None
+    assert outline.tally is not None
+    ingest_dataset("raw", config, tmp_path / "out")
+    rejects = read_rejects(tmp_path / "out/rejects/ingest.csv")
+    unknown = [reject for reject in rejects if reject.reason is Reason.UNKNOWN_LABEL]
+    assert unknown
+    assert set(outline.tally.unknown) == {"Wut"}
+    assert outline.tally.unknown["Wut"] == len(unknown)
+    assert outline.tally.faces == Tally.of(read_manifest(tmp_path / "out/manifest.csv")).faces or kind == "csv"

@@ -21,6 +21,7 @@ from fer_au.errors import ConfigError, DataError
 from fer_au.faces import align_dataset
 from fer_au.faces.geometry import apply_matrix
 from fer_au.landmarks import extract_dataset
+from fer_au.rejects import Reason, Reject
 from fer_au.stores import Store
 
 RNG = np.random.default_rng(0)
@@ -96,6 +97,26 @@ def test_points_come_from_a_table_by_the_names_of_its_columns(
     expect(scan({"file": "points.csv"}))
 
 
+def test_names_may_count_from_1_which_is_said(scan: Callable[..., Scan], tmp_path: Path) -> None:
+    rows = [",".join([name, *map(str, points.ravel().tolist())]) for name, points in TRUTH.items()]
+    (tmp_path / "points.csv").write_text("\n".join([f"id,{_columns(68, 1)}", *rows]))
+    found = scan({"file": "points.csv"})
+    expect(found)
+    assert any("points.csv counts its points from 1; if it counts pixels from 1" in note for note in found.notes)
+
+
+def test_a_row_of_empty_cells_or_nan_is_a_face_without_points(scan: Callable[..., Scan], tmp_path: Path) -> None:
+    rows = [",".join(["a.jpg", *map(str, TRUTH["a.jpg"].ravel().tolist())]), "b.jpg" + 136 * ","]
+    (tmp_path / "points.csv").write_text("\n".join([f"id,{_columns(68)}", *rows]))
+    points = np.stack([TRUTH["a.jpg"], np.full((68, 2), np.nan)])
+    np.savez(tmp_path / "points.npz", id=np.array(["a.jpg", "b.jpg"]), points=points)
+    for name in ("points.csv", "points.npz"):
+        found = scan({"file": name})
+        expect(found, "a")
+        assert found.rejects == ()
+        assert f"1 of 3 faces have points in {name}" in found.notes
+
+
 @pytest.mark.parametrize("kind", ["U", "S"])
 def test_points_come_from_arrays(scan: Callable[..., Scan], tmp_path: Path, kind: str) -> None:
     ids = np.array(ORDER[::-1], kind)  # the manifest's ids, in another order
@@ -121,22 +142,26 @@ def test_several_faces_of_a_picture_have_their_own_points(scan: Callable[..., Sc
     ("bad", "why"),
     [
         ("1;2;3", "3 numbers instead of 136"),
-        (cell(TRUTH["b.jpg"]).replace("1", "x"), "not all are numbers"),
-        (cell(np.full((68, 2), np.nan)), "not all numbers are finite"),
-        (cell(np.full((68, 2), -1.0)), "both eyes are at one place"),
+        (cell(TRUTH["b.jpg"]).replace("1", "x"), "not all of the points are numbers"),
+        (cell(np.full((68, 2), np.nan)), "not all numbers of the points are finite"),
+        (
+            cell(np.ones((49, 2))),
+            "49 points (iBUG's without the jaw and the inner corners of the mouth) instead of iBUG's 68",
+        ),
+        (cell(np.ones((98, 2))), "98 points (as WFLW has) instead of iBUG's 68"),
+        (cell(np.ones((5, 2))), "5 points (the eyes, the nose and the corners of the mouth) instead of iBUG's 68"),
+        (cell(np.ones((68, 3))), "204 numbers instead of 136: x, y and z of each point? leave z out"),
     ],
-    ids=["few", "text", "nan", "constant"],
+    ids=["few", "text", "nan", "49", "98", "5", "3-D"],
 )
-def test_bad_points_are_counted_and_the_face_stays(scan: Callable[..., Scan], bad: str, why: str) -> None:
+def test_bad_points_are_rejects_and_the_face_stays(scan: Callable[..., Scan], bad: str, why: str) -> None:
     labels = f"image,label,lm\na.jpg,fear,{cell(TRUTH['a.jpg'])}\nb.jpg,fear,{bad}\nc.jpg,fear,\n"
     found = scan({"column": "lm"}, labels)
     assert len(found.records) == 3
     expect(found, "a")
     notes = [note for note in found.notes if "points" in note]
-    assert notes == [
-        "1 of 3 faces have points in labels.csv, column lm",
-        f"1 faces have unusable points in labels.csv, column lm, such as images/b.jpg: {why}",
-    ]
+    assert notes == ["2 of 3 faces have points in labels.csv, column lm"]
+    assert found.rejects == (Reject("images/b.jpg", Reason.BAD_POINTS, why),)
 
 
 def test_rows_of_strangers_and_contradicting_rows_are_counted(scan: Callable[..., Scan], tmp_path: Path) -> None:
@@ -145,10 +170,12 @@ def test_rows_of_strangers_and_contradicting_rows_are_counted(scan: Callable[...
     np.savez(tmp_path / "points.npz", id=ids, points=rows)
     found = scan({"file": "points.npz"})
     expect(found, "ab")
-    assert "1 faces have unusable points in points.npz, such as images/c.jpg: several rows with other points" in (
-        found.notes
-    )
+    assert found.rejects == (Reject("images/c.jpg", Reason.BAD_POINTS, "several rows with other points"),)
     assert "1 ids of points.npz are no picture of the set, such as z.jpg" in found.notes
+
+
+def _columns(count: int, first: int = 0) -> str:
+    return ",".join(f"{axis}{first + point}" for point in range(count) for axis in "xy")
 
 
 # OpenFace's names of points in space, in millimetres; those in the picture are x_0, y_0, ...
@@ -167,6 +194,14 @@ _THREE_D = ",".join(f"{axis}_{point}" for point in range(68) for axis in "XYZ")
         ("points.npz", b"PK nonsense", r"points\.npz: no npz file of plain arrays"),
         ("points.npz", {"id": np.array(["a.jpg"])}, "needs the arrays id and points"),
         ("points.npz", {"id": np.array(["a.jpg"]), "points": np.zeros((1, 5, 2))}, r"not .*\(1, 5, 2\)"),
+        (
+            "points.npz",
+            {"id": np.array(["a.jpg"]), "points": np.zeros((1, 98, 2))},
+            r"98 points \(as WFLW has\) instead",
+        ),
+        ("points.csv", f"id,{_columns(98)}\n".encode(), r"points\.csv: 98 points \(as WFLW has\) instead of iBUG's 68"),
+        ("points.csv", f"id,{_columns(49)}\n".encode(), r"lacks columns x0.*; 49 points \(iBUG's without the jaw"),
+        ("points.csv", f"id,{_columns(51, 1)}\n".encode(), r"lacks columns x0.*; 51 points \(iBUG's without the jaw\)"),
         ("points.npz", {"id": np.array([3]), "points": np.zeros((1, 68, 2))}, r"id must be \(N,\) text"),
         ("points.npz", {"id": np.array(["z"]), "points": np.ones((1, 68, 2))}, "'z' is no picture of the label file"),
         ("points.npz", {"id": np.array(["a", None]), "points": np.ones((2, 68, 2))}, "no npz file of plain arrays"),
@@ -185,8 +220,11 @@ def test_an_unusable_file_is_one_line(
 
 
 def test_a_column_without_any_points_is_one_line(scan: Callable[..., Scan]) -> None:
-    with pytest.raises(DataError, match=r"column label: no usable points .*images/a.jpg: 1 numbers instead of 136"):
-        scan({"column": "label"})
+    labels = "image,label,lm\na.jpg,fear,\nb.jpg,happy,\n"
+    with pytest.raises(
+        DataError, match=r"labels.csv, column lm: no points of the set's faces \(key points\); it is empty"
+    ):
+        scan({"column": "lm"}, labels)
     with pytest.raises(DataError, match="no column 'lm'"):
         scan({"column": "lm"})
 
@@ -194,8 +232,8 @@ def test_a_column_without_any_points_is_one_line(scan: Callable[..., Scan]) -> N
 @pytest.mark.parametrize(
     ("points", "message"),
     [
-        ({}, "points: needs either column or file"),
-        ({"column": "lm", "file": "x.csv"}, "points: needs either column or file"),
+        ({}, "points.file: needs either column or file"),
+        ({"column": "lm", "file": "x.csv"}, "points.file: column and file exclude each other"),
         ({"file": "../x.csv"}, r"points\.file: must be a path below root"),
         ({"file": "~/x.csv"}, r"points\.file: must be a path below root"),
         ({"file": "x.txt"}, r"points\.file: must be a \.csv or an \.npz file"),

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fer_au.config.data import DatasetConfig
 from fer_au.datasets import Adapter, Annotations, Record, Scan, ingest_dataset, read_manifest
 from fer_au.datasets.base import ADAPTERS
+from fer_au.datasets.csv_labels import CsvConfig
 from fer_au.datasets.folder import FolderConfig
 from fer_au.errors import DataError
+from fer_au.ibug68 import MEAN_FACE
 from fer_au.rejects import Reason, Reject, read_rejects
 from fer_au.stores import Store
 
@@ -86,7 +89,7 @@ def test_the_place_of_the_root_and_the_order_of_files_do_not_matter(tmp_path: Pa
 
 def test_too_many_rejects_fail_with_counts_after_the_table_is_written(nasty_folder: Nasty, tmp_path: Path) -> None:
     root, rejects, _ = nasty_folder
-    with pytest.raises(DataError, match=r"3 not_an_image, 2 missing_file, .*rejects/ingest.csv") as caught:
+    with pytest.raises(DataError, match=r"3 not_an_image (.*), 2 missing_file (.*), .*rejects/ingest.csv") as caught:
         ingest_dataset("nasty", folder_config(root, max_reject_fraction=0.05), tmp_path / "out")
     assert "\n" not in str(caught.value)
     assert len(read_rejects(tmp_path / "out/rejects/ingest.csv")) == len(rejects)
@@ -183,7 +186,7 @@ def records(names: str) -> tuple[Record, ...]:
 
 
 def test_annotations_come_in_manifest_order_without_the_rejected(given: Callable[[Scan], Path]) -> None:
-    points = np.arange(3 * 68 * 2, dtype=np.float32).reshape(3, 68, 2)
+    points = np.stack([MEAN_FACE * 10 + [15 + row, 10] for row in range(3)]).astype(np.float32)
     known = Annotations(("c.jpg", "a.jpg", "gone.jpg"), {"points": points}, {"au_names": "AU1,AU2"})
     out = given(Scan((*records("cba"), Record("gone.jpg", "fear")), annotations=known))
     store = Store.open(out / "annotations.h5", "annotations")
@@ -224,6 +227,17 @@ def test_paths_that_leave_the_root_are_never_opened(given: Callable[[Scan], Path
     assert {reject.reason for reject in table} == {Reason.OUTSIDE_ROOT}
 
 
+@pytest.mark.parametrize("box", [(0.2, 0.2, 0.8, 0.8), (0.5, 0.5, 1.1, 1.1), (0.0, 0.0, 1.0, 1.0)])
+def test_normalised_boxes_are_named_before_a_face_is_sought(
+    given: Callable[[Scan], Path], box: tuple[float, float, float, float]
+) -> None:
+    faces = (Record("a.jpg", "fear", box=box), Record("b.jpg", "fear", box=(2.0, 2.0, 20.0, 20.0)))
+    out = given(Scan(faces))
+    (reject,) = read_rejects(out / "rejects/ingest.csv")
+    assert (reject.id, reject.reason) == ("a.jpg", Reason.BAD_ROW)
+    assert "looks normalised to [0, 1]; multiply x by the picture's width" in reject.detail
+
+
 def test_several_faces_of_one_picture_have_their_own_ids_and_boxes(given: Callable[[Scan], Path]) -> None:
     left = Record("a.jpg", "fear", box=(-2.0, 0.0, 10.5, 20.0), face_key="0")
     right = Record("a.jpg", "anger", box=(15.0, 0.0, 30.0, 20.0), face_key="1")
@@ -236,3 +250,22 @@ def test_several_faces_of_one_picture_have_their_own_ids_and_boxes(given: Callab
     ]
     (reject,) = read_rejects(out / "rejects/ingest.csv")
     assert (reject.id, reject.reason) == ("a.jpg#2", Reason.BAD_ROW)
+
+
+def test_where_all_is_lost_the_loss_is_told_and_no_key(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (64, 64)).save(tmp_path / "images/a.png")
+    (tmp_path / "labels.csv").write_text("image,label,x0,y0,x1,y1\na.png,happy,50,50,10,10\n")
+    columns = {"image": "image", "label": "label", "box": ["x0", "y0", "x1", "y1"]}
+    entry = {"adapter": "csv", "root": tmp_path, "labels": "labels.csv", "images": "images", "columns": columns}
+    config = CsvConfig.model_validate({**entry, "test_fraction": 0.2})
+    with pytest.raises(DataError, match=r"1 of 1 items rejected .* 1 bad_row \(images/a\.png: "):
+        ingest_dataset("mine", config, tmp_path / "out")
+
+
+def test_a_label_map_that_no_label_meets_is_named(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    (tmp_path / "labels.csv").write_text('image,label\na.png,"1,0"\n')
+    entry = {"adapter": "csv", "root": tmp_path, "labels": "labels.csv", "label_map": {1: "fear"}}
+    with pytest.raises(DataError, match=r"^\S*label_map: has no effect: no label of the data set is 1; it has 1,0"):
+        ingest_dataset("mine", CsvConfig.model_validate(entry), tmp_path / "out")

@@ -24,7 +24,7 @@ from fer_au.datasets import load_dataset_config
 from stages import align, cross, evaluate, heatmaps, ingest, landmarks, render, report, train
 from tests.docs.blocks import ROOT, Block, missing_output, read_blocks, read_commands
 from tests.docs.pictures import provide
-from tests.plugins.package import install
+from tests.plugins.package import files_of, install
 
 EXPERIMENTS = ("vanilla", "au")
 SMALL: dict[str, Any] = {
@@ -126,7 +126,7 @@ class Scratch:
     def __init__(self, folder: Path, page: str) -> None:
         self.folder = folder
         self._drawn = folder / "data/demo/raw"
-        install(folder, [replace(block, text=self.here(block.text)) for block in read_blocks(page)])
+        install(folder, [replace(block, text=self.here(block.text)) for block in files_of(page)])
 
     def here(self, text: str) -> str:
         """A text of the page with the folders of this project's lab in it."""
@@ -164,9 +164,10 @@ class Scratch:
             change_params(self.folder, {"train": SMALL["train"]})
             for name in shown.get("datasets", {}):
                 ingest.main(name)
-            for section, stage in (("align", align), ("landmarks", landmarks), ("heatmaps", heatmaps)):
-                if section in shown:
-                    stage.main("demo")
+            stages = [("align", align), ("landmarks", landmarks), ("heatmaps", heatmaps)]
+            changed = [number for number, (section, _) in enumerate(stages) if section in shown]
+            for _, stage in stages[changed[0] :] if changed else ():  # what follows is made of it
+                stage.main("demo")
             for name in shown.get("experiments", {}):
                 self._train(name)
                 if "evaluate" in shown:

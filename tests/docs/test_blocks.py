@@ -24,9 +24,11 @@ ELSEWHERE = {
     ("CONTRIBUTING.md", "python"): "tests.docs.test_contributing",
     ("docs/cli.md", "console"): "tests.docs.test_reference",
     ("docs/parts.md", "python"): "tests.plugins.test_lab_parts",
+    ("docs/parts-of-training.md", "python"): "tests.plugins.test_lab_parts",
     ("docs/parts.md", "toml"): "tests.plugins.test_lab_parts",
     ("docs/presets.md", "python"): "tests.presets.test_docs",
     ("docs/sharing.md", "console"): "tests.sharing.test_sharing_guide",
+    ("docs/sharing-work.md", "console"): "tests.sharing.test_sharing_guide",
     ("docs/sharing.md", "yaml"): "tests.sharing.test_sharing_guide",
     ("docs/stores.md", "python"): "tests.docs.test_stores_page",
 }
@@ -96,7 +98,7 @@ FAULTY = {
 
 @pytest.mark.parametrize("fault", FAULTY)
 def test_a_faulty_block_would_fail(fault: str, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    block = Block("a page", 1, *FAULTY[fault], comment="")
+    block = Block("docs/index.md", 1, *FAULTY[fault], comment="")
     monkeypatch.setattr(
         scratch, "read_blocks", lambda page, language=None: [block] * (language in (None, block.language))
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from fer_au.batches.loading import image_cache_bytes
+from fer_au.batches.image_cache import image_cache_bytes
 
 ROOT = Path(__file__).parents[2]
 TABLE = (ROOT / "docs/sharing.md").read_text(encoding="utf-8").split("## Environment variables")[1].split("\n## ")[0]

@@ -82,3 +82,15 @@ def test_the_workflow_runs_the_whole_check_on_the_oldest_python() -> None:
     assert f">={versions[0]}" == PROJECT["requires-python"]
     assert all(isinstance(version, str) for version in versions)
     assert len(versions) == 2
+
+
+@pytest.mark.parametrize("words", [["make"], ["make", "help"]], ids=" ".join)
+def test_make_lists_every_target_with_a_line(words: list[str]) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (phony,) = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
+    # As from a shell: make tells a make that it runs itself to print more.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    rows = [line.split(maxsplit=1) for line in done.stdout.splitlines()[1:]]
+    assert [name for name, _ in rows] == phony.split()
+    assert all(text for _, text in rows)

@@ -164,5 +164,5 @@ def test_columns_of_fixed_types_are_those_of_the_stages() -> None:
     for schema, fields in (("fer_au.faces/1", align.FIELDS), ("fer_au.landmarks/1", landmarks.FIELDS)):
         for name, field in fields.items():
             assert KINDS[schema][name][0] == np.dtype(field.dtype).str
-    assert [f"{status.value}" for status in FaceStatus] == re.findall(r"(\d) [a-z]", PAGE.split("`status`")[1])[:3]
+    assert [f"{status.value}" for status in FaceStatus] == re.findall(r"(\d) [a-z]", PAGE.split("`status`")[1])[:4]
     assert [f"{status.value}" for status in LandmarkStatus] == re.findall(r"(\d) [a-z]", PAGE.split("`status`")[2])[:3]

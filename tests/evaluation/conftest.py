@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fer_au.cues import render_au_maps
+from fer_au.cues import create_codebook, render_au_maps
 from fer_au.datasets import ManifestRow, write_manifest
 from fer_au.faces.crops import encode_crop
 from fer_au.ibug68 import MEAN_FACE
@@ -82,8 +82,9 @@ def _write_dataset(folder: Path, per_class: dict[str, int], motion: bool, labels
     )
     landmarks = {"points": points.astype(np.float32), "score": np.zeros(count, np.float32), "status": status}
     write_store(folder / "landmarks.h5", "landmarks", {**ids, **landmarks}, fingerprint="l", attributes=size)
+    drawn = {**create_codebook("corrected").attributes, "geometry": "corrected"}
     heat = {"map": np.round(maps * 255).astype(np.uint8), "valid": valid}
-    write_store(folder / "heatmaps.h5", "heatmaps", {**ids, **heat}, fingerprint="h")
+    write_store(folder / "heatmaps.h5", "heatmaps", {**ids, **heat}, fingerprint="h", attributes=drawn)
     extra = {"motion": np.round(np.kron(maps, np.ones((2, 2)))[:, :64, :64] * 255).astype(np.uint8)} if motion else {}
     if motion:
         extra["motion"] = np.pad(extra["motion"], ((0, 0), (4, 4), (4, 4)))
@@ -111,7 +112,14 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "vanilla"
     model = create_model({"backbone": "test_resnet", "output_stride": 8}, LABELS, seed=0)
     save_model(folder, model, model_meta())
+    write_history(folder)
     return folder
+
+
+def write_history(folder: Path) -> None:
+    """Two epochs, as the train stage writes them; the second is that of ``model_meta``."""
+    lines = ["epoch,train_accuracy,valid_accuracy", "0,0.25,0.5", "1,0.75,0.625"]
+    (folder / "history.csv").write_text("\n".join(lines) + "\n")
 
 
 def model_meta(**changes: Any) -> dict[str, Any]:
@@ -126,6 +134,7 @@ def model_meta(**changes: Any) -> dict[str, Any]:
         },
         "seed": 5,
         "selected_on": "valid",
+        "selected_epoch": 1,
         "precision": "fp32",
         "train_images_per_second": 123.4,
     }

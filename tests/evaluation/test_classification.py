@@ -11,7 +11,15 @@ from torchmetrics.functional.classification import (
     multiclass_f1_score,
 )
 
-from fer_au.classification import accuracy, balanced_accuracy, class_recall, confusion_matrix, macro_f1
+from fer_au.classification import (
+    accuracy,
+    balanced_accuracy,
+    class_f1,
+    class_precision,
+    class_recall,
+    confusion_matrix,
+    macro_f1,
+)
 
 
 @pytest.fixture
@@ -51,7 +59,13 @@ def test_no_images_are_undefined():
 
 
 def test_an_index_that_no_class_has_is_refused():
-    with pytest.raises(ValueError, match=r"true class index is outside 0\.\.2"):
+    with pytest.raises(ValueError, match="truth: expected class indices from 0 to 2"):
         confusion_matrix(np.array([3]), np.array([0]), 3)
-    with pytest.raises(ValueError, match="2 true labels"):
+    with pytest.raises(ValueError, match=r"predicted: expected an array \(2,\)"):
         confusion_matrix(np.array([0, 1]), np.array([0]), 3)
+
+
+def test_precision_and_f1_of_each_class() -> None:
+    confusion = confusion_matrix([0, 0, 0, 1, 1, 3], [0, 0, 1, 1, 0, 0], 4)
+    np.testing.assert_allclose(class_precision(confusion), [2 / 4, 1 / 2, np.nan, np.nan])
+    np.testing.assert_allclose(class_f1(confusion), [4 / 7, 2 / 4, np.nan, 0.0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from fer_au.config.experiments import EvaluateConfig
-from fer_au.evaluation import stage
+from fer_au.evaluation import read_metrics, stage
+from fer_au.evaluation.scoring import SplitScorer
+from fer_au.stores import Store, write_store
 from tests.evaluation.conftest import TAKE, FinishedWork
 
 CONFIG = EvaluateConfig(cams=("native",), faithfulness_images=0, moved=False)
@@ -21,13 +24,13 @@ def scored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
     monkeypatch.setattr(FinishedWork, "take", TAKE)
     monkeypatch.setenv("FER_AU_CACHE", str(tmp_path / "cache"))
     marks: list[int] = []
-    score = stage._score
+    blocks = SplitScorer.blocks
 
-    def observed(*args: object) -> object:
+    def observed(scorer: SplitScorer) -> object:
         marks.append(1)
-        return score(*args)
+        return blocks(scorer)
 
-    monkeypatch.setattr(stage, "_score", observed)
+    monkeypatch.setattr(SplitScorer, "blocks", observed)
     return marks
 
 
@@ -63,10 +66,14 @@ def test_a_renamed_model_is_not_evaluated_again(
     assert set(files(tmp_path / "one")) == {"m.json", "detail/m.json", "x.h5"}
 
 
-def test_other_settings_are(tiny_dataset: Path, tiny_model: Path, tmp_path: Path, scored: list[int]) -> None:
+@pytest.mark.parametrize("change", [{"split": "train"}, {"resize": "published"}])
+def test_other_settings_are(
+    tiny_dataset: Path, tiny_model: Path, tmp_path: Path, scored: list[int], change: dict[str, str]
+) -> None:
     evaluate(tiny_dataset, tiny_model, tmp_path / "one")
-    evaluate(tiny_dataset, tiny_model, tmp_path / "two", CONFIG.model_copy(update={"split": "train"}))
+    evaluate(tiny_dataset, tiny_model, tmp_path / "two", CONFIG.model_copy(update=change))
     assert scored == [1, 1]
+    assert files(tmp_path / "two")["x.h5"] != files(tmp_path / "one")["x.h5"]
 
 
 def test_one_without_results_by_image_is_not_taken_for_one_with(
@@ -76,3 +83,27 @@ def test_one_without_results_by_image_is_not_taken_for_one_with(
     evaluate(tiny_dataset, tiny_model, tmp_path / "own")
     assert scored == [1, 1]
     assert (tmp_path / "own/x.h5").is_file()
+
+
+def test_a_codebook_that_draws_another_expression_otherwise_is(
+    tiny_dataset: Path, tiny_model: Path, tmp_path: Path, scored: list[int]
+) -> None:
+    """The stored maps are the same, but other expressions than an image's own are drawn on its face, too."""
+    evaluate(tiny_dataset, tiny_model, tmp_path / "one")
+    data = shutil.copytree(tiny_dataset, tmp_path / "tiny")
+    store = Store.open(data / "heatmaps.h5", "heatmaps")
+    columns, units = {name: store[name] for name in store.columns}, json.loads(str(store.attributes["codebook_units"]))
+    attributes = {**store.attributes, "codebook_units": json.dumps(units | {"fear": {"1": 1.0}})}
+    write_store(data / "heatmaps.h5", "heatmaps", columns, fingerprint="h", attributes=attributes)
+    evaluate(data, tiny_model, tmp_path / "two")
+    assert scored == [1, 1]
+
+
+def test_another_history_of_the_same_weights_is(
+    tiny_dataset: Path, tiny_model: Path, tmp_path: Path, scored: list[int]
+) -> None:
+    evaluate(tiny_dataset, tiny_model, tmp_path / "one")
+    model = shutil.copytree(tiny_model, tmp_path / "m")
+    (model / "history.csv").write_text((model / "history.csv").read_text().replace("0.625", "0.875"))
+    evaluate(tiny_dataset, model, tmp_path / "two")
+    assert read_metrics(tmp_path / "two/m.json")["selected.valid_accuracy"] == 0.875

@@ -5,7 +5,7 @@ import torch
 
 from fer_au.cues import render_au_maps
 from fer_au.evaluation import cosine_alignment
-from fer_au.evaluation.baselines import class_mean_maps, mean_maps
+from fer_au.evaluation.class_means import ClassMeans, class_mean_maps
 from fer_au.evaluation.inference import MOVES, draw_moves, move_images, move_maps
 from fer_au.ibug68 import MEAN_FACE
 
@@ -43,13 +43,15 @@ def test_image_and_target_move_together():
 def test_a_class_mean_can_not_follow():
     _, maps, labels = au_maps(60)
     moved = move_maps(torch.from_numpy(maps), draw_moves(60, seed=0)).numpy()
-    guess = class_mean_maps(mean_maps(maps, labels, np.ones(60, bool)), labels, 28)
+    means = ClassMeans()
+    means.add(maps, labels, np.ones(60, bool))
+    guess = class_mean_maps(means.maps(), labels, 28)
     still, gone = (
         cosine_alignment(guess, maps.astype(float)).mean(),
         cosine_alignment(guess, moved.astype(float)).mean(),
     )
     assert still > 0.9
-    assert gone < still - 0.15
+    assert gone < still - 0.3
 
 
 def test_the_seed_alone_decides_and_every_image_keeps_its_own_move():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata
 
 from fer_au.evaluation import centered_cosine, cosine_alignment, map_auc
-from fer_au.evaluation.map_scores import mid_ranks
+from fer_au.evaluation.map_scores import ClassFit, rank_sums
 
 SCORES = [cosine_alignment, centered_cosine, map_auc]
 
@@ -67,8 +67,10 @@ def test_a_positive_gain_changes_no_score(score, gain, seed):
 @pytest.mark.parametrize("levels", [1, 2, 30, 10**6])
 def test_ranks_are_those_of_scipy(levels: int) -> None:
     rows = np.random.default_rng(levels).integers(-levels, levels, (50, 196)).astype(np.float32)
-    np.testing.assert_array_equal(mid_ranks(rows), rankdata(rows, axis=1))
-    assert mid_ranks(rows[:0]).shape == (0, 196)
+    chosen = np.random.default_rng(5).random(rows.shape) < 0.2
+    expected = np.where(chosen, rankdata(rows, axis=1), 0).sum(axis=1)
+    np.testing.assert_array_equal(rank_sums(rows.astype(np.float64), chosen), expected)
+    assert rank_sums(np.zeros((0, 196)), np.zeros((0, 196), bool)).shape == (0,)
 
 
 @pytest.mark.parametrize("score", [centered_cosine, map_auc])
@@ -157,3 +159,36 @@ def test_no_images_give_no_scores(score):
 def test_different_grids_are_refused(score):
     with pytest.raises(ValueError, match="one grid first"):
         score(np.ones((1, 4, 4)), np.ones((1, 7, 7)))
+
+
+def test_the_own_target_wins_ties_split_evenly_and_a_blank_map_is_at_chance() -> None:
+    cells = np.eye(4).reshape(1, 4, 2, 2)
+    maps = np.array([[[1.0, 0], [0, 0]], [[0, 1.0], [0, 0]], [[1.0, 1.0], [0, 0]], [[3.0, 3.0], [3.0, 3.0]]])
+    rank, auc = ClassFit(np.repeat(cells, 4, axis=0), np.zeros(4, np.int64))(maps)
+    assert rank.tolist() == [1.0, 0.0, 0.5, 0.25]
+    assert auc.tolist() == pytest.approx([1.0, 1 / 3, 5 / 6, 0.5])
+
+
+@pytest.mark.parametrize("fault", ["no own target", "one target alone", "a target that is not drawn", "a NaN"])
+def test_without_a_choice_the_fit_is_undefined(fault: str, rng: np.random.Generator) -> None:
+    choices, maps, own = rng.random((1, 3, 4, 4)), rng.random((1, 4, 4)), np.array([1])
+    assert np.isfinite(ClassFit(choices, own)(maps)).all()
+    if fault == "no own target":
+        own = np.array([-1])
+    elif fault == "one target alone":
+        choices, own = choices[:, :1], np.array([0])
+    elif fault == "a NaN":
+        maps[0, 1, 1] = np.nan
+    else:
+        choices[0, 2] = np.nan
+    assert np.isnan(ClassFit(choices, own)(maps)).all()
+
+
+def test_the_fit_ignores_offset_and_gain_of_maps_and_targets(rng: np.random.Generator) -> None:
+    gains, offsets = rng.random((2, 99, 5, 1, 1))  # of expressions with few and many action units
+    choices, maps, own = rng.random((99, 5, 6, 6)) * gains + 2 * offsets, rng.normal(size=(99, 6, 6)), np.arange(99) % 5
+    fit = ClassFit(choices, own)
+    np.testing.assert_allclose(fit(maps), fit(7 * maps - 3))
+    cosines = [centered_cosine(maps, choices[:, k]) for k in range(5)]
+    best = np.argmax(cosines, axis=0)
+    np.testing.assert_array_equal(fit(maps)[0], best == own)

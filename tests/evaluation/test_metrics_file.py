@@ -1,21 +1,25 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fer_au.errors import DataError
+from fer_au.errors import ArgumentError, DataError
 from fer_au.evaluation import read_metrics, write_metrics
 from fer_au.evaluation.metrics_file import detail_path, is_headline, metrics_text, read_metrics_file
+from fer_au.sealed_json import seal_json
 
 
 def test_keys_are_flat_and_sorted_and_undefined_is_null(tmp_path):
     path = tmp_path / "metrics" / "au.json"
     write_metrics(path, {"n": 3, "cam_cos.native": np.float64(0.25), "att_cos": float("nan"), "environment.torch": "2"})
     assert path.read_text() == '{\n  "att_cos": null,\n  "cam_cos.native": 0.25,\n  "n": 3\n}\n'
-    assert (tmp_path / "metrics" / "detail" / "au.json").read_text() == '{\n  "environment.torch": "2"\n}\n'
+    detail = json.loads((tmp_path / "metrics" / "detail" / "au.json").read_text())
+    assert list(detail) == ["environment.torch", "sha256.headline", "sha256"]
+    assert detail["sha256.headline"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert read_metrics(path) == {"att_cos": None, "cam_cos.native": 0.25, "environment.torch": "2", "n": 3}
 
 
@@ -27,7 +31,7 @@ def test_equal_metrics_give_equal_bytes_in_any_order():
 
 @pytest.mark.parametrize("value", [{"nested": 1}, np.zeros(2), [1]])
 def test_what_is_not_flat_is_refused(value):
-    with pytest.raises(TypeError, match="'att_cos'"):
+    with pytest.raises(ArgumentError, match="'att_cos'"):
         metrics_text({"att_cos": value})
 
 
@@ -64,7 +68,8 @@ def test_the_detail_file_may_lie_elsewhere(tmp_path):
 
 def test_a_key_in_both_files_is_named(tmp_path):
     write_metrics(tmp_path / "au.json", {"n": 1})
-    (tmp_path / "detail" / "au.json").write_text('{"n": 2}')
+    headline = hashlib.sha256((tmp_path / "au.json").read_bytes()).hexdigest()
+    (tmp_path / "detail" / "au.json").write_bytes(seal_json({"n": 2, "sha256.headline": headline}))
     with pytest.raises(DataError, match=r"detail/au\.json: 'n' is in"):
         read_metrics(tmp_path / "au.json")
 

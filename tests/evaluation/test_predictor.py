@@ -1,19 +1,25 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
 from fer_au import Predictor
 from fer_au.batches.faces import FaceDataset
-from fer_au.batches.preprocess import Preprocessing
+from fer_au.batches.preprocess import Preprocessing, resize_picture
 from fer_au.config.experiments import EvaluateConfig
-from fer_au.errors import DataError
+from fer_au.decoding import decode_image
+from fer_au.demo.generate import DemoConfig, generate
+from fer_au.errors import ConfigError, DataError
 from fer_au.evaluation import evaluate_experiment
 from fer_au.faces import AlignedFace, decode_crop
+from fer_au.faces.crops import decode_crop_bytes, encode_crop
+from fer_au.faces.operation import AlignOperation, FacePayload
 from fer_au.maps import channel_mean
 from fer_au.models import create_model, load_model, save_model
 from fer_au.stores import FaceStatus, Store
@@ -61,6 +67,18 @@ def test_scores_and_maps_are_the_models_own(predictor, tiny_model, pictures):
     np.testing.assert_allclose(found.scores[0], output.logits.softmax(1)[0].numpy(), atol=1e-5)
     attention = channel_mean(output.features["5"])[0].numpy()
     np.testing.assert_allclose(found.maps[0], attention - min(attention.min(), 0), atol=1e-5)
+
+
+def test_the_map_that_a_head_makes_is_given_too(predictor, pictures):
+    config = {"backbone": "test_resnet", "head": "lan", "head_options": {"widths": [8]}}
+    model = create_model(config, LABELS, seed=0).eval()
+    preprocess = Preprocessing(64)
+    found = Predictor(model, preprocess, device="cpu")(pictures, aligned=True, batch_size=2)
+    inputs = np.stack([resize_picture(picture, 64) for picture in pictures]).transpose(0, 3, 1, 2)
+    with torch.inference_mode():
+        expected = model(preprocess(torch.from_numpy(inputs))).attention.numpy()
+    np.testing.assert_allclose(found.module, expected, atol=1e-5)
+    assert predictor(pictures, aligned=True).module is None
 
 
 def test_batches_and_order_do_not_matter(predictor, pictures):
@@ -118,8 +136,9 @@ def test_whole_pictures_are_aligned_as_the_config_records(aligning_model, pictur
     found = predictor(pictures[:2])
     np.testing.assert_array_equal(found.found, [True, False])
     np.testing.assert_array_equal(found.matrices, [matrix, matrix])
-    np.testing.assert_array_equal(found.crops[1], pictures[1][:32, :32])
-    expected = predictor([picture[:32, :32] for picture in pictures[:2]], aligned=True)
+    kept = [decode_crop_bytes(encode_crop(picture[:32, :32])) for picture in pictures[:2]]
+    np.testing.assert_array_equal(found.crops[1], kept[1])
+    expected = predictor(kept, aligned=True)
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
 
 
@@ -131,7 +150,7 @@ def test_a_picture_without_a_face_is_taken_whole_and_marked(aligning_model, pict
 
 @pytest.mark.parametrize("faces", ["ALL", "both", "", True])
 def test_which_faces_is_one_of_two_words(predictor, pictures, faces):
-    with pytest.raises(DataError, match="faces: expected 'one' or 'all', got "):
+    with pytest.raises(DataError, match=r"faces: (expected one of one, all, got|unknown) "):
         predictor(pictures, faces=faces)
 
 
@@ -146,28 +165,93 @@ def test_no_pictures_give_an_empty_prediction(predictor):
     "bad", [np.zeros((64, 64), np.uint8), np.zeros((64, 64, 4), np.uint8), np.zeros((64, 64, 3), np.float32)]
 )
 def test_what_is_no_picture_is_named_by_its_position(predictor, pictures, bad):
-    with pytest.raises(DataError, match="image 1: expected"):
+    with pytest.raises(DataError, match=r"images\[1\]: expected"):
         predictor([pictures[0], bad], aligned=True)
+
+
+EXPECTED = r"expected a path, an array \(H, W, 3\) uint8 RGB or a Pillow image"
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("me.jpg", "images: expected a list of arrays"),
-        (Path("me.jpg"), "images: expected a list of arrays"),
-        (["me.jpg"], "image 0: expected"),
-        ([Path("me.jpg")], "image 0: expected"),
-        (np.zeros((64, 64, 3), np.uint8), r"images: one picture, uint8 \(64, 64, 3\); give a list"),
-        (b"bytes", "image 0: expected .* a value of type int"),
-        (None, "images: expected a list of arrays .* a value of type NoneType"),
+        ("nowhere/me.jpg", r"^nowhere/me\.jpg: no such file$"),
+        ([Path("nowhere/me.jpg")], r"^nowhere/me\.jpg: no such file$"),
+        ("~nobody-here/me.jpg", "^images: ~nobody-here is no home folder$"),
+        ([np.zeros((64, 64, 3), np.uint8), "tests"], "^tests: a folder, no picture$"),
+        (
+            [np.zeros((64, 64, 3), np.uint8), "pyproject.toml"],
+            r"^pyproject\.toml: not_an_image: no JPEG, PNG, WebP, BMP or TIFF header",
+        ),
+        (b"bytes", f"^images: {EXPECTED}, or a list of these, got a value of type bytes$"),
+        ([b"bytes"], rf"^images\[0\]: {EXPECTED}, got a value of type bytes$"),
+        (None, f"^images: {EXPECTED}, or a list of these, got None$"),
+        ({"a": 1}, f"^images: {EXPECTED}, or a list of these, got a dict$"),
+        (
+            np.zeros((64, 64), np.uint8),
+            r"^images: expected a picture \(H, W, 3\) uint8 RGB, got a numpy array \(64, 64\) uint8; ",
+        ),
     ],
 )
-def test_what_is_no_list_of_pictures_is_one_line_with_the_remedy(predictor, given, said):
-    with pytest.raises(DataError, match=said) as caught:
+def test_what_is_no_picture_is_one_line(predictor, given, said):
+    with pytest.raises((DataError, ConfigError), match=said) as caught:
         predictor(given, aligned=True)
     assert "\n" not in str(caught.value)
-    if "me.jpg" in str(given):
-        assert "decode_image(Path('me.jpg').read_bytes())" in str(caught.value)
+
+
+@pytest.fixture
+def turned(pictures, tmp_path) -> Path:
+    """A JPEG file whose pixels lie on their side, and which says so."""
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    PIL.Image.fromarray(np.rot90(pictures[0])).save(tmp_path / "turned.jpg", exif=exif, quality=100, subsampling=0)
+    return tmp_path / "turned.jpg"
+
+
+def test_pictures_come_as_paths_arrays_and_pillow_images(predictor, turned):
+    array = decode_image(turned.read_bytes())
+    with PIL.Image.open(turned) as opened:
+        given = [turned, str(turned), opened, array]
+        found = predictor(given, aligned=True)
+        assert found.pictures.tolist() == [0, 1, 2, 3]
+        for crop in found.crops:
+            np.testing.assert_array_equal(crop, array)
+        for one in (*given, iter([turned]), np.stack([array])):  # one alone, or any iterable
+            np.testing.assert_array_equal(predictor(one, aligned=True).crops[0], array)
+
+
+def test_every_mode_of_a_pillow_image_becomes_rgb(predictor, pictures):
+    picture = PIL.Image.fromarray(pictures[0])
+    for mode in ("L", "P", "RGBA", "CMYK", "I;16", "1"):
+        crop = predictor(picture.convert("L").convert(mode) if mode == "I;16" else picture.convert(mode), aligned=True)
+        assert crop.crops[0].shape == pictures[0].shape
+        assert crop.crops[0].dtype == np.uint8
+
+
+def test_a_damaged_file_is_named(predictor, turned):
+    turned.write_bytes(turned.read_bytes()[:-400])
+    with PIL.Image.open(turned) as opened:
+        for given in (turned, [turned], opened):
+            with pytest.raises(DataError, match=r"turned\.jpg: truncated|images\[0\]: unreadable") as caught:
+                predictor(given, aligned=True)
+            assert "\n" not in str(caught.value)
+
+
+def test_pictures_get_the_crops_of_the_pipeline(aligning_model, tmp_path):
+    predictor = Predictor.load(aligning_model, device="cpu")
+    generate(DemoConfig(identities=2, images=3), tmp_path / "raw")
+    paths = sorted((tmp_path / "raw").rglob("*.jpg"))[:3]
+    one, every = predictor(paths), predictor(paths, faces="all")
+    assert one.found.all()
+    operation = AlignOperation(predictor.aligner)
+    payloads = [FacePayload(str(path), sha256(path.read_bytes()).hexdigest(), None, shared=False) for path in paths]
+    columns = operation(payloads)
+    for row in range(3):
+        start, end = columns["offset"][row : row + 2]
+        expected = decode_crop_bytes(columns["data"][start:end].tobytes())
+        np.testing.assert_array_equal(one.crops[row], expected)
+        np.testing.assert_array_equal(every.crops[row], expected)
+    np.testing.assert_array_equal(one.scores, every.scores)
 
 
 def test_a_model_without_recorded_alignment_says_that_it_needs_crops(predictor, pictures):

@@ -8,8 +8,9 @@ from matplotlib.path import Path as Polygon
 from scipy.spatial import ConvexHull
 
 from fer_au import ibug68 as scheme
-from fer_au.cues.regions import region_coverage
+from fer_au.cues.regions import region_coverage, side_coverage
 from fer_au.evaluation import REGIONS, region_attention
+from fer_au.evaluation.comparison import comparison_maps, mass_maps
 from fer_au.evaluation.regions import region_shares
 
 SIZE = 112
@@ -138,7 +139,7 @@ def test_rectangular_pictures_and_grids_are_understood(face):
 
 
 def test_wrong_shapes_are_refused(face):
-    with pytest.raises(ValueError, match="N sets of points"):
+    with pytest.raises(ValueError, match=r"points: expected .* \(\d, 68, 2\)"):
         region_attention(np.ones((2, 28, 28)), face, SIZE)
     with pytest.raises(ValueError, match="68"):
         region_coverage(face[:, :5], SIZE, (28, 28))
@@ -146,6 +147,45 @@ def test_wrong_shapes_are_refused(face):
 
 def test_coverage_can_be_reused_for_many_maps(rng, face):
     maps = rng.random((1, 28, 28))
-    shares = region_shares(maps, region_coverage(face, SIZE, (28, 28)))
+    shares = region_shares(maps, side_coverage(face, SIZE, (28, 28)))
     for region, share in region_attention(maps, face, SIZE).items():
-        np.testing.assert_array_equal(shares[region], share)
+        np.testing.assert_allclose(shares[f"region.{region}"], share, rtol=1e-12)
+
+
+@pytest.mark.parametrize("turn", [0, 40, 170])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_sides_are_those_of_the_person_however_the_head_is_turned(face, side, turn):
+    angle = np.deg2rad(turn)
+    turned = (face - 56) @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) * 0.8 + 56
+    for name, group in {"eyes": f"{side.upper()}_EYE", "brows": f"{side.upper()}_BROW"}.items():
+        x, y = turned[0, list(getattr(scheme, group))].mean(axis=0) * 28 / SIZE
+        maps = np.zeros((1, 28, 28))
+        maps[0, int(y), int(x)] = 1
+        shares = region_shares(maps, side_coverage(turned, SIZE, (28, 28)))
+        assert shares[f"side_region.{side}.{name}"][0] == shares[f"region.{name}"][0] > 0.3
+
+
+def test_both_sides_together_are_the_region(face, rng):
+    maps = rng.random((1, 28, 28))
+    shares = region_shares(maps, side_coverage(face, SIZE, (28, 28)))
+    for region in REGIONS[:-1]:
+        both = shares[f"side_region.left.{region}"] + shares[f"side_region.right.{region}"]
+        np.testing.assert_allclose(both, shares[f"region.{region}"], rtol=1e-12)
+        assert shares[f"side_region.left.{region}"][0] == pytest.approx(shares[f"region.{region}"][0] / 2, rel=0.3)
+
+
+def test_a_signed_map_that_is_positive_inside_the_face_alone_has_no_background(face, rng):
+    """Shifted to be non-negative, as the cosine takes it, the same map had half its mass on the background."""
+    coverage = side_coverage(face, SIZE, (28, 28))
+    background = coverage.sum(axis=1)[:, REGIONS.index("background")]
+    maps = np.where(background == 0, 1.0, -1.0)
+    assert region_shares(mass_maps(maps, 28), coverage)["region.background"][0] == 0
+    signed = maps + rng.normal(0, 0.1, maps.shape)
+    assert region_shares(mass_maps(signed, 28), coverage)["region.background"][0] == 0
+    assert region_shares(comparison_maps(signed, 28), coverage)["region.background"][0] > 0.02
+    assert np.isnan(region_shares(mass_maps(maps - 2, 28), coverage)["region.background"][0])
+
+
+def test_a_map_is_rectified_before_it_is_resampled():
+    """Afterwards, a negative cell would have cancelled its neighbour's mass."""
+    np.testing.assert_allclose(mass_maps(np.array([[[1.0, -9.0]]]), 4), mass_maps(np.array([[[1.0, 0.0]]]), 4))

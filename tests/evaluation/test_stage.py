@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from fer_au.batches.faces import FaceDataset
 from fer_au.batches.preprocess import Preprocessing
@@ -15,13 +17,17 @@ from fer_au.evaluation import (
     centered_cosine,
     cosine_alignment,
     evaluate_experiment,
+    inference,
     macro_mean,
     read_metrics,
+    region_attention,
 )
-from fer_au.evaluation.metrics_file import HEADLINE, detail_path, match_key, read_metrics_file
-from fer_au.evaluation.scores import comparison_maps
+from fer_au.evaluation.comparison import comparison_maps, mass_maps
+from fer_au.evaluation.metrics_file import HEADLINE, detail_path, read_metrics_file
+from fer_au.glossary import match_key, metric_fault
 from fer_au.models import create_model, load_model, save_model
-from fer_au.stores import Store
+from fer_au.stores import Store, write_store
+from tests.evaluation.conftest import model_meta, write_history
 
 LABELS = ("neutral", "happiness", "anger")
 CONFIG = EvaluateConfig(cams=("native", "layercam"), faithfulness_images=5, batch_size=7)
@@ -43,18 +49,42 @@ def evaluated(tiny_dataset, tiny_model, tmp_path_factory):
     return metrics, Store.open(out / "evaluation" / "x.h5", "evaluation")
 
 
-def expected_keys() -> set[str]:
-    own = {"att_cos", "att_ccos", "att_auc", "att_specificity", "att_cos_moved", "att_ccos_moved", "att_auc_motion"}
-    own |= {f"region.{region}" for region in REGIONS}
-    keys = own | {f"{name}.{key}" for name in ("baseline.blank", "baseline.class_mean", "ceiling") for key in own}
-    keys |= {f"cam_{score}.{cam}" for score in ("cos", "ccos", "auc") for cam in ("native", "layercam")}
-    keys |= {f"layer.{layer}.att_{score}" for layer in LAYERS for score in ("cos", "ccos", "auc")}
-    keys |= {f"per_class.{label}.{key}" for label in LABELS for key in ("accuracy", "n")}
-    keys |= {f"per_class.{label}.{key}" for label in LABELS[1:] for key in ("att_cos", "att_ccos")}
+SCORES = ("cos", "ccos", "auc", "class_rank", "class_auc")
+FAULTS = ("nan", "zero", "constant")
+BASELINES = [f"baseline.{name}" for name in ("blank", "gaussian", "face", "generic", "class_mean")]
+
+
+def expected_keys(module: bool = False) -> set[str]:
+    places = {f"region.{region}" for region in REGIONS}
+    places |= {f"side_region.{side}.{region}" for side in ("left", "right") for region in REGIONS[:-1]}
+    own = {f"att_{score}" for score in SCORES} | {f"att_maps.{fault}" for fault in FAULTS} | places
+    fully = {f"att_{score}" for score in (*SCORES, "specificity", "cos_moved", "ccos_moved", "auc_motion")}
+    keys = set()
+    for prefix in ("", "module.")[: 1 + module]:
+        keys |= {f"{prefix}{key}" for key in own | fully}
+        references = {f"{prefix}{name}" for name in (*BASELINES, "ceiling")}
+        keys |= {f"{name}.{key}" for name in references for key in fully | {f"region.{region}" for region in REGIONS}}
+        keys |= {f"{prefix}att_grid"}
+    keys |= {f"layer.{layer}.{key}" for layer in LAYERS for key in own}
+    for cam in ("native", "layercam"):
+        keys |= {f"cam_{key.removeprefix('att_')}.{cam}" for key in own} | {f"cam_grid.{cam}"}
+    judged = [f"layer.{layer}" for layer in LAYERS] + ["cam.native", "cam.layercam", "au", "ceiling", *BASELINES]
+    for name in [*judged, *["module"][:module]]:
+        for score in ("auc", "ccos"):
+            keys |= {f"truth.{name}.{score}"} | {f"truth.{name}.{score}.{label}" for label in LABELS[1:]}
+    keys |= {f"per_class.{label}.{key}" for label in LABELS for key in ("accuracy", "precision", "f1", "n")}
+    keys |= {f"per_class.{label}.att_{key}" for label in LABELS[1:] for key in ("cos", "ccos", "class_rank")}
     keys |= {f"environment.{key}" for key in ("python", "torch", "timm", "fer_au", "device", "precision", "cpu")}
     keys |= {"accuracy", "balanced_accuracy", "macro_f1", "faithfulness.deletion", "faithfulness.insertion"}
+    keys |= {f"selected.{key}" for key in ("epoch", "train_accuracy", "valid_accuracy")}
     keys |= {"floor.region.background"}
-    return keys | {"n", "n_cos", "selected_on", "seed", "train_images_per_second"}
+    return keys | {"n", "n_cos", "n_expressions", "selected_on", "seed", "train_images_per_second"}
+
+
+def test_every_metric_is_known_and_in_its_range(evaluated):
+    numbers = {key: value for key, value in evaluated[0].items() if isinstance(value, int | float)}
+    assert len(numbers) > 100
+    assert [fault for key, value in numbers.items() if value == value and (fault := metric_fault(key, value))] == []
 
 
 def test_the_keys_are_these_and_no_others(evaluated):
@@ -66,16 +96,26 @@ def test_the_headline_is_short_and_the_detail_file_holds_the_rest(evaluated):
     headline, detail = read_metrics_file(path), read_metrics_file(detail_path(path))
     assert not headline.keys() & detail.keys()
     assert headline.keys() | detail.keys() == expected_keys()
-    assert len(headline) <= 33
-    assert {"accuracy", "att_cos", "baseline.class_mean.att_cos", "ceiling.att_ccos", "region.eyes"} <= headline.keys()
+    assert len(headline) <= 32
+    assert {
+        "accuracy",
+        "att_class_rank",
+        "baseline.face.att_ccos",
+        "ceiling.att_ccos",
+        "region.background",
+    } <= headline.keys()
+    assert "region.eyes" in detail
 
 
 def test_every_pattern_of_the_headline_has_a_key():
-    assert [own for own in HEADLINE if not any(match_key(own, key) is not None for key in expected_keys())] == []
+    # Of a frame, of probabilities and of a CAM that are not usual.
+    keys = expected_keys(module=True) | {"resize", "mirrored", "cam_skipped.rollout"}
+    assert [own for own in HEADLINE if not any(match_key(own, key) is not None for key in keys)] == []
 
 
 def test_every_metric_of_a_healthy_run_is_defined(evaluated):
-    assert [key for key, value in evaluated[0].items() if value is None] == []
+    undefined = [key for key, value in evaluated[0].items() if value is None]
+    assert all(key.endswith(".precision") for key in undefined)  # of a class that the model never names
 
 
 def test_counts_leave_out_rejected_faces_neutral_and_missing_landmarks(evaluated):
@@ -148,6 +188,22 @@ def test_cams_are_those_of_compute_cam_for_the_true_class(evaluated, tiny_datase
     for name in ("native", "layercam"):
         expected = compute_cam(name, model, images, batch.labels).numpy()
         np.testing.assert_allclose(store[f"cam/{name}"], expected, atol=2e-3)
+
+
+def test_shares_of_a_cam_are_those_of_its_positive_evidence(evaluated, tiny_dataset, tiny_model):
+    """The native map is signed: scaled to [0, 1], it had mass wherever it isn't lowest."""
+    metrics = evaluated[0]
+    model, meta = load_model(tiny_model)
+    dataset = FaceDataset(tiny_dataset, "test", 64, LABELS)
+    batch = dataset.batch(range(len(dataset)))
+    images = Preprocessing.from_meta(meta["preprocessing"])(batch.images)
+    raw = compute_cam("native", model, images, batch.labels, normalize=False)
+    assert (raw < 0).any()
+    shares = region_attention(mass_maps(raw.numpy(), 28), dataset.points, dataset.crop_size)
+    labels = [LABELS[index] for index in batch.labels.tolist()]
+    for region in REGIONS:
+        expected = macro_mean(shares[region], labels, neutral=True)
+        assert metrics[f"cam_region.{region}.native"] == pytest.approx(expected, abs=1e-4)
 
 
 def test_cams_are_min_maxed(evaluated):
@@ -252,3 +308,106 @@ def test_a_missing_store_is_named(tiny_dataset, tiny_model, tmp_path):
     (tmp_path / "tiny" / "heatmaps.h5").unlink()
     with pytest.raises(FerAuError, match=r"heatmaps\.h5"):
         evaluate(CONFIG, tmp_path / "tiny", tiny_model, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def attentive(tiny_dataset, tmp_path_factory):
+    """An untrained LAN, whose head makes a map of its own, evaluated."""
+    folder = tmp_path_factory.mktemp("models") / "lan"
+    config = {"backbone": "test_resnet", "output_stride": 8, "head": "lan", "head_options": {"widths": [8]}}
+    save_model(folder, create_model(config, LABELS, seed=0), model_meta())
+    write_history(folder)
+    out = tmp_path_factory.mktemp("out")
+    return evaluate(CONFIG, tiny_dataset, folder, out), Store.open(out / "evaluation" / "x.h5", "evaluation"), folder
+
+
+def test_the_map_that_a_head_makes_is_scored_as_attention_is(attentive):
+    assert set(attentive[0]) == expected_keys(module=True)
+    assert attentive[0]["module.att_grid"] == "8x8"
+    assert {"module.att_ccos", "module.att_class_rank"} <= read_metrics_file(
+        attentive[1].path.parents[1] / "m.json"
+    ).keys()
+
+
+def test_the_map_that_a_head_makes_is_kept(attentive, tiny_dataset):
+    metrics, store, folder = attentive
+    model, meta = load_model(folder)
+    dataset = FaceDataset(tiny_dataset, "test", 64, LABELS)
+    batch = dataset.batch(range(len(dataset)))
+    with torch.inference_mode():
+        expected = model(Preprocessing.from_meta(meta["preprocessing"])(batch.images)).attention.numpy()
+    np.testing.assert_allclose(store["module"], expected, atol=2e-3)
+    targets = np.where(store["target_valid"][:, None, None], store["target"] / 255.0, np.nan)
+    scores = centered_cosine(comparison_maps(store["module"], 28), targets)
+    labels = [text.decode() for text in store["label"].tolist()]
+    assert metrics["module.att_ccos"] == pytest.approx(macro_mean(scores, labels), abs=5e-3)
+    assert metrics["module.att_ccos"] == pytest.approx(macro_mean(store["score/module.att_ccos"], labels), abs=1e-5)
+
+
+def test_regions_are_those_of_all_faces_with_landmarks_by_class(evaluated):
+    metrics, store = evaluated
+    labels = [text.decode() for text in store["label"].tolist()]
+    shares = store["score/region.mouth"]
+    assert np.isnan(shares).tolist() == [id_ == "test/anger/01.png" for id_ in store.ids]
+    means = [np.nanmean(shares[[own == label for own in labels]]) for label in LABELS]
+    assert metrics["region.mouth"] == metrics["layer.5.region.mouth"] == pytest.approx(np.mean(means), abs=1e-5)
+
+
+def test_the_true_motion_judges_every_map(evaluated):
+    metrics = evaluated[0]
+    assert metrics["truth.au.ccos"] > 0.9  # the tiny set's motion is its AU map
+    assert metrics["truth.ceiling.auc"] == metrics["ceiling.att_auc_motion"] > metrics["truth.au.auc"] - 0.1
+    assert metrics["truth.baseline.blank.ccos"] == 0.0
+    assert metrics["truth.layer.5.auc"] == metrics["att_auc_motion"]
+    each = [metrics[f"truth.cam.native.ccos.{label}"] for label in LABELS[1:]]
+    assert metrics["truth.cam.native.ccos"] == pytest.approx(np.mean(each), abs=1e-5)
+
+
+def test_nothing_beats_the_ceiling_of_the_true_motion(tiny_dataset, tiny_model, tmp_path):
+    """Where a face moves elsewhere than its AU map says, the best map is the motion's, and not the AU map."""
+    data = shutil.copytree(tiny_dataset, tmp_path / "data")
+    store = Store.open(data / "annotations.h5", "annotations")
+    turned = store["motion"][:, ::-1].copy()
+    write_store(data / "annotations.h5", "annotations", {"id": store["id"], "motion": turned}, fingerprint="a")
+    metrics = evaluate(CONFIG, data, tiny_model, tmp_path)
+    for score in ("auc", "ccos"):
+        others = {key: value for key, value in metrics.items() if re.fullmatch(rf"truth\..+\.{score}", key)}
+        best = others.pop(f"truth.ceiling.{score}")
+        assert best > 0.8
+        assert {key for key, value in others.items() if value is not None and value >= best} == set()
+    assert metrics["ceiling.att_auc_motion"] == metrics["truth.ceiling.auc"]
+
+
+def test_the_selected_epoch_is_taken_from_the_history(evaluated):
+    metrics = evaluated[0]
+    assert [metrics[f"selected.{key}"] for key in ("epoch", "train_accuracy", "valid_accuracy")] == [2, 0.75, 0.625]
+
+
+@pytest.mark.parametrize("text", [None, "epoch,train_accuracy,valid_accuracy\n0,1,1\n", "epoch\n1\n"])
+def test_a_history_without_the_selected_epoch_is_named(tiny_dataset, tiny_model, tmp_path, text):
+    model = shutil.copytree(tiny_model, tmp_path / "m")
+    (model / "history.csv").unlink()
+    if text is not None:
+        (model / "history.csv").write_text(text)
+    with pytest.raises(DataError, match=r"history\.csv: .*train the model again"):
+        evaluate(CONFIG.model_copy(update={"moved": False}), tiny_dataset, model, tmp_path)
+
+
+def test_blocks_change_nothing(evaluated, tiny_dataset, tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(inference, "_BLOCK", 5)
+    other = evaluate(CONFIG, tiny_dataset, tiny_model, tmp_path)
+    assert other == pytest.approx(evaluated[0], abs=1e-6)
+    assert (tmp_path / "evaluation" / "x.h5").read_bytes() == evaluated[1].path.read_bytes()
+
+
+def test_dead_maps_are_counted(tiny_dataset, tmp_path):
+    model = create_model({"backbone": "test_resnet", "output_stride": 8}, LABELS, seed=0)
+    with torch.no_grad():
+        model.head.linear.weight.zero_()  # no class map has evidence
+    save_model(tmp_path / "m", model, model_meta())
+    write_history(tmp_path / "m")
+    metrics = evaluate(CONFIG, tiny_dataset, tmp_path / "m", tmp_path)
+    assert [metrics[f"cam_maps.{fault}.native"] for fault in FAULTS] == [0, 18, 0]
+    assert [metrics[f"att_maps.{fault}"] for fault in FAULTS] == [0, 0, 0]
+    assert metrics["cam_region.mouth.native"] is None
+    assert metrics["cam_class_rank.native"] == 0.5  # all expressions tie

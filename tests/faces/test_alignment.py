@@ -171,6 +171,21 @@ def test_all_faces_of_a_picture_come_largest_first_each_in_its_own_crop(two_peop
         assert np.abs(centre - 48).max() < 20
 
 
+@pytest.mark.parametrize("detector", ["dlib-hog", "mediapipe-face", "whole-image"])
+@pytest.mark.parametrize("template", ["loose", "none"])
+@pytest.mark.parametrize("side", [110, 200, 420])
+def test_a_single_face_gets_the_same_crop_alone_and_among_all(faces, detector, template, side):
+    picture = np.full((460, 640, 3), 128, np.uint8)
+    picture[20 : 20 + side, 150 : 150 + side] = cv2.resize(faces[0][0], (side, side), interpolation=cv2.INTER_AREA)
+    aligner = Aligner(detector=detector, template=template, size=96, context=32)
+    one, every = aligner(picture), aligner.all(picture)
+    assert one.status == FaceStatus.OK
+    assert len(every) == 1
+    assert every[0].box == one.box
+    assert np.array_equal(every[0].matrix, one.matrix)
+    assert np.array_equal(every[0].crop, one.crop)
+
+
 def test_all_of_nothing_is_nothing():
     assert Aligner().all(np.zeros((100, 200, 3), np.uint8)) == []
 

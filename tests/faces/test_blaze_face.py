@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_au.faces.blaze_face import Candidates, anchors, decode, forward, merge, overlaps
+from fer_au.faces.blaze_face import anchors, decode, forward
+from fer_au.faces.candidates import Candidates, merge, overlaps
 
 
 def candidates(boxes, scores):

@@ -143,7 +143,7 @@ def test_boxes_are_in_pixels_of_the_picture(name, faces, hog_box_of):
 
 
 @pytest.mark.parametrize(
-    ("name", "needs_weights"), [("dlib-mmod", True), ("mediapipe-face", True), ("dlib-hog", False)]
+    ("name", "needs_weights"), [("dlib-mmod", True), ("mediapipe-face", True), ("yunet", True), ("dlib-hog", False)]
 )
 def test_missing_parts_are_one_line_with_the_command(name, needs_weights, monkeypatch):
     monkeypatch.setattr(weights_module, "_candidates", lambda _: iter(()))

@@ -8,7 +8,7 @@ import pytest
 
 from fer_au.decoding import decode_image
 from fer_au.errors import ConfigError, UnknownNameError
-from fer_au.faces import create_detector, list_detectors
+from fer_au.faces import create_detector, dlib_hog, list_detectors
 from fer_au.faces.detectors import Detection, choose_detection, vouches
 from fer_au.faces.geometry import box_iou
 from fer_au.stores import Store
@@ -31,7 +31,7 @@ def noise(height, width):
 
 
 def test_all_promised_detectors_are_listed():
-    assert {"dlib-hog", "dlib-mmod", "mediapipe-face", "whole-image", "provided"} <= set(list_detectors())
+    assert {"dlib-hog", "dlib-mmod", "mediapipe-face", "whole-image", "provided", "yunet"} <= set(list_detectors())
 
 
 def test_fingerprints_tell_detectors_and_options_apart():
@@ -47,7 +47,7 @@ def test_unknown_names_and_options_are_one_clear_line():
         create_detector("dlib-hog", upsample=2)
     with pytest.raises(ConfigError, match=r"exhaustiv: unknown key; did you mean exhaustive\?"):
         create_detector("dlib-mmod", exhaustiv=True)
-    with pytest.raises(ConfigError, match="exhaustive: input should be a valid boolean, got 'yes'"):
+    with pytest.raises(ConfigError, match="exhaustive: should be true or false, got 'yes'"):
         create_detector("dlib-hog", exhaustive="yes")
     with pytest.raises(ConfigError, match=r"^face detector 'provided': margin: unknown key; there are none$"):
         create_detector("provided", margin=2)
@@ -82,6 +82,38 @@ def test_hog_finds_a_small_face_in_a_large_picture_and_its_box_is_in_source_pixe
     found = create_detector("dlib-hog").detect(canvas)
     assert len(found) == 1
     assert box_iou(found[0].box, hog_box_of(points + np.array([900, 600]))) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "side"),
+    [(4000, 3000, 85), (4000, 3000, 160), (3000, 4000, 100), (1600, 1200, 85), (6000, 4000, 130), (720, 540, 55)],
+)
+def test_hog_finds_small_faces_in_photographs_of_any_size(faces, hog_box_of, width, height, side):
+    image, points = faces[0]
+    x0, _, x1, _ = hog_box_of(points).tolist()
+    scale = side / (x1 - x0)
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    canvas = np.full((height, width, 3), 128, np.uint8)
+    top, left = height // 3, width // 2
+    canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
+    (found,) = create_detector("dlib-hog").detect(canvas)
+    # Where the window hardly fits, the detector draws small faces a third too large.
+    assert box_iou(found.box, hog_box_of(points * scale + np.array([left, top]))) > 0.4
+
+
+@pytest.mark.parametrize("score", [-0.1, 0.4, None])
+def test_the_full_size_is_looked_at_only_where_nothing_else_was_found(monkeypatch, score):
+    """A face that other passes found, even a doubtful one, stays the answer."""
+    asked = []
+
+    def run(gray, one, scaled):
+        asked.append(one.why)
+        return [Detection((0, 0, 900, 900), score, one.why)] if score is not None and one.why == "coarse" else []
+
+    monkeypatch.setattr(dlib_hog, "_run", run)
+    found = create_detector("dlib-hog").detect(np.zeros((2000, 3000, 3), np.uint8))
+    assert ("full" in asked) == (score is None)
+    assert [one.why for one in found] == ([] if score is None else ["coarse"])
 
 
 def test_exhaustive_finds_the_small_face_beside_the_large_one(faces):

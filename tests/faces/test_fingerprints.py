@@ -11,28 +11,30 @@ from fer_au.faces import create_detector
 from fer_au.faces.operation import AlignOperation
 
 DETECTORS = [
-    ("dlib-hog", {}, "3bac1ff03aae0ba60d2ba4e4bc6ef6df8b074a548fa0a03ce5c055d268beb482"),
+    ("dlib-hog", {}, "f47dc9d96ad9b623142f12a4b6d494b15c1910e2c72f5952ec6d4e12855b5ec5"),
     ("dlib-mmod", {}, "6cb50001a9bf2f8544dbb4b716c3105c1a5f7f9b278fdbdc55c5580818eb3e90"),
     ("mediapipe-face", {}, "9a18858dac1e104e7f86cfc51419ab480deded129d0a88592c9709380198b84d"),
     ("provided", {}, "4222ebab2b659fa88fc1a344424c1ef4bb6b9d0afddf835530c09c5e827747a0"),
     ("whole-image", {}, "cd6740b1f7536641cefb38534c03580c6dd7271d324b16312b967559f46aa41f"),
-    ("dlib-hog", {"exhaustive": True}, "631cfb61ce5f02576ea4eda8935fe1f5eaf264abfcf767336dcb414e1f4c5c34"),
+    ("yunet", {}, "2118d85ad398e59510187fa07cee85248656b7b741c41a8bc34a302e0a6bd525"),
+    ("yunet", {"exhaustive": True}, "83b0a09354436108939e1a0245973f96357eec3f6436cac5f097f1ab8260ee2e"),
+    ("dlib-hog", {"exhaustive": True}, "ede9b8be62aaad55a56db28b7bd3857d5fcc76a4311afc947bd25a27e86e5374"),
     ("dlib-mmod", {"exhaustive": True}, "ec4e00cfef0dd77e641d9157cfaef2d1e268aca4e377435ff853a3b8723ed350"),
     ("mediapipe-face", {"exhaustive": True}, "87506e70d5cd0a0f02663d82fcc1be173779490d7cee61ae9003320e6096ec76"),
 ]
 ALIGNMENTS = [
-    ({}, "f5e50db18ec9015c7a194707d3dee4ba12c9bd49e6f1536af399bcfa2ef21c40"),
+    ({}, "0e409f309eea8cbbf60e493f30c9fa88490e228d31f95f5ec5ec76cefa1a06c7"),
     (
         {"detector": "mediapipe-face", "keypoints": "detector", "template": "arcface"},
-        "b31e60125feea66e96769218fd3f8548abe29d9b2db9af99d8b0fef8efbbacbd",
+        "1b477f07c32686a648ed4a270d2d26b65768bea41169bdf97746a9b02dbeabba",
     ),
     (
         {"detector": "dlib-hog", "choose": "central", "keypoints": "dlib5"},
-        "1914ae5837865e2c19dec6918820dea583d9056ddc1116c92839dca11c2c2f54",
+        "8b7d379d101040d02eed2f851e9489d50c3f684a12b72401f514818e8cf594dc",
     ),
     (
         {"detector": "whole-image", "template": "none", "context": 64},
-        "f1656462bc4a162a7d5aad5715101a0c18807081b64f0debdaa33afb72511a85",
+        "4e754eab95796560debc45c7800f8cee4a114bbdd38ae3ef49292ad7f9fdf568",
     ),
 ]
 

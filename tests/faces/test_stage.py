@@ -11,8 +11,9 @@ import pytest
 from fer_au.config.data import AlignConfig
 from fer_au.datasets.manifest import read_manifest, write_manifest
 from fer_au.errors import DataError, MissingDependencyError
-from fer_au.faces import align_dataset, decode_crop
+from fer_au.faces import Aligner, align_dataset, decode_crop
 from fer_au.faces.operation import AlignOperation
+from fer_au.faces.outside import outside_shares
 from fer_au.rejects import Reason, read_rejects
 from fer_au.stores import FaceStatus, Store
 
@@ -27,6 +28,7 @@ def align(dataset, config=CONFIG):
 def edit(dataset, change):
     """Rewrite the manifest with ``change(row) -> row``."""
     path = dataset / "manifest.csv"
+    (dataset / "annotations.h5").unlink(missing_ok=True)  # it keeps the digest of the manifest that ingest wrote
     rows = read_manifest(path)
     write_manifest(path, [replace(row, **change(index, row)) for index, row in enumerate(rows)])
     return rows
@@ -144,7 +146,7 @@ def test_a_box_outside_the_picture_is_a_bad_row(dataset):
 def test_too_many_rejects_fail_the_stage_and_name_the_table(dataset):
     for row in read_manifest(dataset / "manifest.csv")[:4]:
         (dataset / "raw" / row.path).unlink()
-    with pytest.raises(DataError, match=r"4 missing_file; see .*align\.csv"):
+    with pytest.raises(DataError, match=r"4 missing_file (.*); see .*align\.csv"):
         align(dataset, CONFIG.model_copy(update={"max_reject_fraction": 0.1}))
 
 
@@ -186,4 +188,64 @@ def test_fingerprints_follow_what_decides_the_pixels():
         mark(context=32),
     ]
     assert len({mark(), *others}) == 9
-    assert mark(template="none", keypoints="dlib5") == mark(template="none")
+    unread = [AlignOperation(Aligner(template="none", keypoints=one)).fingerprint for one in ("dlib5", "dlib68")]
+    assert unread[0] == unread[1]
+
+
+def test_a_choice_by_boxes_that_the_set_lacks_is_told(dataset, capfd):
+    config = CONFIG.model_copy(update={"choose": "best-iou"})
+    for box, told in ((None, 1), ((0.0, 0.0, 90.0, 90.0), 0)):
+        edit(dataset, lambda index, row, box=box: {"box": box})
+        align(dataset, config)
+        assert capfd.readouterr().err.count("align.choose: best-iou compares with the data set's boxes, and") == told
+
+
+def test_crops_of_an_aligned_set_are_kept_as_they_are(tmp_path):
+    """``whole-image`` and template ``none`` at the pictures' own size: no pixel is interpolated."""
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    for size, same in ((64, True), (65, False)):
+        face = AlignOperation.of(AlignConfig(detector="whole-image", template="none", size=size)).aligner(image)
+        assert face.matrix.tolist() == [[size / 64, 0, 0], [0, size / 64, 0]]
+        assert np.array_equal(face.crop, image) == same
+
+
+def test_the_share_outside_the_picture_is_kept_said_and_advised_on(dataset, capfd):
+    """The rendered faces with more and with less around them: ``loose`` looks beyond the latter, ``tight`` does not."""
+    config = CONFIG.model_copy(update={"max_reject_fraction": 1.0})
+    for path in (dataset / "raw").rglob("*.jpg"):
+        cv2.imwrite(str(path), cv2.copyMakeBorder(cv2.imread(str(path)), *(60,) * 4, cv2.BORDER_REFLECT))
+    edit(dataset, lambda _, row: measured(dataset / "raw" / row.path))
+    assert np.median(align(dataset, config)["outside"]) < 0.1
+    assert "template: tight" not in capfd.readouterr().err
+    for path in (dataset / "raw").rglob("*.jpg"):
+        cv2.imwrite(str(path), cv2.imread(str(path))[100:-75, 100:-100])
+    edit(dataset, lambda _, row: measured(dataset / "raw" / row.path))
+    cut = align(dataset, config)
+    sizes = np.array([(row.width, row.height) for row in read_manifest(dataset / "manifest.csv")])
+    np.testing.assert_array_equal(cut["outside"], outside_shares(cut["matrix"], sizes, 96))
+    assert np.median(cut["outside"]) > 0.1
+    *_, advice, last = capfd.readouterr().err.splitlines()
+    assert "`datasets.data.align: {template: tight}`" in advice
+    assert f"{100 * np.median(cut['outside']):.0f} % of a crop outside its picture (median), none rejected; " in last
+    tight = align(dataset, config.model_copy(update={"template": "tight"}))
+    found = tight["status"] == FaceStatus.OK
+    assert found.any()
+    assert tight["outside"][found].max() < 1e-6
+    assert tight.attributes["face_box"] == ""
+    assert "template: tight" not in capfd.readouterr().err
+
+
+def measured(path):
+    """What ingest would write of a picture."""
+    height, width = cv2.imread(str(path)).shape[:2]
+    return {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "width": width, "height": height}
+
+
+def test_tight_is_loose_where_there_is_room(dataset):
+    config = CONFIG.model_copy(update={"size": 64})
+    loose = align(dataset, config)
+    rows = np.flatnonzero(loose["outside"] == 0)
+    matrices = loose["matrix"][rows]
+    assert len(rows)
+    tight = align(dataset, config.model_copy(update={"template": "tight"}))
+    np.testing.assert_array_equal(tight["matrix"][rows], matrices)

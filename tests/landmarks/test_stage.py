@@ -5,7 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
-from fer_au.config.data import AlignConfig, LandmarksConfig
+from fer_au.config.data import AlignConfig, HeatmapsConfig, LandmarksConfig
+from fer_au.cues import render_dataset
+from fer_au.datasets.manifest import read_manifest
 from fer_au.errors import DataError, StoreError, UnknownNameError
 from fer_au.faces import align_dataset
 from fer_au.faces.geometry import apply_matrix
@@ -80,6 +82,49 @@ def test_annotated_points_are_mapped_into_the_crops(dataset, name):
     np.testing.assert_allclose(store["points"], true_points(dataset), atol=1e-3)
 
 
+def change_points(dataset, change):
+    points = Store.open(dataset / "annotations.h5", "annotations")["points"]
+    rewrite(dataset, "annotations", points=change(points.copy()).astype(np.float32))
+
+
+@pytest.mark.parametrize("scale", [0.25, 0.5, 0.8, 1.25])
+def test_points_of_another_size_of_the_pictures_are_one_line(dataset, scale):
+    change_points(dataset, lambda points: scale * points)
+    with pytest.raises(DataError, match=r"of 1\d of 15 faces lie beside the faces that align found.*size") as caught:
+        extract(dataset, "provided", max_reject_fraction=1.0)
+    assert "\n" not in str(caught.value)
+    assert not (dataset / "landmarks.h5").exists()
+
+
+def test_points_of_another_place_lose_one_face_its_landmarks(dataset):
+    def move(points):
+        points[2] += 1.5 * (points[2, 45] - points[2, 36])
+        return points
+
+    change_points(dataset, move)
+    store = extract(dataset, "provided", max_reject_fraction=0.5)
+    assert np.flatnonzero(store["status"] != LandmarkStatus.OK).tolist() == [2]
+    assert np.isnan(store["points"][2]).all()
+    (reject,) = read_rejects(dataset / "rejects" / "landmarks.csv")
+    assert reject.detail == "points lie 1.5 inter-ocular distances from the face that align found"
+
+
+@pytest.mark.parametrize("change", [{"template": "none"}, {"detector": "whole-image", "keypoints": "detector"}])
+def test_points_are_not_held_to_a_face_that_nobody_has_seen_or_aligned(dataset, change):
+    align_dataset(AlignConfig(**change), dataset, dataset / "raw")
+    change_points(dataset, lambda points: points + 40)
+    store = extract(dataset, "provided", max_reject_fraction=0.0)
+    assert (store["status"] == LandmarkStatus.OK).all()
+
+
+def test_points_are_held_to_the_published_template_too(dataset):
+    align_dataset(AlignConfig(template="arcface"), dataset, dataset / "raw")
+    assert (extract(dataset, "provided", max_reject_fraction=0.0)["status"] == LandmarkStatus.OK).all()
+    change_points(dataset, lambda points: points / 2)
+    with pytest.raises(DataError, match="lie beside the faces that align found"):
+        extract(dataset, "provided")
+
+
 def test_the_presence_of_the_face_mesh_is_the_score(dataset):
     store = extract(dataset, "mediapipe")
     assert (store["score"] > 0.9).all()
@@ -140,6 +185,17 @@ def test_boxes_of_unaligned_crops_come_from_the_detection(dataset):
     assert normalised_error(store["points"], true_points(dataset)).mean() < 0.06
 
 
+def test_crops_that_stay_inside_their_pictures_have_points(dataset):
+    """Template ``tight`` puts a face where there is room: its box and the points of a data set follow it."""
+    align_dataset(AlignConfig(template="tight", size=200), dataset, dataset / "raw")
+    store = extract(dataset)
+    assert normalised_error(store["points"], true_points(dataset)).mean() < 0.06
+    assert (extract(dataset, "provided", max_reject_fraction=0.0)["status"] == LandmarkStatus.OK).all()
+    render_dataset(HeatmapsConfig(), dataset)
+    heatmaps, rows = Store.open(dataset / "heatmaps.h5", "heatmaps"), read_manifest(dataset / "manifest.csv")
+    assert heatmaps["valid"].tolist() == [row.label != "neutral" for row in rows]
+
+
 def test_boxes_of_aligned_crops_are_the_templates(dataset):
     faces = Store.open(dataset / "faces.h5", "faces")
     expected = np.tile(get_template("loose").face_box(256), (len(faces), 1))
@@ -149,7 +205,7 @@ def test_boxes_of_aligned_crops_are_the_templates(dataset):
 def test_too_many_crops_without_points_fail_the_stage(dataset):
     annotations = Store.open(dataset / "annotations.h5", "annotations")
     rewrite(dataset, "annotations", points=np.full_like(annotations["points"], np.nan))
-    with pytest.raises(DataError, match=r"no_landmarks; see .*landmarks\.csv"):
+    with pytest.raises(DataError, match=r"15 no_landmarks \(images/person_00/000.jpg: .*\); see .*landmarks\.csv"):
         extract(dataset, "provided", max_reject_fraction=1.0)
 
 

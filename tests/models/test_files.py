@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 
 from fer_au.errors import DataError
 from fer_au.models import FerModel, create_model, load_base_weights, load_model, save_model
+from fer_au.models.config_file import write_config
 
 CLASSES = ("neutral", "happiness", "surprise", "anger")
 CONFIG = {"backbone": "resnet10t", "output_stride": 8}
@@ -38,7 +40,8 @@ def rewrite(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
 def record(folder: Path, **changes: object) -> None:
     config = json.loads((folder / "config.json").read_text())
     config["weights_sha256"] = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    (folder / "config.json").write_text(json.dumps({**config, **changes}))
+    del config["sha256"]
+    write_config(folder / "config.json", {**config, **changes})
 
 
 def test_a_saved_model_comes_back_bit_for_bit_with_its_meta(folder: Path, model: FerModel) -> None:
@@ -81,10 +84,10 @@ def test_a_reserved_or_unwritable_meta_entry_is_refused_before_anything_is_writt
         ("config.json", None, r"config\.json: can't be read \(No such file or directory\)"),
         ("config.json", b"{", r"config\.json: not valid JSON"),
         ("config.json", b"\xff\xfe", r"config\.json: not valid JSON"),
-        ("config.json", b"[]", r"schema None is not 'fer_au\.model/1'"),
+        ("config.json", b"[]", r"schema None is not 'fer_au\.model/2'"),
         ("config.json", b'{"schema": "fer_au.model/9"}', r"schema 'fer_au\.model/9' is not"),
-        ("config.json", b'{"schema": "fer_au.model/1", "classes": 3}', "'classes' must be a list"),
-        ("config.json", b'{"schema": "fer_au.model/1", "classes": []}', "'model' or 'weights_sha256' is missing"),
+        ("config.json", b'{"schema": "fer_au.model/1", "classes": 3}', "model: field required"),
+        ("config.json", b'{"schema": "fer_au.model/1", "classes": []}', "model: field required"),
         ("model.safetensors", None, r"model\.safetensors: can't be read"),
         ("model.safetensors", b"", r"model\.safetensors: sha256 .* is not the recorded"),
     ],
@@ -171,3 +174,68 @@ def test_another_backbone_is_no_base(folder: Path) -> None:
 def test_an_empty_folder_is_no_base(tmp_path: Path, model: FerModel) -> None:
     with pytest.raises(DataError, match=r"is .* a model's folder"):
         load_base_weights(model, tmp_path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_weights_that_are_no_numbers_are_refused(folder: Path, value: float) -> None:
+    tensors = safetensors.torch.load_file(folder / "model.safetensors")
+    next(tensor for tensor in tensors.values() if tensor.is_floating_point()).view(-1)[0] = value
+    rewrite(folder, tensors)
+    with pytest.raises(DataError, match=r"model\.safetensors: .* holds NaN or infinite values"):
+        load_model(folder)
+
+
+def test_a_negative_variance_is_refused(folder: Path) -> None:
+    tensors = safetensors.torch.load_file(folder / "model.safetensors")
+    tensors[next(name for name in tensors if name.endswith("running_var"))][0] = -1.0
+    rewrite(folder, tensors)
+    with pytest.raises(DataError, match="holds a negative variance"):
+        load_model(folder)
+
+
+HOSTILE: list[tuple[str, object]] = [
+    ("classes", []),
+    ("classes", [1]),
+    ("weights_sha256", "x"),
+    ("model.backbone", "local-dir:/etc"),
+    ("model.backbone_options", {"layers": [10**6, 10**6, 10**6, 10**6]}),
+    ("model.backbone_options", {"layers": "x"}),
+    ("model.backbone_options", {"width": -1}),
+    ("preprocessing.image_size", 10**9),
+    ("preprocessing.image_size", -1),
+    ("preprocessing.image_size", 3.5),
+    ("preprocessing.image_size", True),
+    ("preprocessing.channels", 2),
+    ("preprocessing.mean", [0, 1]),
+    ("preprocessing.mean", [float("nan")] * 3),
+    ("preprocessing.std", [0, 0, 0]),
+    ("preprocessing.align.choose", "x"),
+    ("preprocessing.align.keypoints", "x"),
+    ("preprocessing.align.template", "x"),
+    ("preprocessing.align.image_size", 10**9),
+    ("preprocessing.align.context_size", -1),
+    ("seed", "x"),
+    ("selected_epoch", -1),
+    ("train_images_per_second", "fast"),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), HOSTILE)
+def test_every_entry_of_a_config_has_bounds(folder: Path, key: str, value: object) -> None:
+    config = folder / "config.json"
+    record = json.loads(config.read_text()) | {"schema": "fer_au.model/1"}
+    del record["sha256"]  # the earlier form: no digest has to fit
+    record["preprocessing"] = {"image_size": 64, "channels": 3, "mean": [0.5] * 3, "std": [0.2] * 3, "align": {}}
+    config.write_text(json.dumps(record))
+    load_model(folder)
+    *parents, last = key.split(".")
+    place = record
+    for parent in parents:
+        place = place[parent]
+    place[last] = value
+    config.write_text(json.dumps(record))
+    started = time.monotonic()
+    with pytest.raises(DataError, match=r"config\.json: |backbone") as caught:
+        load_model(folder)
+    assert "\n" not in str(caught.value)
+    assert time.monotonic() - started < 20

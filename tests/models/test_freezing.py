@@ -159,8 +159,10 @@ def test_phases_follow_one_another_and_then_everything_trains() -> None:
     assert phase_at([], 0) is None
 
 
-def test_a_phase_of_more_layers_than_there_are_is_refused() -> None:
+def test_a_phase_of_more_layers_than_can_be_frozen_is_refused() -> None:
     model = make("test_resnet")
-    check_phases([FreezeConfig(epochs=1, layers=5)], model)
+    check_phases([FreezeConfig(epochs=1, layers=4)], model)
+    with pytest.raises(ConfigError, match=r"train\.freeze: layers: has no effect: 5 layers are all of backbone"):
+        check_phases([FreezeConfig(epochs=1, layers=5)], model)
     with pytest.raises(ConfigError, match=r"train\.freeze: layers: 6 is more than the 5 of backbone 'test_resnet'"):
         check_phases([FreezeConfig(epochs=1), FreezeConfig(epochs=1, layers=6)], model)

@@ -47,8 +47,8 @@ def token_counts(made: ApvitHead, features: TrunkOutput) -> list[int]:
     ("options", "expected"),
     [
         ({"k": 160 / 196}, [53, 53, 53, 47, 42]),
-        ({"k": 0.5, "depth": 3, "keep": 0.75}, [33, 33, 33, 25]),
-        ({"k": 10, "depth": 2, "keep": 1.0}, [11, 11, 11]),
+        ({"k": 0.5, "depth": 4, "keep": 0.75}, [33, 33, 33, 25, 19]),
+        ({"k": 10, "depth": 4, "keep": 1.0}, [11, 11, 11, 11, 11]),
         ({"k": 1, "keep": 0.1}, [2, 2, 2, 2, 2]),
         ({"k": 1.0, "depth": 1}, [65, 65]),
     ],

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fer_au.cam import compute_cam, list_cams
+from fer_au.cam import compute_cam
 from fer_au.config.experiments import ModelConfig
 from fer_au.errors import ConfigError, UnknownNameError
 from fer_au.models import FerModel, create_model, load_base_weights, load_model, save_model
@@ -82,7 +82,7 @@ def test_class_maps_are_the_faces_part_of_the_logits() -> None:
     assert torch.allclose(maps.mean((2, 3)) + whole + model.head.linear.bias, output.logits, atol=1e-5)
 
 
-@pytest.mark.parametrize("cam", list_cams())
+@pytest.mark.parametrize("cam", ["native", "gradcam", "gradcam++", "xgradcam", "hirescam", "layercam"])
 def test_cams_are_of_the_face_and_have_its_grid(cam: str) -> None:
     model = model_of()
     assert compute_cam(cam, model, pictures(), torch.tensor([0, 1, 3])).shape == (3, 4, 4)
@@ -146,6 +146,6 @@ def test_views_are_known_before_a_model_is_built() -> None:
 
 def test_a_wrong_value_of_shared_is_one_clear_line() -> None:
     with pytest.raises(
-        ConfigError, match=r"head 'multiscale': model\.head_options\.shared: input should be a valid boolean, got 'no'"
+        ConfigError, match=r"head 'multiscale': model\.head_options\.shared: should be true or false, got 'no'"
     ):
         create_model({**CONFIG, "head_options": {"shared": "no"}}, CLASSES)

@@ -1,4 +1,4 @@
-"""What every whole network promises: layers, shapes, gradients, class maps, copies by seed, checked options."""
+"""What every network of the project promises: layers, shapes, gradients, class maps, checked options."""
 
 from __future__ import annotations
 
@@ -50,6 +50,8 @@ def test_training_reaches_every_parameter(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_an_unknown_option_is_one_line_that_names_its_key(name: str) -> None:
     for key in ("backbone_options", "head_options"):
-        message = rf"^network '{name}': model\.{key}\.nothing: unknown key; "
+        of_head = key == "head_options" and NETS.get(name).head is None
+        owner = "head 'gap'" if of_head else f"network '{name}'"
+        message = rf"^{owner}: model\.{key}\.nothing: unknown key; "
         with torch.device("meta"), pytest.raises(ConfigError, match=message):
             create_model({"backbone": name, key: {"nothing": 1}}, CLASSES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fer_au.errors import ConfigError
+from fer_au.errors import ConfigError, FerAuError
 from fer_au.models import create_model, resolve_layers
 from fer_au.models.network import evaluating
 
@@ -52,14 +52,14 @@ def test_without_a_seed_the_weights_come_from_the_callers_global_state() -> None
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        (("neutral", "joy"), "'joy' is no canonical label"),
+        (("neutral", "hapiness"), r"classes\[1\]: unknown expression 'hapiness'; did you mean happiness"),
         (("happiness", "neutral"), "canonical order: neutral, happiness"),
         (("neutral", "neutral", "anger"), "distinct"),
         (("neutral",), "at least two"),
     ],
 )
 def test_classes_must_be_canonical_labels_in_order(classes: tuple[str, ...], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(FerAuError, match=message):
         create_model(CONFIG, classes)
 
 

@@ -18,24 +18,24 @@ NAN = float("nan")
 @pytest.mark.parametrize(
     ("head", "options", "message"),
     [
-        ("wildcat", {"modalities": 0}, ".modalities: input should be greater than 0, got 0"),
-        ("wildcat", {"modalities": 2.0}, ".modalities: input should be a valid integer, got 2.0"),
-        ("wildcat", {"kmax": 0}, ".kmax: input should be greater than 0, got 0"),
-        ("wildcat", {"kmax": 1.5}, ".kmax: input should be less than or equal to 1, got 1.5"),
-        ("wildcat", {"kmin": -0.1}, ".kmin: input should be greater than or equal to 0, got -0.1"),
-        ("wildcat", {"kmin": True}, ".kmin: input should be a valid number, got True"),
-        ("wildcat", {"alpha": NAN}, ".alpha: input should be a finite number, got nan"),
-        ("wildcat", {"dropout": "half"}, ".dropout: input should be a valid number, got 'half'"),
-        ("wildcat", {"kmx": 1}, ".kmx: unknown key; did you mean kmax or kmin?"),
-        ("acol", {"width": None}, ".width: input should be a valid integer, got None"),
-        ("acol", {"threshold": 2}, ".threshold: input should be less than or equal to 1, got 2"),
+        ("wildcat", {"modalities": 0}, ".modalities: should be greater than 0, got 0"),
+        ("wildcat", {"modalities": 2.0}, ".modalities: should be a whole number, got 2.0"),
+        ("wildcat", {"kmax": 0}, ".kmax: should be greater than 0, got 0"),
+        ("wildcat", {"kmax": 1.5}, ".kmax: should be less than or equal to 1, got 1.5"),
+        ("wildcat", {"kmin": -0.1}, ".kmin: should be greater than or equal to 0, got -0.1"),
+        ("wildcat", {"kmin": True}, ".kmin: should be a number, got True"),
+        ("wildcat", {"alpha": NAN}, ".alpha: should be a finite number, got nan"),
+        ("wildcat", {"dropout": "half"}, ".dropout: should be a number, got 'half'"),
+        ("wildcat", {"kmx": 1}, ".kmx: unknown key; did you mean kmax?"),
+        ("acol", {"width": None}, ".width: is empty; give a whole number, or delete the key"),
+        ("acol", {"threshold": 2}, ".threshold: should be less than or equal to 1, got 2"),
         ("prm", {"kernel": 4}, ".kernel: should be odd, got 4"),
-        ("prm", {"peaks": "all"}, ".peaks: input should be 'windows' or 'cells', got 'all'"),
-        ("adl", {"drop_rate": -1}, ".drop_rate: input should be greater than or equal to 0, got -1"),
-        ("adl", {"threshold": NAN}, ".threshold: input should be a finite number, got nan"),
-        ("apvit", {"dim": 10, "heads": 4}, ": dim should be a multiple of heads, not 10 with 4 heads"),
-        ("apvit", {"depth": 0}, ".depth: input should be greater than 0, got 0"),
-        ("apvit", {"mlp_ratio": 0.0001}, ": mlp_ratio 0.0001 of dim 768 leaves no hidden channel"),
+        ("prm", {"peaks": "all"}, ".peaks: should be 'windows' or 'cells', got 'all'"),
+        ("adl", {"drop_rate": -1}, ".drop_rate: should be greater than or equal to 0, got -1"),
+        ("adl", {"threshold": NAN}, ".threshold: should be a finite number, got nan"),
+        ("apvit", {"dim": 10, "heads": 4}, ".heads: should divide dim 10, got 4"),
+        ("apvit", {"depth": 0}, ".depth: should be greater than 0, got 0"),
+        ("apvit", {"mlp_ratio": 0.0001}, ".mlp_ratio: should leave a hidden channel of dim 768, got 0.0001"),
         ("apvit", {"k": 0}, ".k: should be a whole number of patches >= 1, or a share above 0 and up to 1.0, got 0"),
         (
             "apvit",
@@ -43,13 +43,13 @@ NAN = float("nan")
             ".k: should be a whole number of patches >= 1, or a share above 0 and up to 1.0, got 1.2",
         ),
         ("apvit", {"k": True}, ".k: should be a whole number of patches >= 1, or a share above 0 and up to 1.0"),
-        ("apvit", {"keep": 0.0}, ".keep: input should be greater than 0, got 0.0"),
-        ("apvit", {"grid": [14, 14]}, ".grid: input should be a valid integer, got [14, 14]"),
+        ("apvit", {"keep": 0.0}, ".keep: should be greater than 0, got 0.0"),
+        ("apvit", {"grid": [14, 14]}, ".grid: should be a whole number, got [14, 14]"),
         ("lan", {"widths": 256}, ".widths: should be a list of whole numbers, got 256"),
-        ("lan", {"widths": [256, 0]}, ".widths.1: input should be greater than 0, got 0"),
-        ("lan", {"fusion": "sum"}, ".fusion: input should be 'add', 'concat' or 'average', got 'sum'"),
+        ("lan", {"widths": [256, 0]}, ".widths.1: should be greater than 0, got 0"),
+        ("lan", {"fusion": "sum"}, ".fusion: should be 'add', 'concat' or 'average', got 'sum'"),
         ("lan", {"fusions": "add"}, ".fusions: unknown key; did you mean fusion?"),
-        ("multiscale", {"shared": 1}, ".shared: input should be a valid boolean, got 1"),
+        ("multiscale", {"shared": 1}, ".shared: should be true or false, got 1"),
         ("gap", {"kmax": 1}, ".kmax: unknown key; there are none"),
     ],
 )
@@ -79,11 +79,7 @@ def test_a_fault_in_a_constructor_keeps_its_own_type(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("owner", [*list_heads(), *NETS.names()])
 def test_every_option_is_described(owner: str) -> None:
-    parts = (
-        [HEADS.get(owner).Options]
-        if owner in HEADS.names()
-        else [NETS.get(owner).Options, NETS.get(owner).head.Options]
-    )
-    for options in parts:
+    parts = [HEADS.get(owner)] if owner in HEADS.names() else [NETS.get(owner), NETS.get(owner).head]
+    for options in (part.Options for part in parts if part is not None):
         described = "".join(base.__doc__ or "" for base in options.__mro__)
         assert [name for name in options.model_fields if f"\n            {name}: " not in described] == []

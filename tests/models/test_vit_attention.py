@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import re
 import weakref
 
 import pytest
@@ -102,9 +103,14 @@ def test_copies_record_their_own_attention_and_nothing_is_kept_between_batches(m
     assert not any(module._forward_pre_hooks for module in twin.modules())
 
 
-def test_a_failed_pass_leaves_no_hooks(model: FerModel) -> None:
-    with pytest.raises(RuntimeError):
-        model(torch.randn(1, 5, 64, 64))
+def test_a_failed_pass_leaves_no_hooks(model: FerModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("late")
+
+    last = next(module for name, module in reversed([*model.named_modules()]) if re.search(r"blocks\.\d+$", name))
+    monkeypatch.setattr(last, "forward", fail)
+    with pytest.raises(RuntimeError, match="late"):
+        model(torch.randn(1, 3, 64, 64))
     assert not any(module._forward_pre_hooks for module in model.modules())
 
 

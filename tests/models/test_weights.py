@@ -190,7 +190,7 @@ def test_other_architectures_come_from_timms_hub(monkeypatch: pytest.MonkeyPatch
     model = create_model({"backbone": TINY, "weights": "imagenet"}, CLASSES, seed=0)
     asked = []
 
-    def from_hub(name: str, pretrained: bool) -> torch.nn.Module:
+    def from_hub(name: str, pretrained: bool, **_: Any) -> torch.nn.Module:
         asked.append((name, pretrained))
         return trained
 
@@ -384,7 +384,11 @@ def test_a_file_that_does_not_fit_is_one_clear_line_and_changes_nothing(
         ("w.pth", b"<html>not found</html>", "not a state dict: it is damaged"),
         ("w.safetensors", b"\x80\x02}q\x00.", "not a safetensors file"),
         ("w.pth", pickle.dumps({"a": Code()}, protocol=2), "not a state dict: it holds a"),
-        ("w.pth", None, r"model\.weights: .*w\.pth: No such file or directory; give none, imagenet or a file's path"),
+        (
+            "w.pth",
+            None,
+            r"model\.weights: .*w\.pth: No such file or directory; give none, imagenet, faces or a file's path",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_clear_line(
@@ -397,3 +401,14 @@ def test_a_file_that_cannot_be_read_is_one_clear_line(
     assert "\n" not in str(caught.value)
     assert isinstance(caught.value, ConfigError) == (data is None)
     assert not Code.ran
+
+
+@pytest.mark.parametrize(("leaf", "value", "said"), [("", float("nan"), "NaN"), ("running_var", -1.0, "negative")])
+def test_weights_that_no_training_can_start_from_are_named(tmp_path: Path, leaf: str, value: float, said: str) -> None:
+    tensors = create_model({"backbone": "test_resnet"}, ("neutral", "fear"), seed=0).backbone.network.state_dict()
+    name = next(key for key, tensor in tensors.items() if key.endswith(leaf) and tensor.is_floating_point())
+    tensors[name].view(-1)[0] = value
+    torch.save(tensors, tmp_path / "w.pt")
+    model = create_model({"backbone": "test_resnet", "weights": str(tmp_path / "w.pt")}, ("neutral", "fear"), seed=0)
+    with pytest.raises(DataError, match=rf"w\.pt: {name} holds .*{said}"):
+        load_pretrained(model)

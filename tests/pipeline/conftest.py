@@ -43,6 +43,7 @@ class Project:
                 "render.demo": {"identities": 8, "images": 7, "size": 160},
                 "align.size": 96,
                 "train.epochs": 1,
+                "train.schedule.warmup_epochs": 0.5,  # of one epoch, so that the schedule begins, too
                 "train.batch_size": 16,
                 "train.image_size": 48,
                 "evaluate.faithfulness_images": 4,
@@ -65,7 +66,9 @@ class Project:
             place[last] = value
         path.write_text(yaml.safe_dump(data, sort_keys=False))
 
-    def run(self, *command: str, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *command: str, check: bool = True, timeout: float | None = None, **env: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command of this environment in the project; nothing is inherited that would hide byte code."""
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
         environment |= {
@@ -74,14 +77,16 @@ class Project:
             "FER_AU_CACHE": str(self.folder / ".fer_au/cache"),
             **env,
         }
-        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=timeout
+        )
         if check and done.returncode != 0:
             pytest.fail(f"{' '.join(command)} exited {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
         return done
 
-    def ran(self, *command: str, **env: str) -> list[str]:
+    def ran(self, *command: str, timeout: float | None = None, **env: str) -> list[str]:
         """The stages that a `dvc repro` really ran (not skipped, not taken from the run cache)."""
-        output = self.run("dvc", "repro", *command, **env).stdout
+        output = self.run("dvc", "repro", *command, timeout=timeout, **env).stdout
         return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
 
     def bytes_of(self, *names: str) -> list[bytes]:

@@ -51,4 +51,4 @@ def test_the_command_says_the_same_and_what_dvc_would_not_even_parse(project: Pr
 def test_make_looks_before_dvc_does() -> None:
     lines = (Path(__file__).parents[2] / "Makefile").read_text().splitlines()
     start = lines.index("repro: venv")
-    assert lines[start + 2 : start + 4] == ["\t$(RUN) -m fer_au.cli check-params", "\t$(RUN) -m dvc repro"]
+    assert lines[start + 2 : start + 4] == ["\t$(RUN) -m fer_au check-params", "\t$(RUN) -m dvc repro"]

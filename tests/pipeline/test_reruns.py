@@ -73,6 +73,7 @@ WORDS = [
     ("fer_au/faces/dlib_mmod.py", code),
     ("fer_au/landmarks/mean_shape.py", code),
     ("fer_au/cues/background.py", code),
+    ("fer_au/training/losses/masses.py", code),
     ("fer_au/cues/paper.py", code),
     ("fer_au/datasets/folder.py", code),
     ("fer_au/cues/codebooks/paper.yaml", comment),
@@ -95,11 +96,11 @@ CODE = [
     ("fer_au/errors.py", ALL),
     ("fer_au/training/trainer.py", TRAINED),
     ("fer_au/models/heads/gap.py", TRAINED | SCORED),
-    ("fer_au/cues/corrected.py", {"heatmaps@demo", "train@au"}),
+    ("fer_au/cues/corrected.py", {"heatmaps@demo", "train@au"} | SCORED),
     ("fer_au/cues/codebooks/corrected.yaml", {"heatmaps@demo", "train@au"}),
     ("fer_au/faces/dlib_hog.py", {"align@demo", "landmarks@demo"}),
     ("fer_au/landmarks/dlib68.py", {"landmarks@demo"}),
-    ("fer_au/datasets/demo.py", {"ingest@demo"}),
+    ("fer_au/datasets/demo.py", {"ingest@demo", "report"}),
     ("fer_au/demo/hair.py", {"render@demo"}),
     ("fer_au/cam/methods.py", SCORED),
     ("fer_au/report/templates/guide.html.j2", {"report"}),
@@ -119,7 +120,7 @@ NEW_PARTS = [
     ("heads", "models/heads/base.py", "models/heads/"),
     ("nets", "models/nets/base.py", "models/nets/"),
     ("cues", "cues/cue.py", "cues/"),
-    ("losses", "training/losses.py", "training/"),
+    ("losses", "training/losses/base.py", "training/losses/"),
     ("cams", "cam/registry.py", "cam/"),
     ("extractors", "landmarks/extractors.py", "landmarks/"),
     ("detectors", "faces/detectors.py", "faces/"),
@@ -296,6 +297,40 @@ def test_a_size_is_a_setting_like_any_other(settings: Project, stage: str, key: 
     settings.edit("params.yaml", {key: before})
     settings.run("dvc", "repro", f"{stage}@demo")
     assert size_of(settings, name) == before
+
+
+def prepared(project: Project) -> set[str]:
+    """What is stale of the stages that a data set has settings of its own for."""
+    return {name for name in stale(project) if name.split("@")[0] in ("ingest", "align", "landmarks")}
+
+
+def test_settings_of_one_data_set_rerun_it_alone(settings: Project) -> None:
+    targets = ("landmarks@demo", "landmarks@other")
+    settings.edit("params.yaml", {"datasets.other": {"adapter": "demo", "root": "data/demo/raw", "valid_fraction": 0}})
+    settings.run("dvc", "repro", "landmarks@other")
+    settings.edit("params.yaml", {"datasets.other.align": {"size": 80}})
+    assert settings.ran(*targets) == ["stamp", "align@other", "landmarks@other"]
+    faces = [Store.open(settings.folder / f"data/{name}/faces.h5", "faces") for name in ("demo", "other")]
+    assert [store.attributes["image_size"] for store in faces] == [96, 80]
+    settings.edit("params.yaml", {"align.size": 88})  # the other data set doesn't read it
+    assert prepared(settings) == {"align@demo"}
+    settings.edit("params.yaml", {"align.size": 96, "datasets.other.landmarks": {"extractor": "mean-shape"}})
+    assert prepared(settings) == {"landmarks@other"}
+    settings.edit("params.yaml", {"landmarks.extractor": "mean-shape"})
+    assert prepared(settings) == {"landmarks@demo", "landmarks@other"}
+    settings.edit("params.yaml", {"datasets.other.valid_fraction": 0.3, "landmarks.extractor": "dlib68"})
+    assert prepared(settings) == {"ingest@other", "landmarks@other"}
+
+
+def test_a_stage_refuses_settings_that_dvc_did_not_see(settings: Project) -> None:
+    """DVC takes them from the stamp: it would record what was made with new settings under the old ones."""
+    settings.run("python", "stages/stamp.py")
+    settings.edit("params.yaml", {"datasets.demo.align": {"size": 80}})
+    done = settings.run("dvc", "repro", "-f", "--single-item", "align@demo", check=False)
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert "the code of stage align was edited since DVC looked at it, or its settings were; run `dvc repro`" in line
+    settings.edit("params.yaml", {"datasets.demo.align": {}})
+    settings.run("dvc", "checkout")
 
 
 def test_a_setting_that_an_experiment_pins_or_a_default_trains_nothing(settings: Project) -> None:

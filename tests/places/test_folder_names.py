@@ -126,4 +126,6 @@ def test_stages_workers_and_caches_work_in_folders_of_any_name(clone: Project, t
     assert done.stdout.count("Running stage") == 5
     assert "align: all 14 rows were cached" in done.stderr
     assert len(read_manifest(clone.folder / "data/far/manifest.csv")) == 14
-    assert "rejected: none" in clone.run("fer-au", "check-data", "demo", str(elsewhere)).stdout
+    # Two people can't fill three splits, so it ends with 2; all pictures are found none the less.
+    checked = clone.run("fer-au", "check-data", "demo", str(elsewhere), check=False)
+    assert "rejected: none" in checked.stdout

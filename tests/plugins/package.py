@@ -1,4 +1,4 @@
-"""The package that docs/parts.md shows, as an installer would lay it down."""
+"""The package that the pages about parts show, as an installer would lay it down."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from typing import Any
 
 from tests.docs.blocks import Block, read_blocks
 
-PARTS = read_blocks("docs/parts.md")
+PAGES = ("docs/parts.md", "docs/parts-of-training.md")
+PARTS = [block for page in PAGES for block in read_blocks(page)]
+
+
+def files_of(page: str) -> list[Block]:
+    """The blocks of a page, and those of the pages that show the rest of its package."""
+    return PARTS if page in PAGES else read_blocks(page)
 
 
 def metadata(blocks: Sequence[Block] = PARTS) -> dict[str, Any]:

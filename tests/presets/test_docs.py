@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from fer_au.cues import list_cues
+from fer_au.errors import ConfigProblemsError
 from fer_au.models import list_heads
 from fer_au.models.nets.base import NETS
-from fer_au.models.pretrained import PACKAGES
+from fer_au.models.pretrained import FACES, PACKAGES
 from fer_au.presets import expand, list_presets, load_preset
 from fer_au.presets.grid import parse_grid
 from fer_au.presets.needs import preset_needs
@@ -37,27 +38,29 @@ def test_the_table_of_presets_is_complete_and_counts_right() -> None:
 
 
 def test_the_table_of_weights_is_complete() -> None:
-    table = PRESETS.split("| backbone | where `imagenet` comes from |")[1].split("\n\n")[0]
+    table = PRESETS.split("| backbone | where its weights come from |")[1].split("\n\n")[0]
     rows = re.findall(r"^\| (`.*?) \| (.*?) \| (`.*?) \|$", table, re.MULTILINE)
     listed = {(backbone, preset) for row in rows for backbone in named(row[0]) for preset in named(row[2])}
     needed = set()
     for preset in list_presets():
         for experiment in expand(preset, load_preset(preset)).experiments.values():
-            if experiment["model"].get("weights") == "imagenet":
+            if experiment["model"].get("weights") in ("imagenet", "faces"):
                 needed.add((experiment["model"]["backbone"], preset))
     assert listed == needed
     packaged = {backbone for row in rows if "hub" not in row[1] for backbone in named(row[0])}
-    assert packaged == {backbone for backbone, _ in needed} & PACKAGES.keys()
-    assert all(PACKAGES[backbone].weights.install in table for backbone in packaged)
+    packages = PACKAGES | FACES
+    assert packaged == {backbone for backbone, _ in needed} & packages.keys()
+    assert all(packages[backbone].weights.install in table for backbone in packaged)
 
 
 def test_the_table_of_needs_is_what_the_presets_say() -> None:
     table = PRESETS.split("## What each needs")[1].split("\n\n")[1]
-    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (.*?) \| (.*?) \| [\d,]+ (?:h|min) \|$", table, re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (.*?) \| (.*?) \| (.*?) \|$", table, re.MULTILINE)
     expected = []
     for name in list_presets():
         needs = dict(text.split(": ", 1) for text in preset_needs(name, load_preset(name)))
-        expected.append((name, needs.get("weights", "none"), needs.get("data", "your own pictures")))
+        time = needs["trainings"].removesuffix(" on two cores")
+        expected.append((name, needs.get("weights", "none"), needs.get("data", "your own pictures"), time))
     assert sorted(rows) == expected
 
 
@@ -86,12 +89,26 @@ def test_the_searches_that_presets_suggest_work() -> None:
 
 
 def test_the_preset_of_a_labs_own_works(tmp_path: Path) -> None:
-    (block,) = [block for block in read_blocks("docs/presets.md", "yaml") if block.file]
+    (block,) = [block for block in read_blocks("docs/presets.md", "yaml") if block.file == "my.yaml"]
     path = tmp_path / "my.yaml"
     path.write_text(block.text)
     experiments = expand("my", load_preset(path)).experiments
     assert len(experiments) == 3 * (3 + 3)
     assert experiments["small-au-weight-4p0-seed-2"]["group"] == "small-au-weight-4p0"
+
+
+def test_the_preset_without_another_one_needs_every_key_that_the_page_says(tmp_path: Path) -> None:
+    (block,) = [block for block in read_blocks("docs/presets.md", "yaml") if block.file == "small.yaml"]
+    path = tmp_path / "small.yaml"
+    path.write_text(block.text)
+    assert len(expand("small", load_preset(path)).experiments) == 4
+    named = re.search(r"Without `extends` a preset needs (.*?);", PRESETS, re.DOTALL)
+    assert named
+    needed = re.findall("`([a-z]+)`", named[1])
+    path.write_text("{}")
+    with pytest.raises(ConfigProblemsError) as caught:
+        load_preset(path)
+    assert [line.split(": ")[1] for line in caught.value.lines] == needed
 
 
 def run_snippet(number: int, old: str, root: Path) -> list[dict[str, str]]:

@@ -14,8 +14,8 @@ import yaml
 from fer_au.cam import list_cams
 from fer_au.config.data import AlignConfig, HeatmapsConfig, LandmarksConfig
 from fer_au.config.entries import load_experiment
-from fer_au.config.experiments import CrossConfig, EvaluateConfig, ExperimentConfig, TrainConfig
-from fer_au.config.reading import load_entry, load_section
+from fer_au.config.experiments import NAMED_WEIGHTS, CrossConfig, EvaluateConfig, ExperimentConfig, TrainConfig
+from fer_au.config.reading import load_entry, load_section, read_params
 from fer_au.datasets import load_dataset_config
 from fer_au.errors import ConfigError, UnknownNameError
 from fer_au.faces.alignment import Aligner
@@ -26,10 +26,10 @@ from fer_au.presets.needs import next_steps, preset_needs
 PROMISED = {
     "au-cues-rafdb", "au-cues-affectnet", "lambda-sweep", "layer-ablation", "landmark-noise", "cross-dataset",
     "lan-rafdb", "lan-kdef", "lan-ferplus", "lan-affectnet", "gimefive-rafdb", "gimefive-fer2013",
-    "csci5527-fer2013", "best-small", "gimefive-search",
+    "csci5527-fer2013", "best-small", "best-faces", "gimefive-search",
 }  # fmt: skip
-UNPUBLISHED = {"landmark-noise", "cross-dataset", "best-small", "gimefive-search"}
-METRIC = re.compile(r"accuracy|att_cos|cam_cos\.(" + "|".join(list_cams()) + ")")
+UNPUBLISHED = {"landmark-noise", "cross-dataset", "best-small", "best-faces", "gimefive-search"}
+METRIC = re.compile(r"accuracy|(layer\.\d\.)?att_cos|cam_cos\.(" + "|".join(map(re.escape, list_cams())) + ")")
 
 SMALL = """
 title: Small.
@@ -55,6 +55,8 @@ published:
   - {row: Net, experiment: net-au, metrics: {accuracy: 0.5}}
   - {row: Theirs, metrics: {accuracy: 0.75}, other: {train_accuracy: 1.0}}
 """
+
+RENDER = "\nrender: {faces: {identities: 8, size: 96}}\n"
 
 
 @pytest.fixture
@@ -151,6 +153,10 @@ def test_eleven_methods_are_without_and_with_the_cue(name: str, lines: int, weig
         assert [term["weight"] for term in entry["guidance"]] == ([weight] if key.endswith("-au") else [])
     assert experiments["cutmix-au"]["guidance"][0]["layers"] == [4]
     assert experiments["adl-au"]["guidance"][0]["layers"] == ["last"]
+    # The published evaluation reads every method at its last layer, but CutMix at the one that is guided.
+    for row in preset.published:
+        layered = {key for key in row.metrics if key.endswith("att_cos")}
+        assert layered == ({"layer.4.att_cos"} if row.row.startswith("CutMix") else {"att_cos"}), row.row
 
 
 def test_published_affectnet_settings_replace_what_is_not_published_for_rafdb(tmp_path: Path) -> None:
@@ -168,7 +174,7 @@ def test_kdef_has_ten_folds_whose_bases_are_of_the_same_fold(tmp_path: Path) -> 
     for fold in range(10):
         entry = experiments[f"lan-fold-{fold}"]
         assert (entry["fold"], entry["base"], entry["group"]) == (fold, f"resnet18-fold-{fold}", "lan")
-    assert len(experiments) == 20
+    assert len(experiments) == 40
     assert written(files[1])["rows"][0] == {"row": "LAN", "group": "lan", "metrics": {"accuracy": 0.9539}, "other": {}}
 
 
@@ -230,28 +236,58 @@ def test_values_of_a_grid_are_yaml() -> None:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("train.optimizer.lr", r"--grid train.optimizer.lr: expected KEY=V1,V2"),
-        ("train.epochs=", r"expected KEY=V1,V2"),
-        ("train.epochs=[1", r"not valid YAML"),
-        ("train.epochs=3,3", r"grid train.epochs: needs values whose names differ"),
-        ("train.optimizer.lrate=1,2", r"experiments.net-vanilla-lrate-1.train.optimizer.lrate: unknown key; .*lr"),
-        ("modl.backbone=resnet18,x", r"modl: unknown key; did you mean model"),
-        ("model.backbone.name=a,b", r"model.backbone.name: nothing lies below 'model.backbone'"),
-        ("guidance.x.weight=1,2", r"guidance.x.weight: 'x' is no position of a list"),
-        ("guidance.0.weigth=1,4", r"guidance\.0\.weigth: unknown key; did you mean weight"),
-        ("guidance.3.weight=1,2", r"grid guidance.3.weight: no experiment has such a list entry"),
-        ("train.epochs=0,2", r"train.epochs: .*greater than 0, got 0"),
-        ("landmarks.extractor=dlib68,mediapipe", r"landmarks: unknown key"),
+        ("train.optimizer.lr", "--grid train.optimizer.lr: expected KEY=V1,V2,..."),
+        ("=1,2", "--grid =1,2: expected KEY=V1,V2,..."),
+        ("train..epochs=1", "--grid train..epochs=1: expected KEY=V1,V2,..."),
+        ("train.epochs=", "--grid train.epochs=: expected KEY=V1,V2,..., and the value is empty; write null for none"),
+        ("train.epochs=1,,2", "--grid train.epochs=1,,2: a value is empty; write null for none"),
+        ("train.epochs=1,", "--grid train.epochs=1,: a value is empty; write null for none"),
+        ("train.epochs=,1", "--grid train.epochs=,1: a value is empty; write null for none"),
+        ("train.epochs=[1", "--grid train.epochs=[1: not valid YAML: "),
+        ("train.epochs=3,4,3", "--grid train.epochs: 3 is given twice; leave one of them out"),
+        ("train.epochs=3,'3'", "--grid train.epochs: 3 and '3' would share a name; leave one of them out"),
+        ("epochs=1", "--grid epochs: unknown key; did you mean train.epochs or train.freeze.0.epochs?"),
+        ("lr=1,2", "--grid lr: unknown key; did you mean train.optimizer.lr?"),
+        ("weight=1,2", "--grid weight: unknown key; did you mean guidance.0.weight?"),
+        ("bakbone=resnet18", "--grid bakbone: unknown key; did you mean model.backbone"),
+        ("train.optimizer.lrate=1,2", "--grid train.optimizer.lrate: unknown key; known: lr, momentum"),
+        ("train.momentum=0.9", "--grid train.momentum: unknown key; did you mean optimizer.momentum?"),
+        ("modl.backbone=resnet18,x", "--grid modl.backbone: modl: unknown key; did you mean model"),
+        ("model.backbone.name=a,b", "--grid model.backbone.name: nothing lies below 'model.backbone'"),
+        ("guidance.x.weight=1", "--grid guidance.x.weight: 'x' is no position of a list; the first is guidance.0"),
+        ("guidance.0.weigth=1,4", "--grid guidance.0.weigth: unknown key; did you mean weight"),
+        ("guidance.3.weight=1,2", "--grid guidance.3.weight: no experiment has such a list entry"),
+        ("train.epochs=0,2", "--grid train.epochs: should be greater than 0, got 0"),
+        ("train.epochs=many", "--grid train.epochs: should be a whole number, got 'many'"),
+        ("seed=first", "--grid seed: should be a whole number, got 'first'"),
+        ("train=3", "--grid train: should be a mapping of keys to values, got 3"),
+        ("landmarks.extractor=dlib68", "--grid landmarks.extractor: no key of an experiment; all experiments share "),
     ],
 )
 def test_a_bad_grid_is_one_line(small: Path, option: str, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+    pattern = ".*".join(re.escape(part) for part in message.split(".*"))
+    with pytest.raises(ConfigError, match=f"^{pattern}") as caught:
         expand("small", load_preset(small), parse_grid([option]))
+    assert "\n" not in str(caught.value)
+    assert "more)" not in str(caught.value)
 
 
 def test_a_key_given_twice_is_refused() -> None:
-    with pytest.raises(ConfigError, match="seed is given twice"):
+    with pytest.raises(ConfigError, match=r"^--grid seed=2: seed is given twice; list all its values in one option$"):
         parse_grid(["seed=1", "seed=2"])
+
+
+def test_a_single_value_leaves_the_names_as_they_are(small: Path) -> None:
+    plain = expand("small", load_preset(small))
+    options = ["train.epochs=1", "seed=7", "guidance.0.weight=2.0"]
+    expansion = expand("small", load_preset(small), parse_grid(options))
+    assert list(expansion.experiments) == list(plain.experiments)
+    assert expansion.cross == plain.cross
+    assert expansion.experiments["child-au"]["base"] == "net-au"
+    for name, entry in expansion.experiments.items():
+        assert (entry["seed"], entry["train"], "group" in entry) == (7, {"epochs": 1}, False)
+        assert [term["weight"] for term in entry["guidance"]] == ([2.0] if name.endswith("-au") else [])
+    assert expansion.places["net-au"] is None  # the published number is about other settings
 
 
 @pytest.mark.parametrize(
@@ -317,29 +353,101 @@ def test_published_numbers_of_an_older_preset_do_not_stay(tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", list_presets())
 def test_each_step_names_the_line_of_a_path_that_is_not_there(name: str, tmp_path: Path) -> None:
     path = write_preset(name, tmp_path / "params.yaml")[0]
+    (tmp_path / "dvc.yaml").touch()
     *steps, last = next_steps(path)
-    assert last == "then run `dvc repro`"
+    assert last == f"{len(steps) + 1}. run `dvc repro` in {tmp_path}"
+    models = [entry["model"] for entry in written(path)["experiments"].values()]
+    for choice, whose in (("faces", "face recognition's"), ("imagenet", "ImageNet's")):
+        if backbones := {model["backbone"] for model in models if model.get("weights") == choice}:
+            text = steps.pop()
+            assert text.startswith(f"{len(steps) + 1}. see that {whose} weights of ")
+            assert all(backbone in text for backbone in backbones)
     lines = path.read_text().splitlines()
     content = written(path)
     found = []
-    for step in steps:
+    for number, step in enumerate(steps, 1):
         where = rf"in line (\d+) of {re.escape(str(path))}"
-        match = re.fullmatch(rf"now set the (root|weights) {where}: there is no (\S+)", step)
+        match = re.fullmatch(rf"{number}\. set the (root|weights) {where}: there is no (\S+)", step)
         assert match
         key, line, value = match.groups()
         assert re.search(rf"\b{key}: {re.escape(value)}(,|}}|$)", lines[int(line) - 1])
         found.append(value)
     roots = [entry["root"] for entry in content["datasets"].values()]
     files = [entry["model"].get("weights", "none") for entry in content["experiments"].values()]
-    assert found == roots + [file for file in files if file not in ("none", "imagenet")]
+    assert found == roots + [file for file in files if file not in NAMED_WEIGHTS]
 
 
 def test_what_exists_needs_no_step(small: Path, tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     small.write_text(SMALL.replace("root: /path", "root: pictures"))
     (path, _) = write_preset(str(small), tmp_path / "params.mine.yaml")
-    copies = [tmp_path / name for name in ("params.yaml", "params.mine.published.yaml", "params.published.yaml")]
-    assert next_steps(path) == [f"then copy {path} to {copies[0]} and {copies[1]} to {copies[2]}, and run `dvc repro`"]
+    numbers = path.with_name("params.mine.published.yaml")
+    assert next_steps(path) == [
+        f"1. copy {path} to PROJECT/params.yaml and {numbers} to PROJECT/params.published.yaml "
+        "(PROJECT is the folder of dvc.yaml)",
+        "2. run `dvc repro` in PROJECT",
+    ]
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_the_steps_are_true_for_a_file_beside_the_pipeline(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: bool
+) -> None:
+    project = tmp_path / "project"
+    (project / "pictures").mkdir(parents=True)
+    (project / "dvc.yaml").touch()
+    monkeypatch.chdir(project if here else tmp_path)
+    folder = Path() if here else Path("project")
+    at = "" if here else " in project"
+    small.write_text(SMALL.replace("root: /path", "root: pictures"))
+    path, numbers = write_preset(str(small), folder / "params.mine.yaml")
+    copies = f"1. copy {path} to {folder / 'params.yaml'} and {numbers} to {folder / 'params.published.yaml'}"
+    assert next_steps(path) == [copies, f"2. run `dvc repro`{at}"]
+    (project / "params.yaml").touch()
+    replaced = " (it replaces the params.yaml there: keep a copy)"
+    assert next_steps(path) == [f"{copies}{replaced}", f"2. run `dvc repro`{at}"]
+    path, _ = write_preset(str(small), folder / "params.yaml", replace=True)
+    assert next_steps(path) == [f"1. run `dvc repro`{at}"]
+
+
+def test_a_preset_may_render_its_faces(small: Path, tmp_path: Path) -> None:
+    text = SMALL.replace(
+        "datasets: {faces: {adapter: folder, root: /path}}", "datasets: {faces: {adapter: demo, root: raw}}"
+    )
+    small.write_text(text.replace("{train.epochs: N", "{render.faces.size: Small., train.epochs: N") + RENDER)
+    path = write_preset(str(small), tmp_path / "params.yaml")[0]
+    content = written(path)
+    assert list(content)[:3] == ["datasets", "render", "align"]
+    assert content["render"] == {"faces": {"identities": 8, "size": 96}}
+    assert "    # Small.\n    size: 96" in path.read_text()
+    read_params(path)
+    assert "set the root" not in " ".join(next_steps(path))
+    for old, new, message in (
+        ("sise", "size", r"small\.yaml: render\.faces\.sise: unknown key; did you mean size"),
+        ("fases:", "faces:", r"small\.yaml: render.fases: no 'fases'; did you mean faces\?"),
+    ):
+        small.write_text(text + RENDER.replace(new, old))
+        with pytest.raises(ConfigError, match=message):
+            write_preset(str(small), tmp_path / "other.yaml")
+
+
+def test_a_comment_about_no_key_names_the_file_and_where_it_comes_from(small: Path) -> None:
+    small.write_text(SMALL.replace("train.epochs: N", "train.epoch: N"))
+    with pytest.raises(ConfigError) as caught:
+        write_preset(str(small), small.with_name("out.yaml"))
+    assert str(caught.value).startswith(
+        f"{small}: comments.train.epoch: there is no such key; did you mean train.epochs"
+    )
+    small.write_text(SMALL)
+    child = small.with_name("child.yaml")
+    child.write_text(
+        f"title: Child.\nsource: Nobody.\nextends: {small}\nexperiments: {{one: {{}}}}\n"
+        "variants: {}\nadjust: {}\ncross: {}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        write_preset(str(child), small.with_name("out.yaml"))
+    inherited = f"comes from preset {small}, and there is no such key; set it to null"
+    assert str(caught.value) == f"{child}: comments.experiments.net-au: {inherited}"
 
 
 def test_a_root_below_the_home_folder_is_looked_up_there(
@@ -350,18 +458,20 @@ def test_a_root_below_the_home_folder_is_looked_up_there(
     path = write_preset(str(small), tmp_path / "params.yaml")[0]
     assert "there is no ~/pictures" in next_steps(path)[0]
     (tmp_path / "home/pictures").mkdir(parents=True)
-    assert next_steps(path) == ["then run `dvc repro`"]
+    assert "there is no" not in " ".join(next_steps(path))
 
 
-def test_the_needs_of_a_preset_are_weights_and_data(small: Path) -> None:
+def test_the_needs_of_a_preset_are_weights_data_and_time(small: Path) -> None:
     assert preset_needs("small", load_preset(small)) == []
     needs = {name: " | ".join(preset_needs(name, load_preset(name))) for name in PROMISED}
-    assert needs["lan-rafdb"] == "weights: ImageNet's of resnet18 | data: RAF-DB on request from its authors"
-    assert "vggface-resnet50.safetensors, a file of yours" in needs["csci5527-fer2013"]
-    assert needs["best-small"] == "weights: ImageNet's of mobilenetv2_100"
+    assert needs["lan-rafdb"].startswith(
+        "weights: ImageNet's of resnet18; face recognition's of sface | data: RAF-DB on request from its authors | "
+    )
+    assert needs["best-faces"].startswith("weights: face recognition's of sface | trainings: ")
+    assert needs["best-small"].startswith("weights: ImageNet's of mobilenetv2_100 | trainings: ")
     assert not any("weights" in text for name, text in needs.items() if name.startswith("gimefive"))
     for name, text in needs.items():  # a preset says where its data come from, unless they are the user's own
-        assert ("data: " in text) == (name != "best-small")
+        assert ("data: " in text) == (not name.startswith("best-"))
 
 
 def test_written_experiments_differ_from_the_defaults_only_as_asked(small: Path) -> None:

@@ -3,7 +3,8 @@
     python -m tests.reliability.observed NAME SETTINGS STAGE...
 
 SETTINGS is JSON: ``diary`` (a file that rows are appended to), ``shard_rows``, ``pause`` (seconds per row, so that a
-run is long enough to be disturbed), ``die_in`` (the main process kills itself in the midst of its n-th write).
+run is long enough to be disturbed; the environment's ``OBSERVED_PAUSE`` comes first), ``die_in`` (the main process
+kills itself in the midst of its n-th write).
 """
 
 from __future__ import annotations
@@ -93,7 +94,8 @@ def die_in_write(number: int) -> None:
 def main() -> NoReturn:
     name, text, *stages = sys.argv[1:]
     settings = json.loads(text)
-    os.environ[DIARY], os.environ[PAUSE] = settings["diary"], str(settings.get("pause", 0))
+    os.environ[DIARY] = settings["diary"]
+    os.environ.setdefault(PAUSE, str(settings.get("pause", 0)))
     observe(settings["shard_rows"])
     if settings.get("die_in"):
         die_in_write(settings["die_in"])

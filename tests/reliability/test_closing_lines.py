@@ -23,6 +23,7 @@ def test_each_stage_ends_with_one_line_that_names_its_output(workspace: Workspac
 def test_what_is_lost_is_said_with_the_table_that_lists_it(workspace: Workspace) -> None:
     for picture in sorted((workspace.folder / "pictures").resolve().rglob("*.jpg"))[:3]:
         manifest = workspace.data / "manifest.csv"
+        (workspace.data / "annotations.h5").unlink(missing_ok=True)  # it keeps the manifest's digest
         sha256 = next(line for line in manifest.read_text().splitlines() if picture.name in line).split(",")[2]
         manifest.write_text(manifest.read_text().replace(sha256, "0" * 64))
     align = workspace.run("align").splitlines()[-1]

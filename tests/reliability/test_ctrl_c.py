@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ runpy.run_path(script, run_name="__main__")
 ROWS = "rows that were computed are kept, and the next run goes on from there"
 WHOLE = "an evaluation is kept as a whole only; the next run starts it anew"
 LEFT = {
-    "stamp": "nothing is lost; the next run hashes the code anew",
+    "stamp": "nothing is lost; the next run looks at code and pictures anew",
     "ingest": "nothing is kept; the next run reads all pictures anew",
     "align": ROWS,
     "landmarks": ROWS,
@@ -68,7 +69,7 @@ def run(workspace: Workspace, module: str, script: Path, *arguments: str) -> sub
         ("heatmaps", "numpy.linalg"),
         ("render", "scipy"),
         ("train", "torch.nn.functional"),
-        ("train", "fer_au.training.losses"),
+        ("train", "fer_au.training.losses.base"),
         ("evaluate", "timm.models"),
         ("cross", "ruamel.yaml"),
         ("report", "jinja2"),
@@ -163,3 +164,30 @@ def test_a_background_job_does_not_hear_ctrl_c(tmp_path: Path) -> None:
     finally:
         signal.signal(signal.SIGINT, before)
     assert done.returncode == 0
+
+
+STARTING = "import subprocess, sys; subprocess.run(sys.argv[1:])"
+DEAF = "signal.signal(signal.SIGINT, signal.SIG_IGN)"
+
+
+def wait_for(path: Path) -> None:
+    end = time.monotonic() + 60
+    while not (path.exists() and path.stat().st_size):
+        assert time.monotonic() < end, f"{path.name} never came"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(("started_by_dvc", "deaf"), [(True, False), (True, True), (False, False)])
+def test_a_stage_ends_as_at_ctrl_c_when_its_dvc_is_killed(started_by_dvc: bool, deaf: bool, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **({"DVC_STAGE": "train@au"} if started_by_dvc else {})}
+    body = "print('begun', file=open('begun', 'w')); time.sleep(3); print('done', file=open('done', 'w'))"
+    program = PROGRAM.replace("signal.signal(signal.SIGINT, signal.default_int_handler)", DEAF) if deaf else PROGRAM
+    stage = [sys.executable, "-c", program.format(body=body)]
+    with (tmp_path / "said").open("wb") as file:
+        starter = subprocess.Popen([sys.executable, "-c", STARTING, *stage], cwd=tmp_path, env=environment, stderr=file)
+    wait_for(tmp_path / "begun")
+    starter.kill()
+    starter.wait()
+    wait_for(tmp_path / ("said" if started_by_dvc else "done"))
+    assert (tmp_path / "said").read_text() == ("interrupted: rows are kept\n" if started_by_dvc else "")
+    assert (tmp_path / "done").exists() != started_by_dvc

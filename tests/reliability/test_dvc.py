@@ -14,10 +14,11 @@ import pytest
 import yaml
 
 from tests.reliability.conftest import PICTURES, STORES
+from tests.reliability.observed import INTERRUPTED, PAUSE
 from tests.reliability.workspace import Run, Workspace, errors
 
 INPUTS = {"align": ["manifest.csv"], "landmarks": ["faces.h5"], "heatmaps": ["landmarks.h5", "manifest.csv"]}
-WAITING = "data/tiny/faces.h5: another run is writing it; waiting until that run ends"
+WORKERS, SHARD = 2, 4
 
 
 class Lab(Workspace):
@@ -29,7 +30,7 @@ class Lab(Workspace):
         self.type("git", "init", "-q")
         self.type("dvc", "init", "-q")
         self.type("dvc", "config", "core.analytics", "false")
-        settings = f'{{"diary": "{self.diary}", "shard_rows": 4, "pause": 0.02}}'
+        settings = f'{{"diary": "{self.diary}", "shard_rows": {SHARD}, "pause": 0.02}}'
         stages: dict[str, Any] = {}
         for stage, inputs in INPUTS.items():
             rejects = [] if stage == "heatmaps" else [f"data/tiny/rejects/{stage}.csv"]
@@ -51,7 +52,7 @@ class Lab(Workspace):
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def repro(self) -> Run:
+    def repro(self, **env: str) -> Run:
         """Start `dvc repro`."""
         self._runs += 1
         stderr = self.folder / f"stderr-{self._runs}.txt"
@@ -59,7 +60,7 @@ class Lab(Workspace):
             process = subprocess.Popen(
                 ["dvc", "repro"],
                 cwd=self.folder,
-                env=self.environment(),
+                env=self.environment(**env),
                 stdout=subprocess.DEVNULL,
                 stderr=file,
                 start_new_session=True,
@@ -77,24 +78,28 @@ def lab(ingested: Path, tmp_path: Path) -> Lab:
 
 
 @pytest.mark.slow
-def test_a_killed_repro_and_a_new_one_at_once_end_both_right(lab: Lab, undisturbed: dict[str, bytes]) -> None:
-    first = lab.repro()
-    assert first.wait_until(lambda: first.shards >= 3)
-    first.process.send_signal(signal.SIGKILL)  # DVC alone: the stage that it started lives on
+@pytest.mark.parametrize("last_shard", [False, True], ids=["in the midst", "in the last shard"])
+def test_a_killed_repro_and_a_new_one_at_once_end_both_right(
+    lab: Lab, undisturbed: dict[str, bytes], last_shard: bool
+) -> None:
+    # DVC dies alone, and the stage that it started looks for it twice a second. In the midst, what is left of the stage
+    # lasts far longer. In its last shard, it may be done before it looks: then it ends as ever, and that is right, too.
+    first = lab.repro(**{} if last_shard else {PAUSE: "0.5"})
+    assert first.wait_until(lambda: first.shards >= (PICTURES // SHARD if last_shard else 3))
+    first.process.send_signal(signal.SIGKILL)
     first.process.wait()
-    assert len(first.survivors()) > 1
     second = lab.repro()
     said = second.finish()
     assert second.process.returncode == 0, said
-    first.wait_alone(seconds=5)
-    assert WAITING not in first.said
-    assert WAITING in said
-    assert "align: all 120 rows were cached" in said
+    first.wait_alone()
+    last = first.said.splitlines()[-1]
+    done = last.startswith(f"align tiny: {PICTURES} of {PICTURES} faces found")
+    assert last == f"interrupted: {INTERRUPTED}" or (last_shard and done)
     for text in (first.said, said):
         assert errors(text) == []
     assert lab.bytes_of(*STORES) == list(undisturbed.values())
-    started = lab.started()
-    assert len(started) == len(set(started)) == 2 * PICTURES  # the first aligned, the second did the rest
+    again = len(lab.started()) - 2 * PICTURES
+    assert 0 <= again <= WORKERS * SHARD  # what the first had computed was kept
     # What DVC wrote down is what lies there: nothing is to be done, and nothing was changed behind its back.
     assert lab.type("dvc", "status").strip() == "Data and pipelines are up to date."
     assert lab.ran() == []

@@ -7,6 +7,7 @@ starts.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,14 +20,17 @@ import torch
 
 from benchmarks.shared.blobs import CENTRES, many, write_dataset
 from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig
+from fer_au.errors import StoreError
 from fer_au.evaluation import stage as evaluation
 from fer_au.shards.finished import FinishedWork
 from fer_au.stores import Store, write_store
 from fer_au.training import progress
 from fer_au.training import stage as training
 from fer_au.training.trainer import Trainer
+from tests.reliability.workspace import REMEDY
 
 EPOCHS = 2
+FULL = "No space left on device"
 MODEL = ("model.safetensors", "config.json")
 EXPERIMENT = ExperimentConfig.model_validate(
     {
@@ -39,8 +43,8 @@ TRAIN = TrainConfig.model_validate({"epochs": EPOCHS, "batch_size": 16, "image_s
 EVALUATE = EvaluateConfig(cams=("native",), faithfulness_images=0, moved=False)
 CHANGING = ("open", "pwrite", "fsync", "replace", "rename", "unlink", "rmdir", "mkdir", "chmod", "fchmod", "utime")
 
-SCORE = evaluation._score
-REPORTS: list[Any] = []
+SCORER = evaluation.SplitScorer
+SCORED: list[Any] = []
 
 Act = Callable[[int], None]
 
@@ -104,12 +108,15 @@ class Lab:
 
         def observed(*args: Any) -> Any:
             scored.append(None)
-            if not REPORTS:
-                REPORTS.append(SCORE(*args))
-            return REPORTS[0]
+            if not SCORED:
+                scorer = SCORER(*args)
+                blocks, late = list(scorer.blocks()), list(scorer.finish())
+                scorer.blocks, scorer.finish = lambda: blocks, lambda: late
+                SCORED.append(scorer)
+            return SCORED[0]
 
         with self._here(act) as patch:
-            patch.setattr(evaluation, "_score", observed)
+            patch.setattr(evaluation, "SplitScorer", observed)
             evaluation.evaluate_experiment(
                 EVALUATE,
                 dataset_dir=Path("data"),
@@ -261,16 +268,39 @@ def test_a_training_stopped_at_any_step_of_its_last_writes_trains_nothing_again(
     assert stops > 20
 
 
-def test_a_training_that_the_cache_refuses_keeps_its_checkpoint(trained: Lab) -> None:
-    """Its model lies in its place, and DVC deletes it when anything ends the run with an error."""
-    (trained.folder / ".fer_au/cache").write_bytes(b"no folder")
-    for _ in range(2):
-        assert trained.train() == []
-        assert len(trained.checkpoints) == 1
-        trained.delete("models/au")
-    (trained.folder / ".fer_au/cache").unlink()
+def test_a_cache_that_refuses_is_one_line_before_training_and_evaluation_begin(lab: Lab) -> None:
+    refusing = lab.folder / ".fer_au/cache"
+    refusing.parent.mkdir()
+    refusing.write_bytes(b"no folder")
+    line = rf"^{refusing}/finished/\w+: cannot write: [\w ]+; {REMEDY}$"
+    with pytest.raises(StoreError, match=line.replace(r"\w+:", "training:")):
+        lab.train()
+    assert lab.files("models/au") == {}
+    assert lab.checkpoints == []
+    refusing.unlink()
+    assert lab.train() == [*range(EPOCHS)]
+    shutil.rmtree(refusing)
+    refusing.write_bytes(b"no folder")
+    with pytest.raises(StoreError, match=line.replace(r"\w+:", "evaluation:")):
+        lab.evaluate()
+    assert lab.files("metrics", "evaluation") == {}
+
+
+def test_a_cache_that_fills_up_while_it_trains_costs_no_epoch(trained: Lab) -> None:
+    """DVC deletes the model, since the run ended with an error; the checkpoint stays."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FinishedWork, "_write", full)
+        for _ in range(2):
+            with pytest.raises(StoreError, match=rf"/finished/training/\w+: cannot write: {FULL}; {REMEDY}$"):
+                trained.train()
+            assert len(trained.checkpoints) == 1
+            trained.delete("models/au")
     assert trained.train() == []
     assert trained.checkpoints == []
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, FULL)
 
 
 def test_who_finishes_the_same_later_never_removes_what_is_kept(trained: Lab, tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from fer_au.stores import Store
 from fer_au.stores.verify import verify_store
 
 ROOT = Path(__file__).parents[2]
+REMEDY = "the cache must have room and let you write, or set FER_AU_CACHE to another folder"
+"""How each line ends that refuses a cache."""
 PARAMS: dict[str, Any] = {
     "datasets": {"tiny": {"adapter": "folder", "root": "pictures", "valid_fraction": 0.25, "test_fraction": 0.25}},
     "align": {"detector": "dlib-hog", "keypoints": "detector", "size": 64, "max_reject_fraction": 0.5},
@@ -66,7 +68,7 @@ class Run:
         """Processes of the run that still live."""
         return [pid for pid, session in _sessions() if session == self.process.pid]
 
-    def wait_alone(self, seconds: float) -> float:
+    def wait_alone(self, seconds: float = 60) -> float:
         """Wait until none of its processes lives; how long that took."""
         start = time.monotonic()
         while left := self.survivors():
@@ -134,7 +136,7 @@ class Workspace:
         """Run stages to their end; what they said."""
         run = self.start(*stages, **options)
         said = run.finish()
-        run.wait_alone(seconds=5)
+        run.wait_alone()
         assert run.process.returncode == code, said
         return said
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,10 @@ import yaml
 
 from fer_au.cues import create_codebook
 from fer_au.datasets import ManifestRow, write_manifest
-from fer_au.evaluation import write_metrics
+from fer_au.evaluation import centered_cosine, cosine_alignment, write_metrics
+from fer_au.evaluation.comparison import comparison_maps
 from fer_au.ibug68 import MEAN_FACE
+from fer_au.models.config_file import write_config
 from fer_au.rejects import Reason, Reject, write_rejects
 from fer_au.stores import write_store
 from fer_au.stores.columns import encode_ids, pack_ragged
@@ -61,6 +62,12 @@ def target(label: str) -> np.ndarray:
     return np.rint(heat * 255).astype(np.uint8)
 
 
+def _metric(column: str) -> str:
+    """Template of the metrics about a column of maps."""
+    kind, _, name = column.partition("/")
+    return {"attention": f"layer.{name}.att_{{}}", "cam": f"cam_{{}}.{name}", "module": "module.att_{}"}[kind]
+
+
 class Writer:
     """Writes the artefacts of a project below ``root``."""
 
@@ -100,6 +107,7 @@ class Writer:
             "score": np.ones(n, np.float32),
             "detector": np.full(n, b"test"),
             "status": lost.astype(np.uint8),
+            "outside": np.full(n, 0.25, np.float32),
         }
         write_store(folder / "faces.h5", "faces", face_columns, fingerprint=PRINT)
         landmark_columns = {
@@ -122,7 +130,14 @@ class Writer:
         self.lost = f"{prefix}test/anger_0.png"
 
     def experiment(
-        self, name: str, *, good: bool, cams: tuple[str, ...] = ("native",), seed: int = 0, **metrics: Any
+        self,
+        name: str,
+        *,
+        good: bool,
+        cams: tuple[str, ...] = ("native",),
+        module: bool = False,
+        seed: int = 0,
+        **metrics: Any,
     ) -> None:
         rng = np.random.default_rng(seed)
         labels = [row.label for row in self.rows]
@@ -149,6 +164,13 @@ class Writer:
             columns[f"attention/{layer}"] = share.astype(np.float16)
         for cam in cams:
             columns[f"cam/{cam}"] = (small * good + blob + rng.normal(0, 0.1, (n, 14, 14))).astype(np.float16)
+        if module:
+            columns["module"] = (small + 0.1 * blob).astype(np.float16)
+        truth = np.where(valid[:, None, None], targets / 255, np.nan)
+        for column, key in [(own, _metric(own)) for own in columns if own.startswith(("attention/", "cam/", "module"))]:
+            for score, compute in {"cos": cosine_alignment, "ccos": centered_cosine}.items():
+                found = compute(comparison_maps(columns[column], GRID), truth)
+                columns |= {f"score/{key.format(score)}": found.astype(np.float32)}
         path = self.root / "evaluation" / f"{name}.h5"
         write_store(path, "evaluation", columns, fingerprint=PRINT, attributes={"classes": ",".join(CLASSES)})
         scores = {"accuracy": 0.75, "att_cos": 0.9 if good else 0.5, "att_ccos": 0.8 if good else 0.2}
@@ -159,13 +181,14 @@ class Writer:
                 f"{prefix}.{key}": value for key in list(scores) if key.split(".")[0] != "baseline" and "_" in key
             }
         extra = {"n": n, "n_cos": int(valid.sum()), "seed": seed, "selected_on": "valid", "environment.torch": "2.x"}
-        write_metrics(self.root / "metrics" / f"{name}.json", scores | extra | metrics)
+        write_metrics(self.root / "metrics" / f"{name}.json", scores | extra | metrics, model="0" * 64)
         self.model(name)
 
     def model(self, name: str) -> None:
         folder = self.root / "models" / name
         folder.mkdir(parents=True)
-        (folder / "config.json").write_text(json.dumps({"classes": CLASSES, "note": "</pre><script>x</script>"}))
+        record = {"model": {}, "classes": list(CLASSES), "weights_sha256": "0" * 64, "note": "</pre><script>x</script>"}
+        write_config(folder / "config.json", record)
         with (folder / "history.csv").open("w", newline="") as file:
             table = csv.writer(file)
             table.writerow(["epoch", "train_loss", "valid_accuracy"])

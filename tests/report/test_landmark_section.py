@@ -110,7 +110,7 @@ def page_of(params: Path, run: LandmarkResults | None) -> str:
 def test_without_a_result_one_line_says_how_to_get_it(make_params: MakeParams) -> None:
     text = page_of(make_params(), None)
     Page(text)
-    assert "Not measured yet: run <code>python -m benchmarks.landmarks</code>" in text
+    assert "Nothing was measured yet: run <code>python -m benchmarks.landmarks</code>" in text
     assert "All pairs, the most exact first" not in text
 
 
@@ -125,7 +125,7 @@ def test_a_result_is_shown_as_table_plot_and_heat_tables(make_params: MakeParams
     order = [re.sub(r"<[^>]+>", " ", row).split()[:3] for row in rows]
     expected = ["true box mesh", "dlib-hog mesh", "dlib-hog dlib68", "slow dlib68", "dlib-hog mean-shape"]
     assert [" ".join(words) if words[0] == "true" else " ".join(words[:2]) for words in order] == expected
-    for words in ("4.32", "3.98", "0.600", "1 · 0 · 0", "10.0", "10 faces of 5 people", "Not measured: other"):
+    for words in ("4.32", "3.98", "0.600", "1 · 0 · 0", "10.0", "10 faces of 5 people", "other was not measured"):
         assert words in section
     assert section.count('<path class="pair') == 4  # the floor has no mark
     assert "reaches an AUC of 0.200" in section

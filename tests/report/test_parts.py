@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import statistics as plain
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,16 +12,20 @@ import numpy as np
 import pytest
 
 from fer_au.evaluation.metrics_file import HEADLINE
+from fer_au.glossary import FAMILIES, look_up
+from fer_au.report import statistics
 from fer_au.report.collect import read_project
 from fer_au.report.curves import line_chart, nice_ticks
 from fer_au.report.heat import data_uri, enlarge, overlay, stretch
+from fer_au.report.map_tables import region_table, truth_table
 from fer_au.report.painter import draw_landmarks
 from fer_au.report.samples import MAX_SHOWN, plan_layout
 from fer_au.report.stage import css_percent, format_metric, format_number, format_short
-from fer_au.report.statistics import alignment, class_average, compare, confusion
-from fer_au.report.tables import Gauge, caveats, finding, gauge, group_rows
-from fer_au.results.glossary import FAMILIES, look_up
+from fer_au.report.statistics import alignment, class_averages, compare, confusion
+from fer_au.report.tables import Gauge, finding, gauge, group_rows, metric_table, remarks
+from fer_au.results.changes import NO_CHANGE
 from fer_au.results.groups import group_spreads
+from fer_au.stores import Store, encode_ids, write_store
 
 from .project import CLASSES, GUIDED, Writer, experiment
 
@@ -100,10 +105,10 @@ def test_a_comparison_finds_the_better_attention_and_says_so(pair: tuple[Any, An
     comparison = compare(pair[1], pair[0])
     assert comparison is not None
     assert comparison.att_ccos.difference == pytest.approx(0.6, abs=0.05)
-    assert "more closely than vanilla" in finding(comparison)
+    assert "more closely than that of vanilla" in finding(comparison)
     backwards = compare(pair[0], pair[1])
     assert backwards is not None
-    assert "less closely than au" in finding(backwards)
+    assert "less closely than that of au" in finding(backwards)
 
 
 def test_experiments_without_common_images_are_not_compared(pair: tuple[Any, Any]) -> None:
@@ -115,33 +120,133 @@ def test_experiments_without_common_images_are_not_compared(pair: tuple[Any, Any
 def test_a_gauge_of_a_cam_takes_the_references_of_its_grid(pair: tuple[Any, Any]) -> None:
     metrics = pair[1].metrics
     metrics |= {"ceiling.att_ccos": 0.91, "baseline.blank.att_ccos": 0.0, "baseline.class_mean.att_ccos": 0.7}
-    assert gauge(pair[1], "cam_ccos.native") == Gauge("cam_ccos.native", 0.4, 0.0, 0.7, 0.91)
+    metrics |= {"baseline.face.att_ccos": 0.55}
+    assert gauge(pair[1], "cam_ccos.native") == Gauge("cam_ccos.native", 0.4, 0.55, 0.7, 0.91)
+
+
+def test_a_gauge_of_a_heads_map_takes_the_references_of_that_maps_grid(pair: tuple[Any, Any]) -> None:
+    pair[1].metrics.update(
+        {"module.att_ccos": 0.6, "module.baseline.face.att_ccos": 0.5, "module.ceiling.att_ccos": 0.8}
+    )
+    found = gauge(pair[1], "module.att_ccos")
+    assert (found.value, found.blind, found.ceiling) == (0.6, 0.5, 0.8)
+
+
+@pytest.mark.parametrize(("grid", "note"), [("4x4", "too coarse to tell"), ("6x14", "too coarse to tell"), ("7x7", "")])
+def test_a_score_on_moved_images_is_marked_where_the_grid_is_too_coarse(
+    pair: tuple[Any, Any], grid: str, note: str
+) -> None:
+    pair[1].metrics.update({"att_ccos_moved": 0.59, "att_grid": grid, "module.att_grid": "14x14"})
+    assert gauge(pair[1], "att_ccos_moved").note == note
+    assert gauge(pair[1], "att_ccos").note == gauge(pair[1], "module.att_ccos_moved").note == ""
+    (row,) = [row for family in metric_table([pair[1]]) for row in family.rows if row.key == "att_ccos_moved"]
+    assert row.values == [f"0.590 ({note})" if note else 0.59]
+
+
+def test_only_what_beats_every_map_that_knows_no_class_looks_at_action_units() -> None:
+    def row(name: str, score: float, **baselines: float) -> Any:
+        scores = {"att_ccos": score} | {f"baseline.{key}.att_ccos": value for key, value in baselines.items()}
+        one = SimpleNamespace(
+            name=name, metrics=scores, number=lambda key: scores.get(key, math.nan), labels=[], change=NO_CHANGE
+        )
+        return SimpleNamespace(experiment=one)
+
+    blind = {"blank": 0.0, "gaussian": 0.51, "face": 0.57, "generic": 0.69}
+    rows = [row("vanilla", 0.62, **blind), row("au", 0.89, **blind), row("lan", 0.89, **blind), row("old", 0.9)]
+    found = remarks(rows)
+    assert [one.experiments for one in found] == [["au", "lan"], ["vanilla"]]
+    assert found[0].text.startswith("look at action units")
+    assert found[1].text.startswith("shows no sign of looking")
+
+
+def test_tables_of_maps_have_a_row_for_each_kind(writer: Writer) -> None:
+    writer.dataset("faces")
+    shares = {"layer.3.region.mouth": 0.3, "module.region.mouth": 0.4, "cam_region.mouth.native": 0.5}
+    truth = {
+        f"truth.{name}.ccos": 0.1 for name in ("au", "layer.1", "layer.3", "module", "cam.native", "baseline.face")
+    }
+    writer.experiment(
+        "lan",
+        good=True,
+        module=True,
+        **shares,
+        **truth,
+        **{"truth.au.ccos.fear": 0.2, "baseline.blank.region.mouth": 0.05},
+    )
+    writer.experiment("vanilla", good=False)
+    params = writer.params({"lan": experiment(), "vanilla": experiment()})
+    experiments = read_project(params, writer.root).experiments
+    places, motion = region_table(experiments), truth_table(experiments)
+    mouth = places.columns.index("mouth")
+    assert [(row.experiment, row.title, row.values[mouth]) for row in places.rows] == [
+        ("", "area of the region", 0.05),
+        ("lan", "layer 3", 0.3),
+        ("lan", "head’s own map", 0.4),
+        ("lan", "CAM: native", 0.5),
+    ]
+    assert motion.columns == ["AUC", "centred cosine", "fear"]
+    assert [row.title for row in motion.rows] == [
+        "AU map",
+        "mask of the face",
+        "layer 1",
+        "layer 3",
+        "head’s own map",
+        "CAM: native",
+    ]
+    assert truth_table(experiments[1:]).rows == []
 
 
 def test_caveats_name_those_who_fail_a_baseline() -> None:
     def row(name: str, **scores: Any) -> Any:
         one = SimpleNamespace(
-            name=name, metrics=scores, number=lambda key: scores.get(key, math.nan), labels=["fear", "fear", "anger"]
+            name=name,
+            metrics=scores,
+            number=lambda key: scores.get(key, math.nan),
+            labels=["fear", "fear", "anger"],
+            change=NO_CHANGE,
         )
         return SimpleNamespace(experiment=one)
 
     blind = {"att_cos": 0.3, "baseline.blank.att_cos": 0.5, "att_ccos": 0.1, "baseline.class_mean.att_ccos": 0.8}
     fine = {"att_cos": 0.9, "baseline.blank.att_cos": 0.5, "att_ccos": 0.9, "baseline.class_mean.att_ccos": 0.8}
-    found = caveats([row("a", **blind), row("b", **fine), row("c", **blind, selected_on="test")])
+    (frame,) = remarks([row("a", **fine, resize="published"), row("b", **fine)])
+    assert frame.experiments == ["a"]
+    assert frame.text.startswith("has its att_cos and cam_cos in the frame of the published code")
+    (mirrored,) = remarks([row("a", **fine, mirrored=1), row("b", **fine)])
+    assert mirrored.text.startswith("has probabilities that are means")
+    found = remarks([row("a", **blind), row("b", **fine), row("c", **blind, selected_on="test")])
     assert [sentence.experiments for sentence in found] == [["a", "c"], ["a", "c"], ["c"]]
-    (many,) = caveats([row(str(k), att_cos=0.3, **{"baseline.blank.att_cos": 0.5}) for k in range(30)])
-    (constant,) = caveats([row("a", accuracy=0.66), row("b", accuracy=0.67)])
+    (many,) = remarks([row(str(k), att_cos=0.3, **{"baseline.blank.att_cos": 0.5}) for k in range(30)])
+    (constant,) = remarks([row("a", accuracy=0.66), row("b", accuracy=0.67)])
     assert constant.experiments == ["a"]
-    assert many.text.startswith("30 of 30 experiments: att_cos below")
+    assert constant.text.startswith("is no more accurate than")
+    assert many.text.startswith("30 of 30 experiments have an att_cos below")
 
 
-def test_class_averages_weigh_images_alike_and_skip_maps_that_are_not_finite() -> None:
-    maps = np.array([[[0.0, 1.0]], [[0.0, 100.0]], [[5.0, 0.0]], [[np.nan, 1.0]]])
-    labels = ["fear", "fear", "anger", "fear"]
-    average = class_average(maps, labels, "fear")
-    assert average is not None
-    assert average.tolist() == [[0.0, 1.0]]
-    assert class_average(maps, labels, "disgust") is None
+def test_class_averages_weigh_images_alike_and_skip_maps_that_are_not_finite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statistics, "_BLOCK", 2)
+    maps = np.zeros((4, 2, 2), np.float32)
+    maps[:3, 0] = [[0.0, 1.0], [0.0, 100.0], [5.0, 0.0]]
+    maps[3] = np.nan
+    columns = {
+        "id": encode_ids([f"{k}.png" for k in range(4)]),
+        "label": encode_ids(["fear", "fear", "anger", "disgust"]),
+        "probabilities": np.zeros((4, 1), np.float32),
+        "target": np.zeros((4, 2, 2), np.uint8),
+        "target_valid": np.array([True, True, False, False]),
+        "cam/native": maps,
+    }
+    write_store(tmp_path / "x.h5", "evaluation", columns, fingerprint="f")
+    one: Any = SimpleNamespace(results=Store.open(tmp_path / "x.h5", "evaluation"))
+    one.labels = ["fear", "fear", "anger", "disgust"]
+    averages = class_averages(one, "cam/native")
+    assert {name: average[0].tolist() for name, average in averages.items()} == {
+        "fear": [0.0, 1.0],
+        "anger": [1.0, 0.0],
+    }
+    assert list(class_averages(one, None)) == ["fear"]
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 40, 300])
@@ -150,7 +255,11 @@ def test_the_pictures_fit_on_the_page_whatever_the_number_of_experiments(count: 
     labels = tuple("abcdefgh")
     many = [
         SimpleNamespace(
-            name=str(k), cams=["native", "gradcam", "layercam"], classes=labels, config=SimpleNamespace(group=None)
+            name=str(k),
+            cams=["native", "gradcam", "layercam"],
+            module=None,
+            classes=labels,
+            config=SimpleNamespace(group=None),
         )
         for k in range(count)
     ]
@@ -164,7 +273,8 @@ def test_the_pictures_fit_on_the_page_whatever_the_number_of_experiments(count: 
 
 def test_one_experiment_of_a_group_is_pictured() -> None:
     many = [
-        SimpleNamespace(name=str(k), cams=[], classes=("fear",), config=SimpleNamespace(group="g")) for k in range(5)
+        SimpleNamespace(name=str(k), cams=[], module=None, classes=("fear",), config=SimpleNamespace(group="g"))
+        for k in range(5)
     ]
     assert [one.name for one in plan_layout(many, 1).experiments] == ["0"]  # type: ignore[arg-type]
 

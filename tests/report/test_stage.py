@@ -1,15 +1,22 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import yaml
 
 from fer_au.errors import DataError, FerAuError
 from fer_au.evaluation import write_metrics
+from fer_au.models.config_file import read_config, write_config
 from fer_au.report import write_report
+from fer_au.stores import Store
+from fer_au.stores.columns import ColumnSpec
+from fer_au.stores.writer import open_writer
 
 from .project import GUIDED, HOSTILE, Writer, experiment
 
@@ -117,18 +124,24 @@ def test_an_experiment_without_cam_is_shown_as_such(make_params: MakeParams, wri
     writer.experiment("bare", good=True, cams=())
     writer.params({"bare": experiment()})
     text = build(params)
-    assert "None were computed." in text
+    assert "No such maps were computed." in text
     assert "no CAM" in text
-    assert "No experiment without guidance" not in text
+    assert "There is no experiment without guidance" not in text
 
 
 def test_without_a_vanilla_experiment_the_page_says_that_nothing_can_be_compared(make_params: MakeParams) -> None:
-    assert "No experiment without guidance" in build(make_params(au=experiment(guidance=GUIDED)))
+    assert "There is no experiment without guidance" in build(make_params(au=experiment(guidance=GUIDED)))
 
 
 def test_missing_pieces_are_said_where_a_picture_would_be(make_params: MakeParams) -> None:
     text = build(make_params())
-    for words in ("neutral: no AU map", "no landmarks found", "11 truncated", "The first 8 of 11", "68 points found"):
+    for words in (
+        "neutral: no AU map",
+        "no landmarks found",
+        "11 truncated",
+        "are the first 8 of 11",
+        "68 points found",
+    ):
         assert words in text
 
 
@@ -210,6 +223,63 @@ def test_scores_on_other_data_sets_are_listed(make_params: MakeParams, writer: W
     assert "0.123" in text
 
 
+def test_results_of_other_settings_are_named(make_params: MakeParams, writer: Writer) -> None:
+    params = make_params()
+    content = yaml.safe_load(params.read_text()) | {"cross": {"away": {"experiment": "au", "dataset": "other"}}}
+    params.write_text(yaml.safe_dump(content))
+    write_metrics(writer.root / "metrics/cross/away.json", {"accuracy": 0.123})
+    stages = {}
+    for name, own in content["experiments"].items():
+        settings = {"train": {"epochs": 3 if name == "au" else 8}, f"experiments.{name}": own}
+        stages |= {f"train@{name}": {"params": {"params.yaml": settings}}, f"evaluate@{name}": {}}
+    stages["cross@away"] = {"params": {"params.yaml": {"cross.away": content["cross"]["away"]}}}
+    (writer.root / "dvc.lock").write_text(yaml.safe_dump({"stages": stages}))
+    text = re.sub(r"<[^>]*>", "", build(params))
+    assert "au is not up to date: params.yaml has changed since (train.epochs)." in text
+    assert "awayis not up to date: params.yaml has changed since (train.epochs)" in text
+    assert text.count("not up to date") == 2
+
+
+def test_published_numbers_stand_beside_ours_with_their_meaning(make_params: MakeParams) -> None:
+    params = make_params()
+    without = build(params)
+    assert "Beside published numbers" not in without
+    file = params.with_name("params.published.yaml")
+    rows = [
+        {"row": "CAM <b>", "experiment": "au", "metrics": {"accuracy": 0.8895, "att_cos": 0.85}},
+        {"row": "Elsewhere", "metrics": {"accuracy": 0.9}},
+    ]
+    file.write_text(yaml.safe_dump({"preset": "p", "source": "Somebody 2022, Table 3", "rows": rows}))
+    text = build(params)
+    (section,) = re.findall(r"Beside published numbers</h4>(.*?)</table>", text, re.DOTALL)
+    assert section.count('<tr class="lead">') == section.count('<tr class="meaning">') == 2
+    assert "CAM &lt;b&gt;" in section
+    assert "Elsewhere" not in section
+    assert ">88.95<" in section
+    assert "The file doesn&#39;t say by which settings" in section
+    assert "The published numbers come from Somebody 2022, Table 3." in text
+    file.write_text("preset: p\nsource: s\nrows: 3\n")
+    with pytest.raises(FerAuError, match=r"params\.published\.yaml: rows: "):
+        build(params)
+    file.unlink()
+    assert build(params) == without
+
+
+def test_a_group_ties_its_scores_on_other_data_sets(writer: Writer) -> None:
+    writer.dataset("faces")
+    own = {}
+    for seed, accuracy in enumerate((0.25, 0.5)):
+        writer.experiment(f"au-{seed}", good=True)
+        own[f"au-{seed}"] = experiment(guidance=GUIDED, group="seeds")
+        write_metrics(writer.root / "metrics" / "cross" / f"away-{seed}.json", {"accuracy": accuracy})
+    params = writer.params(own)
+    entries = "".join(f"  away-{seed}: {{experiment: au-{seed}, dataset: other}}\n" for seed in (0, 1))
+    params.write_text(params.read_text() + "cross:\n" + entries)
+    text = build(params)
+    assert "seeds on other" in text
+    assert "<b>0.375</b> ± 0.177" in text
+
+
 def test_a_test_split_without_any_au_map_gives_a_page_that_says_none(writer: Writer) -> None:
     writer.dataset("faces", test_labels=("neutral",))
     undefined = dict.fromkeys(("att_cos", "att_ccos", "cam_cos.native", "cam_ccos.native", "ceiling.att_cos"))
@@ -218,9 +288,9 @@ def test_a_test_split_without_any_au_map_gives_a_page_that_says_none(writer: Wri
     text = build(writer.params({"vanilla": experiment(), "au": experiment(guidance=GUIDED)}))
     Page(text)
     assert text.count('<span class="missing">none</span>') == 8  # two experiments by four scores
-    assert text.count("Nothing to show: no image with an AU map") == 4
-    assert "no test image has an AU map (all neutral, or no landmarks found), so no attention is scored." in text
-    assert "has no test image with an AU map: its attention can&#39;t be compared with that of vanilla." in text
+    assert text.count("There is nothing to show: no image has an AU map") == 4
+    assert "have no test image with an AU map (all are neutral, or no landmarks were found), so no attention" in text
+    assert "has no test image with an AU map, so its attention can&#39;t be compared with that of vanilla." in text
     assert not re.search(r"\bnan\b", re.sub(r"<[^>]*>", " ", text))
 
 
@@ -232,3 +302,46 @@ def test_an_image_outside_an_experiments_fold_is_said_to_be_so(writer: Writer) -
     text = build(writer.params({"vanilla": experiment(), "fold": experiment(fold=1)}))
     assert "not in its test split" in text
     Page(text)
+
+
+def test_torch_is_not_loaded(make_params: MakeParams) -> None:
+    params = make_params()
+    code = (
+        "import sys; from pathlib import Path; from fer_au.report import write_report; "
+        "write_report(Path('params.yaml'), Path(), Path('page.html')); print({*sys.modules} & {'torch', 'timm'})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=params.parent, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_results_of_another_model_or_other_data_are_refused(writer: Writer, make_params: MakeParams) -> None:
+    params = make_params()
+    build(params)
+    writer.root.joinpath("data/faces").rename(writer.root / "data/first")
+    writer.dataset("faces")
+    path = writer.root / "evaluation/au.h5"
+    store = Store.open(path, "evaluation")
+    columns = {name: store[name] for name in store.columns}
+    faces = Store.open(writer.root / "data/first/faces.h5", "faces")
+    options = {"fingerprint": store.fingerprint, "attributes": store.attributes}
+    specs = {name: ColumnSpec.of(values) for name, values in columns.items()}
+    with open_writer(path, "evaluation", specs, sources={"faces.h5": faces.content_sha256}, **options) as opened:
+        for name, values in columns.items():
+            opened.write(name, 0, values)
+    with pytest.raises(
+        DataError, match=r"evaluation/au\.h5: was made from something else than \S*data/faces/faces\.h5"
+    ):
+        build(params)
+    writer.root.joinpath("data/faces").rename(writer.root / "data/second")
+    writer.root.joinpath("data/first").rename(writer.root / "data/faces")
+    build(params)
+    config = writer.root / "models/au/config.json"
+    write_config(config, {**read_config(config.parent), "weights_sha256": "1" * 64})
+    with pytest.raises(DataError, match=r"metrics/au\.json: of another model than the one that lies there now"):
+        build(params)
+
+
+def test_what_crops_see_beyond_their_pictures_is_said(make_params: MakeParams) -> None:
+    text = build(make_params())
+    assert "Outside its picture lies 25 % of a crop (median); of 100 % of the crops, more than a tenth." in text
+    assert "fit these pictures: see align.template." in text

@@ -8,6 +8,7 @@ import pytest
 
 from fer_au.errors import StoreError
 from fer_au.results.images import export_images
+from fer_au.results.published import scores_beside
 from fer_au.results.reading import read_results
 from fer_au.results.words import describe
 from fer_au.stores import Store, write_store
@@ -78,7 +79,7 @@ def test_one_experiment_is_described_in_words(writer: ResultsWriter) -> None:
     (entry,), (cross,) = results.experiments, results.cross
     assert entry.result is not None
     assert cross.result is not None
-    text = describe(entry.result, results.published, 80)
+    text = describe(entry.result, scores_beside(results), 80)
     assert max(map(len, text.splitlines())) <= 80
     assert "12 images of split 'test'" in text
     assert "  accuracy           75.00 %" in text
@@ -87,6 +88,6 @@ def test_one_experiment_is_described_in_words(writer: ResultsWriter) -> None:
     assert "95 % interval over images" in text
     assert "Share of test images whose expression is named correctly" in text
     assert "layer.3" not in text  # no headline
-    text = describe(cross.result, results.published, 80)
+    text = describe(cross.result, scores_beside(results), 80)
     assert "model of experiment 'au', scored on 8 images of data set 'other'" in " ".join(text.split())
     assert "published" not in text

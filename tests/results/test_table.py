@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from fer_au.config.published import published_path, read_published
 from fer_au.errors import ConfigError, DataError
-from fer_au.presets.published import published_path, read_published
 from fer_au.results.reading import read_results
+from fer_au.results.sheets import sheets
 from fer_au.results.table import UNREADABLE, WAITING, Table, tabulate
 from tests.results.writer import ResultsWriter
 
@@ -145,6 +146,24 @@ def test_scores_on_other_data_sets_are_listed_evaluated_or_not(writer: ResultsWr
     assert "metrics/cross/there.json" in results.faults[0]
 
 
+def test_a_group_ties_its_scores_on_other_data_sets(writer: ResultsWriter) -> None:
+    for seed, (home, away) in enumerate([(0.5, 0.2), (0.7, 0.4), (0.6, None)]):
+        writer.name(f"au-{seed}", group="seeds")
+        writer.evaluate(f"au-{seed}", accuracy=home)
+        writer.evaluate_cross(f"away-{seed}", f"au-{seed}", **({} if away is None else {"accuracy": away}))
+    writer.evaluate("alone")
+    writer.evaluate_cross("away", "alone", accuracy=0.9)
+    assert [row.name for row in table_of(writer).cross] == ["away-0", "away-1", "away-2", "away"]
+    tied, alone = table_of(writer, grouped=True).cross
+    assert (tied.name, tied.dataset, tied.runs, tied.members) == ("seeds", "other", 2, 3)
+    spread = tied.scores["accuracy"]
+    assert (spread.mean, spread.deviation) == (pytest.approx(0.3), pytest.approx(0.02**0.5))
+    assert (alone.name, alone.runs, alone.number("accuracy")) == ("away", 1, 0.9)
+    cross = sheets(table_of(writer, grouped=True))[1]
+    assert cross.head[:3] == ["cross", "data set", "runs"]
+    assert cross.rows[0][:3] == ["seeds", "other", "2 of 3"]
+
+
 def test_published_numbers_come_from_the_file_beside_params(writer: ResultsWriter) -> None:
     writer.evaluate("lan", wrong=3)
     writer.evaluate("other")
@@ -177,6 +196,27 @@ def test_several_published_rows_of_one_training_are_averaged(writer: ResultsWrit
     assert row.published_number("accuracy") == pytest.approx(0.89)
     assert row.published_number("att_cos") == 0.5
     assert math.isnan(row.published_number("macro_f1"))
+
+
+def test_published_rows_of_names_that_params_lacks_are_named(writer: ResultsWriter) -> None:
+    writer.name("lan-0", group="lan")
+    writer.evaluate("lan-0")
+    writer.publish(
+        {"row": "LAN", "group": "lan", "metrics": {"accuracy": 0.7}},
+        {"row": "Theirs", "metrics": {"accuracy": 0.9}},
+        {"row": "no numbers", "experiment": "gone"},
+    )
+    assert read_results(writer.params(), writer.root).unmatched == []
+    writer.publish(
+        {"row": "LAN", "group": "lan-0", "metrics": {"accuracy": 0.7}},
+        {"row": "Net", "experiment": "lan", "metrics": {"accuracy": 0.7}},
+        {"row": "Net, lr", "left_out": "net", "metrics": {"accuracy": 0.7}},
+    )
+    path = writer.root / "params.published.yaml"
+    assert read_results(writer.params(), writer.root).unmatched == [
+        f"{path}: 1 of 3 rows is about settings that --grid changed, and compared with nothing: Net, lr",
+        f"{path}: 2 rows are about what params.yaml doesn't name, and not shown: lan-0, lan",
+    ]
 
 
 def test_another_file_of_published_numbers_is_read_where_it_is_named(writer: ResultsWriter) -> None:

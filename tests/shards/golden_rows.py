@@ -24,7 +24,7 @@ from fer_au.landmarks import operation as extract
 from fer_au.landmarks.extractors import create_extractor
 
 GOLDEN = Path(__file__).with_name("golden_rows.json")
-ALIGNED = ("dlib-hog", "dlib-mmod", "mediapipe-face", "provided", "whole-image")
+ALIGNED = ("dlib-hog", "dlib-mmod", "mediapipe-face", "provided", "whole-image", "yunet")
 EXTRACTED = ("dlib68", "faceapi68", "mean-shape", "mediapipe")
 BOX = (60.0, 60.0, 200.0, 200.0)
 

@@ -13,6 +13,7 @@ from fer_au.code.rows import row_key
 from fer_au.shards import compute_rows
 from fer_au.shards.assemble import CachedRows, Field, assemble_store
 from fer_au.shards.cache import cache_root
+from fer_au.shards.sound import find_shard_fault
 from fer_au.stores import Store, encode_ids, pack_ragged
 from fer_au.stores.columns import Array
 
@@ -33,6 +34,10 @@ class Square:
         texts = [b"#" * value for value in payloads]
         details = np.array([b"x" * (value % 5) for value in payloads], dtype="S9")
         return {"square": np.array(payloads, np.float32) ** 2, "detail": details, **pack_ragged(texts)}
+
+    def wrong(self, shard: Store) -> str:
+        fields = {"square": Field("<f4"), "detail": Field("S9")}
+        return find_shard_fault(shard, fields, ("data",))
 
     def faults(self, columns: Mapping[str, Array]) -> int:
         return int((columns["square"] == 9).sum())
@@ -100,7 +105,7 @@ def test_a_damaged_shard_is_computed_again(square: Square, where: int, capfd: py
     check(compute(range(8), small), range(8))
     assert len(asked(square)) == 12
     # A shard whose head names no keys is passed over without a word: it is nothing that was ever needed.
-    assert ("is left aside" in capfd.readouterr().err) == (where != 5)
+    assert ("; set aside as " in capfd.readouterr().err) == (where != 5)
     shard.write_bytes(b"")
     check(compute(range(8), small), range(8))
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import time
 from pathlib import Path
 
 import pytest
 
+from fer_au.errors import StoreError
+from fer_au.shards.damaged import set_aside
 from fer_au.shards.finished import FinishedWork
 from fer_au.shards.prune import list_work, prune
 
@@ -80,13 +83,15 @@ def test_damage_is_noticed_and_the_work_done_again(
     assert read(tmp_path) == FILES
 
 
-def test_a_cache_that_refuses_is_said_and_no_error(
-    made: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+def test_a_cache_that_refuses_is_one_line(
+    made: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("FER_AU_CACHE", str(tmp_path / "file"))
-    FinishedWork("training", {}).keep(made)
-    assert capfd.readouterr().err.count("not kept for next time") == 1
+    work = FinishedWork("training", {})
+    for step in (work.check_writable, lambda: work.keep(made)):
+        with pytest.raises(StoreError, match=r"cannot write: .*; .* set FER_AU_CACHE to another folder$"):
+            step()
 
 
 def test_what_is_made_has_the_permissions_of_the_cache(made: dict[str, Path], root: Path) -> None:
@@ -132,3 +137,47 @@ def test_use_is_noted(made: dict[str, Path], root: Path, tmp_path: Path) -> None
         os.utime(file, (0, 0))
     work.take(targets(tmp_path))
     assert time.time() - list_work(root)[0].used < DAY
+
+
+def test_what_killed_runs_left_in_a_workspace_is_pruned(root: Path, tmp_path: Path) -> None:
+    workspace = tmp_path / ".fer_au"
+    names = ("tmp/.ab.cd.tmp", "checkpoints/ab12/.state.safetensors.cd.tmp", "clusters/cd34.features")
+    for name in names:
+        (workspace / name).parent.mkdir(parents=True)
+        (workspace / name).write_bytes(b"1234")
+    assert prune(root, workspace=workspace) == (0, 0)  # of a run that may still go on
+    for name in names:
+        os.utime(workspace / name, (0, time.time() - 2 * DAY))
+    assert prune(root, workspace=workspace, dry_run=True) == (3, 12)
+    assert prune(root, workspace=workspace) == (3, 12)
+    assert [path for path in workspace.rglob("*") if path.is_file()] == []
+
+
+def test_what_is_set_aside_stays_little_and_is_listed_and_pruned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "cache"
+    place.mkdir(mode=0o770)
+    place.chmod(0o2770)
+    for number in range(20):
+        (place / f"{number}.h5").write_bytes(b"1234")
+        set_aside(place / f"{number}.h5", place, "damaged", "its rows are computed again")
+        os.utime(next((place / "damaged").glob(f"{number}.h5.*")), (number, number))
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == 20
+    assert re.fullmatch(
+        r"\S+/0\.h5: damaged; set aside as \S+/damaged/0\.h5\.\w+, its rows are computed again", lines[0]
+    )
+    kept = [work.path.name.split(".")[0] for work in list_work(place)]
+    assert kept == [str(number) for number in range(4, 20)]
+    assert stat.S_IMODE((place / "damaged").stat().st_mode) == 0o2770
+    monkeypatch.setattr("fer_au.shards.damaged._MOST_BYTES", 3)
+    (place / "large").mkdir()
+    (place / "large/file").write_bytes(b"1234")
+    set_aside(place / "large", place, "damaged", "the training is done again")
+    assert list((place / "damaged").iterdir()) == []
+    set_aside(place / "gone", place, "damaged", "it is made again")
+    assert "left aside" in capfd.readouterr().err
+    (place / "last").write_bytes(b"12")
+    set_aside(place / "last", place, "damaged", "it is made again")
+    assert prune(place, operation="damaged") == (1, 2)

@@ -17,8 +17,8 @@ from tests.docs.blocks import read_blocks
 from tests.sharing.console import Lab
 
 ROOT = Path(__file__).parents[2]
-GUIDE = "docs/sharing.md"
-(SETTINGS,) = read_blocks(GUIDE, "yaml")
+GUIDE = ("docs/sharing.md", "docs/sharing-work.md")  # two pages, typed one after the other
+(SETTINGS,) = read_blocks(GUIDE[0], "yaml")
 SOURCES = ("fer_au", "stages", "docs", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", "pyproject.toml")
 FACES = 16
 
@@ -74,6 +74,7 @@ def _clone_project(lab: Lab) -> None:
     del params["render"]
     params["align"]["size"] = 96
     params["train"] |= {"epochs": 1, "batch_size": 8, "image_size": 48}
+    params["train"]["schedule"]["warmup_epochs"] = 0.5  # of one epoch, so that the schedule begins, too
     params["evaluate"] |= {"cams": ["native"], "faithfulness_images": 0, "moved": False, "attention_layers": ["last"]}
     (work / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     for command in (

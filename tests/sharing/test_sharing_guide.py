@@ -1,4 +1,4 @@
-"""Types every command of docs/sharing.md, in order, and checks what each step is there for."""
+"""Types every command of the two pages about sharing, in order, and checks what each step is there for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.docs.blocks import read_blocks
 from tests.sharing.conftest import FACES, GUIDE, SETTINGS
 from tests.sharing.console import Done, GuideError, Lab, Step, Walk, read_steps
 
-CONSOLE = read_blocks(GUIDE, "console")
+CONSOLE = [block for page in GUIDE for block in read_blocks(page, "console")]
 BLOCKS = [SETTINGS, *CONSOLE]
 STEPS = read_steps(CONSOLE)
 STORES = ("annotations.h5", "faces.h5", "landmarks.h5", "heatmaps.h5")

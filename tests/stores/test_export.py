@@ -33,9 +33,10 @@ def test_npz_holds_every_column_without_pickles(landmarks: Store) -> None:
     assert export_store(landmarks, Path("out.npz")) == LeftOut()
     first = Path("out.npz").read_bytes()
     with np.load("out.npz", allow_pickle=False) as arrays:
-        assert sorted(arrays) == ["id", "points", "score", "status"]
+        assert sorted(arrays) == ["id", "points", "points_frame", "score", "status"]
         assert arrays["id"][3] == "å, 3"
         np.testing.assert_array_equal(arrays["points"], landmarks["points"])
+        assert arrays["points_frame"].item() == "crop"
     export_store(landmarks, Path("out.npz"))
     assert Path("out.npz").read_bytes() == first
 
@@ -45,7 +46,8 @@ def test_csv_reads_back_to_the_last_bit(landmarks: Store) -> None:
     with Path("out.csv").open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
     assert list(lines[0])[:4] == ["id", "x0", "y0", "x1"]
-    assert list(lines[0])[-3:] == ["y67", "score", "status"]
+    assert list(lines[0])[-4:] == ["y67", "score", "status", "points_frame"]
+    assert {line["points_frame"] for line in lines} == {"crop"}
     assert [line["id"] for line in lines] == landmarks.ids
     assert lines[7]["x0"] == ""
     found = np.array([[line[f"{a}{k}"] or "nan" for k in range(68) for a in "xy"] for line in lines], np.float32)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ from fer_au.errors import StoreError
 from fer_au.stores import Store, encode_ids, pack_ragged, write_store
 from fer_au.stores.columns import Array
 from fer_au.stores.merge import merge_stores
+from fer_au.stores.schemas import SCHEMAS
 
 ROWS = 3000
+GOLDEN = Path(__file__).parent / "golden"
 
 
 def columns(rows: list[int]) -> dict[str, Array]:
@@ -53,6 +56,15 @@ def test_parts_in_any_order_give_the_store_of_the_whole() -> None:
     assert merged.attributes == {"image_size": 256}
 
 
+def test_places_of_lost_faces_may_differ_and_then_the_whole_has_none() -> None:
+    parts = [write("a.h5", [1, 2], place=1), write("b.h5", [3], place=2), write("c.h5", [4])]
+    for chosen in (parts, parts[::-1], parts[1:]):
+        merge_stores(chosen, Path("merged.h5"))
+        assert Store.open("merged.h5", "faces").attributes == {"image_size": 256}
+    merge_stores([parts[0], parts[0]], Path("merged.h5"))
+    assert Store.open("merged.h5", "faces").attributes["place"] == 1
+
+
 def test_what_contradicts_is_named() -> None:
     first = write("a.h5", [1, 2, 3])
     changed = columns([3, 4])
@@ -70,4 +82,22 @@ def test_what_contradicts_is_named() -> None:
     write_store(Path("d.h5"), "faces", more, fingerprint="d", attributes={"image_size": 256})
     with pytest.raises(StoreError, match=r"d\.h5: its columns are not those of a\.h5 \(only one has why\)"):
         merge_stores([first, Path("d.h5")], Path("out.h5"))
+    assert not Path("out.h5").exists()
+
+
+@pytest.mark.parametrize("kind", sorted(SCHEMAS))
+def test_stores_of_a_kind_are_merged_or_refused_with_a_reason(kind: str) -> None:
+    """Whatever the attributes say: a store of one model's answers or of one clustering is no part of another."""
+    first = GOLDEN / f"{kind}-1.h5"
+    second = Path("second.h5")
+    store = Store.open_any(first)
+    columns_ = {name: store[name] for name in store.columns}
+    write_store(second, kind, columns_, fingerprint="another", attributes=store.attributes)
+    if kind in ("annotations", "faces", "heatmaps", "landmarks", "truth"):
+        assert merge_stores([first, second], Path("out.h5")) == len(store)
+        return
+    reason = re.escape(SCHEMAS[kind].whole)
+    with pytest.raises(StoreError, match=rf"a store of {kind} can't be merged with another: {reason}$"):
+        merge_stores([first, second], Path("out.h5"))
+    assert SCHEMAS[kind].whole
     assert not Path("out.h5").exists()

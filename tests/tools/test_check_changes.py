@@ -37,7 +37,7 @@ def test_a_module_is_seen_by_those_who_import_it_and_by_those_who_find_it_by_nam
 
 
 def test_examples_and_named_files_and_helpers_count(tool: ModuleType) -> None:
-    assert chosen(tool, "fer_au/training/losses.py")[0] == "fer_au/training/losses.py"
+    assert chosen(tool, "fer_au/config/truth.py")[0] == "fer_au/config/truth.py"
     assert "tests/docs/test_reference.py" in chosen(tool, "docs/params.md")
     assert "tests/report/test_parts.py" in chosen(tool, "tests/report/project.py")
     assert len(chosen(tool, "pyproject.toml")) == len(list((ROOT / "tests").glob("**/test_*.py")))

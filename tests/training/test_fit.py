@@ -20,7 +20,7 @@ from tests.training.toy import AU, SIZE, STILL, make_trainer, parameters, settin
 
 
 def test_a_loss_that_is_not_finite_names_experiment_epoch_and_step(dataset_dir: Path) -> None:
-    trainer, faces = make_trainer(dataset_dir, settings(optimizer={"lr": 1e30}))
+    trainer, faces = make_trainer(dataset_dir, settings(optimizer={"weight_decay": 1e30}))
     with pytest.raises(NotFiniteError, match=r"toy: epoch \d, step [1-9]\d* of 5: loss is (nan|inf)"):
         trainer.fit(faces, faces, Checkpoint({}), Path("history.csv"))
 
@@ -55,7 +55,7 @@ def attention_cosine(trainer: Trainer, faces: FaceDataset) -> float:
     with torch.no_grad():
         output = trainer.model.eval()(trainer.preprocessing(batch.images))
         attention = [output.features[trainer.model.layers[-1]].mean(1)]
-        losses = trainer.guidance.terms[0].value(attention, Targets(batch.maps / 255, batch.valid))
+        losses = trainer.guidance.terms[0].value(attention, Targets(batch.maps / 255, batch.valid), time=0)
     return 1 - losses.item()
 
 
@@ -89,21 +89,27 @@ EVERYTHING: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    ("changes", "head", "kill"),
+    ("changes", "head", "kill", "loss"),
     [
-        ({}, "gap", 2),
-        ({"ema": 0.9, "optimizer": {"name": "adamw", "lr": 0.003}}, "gap", 1),
-        *[(EVERYTHING, "acol", kill) for kill in (1, 2, 4)],
+        ({}, "gap", 2, {}),
+        ({}, "gap", 2, {"loss": "cosine_barrier", "loss_options": {"growth": 1.5}}),
+        ({"ema": 0.9, "optimizer": {"name": "adamw", "lr": 0.003}}, "gap", 1, {}),
+        *[(EVERYTHING, "acol", kill, {}) for kill in (1, 2, 4)],
     ],
 )
 def test_a_resumed_training_ends_in_the_same_bits(
-    dataset_dir: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], head: str, kill: int
+    dataset_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    head: str,
+    kill: int,
+    loss: dict[str, Any],
 ) -> None:
     config = settings(**{"epochs": kill + 1, "augment": {}, **changes})
     weights = torch.tensor([0.5, 1.0, 2.0, 1.0])
 
     def fit(identity: str) -> tuple[dict[str, torch.Tensor], list[float]]:
-        trainer, faces = make_trainer(dataset_dir, config, [AU], weights, head)
+        trainer, faces = make_trainer(dataset_dir, config, [{**AU, **loss}], weights, head)
         valid = FaceDataset(dataset_dir, "valid", SIZE, faces.classes)
         fitted = trainer.fit(faces, valid, Checkpoint({"run": identity}), Path(f"{identity}.csv"))
         state = {f"model.{name}": value for name, value in trainer.model.state_dict().items()}
@@ -122,6 +128,28 @@ def test_a_resumed_training_ends_in_the_same_bits(
     assert resumed_losses == losses
     assert straight.keys() == resumed.keys()
     assert all(torch.equal(straight[name], resumed[name]) for name in straight)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        # Three updates: 40 faces in batches of 16, once.
+        ({"ema": 0.5}, "train.ema 0.5 is not reached: in 3 updates the average keeps 0.308 of itself at most, "),
+        ({"ema": 0.3}, ""),
+        ({"clip_grad": 1e6}, "train.clip_grad 1e+06 was without effect: the largest norm was "),
+        ({"clip_grad": 0.01}, ""),
+    ],
+)
+def test_a_limit_beyond_reach_is_told(
+    dataset_dir: Path, capfd: pytest.CaptureFixture[str], changes: dict[str, Any], told: str
+) -> None:
+    config = settings(epochs=1, batch_size=16, augment={}, **changes)
+    trainer, faces = make_trainer(dataset_dir, config, [AU])
+    valid = FaceDataset(dataset_dir, "valid", SIZE, faces.classes)
+    trainer.fit(faces, valid, Checkpoint({"run": "one"}), Path("one.csv"))
+    lines = [line for line in capfd.readouterr().err.splitlines() if "train." in line]
+    assert len(lines) == bool(told)
+    assert told in "".join(lines)
 
 
 def test_a_damaged_checkpoint_starts_the_training_anew_and_says_so(

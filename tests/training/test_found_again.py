@@ -96,6 +96,7 @@ def test_how_it_is_written_does_not_count(
         (VANILLA, {}),
         ({**AU, "model": {**AU["model"], "head": "wildcat"}}, {}),
         ({**AU, "guidance": [{**AU["guidance"][0], "weight": 3.0}]}, {}),
+        ({**AU, "guidance": [{**AU["guidance"][0], "resize": "published"}]}, {}),
         (AU, {"epochs": 2}),
         (AU, {"ema": 0.9}),
         (AU, {"select_on": "test"}),

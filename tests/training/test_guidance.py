@@ -12,10 +12,12 @@ from torch.nn import functional
 
 from fer_au.batches.faces import Batch
 from fer_au.errors import ConfigError
-from fer_au.maps import channel_mean, min_max, resize_maps
+from fer_au.maps import channel_mean, min_max
 from fer_au.models import create_model
-from fer_au.training.losses import LOSSES, GuidanceLoss, create_loss, list_losses
-from tests.training.guided import build, of_class, run, shares, still, value
+from fer_au.resizing import resize_maps
+from fer_au.training.losses.base import LOSSES, GuidanceLoss, create_loss, list_losses
+from tests.core.resizing_by_hand import resize_plane
+from tests.training.guided import SIZE, build, of_class, run, shares, still, value
 
 
 class TestSources:
@@ -32,6 +34,47 @@ class TestSources:
             attention = 0.01 + 0.98 * min_max(attention) if loss == "bce" else attention
             expected.append(create_loss(loss)(attention, target, batch.valid).item())
         assert value(guidance, output, batch)["loss_au"].item() == pytest.approx(np.mean(expected), rel=1e-5)
+
+    def test_the_loss_gets_its_options_and_the_time(self, dataset_dir: Path) -> None:
+        entry = {"loss": "cosine_barrier", "loss_options": {"growth": 2.0}}
+        guidance, model, faces = build(dataset_dir, entry, {"loss": "cosine"})
+        batch = faces.batch(range(10, 18))
+        output = run(model, batch)
+        attention = channel_mean(output.features[model.layers[-1]])
+        target = resize_maps(batch.maps / 255, attention.shape[1:])
+        for time, t in ((0.5, 1.0), (2.5, 4.0), (9.0, 10.0)):
+            found = value(guidance, output, batch, time)["loss_au"].item()
+            fixed = create_loss("cosine_barrier", first=t, last=t)
+            assert found == pytest.approx(fixed(attention, target, batch.valid).item(), rel=1e-5)
+        first = value(guidance, output, batch, 0.5)
+        assert first["loss_au"].item() == pytest.approx(first["loss_au_2"].item(), rel=1e-5)
+
+    def test_a_wrong_option_of_a_loss_is_named_by_its_key(self, dataset_dir: Path) -> None:
+        with pytest.raises(
+            ConfigError, match=r"guidance\.1\.loss_options\.growht: unknown key; did you mean growth\?$"
+        ):
+            build(dataset_dir, {}, {"loss": "cosine_barrier", "loss_options": {"growht": 2}})
+
+    @pytest.mark.parametrize("source", [{"layers": ["2", "last"]}, {"source": "cam"}])
+    def test_a_published_frame_moves_the_cue_and_nothing_else(self, dataset_dir: Path, source: dict[str, Any]) -> None:
+        guidance, model, faces = build(
+            dataset_dir, {"resize": "published", **source}, {"resize": "corrected", **source}, source
+        )
+        batch = faces.batch(range(10, 18))
+        output = run(model, batch)
+        maps = [output.features[layer].mean(1) for layer in model.resolve_layers(("2", "last"))]
+        if "source" in source:
+            maps = [
+                torch.einsum("nchw,nc->nhw", output.features[model.layers[-1]], model.head.linear.weight[batch.labels])
+            ]
+        expected = []
+        for attention in maps:
+            drawn = [resize_plane(own / 255, SIZE, SIZE, published=False) for own in batch.maps.numpy()]
+            cue = np.array([resize_plane(own, *attention.shape[1:], published=True) for own in drawn], np.float32)
+            expected.append(create_loss("cosine")(attention, torch.from_numpy(cue), batch.valid).item())
+        losses = value(guidance, output, batch)
+        assert losses["loss_au"].item() == pytest.approx(np.mean(expected), rel=1e-5)
+        assert losses["loss_au_2"].item() == losses["loss_au_3"].item() != losses["loss_au"].item()
 
     @pytest.mark.parametrize("loss", ["cosine", "bce"])
     def test_cam_is_the_map_of_the_true_class_weighted_by_shares(self, dataset_dir: Path, loss: str) -> None:

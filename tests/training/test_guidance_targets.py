@@ -16,12 +16,12 @@ from fer_au.batches.similarities import mirrored, warp
 from fer_au.config.experiments import AugmentConfig
 from fer_au.cues import FaceBatch, create_cue
 from fer_au.errors import ConfigError, DataError
-from fer_au.maps import resize_maps
+from fer_au.resizing import Frame, Resize, resize_maps
 from fer_au.stores import Store, encode_ids, write_store
 from fer_au.training import cue_maps
 from fer_au.training.augment import Augmenter
 from fer_au.training.guidance import Guidance, Targets
-from fer_au.training.losses import create_loss, list_losses
+from fer_au.training.losses.base import create_loss, list_losses
 from fer_au.training.mixing import Mix
 from tests.training.guided import SIZE, build, of_class, still
 
@@ -97,7 +97,7 @@ class TestCues:
         moved = target._replace(maps=warp(target.maps[:, None], shift, "zeros")[:, 0])
         attention = torch.zeros(4, 28, 28)
         attention[:, :, 3] = 1
-        loss = guidance.terms[0].value([attention], moved)
+        loss = guidance.terms[0].value([attention], moved, time=0)
         assert loss.item() == pytest.approx(28, rel=0.01)
 
 
@@ -108,7 +108,7 @@ def test_a_blob_stays_where_it_is_on_every_grid(size: int, centre: tuple[float, 
     x, y = centre
     blob = torch.exp(-((cells[None, :] - x) ** 2 + (cells[:, None] - y) ** 2) / (2 * 0.06**2))
     for known in (None, torch.ones(1, 28, 28)):
-        drawn, _ = Targets(blob[None], torch.tensor([True]), known).on_grid((size, size))
+        drawn, _ = Targets(blob[None], torch.tensor([True]), known).on_grid((size, size), Frame("corrected", 224))
         coarse = (torch.arange(size) + 0.5) / size
         mass = drawn[0] / drawn.sum()
         assert float((mass.sum(0) * coarse).sum()) == pytest.approx(x, abs=0.01)
@@ -131,7 +131,7 @@ class TestMixedImages:
         mix = Mix(0.5, (0.0, 1.0, 0.5, 1.0))  # the partner fills the right half
         mixed = mix.targets(target)
         attention = (0.2 + 0.6 * torch.rand(2, 28, 28, generator=torch.Generator().manual_seed(0))).requires_grad_()
-        found = guidance.terms[0].value([attention], mixed)
+        found = guidance.terms[0].value([attention], mixed, time=0)
         found.backward()
         wanted = target.maps[:1, :, :14]
         wanted = 1 - wanted if loss in ("mass", "mass_sum") else wanted
@@ -148,16 +148,17 @@ class TestMixedImages:
         guidance, target = self.pair(dataset_dir, {})
         mixed = Mix(0.7).targets(target)
         attention = torch.rand(2, 14, 14, generator=torch.Generator().manual_seed(0))
-        found = guidance.terms[0].value([attention], mixed)
+        found = guidance.terms[0].value([attention], mixed, time=0)
         both = resize_maps(target.maps[:1], 14).expand(2, -1, -1)
         assert found.item() == pytest.approx(
             float(create_loss("cosine")(attention, both, torch.tensor([True, True]))), rel=1e-4
         )
 
-    def test_unknown_values_do_not_leak_into_their_neighbours_on_a_coarse_grid(self) -> None:
+    @pytest.mark.parametrize("resize", ["corrected", "published"])
+    def test_unknown_values_do_not_leak_into_their_neighbours_on_a_coarse_grid(self, resize: Resize) -> None:
         maps, known = torch.full((1, 28, 28), 0.25), torch.ones(1, 28, 28)
         maps[:, :, 10:], known[:, :, 10:] = 1.0, 0.0
-        drawn, weight = Targets(maps, torch.tensor([True]), known).on_grid((7, 7))
+        drawn, weight = Targets(maps, torch.tensor([True]), known).on_grid((7, 7), Frame(resize, 224))
         assert weight is not None
         torch.testing.assert_close(drawn[weight > 0], torch.full_like(drawn[weight > 0], 0.25))
         assert not drawn[weight == 0].any()

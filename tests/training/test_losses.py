@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -11,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from fer_au.errors import ConfigError, UnknownNameError
-from fer_au.training.losses import LOSSES, GuidanceLoss, create_loss, list_losses
+from fer_au.errors import ConfigError, PartError, UnknownNameError
+from fer_au.training.losses.base import LOSSES, GuidanceLoss, create_loss, list_losses
 
 ALL = torch.ones(3, dtype=torch.bool)
 cosine_loss, kl_loss, mass_loss, mass_sum_loss = map(create_loss, ("cosine", "kl", "mass", "mass_sum"))
@@ -24,8 +25,20 @@ def _kl(a: np.ndarray, t: np.ndarray) -> float:
     return float((p * np.log(p / q)).sum())
 
 
+def _std_cosine(a: np.ndarray, t: np.ndarray) -> float:
+    standard = (a - a.mean()) / a.std()
+    return float(1 - standard @ t / np.sqrt((standard @ standard) * (t @ t)))
+
+
+def _kl_cells(a: np.ndarray, t: np.ndarray) -> float:
+    q, p = torch.from_numpy(softmax(a)), torch.from_numpy(t)
+    bernoulli = torch.distributions.Bernoulli
+    return float(torch.distributions.kl_divergence(bernoulli(p), bernoulli(q)).mean())
+
+
 # Of one map, flattened, in double precision.
 REFERENCES: dict[str, Reference] = {
+    "cosine_barrier": lambda a, t: float(1 - a @ t / np.sqrt((a @ a) * (t @ t))),  # in the first epoch
     "cosine": lambda a, t: float(1 - a @ t / np.sqrt((a @ a) * (t @ t))),
     "bce": lambda a, t: float(-(t * np.log(a) + (1 - t) * np.log(1 - a)).mean()),
     "mass": lambda a, t: float((np.maximum(a, 0) * t).sum() / np.maximum(a, 0).sum()),
@@ -33,6 +46,8 @@ REFERENCES: dict[str, Reference] = {
     "l1": lambda a, t: float(np.abs(a - t).mean()),
     "l2": lambda a, t: float(((a - t) ** 2).mean()),
     "kl": _kl,
+    "kl_cells": _kl_cells,
+    "std_cosine": _std_cosine,
 }
 
 
@@ -238,10 +253,109 @@ def test_a_loss_that_gives_one_value_for_all_rows_is_refused() -> None:
         def compare(self, attention: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
             return (attention - target).square().mean()
 
-    with pytest.raises(ConfigError, match=r"Mean: compare gave the shape \(\), expected one value for each of 3 rows"):
+    with pytest.raises(PartError, match=r"Mean\) gave distances \(\) float32, expected \(3,\) float$"):
         Mean()(maps(1), maps(2), ALL)
 
 
 def test_unknown_loss_lists_near_names() -> None:
     with pytest.raises(UnknownNameError, match="did you mean cosine"):
         create_loss("cosin")
+
+
+def test_std_cosine_ignores_an_offset_of_the_attention_and_cosine_does_not() -> None:
+    attention, target = maps(1), maps(2)
+    offset = attention + 5
+    standard, plain = create_loss("std_cosine"), cosine_loss
+    assert float(standard(offset, target, ALL)) == pytest.approx(float(standard(attention, target, ALL)), abs=1e-5)
+    assert float(plain(offset, target, ALL)) != pytest.approx(float(plain(attention, target, ALL)), abs=1e-3)
+
+
+def rows_of_cosine(*cosines: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Make attention maps of two cells with the given cosines to their targets, and these targets."""
+    angles = torch.tensor(cosines, dtype=torch.float64).arccos()
+    attention = torch.stack([angles.cos(), angles.sin()], 1).reshape(-1, 1, 2).float().requires_grad_()
+    return attention, torch.tensor([[[1.0, 0.0]]]).expand(len(cosines), 1, 2)
+
+
+def barrier(z: float, t: float) -> float:
+    """The extended log-barrier of Kervadec et al. (arXiv 1904.04205), equation by equation."""
+    return -math.log(-z) / t if z <= -1 / t**2 else t * z - math.log(1 / t**2) / t + 1 / t
+
+
+@pytest.mark.parametrize(
+    ("options", "time", "t"),
+    [
+        ({}, 0.5, 1.0), ({}, 1.0, 1.01), ({}, 99.9, 1.01**99), ({}, 231.9, 1.01**231), ({}, 240.5, 10.0),
+        ({}, 1e6, 10.0), ({"growth": 2}, 2.5, 4.0), ({"first": 3}, 0.5, 3.0), ({"first": 5, "last": 5}, 0.5, 5.0),
+        ({"growth": 1}, 1e6, 1.0), ({"growth": 1e300}, 1e6, 10.0),
+    ],
+)  # fmt: skip
+class TestCosineBarrier:
+    COSINES = (-1.0, -0.6, -1e-3, 0.0, 1e-3, 0.009, 0.02, 0.1, 0.5, 0.9, 1.0)
+
+    def test_equals_the_barrier_of_the_published_schedule(self, options: dict, time: float, t: float) -> None:
+        for cosine in self.COSINES:
+            attention, target = rows_of_cosine(cosine)
+            found = create_loss("cosine_barrier", **options)(attention, target, ALL[:1], time=time)
+            assert found.item() == pytest.approx(barrier(-cosine, t), rel=1e-4, abs=2e-6), cosine
+
+    def test_has_the_slope_of_the_barrier_times_that_of_the_cosine(self, options: dict, time: float, t: float) -> None:
+        for cosine in self.COSINES[1:-1]:
+            attention, target = rows_of_cosine(cosine)
+            create_loss("cosine_barrier", **options)(attention, target, ALL[:1], time=time).backward()
+            plain, _ = rows_of_cosine(cosine)
+            cosine_loss(plain, target, ALL[:1]).backward()
+            slope = 1 / (t * cosine) if cosine >= 1 / t**2 else t
+            np.testing.assert_allclose(attention.grad, slope * plain.grad, rtol=2e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("t", [1.0, 1.5, 4.0, 10.0])
+def test_the_barrier_and_its_slope_have_no_step_at_the_joint(t: float) -> None:
+    loss, joint = create_loss("cosine_barrier", first=t, last=t), 1 / t**2
+    distances = (1 - torch.tensor([joint * (1 + 1e-6), joint * (1 - 1e-6)], dtype=torch.float64)).requires_grad_()
+    above, below = loss.at_time(distances, 0.0)
+    assert above.item() == pytest.approx(below.item(), abs=1e-5)
+    assert above.item() == pytest.approx(2 * math.log(t) / t, abs=1e-5)
+    (above + below).backward()
+    np.testing.assert_allclose(distances.grad, t, rtol=1e-5)
+
+
+def test_a_barrier_is_never_negative_and_falls_with_the_cosine() -> None:
+    for t in (1.0, 1.2, 3.0, 10.0):
+        values = create_loss("cosine_barrier", first=t, last=t).at_time(torch.linspace(2, 0, 401), 0.0)
+        assert (values.diff() < 0).all()
+        assert values.min() >= -1e-6
+
+
+def test_time_changes_the_barrier_alone_and_leaves_no_state() -> None:
+    attention, target = attention_for("bce", 3), maps(4)
+    for name in list_losses():
+        loss = create_loss(name)
+        first = float(loss(attention, target, ALL, time=0.0))
+        later = float(loss(attention, target, ALL, time=150.0))
+        assert (later != first) == (name == "cosine_barrier"), name
+        assert float(loss(attention, target, ALL, time=0.0)) == first
+        assert float(create_loss(name)(attention, target, ALL, time=150.0)) == later
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "line"),
+    [
+        (
+            "cosine_barrier",
+            {"growht": 2},
+            "guidance loss 'cosine_barrier': growht: unknown key; did you mean growth?",
+        ),
+        ("cosine_barrier", {"growth": 0.9}, "growth: should be greater than or equal to 1, got 0.9"),
+        ("cosine_barrier", {"first": "2"}, "first: should be a number, got '2'"),
+        ("cosine_barrier", {"last": float("nan")}, "last: should be a finite number, got nan"),
+        ("cosine_barrier", {"first": 20}, "first: should be at most last, which is 10, got 20"),
+        ("cosine_barrier", {"first": 4, "last": 2}, "first: should be at most last, which is 2, got 4"),
+        ("cosine", {"growth": 2}, "guidance loss 'cosine': growth: unknown key; there are none"),
+    ],
+)
+def test_options_are_refused_in_one_line(name: str, options: dict, line: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        create_loss(name, **options)
+    assert line in str(caught.value)
+    assert "\n" not in str(caught.value)

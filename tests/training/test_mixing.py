@@ -137,7 +137,7 @@ def test_what_was_unknown_before_stays_unknown() -> None:
 
 
 def test_more_mixing_than_batches_is_a_clear_error() -> None:
-    with pytest.raises(ConfigError, match=r"train\.augment: .* mixup 0\.6 and cutmix 0\.5"):
+    with pytest.raises(ConfigError, match=r"train\.augment\.cutmix: should be 0\.4 at most beside mixup 0\.6"):
         validate(AugmentConfig, {"mixup": 0.6, "cutmix": 0.5}, "train.augment", "params.yaml")
 
 

@@ -95,8 +95,11 @@ def weights_of(folder: Path) -> torch.Tensor:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, EVERYTHING], ids=["plain", "everything"])
-def test_two_processes_end_where_one_does(faces_dir: Path, changes: dict[str, Any]) -> None:
+def test_two_processes_end_where_one_does(
+    faces_dir: Path, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     train = {**TRAIN, **changes}
+    monkeypatch.setenv("FER_AU_CACHE", "alone.cache")  # what the workspace's own holds is found from anywhere
     alone, pair = Path("models/alone"), Path("models/pair")
     config = TrainConfig.model_validate(train)
     train_experiment("au", ExperimentConfig.model_validate(EXPERIMENT), config, faces_dir, NONE, alone)

@@ -16,13 +16,14 @@ import numpy as np
 import pytest
 import timm
 import torch
+import yaml
 
 from benchmarks.shared.blobs import Blob, many
 from fer_au.batches import FaceDataset
+from fer_au.config.entries import load_experiment
 from fer_au.config.experiments import ExperimentConfig, TrainConfig
-from fer_au.config.reading import validate
 from fer_au.errors import ConfigError, DataError
-from fer_au.models import load_model
+from fer_au.models import load_model, weights_card
 from fer_au.models.weights import PretrainedWeights
 from fer_au.training import stage as experiment_module
 from fer_au.training import train_experiment
@@ -183,10 +184,26 @@ def test_pixels_keep_the_scale_of_the_weights_that_a_training_starts_from(
         assert (preprocessing["mean"], preprocessing["std"]) == ([0.5] * 3, [0.25] * 3)
 
 
-def test_a_base_excludes_other_weights() -> None:
-    data = {"dataset": "d", "base": "first", "model": {"backbone": "test_resnet", "weights": "imagenet"}}
+def test_a_model_says_what_is_known_of_the_weights_that_it_started_from(dataset_dir: Path) -> None:
+    model = {"backbone": "sface", "weights": "faces", "cut_after": 3}
+    train_experiment("faces", experiment(model=model), settings(epochs=1), dataset_dir, NONE, Path("models/faces"))
+    config, card = config_of(Path("models/faces")), weights_card("faces", "sface")
+    assert config["pretrained"]["licence"] == card.licence
+    assert config["pretrained"]["training_data"] == card.training_data
+    assert config["pretrained"]["origin"].startswith("OpenCV model zoo face_recognition_sface")
+    preprocessing = config["preprocessing"]
+    assert (preprocessing["mean"], preprocessing["std"]) == ([0.5] * 3, [128 / 255] * 3)
+    loaded, _ = load_model(Path("models/faces"))
+    assert loaded.layers == ("1", "2", "3")
+
+
+def test_a_base_excludes_other_weights(tmp_path: Path) -> None:
+    first = {"dataset": "d", "base": "none", "model": {"backbone": "test_resnet"}}
+    second = {**first, "base": "first", "model": {"backbone": "test_resnet", "weights": "imagenet"}}
+    params = {"datasets": {"d": {}}, "experiments": {"first": first, "x": second}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"experiments\.x: base 'first' and model\.weights 'imagenet' exclude"):
-        validate(ExperimentConfig, data, "experiments.x", "params.yaml")
+        load_experiment("x", tmp_path / "params.yaml")
 
 
 def test_a_class_with_one_image_trains_with_balanced_weights(make_dataset: Make) -> None:
@@ -231,6 +248,16 @@ def test_faces_of_classes_that_train_lacks_are_reported(make_dataset: Make, capf
     assert "1 faces of valid left out" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize(("number", "said"), [(19, True), (20, False)])
+def test_a_handful_of_faces_that_selects_is_told(
+    number: int, said: bool, make_dataset: Make, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_dataset([*many("anger", 4), *many("neutral", 4), *many("anger", number, "valid")])
+    train_experiment("au", experiment(), settings(epochs=1), folder, NONE, Path("models/au"))
+    few = ", so few that chance selects" if said else ""
+    assert f", selected on valid ({number} faces{few})\n" in capfd.readouterr().err
+
+
 _SCRIPT = """
 import sys
 from pathlib import Path
@@ -246,8 +273,11 @@ train_experiment("au", experiment, train, Path(sys.argv[4]), Path("models/none")
 
 
 @pytest.mark.slow
-def test_a_training_killed_by_the_system_goes_on_and_ends_in_the_same_bytes(dataset_dir: Path) -> None:
+def test_a_training_killed_by_the_system_goes_on_and_ends_in_the_same_bytes(
+    dataset_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = settings(epochs=8)
+    monkeypatch.setenv("FER_AU_CACHE", "straight.cache")  # what the workspace's own holds is found from anywhere
     train_experiment("au", experiment(), config, dataset_dir, NONE, Path("models/straight"))
     root = str(Path(__file__).parents[2])
     texts = [experiment().model_dump_json(), config.model_dump_json()]

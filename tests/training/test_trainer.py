@@ -21,7 +21,7 @@ from fer_au.errors import ConfigError, UnknownNameError
 from fer_au.models import create_model
 from fer_au.training.checkpoint import Checkpoint
 from fer_au.training.guidance import Guidance
-from fer_au.training.losses import create_loss
+from fer_au.training.losses.base import create_loss
 from fer_au.training.trainer import NotFiniteError, Trainer
 from tests.training.toy import AU, SIZE, STILL, generator, make_trainer, parameters, settings
 

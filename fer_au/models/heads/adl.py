@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from fer_au.config.experiments import Probability
 from fer_au.config.options import PartOptions
+from fer_au.config.unread import ReadIf
 from fer_au.errors import ConfigError
 from fer_au.maps import channel_mean
 from fer_au.models.heads.base import HEADS
@@ -44,6 +45,8 @@ class AdlHead(GapHead):
             threshold: Value from which on the drop mask hides cells, as a share of the largest value.
         """
 
+        READ_IF = (ReadIf("threshold", lambda one: one.drop_rate > 0, "drop_rate is 0"),)
+
         drop_rate: Probability = 0.4
         threshold: Probability = 0.1
 
@@ -56,7 +59,7 @@ class AdlHead(GapHead):
             ConfigError: The backbone has no blocks of convolutions.
         """
         drop_rate, threshold = self.options.drop_rate, self.options.threshold
-        stages = _block_stages(backbone.network)[-len(_PLACES) :]
+        stages = backbone.block_stages()[-len(_PLACES) :]
         if not stages:
             raise ConfigError(
                 f"head 'adl' needs blocks of convolutions, and backbone {backbone.name!r} has none; try a resnet"
@@ -96,24 +99,3 @@ def _after_block(
             f"head 'adl' needs blocks that give maps of {channels} channels, and not {kind}; try a resnet"
         )
     return drop_block(output, drop_rate, threshold) if block.training else None
-
-
-def _block_stages(network: nn.Module) -> list[tuple[list[nn.Module], int]]:
-    """Return blocks and channels of each stage of a timm network that is made of blocks, in network order."""
-    info = cast(Any, network).feature_info
-    entries = list(info if isinstance(info, list) else info.get_dicts())
-    modules = dict(network.named_modules())  # without the classifier's, which some names in feature_info belong to
-    stages = [(_blocks(modules.get(entry["module"])), int(entry["num_chs"])) for entry in entries]
-    return [(blocks, channels) for blocks, channels in stages if blocks]
-
-
-def _blocks(stage: nn.Module | None) -> list[nn.Module]:
-    """Return the composite children of a stage that convolve neighbouring cells: neither layers nor attention."""
-    if stage is None:
-        return []
-    children = getattr(stage, "blocks", stage).children()
-    return [child for child in children if any(_looks_around(part) for part in child.modules() if part is not child)]
-
-
-def _looks_around(module: nn.Module) -> bool:
-    return isinstance(module, nn.Conv2d) and max(module.kernel_size) > 1

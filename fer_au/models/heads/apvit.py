@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated
 
 import torch
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fer_au.config.options import PartOptions, Share
+from fer_au.config.unread import ReadIf
 from fer_au.errors import ConfigError
 from fer_au.maps import min_max
 from fer_au.models.heads.base import HEADS
@@ -47,9 +48,14 @@ class ApvitHead(Head):
             grid: Rows and columns for which positions are learned; best the size of the backbone's final map.
         """
 
+        READ_IF = (
+            # The last block's pooling comes after the class token, which alone is classified, has read the patches.
+            ReadIf("keep", lambda one: one.depth > 3, "up to depth 3, no block follows one that keeps a share"),
+        )
+
         dim: PositiveInt = 768
         depth: PositiveInt = 8
-        heads: PositiveInt = 8
+        heads: PositiveInt = Field(default=8, validate_default=True)
         mlp_ratio: Annotated[float, Field(gt=0)] = 3.0
         k: int | float = 160 / 196
         keep: Share = 0.9
@@ -63,13 +69,19 @@ class ApvitHead(Head):
                 raise ValueError("should be a whole number of patches >= 1, or a share above 0 and up to 1.0")
             return k
 
-        @model_validator(mode="after")
-        def _fitting(self) -> Self:
-            if self.dim % self.heads:
-                raise ValueError(f"dim should be a multiple of heads, not {self.dim} with {self.heads} heads")
-            if self.dim * self.mlp_ratio < 1:
-                raise ValueError(f"mlp_ratio {self.mlp_ratio} of dim {self.dim} leaves no hidden channel")
-            return self
+        @field_validator("heads")
+        @classmethod
+        def _parts_of_a_token(cls, heads: int, known: ValidationInfo) -> int:
+            if (dim := known.data.get("dim")) is not None and dim % heads:
+                raise ValueError(f"should divide dim {dim}")
+            return heads
+
+        @field_validator("mlp_ratio")
+        @classmethod
+        def _leaves_a_channel(cls, ratio: float, known: ValidationInfo) -> float:
+            if (dim := known.data.get("dim")) is not None and dim * ratio < 1:
+                raise ValueError(f"should leave a hidden channel of dim {dim}")
+            return ratio
 
     options: Options
 

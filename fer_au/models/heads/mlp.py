@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal, Self, cast
+from typing import Literal, cast
 
 import torch
-from pydantic import PositiveInt, field_validator, model_validator
+from pydantic import PositiveInt, ValidationInfo, field_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fer_au.config.options import Counts, PartOptions
+from fer_au.config.unread import ReadIf
 from fer_au.models.heads.base import HEADS
 from fer_au.models.parts import Head, HeadOutput, TrunkOutput
 
@@ -37,6 +38,14 @@ class MlpHead(Head):
             pooling: Reduction of the positions to one: ``mean`` or ``max``.
         """
 
+        READ_IF = (
+            ReadIf("batch_norm", lambda one: one.hidden != (), "there is no hidden layer"),
+            ReadIf("max_pool", lambda one: one.pooling != "max", "pooling max finds the largest value anyway"),
+            ReadIf(
+                "pooling", lambda one: one.grid is None, "grid is given: a map that is flattened keeps its positions"
+            ),
+        )
+
         hidden: Counts | None = (512,)
         dropout: float | tuple[float, ...] | None = 0.5
         batch_norm: bool = False
@@ -53,14 +62,15 @@ class MlpHead(Head):
                 raise ValueError("should be a number from 0 to 1, or a list of such numbers")
             return rates if isinstance(dropout, list) else dropout
 
-        @model_validator(mode="after")
-        def _fitting(self) -> Self:
-            layers = 3 if self.hidden is None else len(self.hidden) + 1
-            if isinstance(self.dropout, tuple) and len(self.dropout) != layers:
-                raise ValueError(f"dropout should be one share, or one of each of {layers} linear layers")
-            if self.grid is not None and self.pooling != "mean":
-                raise ValueError("pooling and grid exclude each other: a map that is flattened keeps its positions")
-            return self
+        @field_validator("dropout")
+        @classmethod
+        def _one_of_each_layer(cls, dropout: object, known: ValidationInfo) -> object:
+            if "hidden" in known.data and isinstance(dropout, tuple):
+                hidden = known.data["hidden"]
+                layers = 3 if hidden is None else len(hidden) + 1
+                if len(dropout) != layers:
+                    raise ValueError(f"should be one share, or one of each of {layers} linear layers")
+            return dropout
 
     options: Options
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fer_au.config.options import PartOptions
+from fer_au.config.unread import ReadIf
 from fer_au.models.heads.base import HEADS
 from fer_au.models.parts import Head, HeadOutput, TrunkOutput
 
@@ -18,8 +19,8 @@ from fer_au.models.parts import Head, HeadOutput, TrunkOutput
 class PrmHead(Head):
     """Peak stimulation of Peak Response Maps (Zhou et al., CVPR 2018): a 1x1 convolution whose peaks are the score.
 
-    The second step of that paper, the back-propagation of single peaks, is left out. The class maps, whatever
-    ``peaks`` is, are those of the convolution.
+    The second step of that paper, the back-propagation of peaks, is the CAM method ``prm_peak``. The class maps,
+    whatever ``peaks`` is, are those of the convolution.
     """
 
     class Options(PartOptions):
@@ -32,6 +33,8 @@ class PrmHead(Head):
                 counts as often as windows contain it; this is the AU-cue paper's code. ``cells`` averages the cells
                 that are highest in the window around them, each once, as Zhou et al. do.
         """
+
+        READ_IF = (ReadIf("peaks", lambda one: one.kernel > 1, "in a window of one cell every cell is a peak"),)
 
         kernel: PositiveInt = 3
         peaks: Literal["windows", "cells"] = "windows"

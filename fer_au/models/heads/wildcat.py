@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from fer_au.config.experiments import Probability
 from fer_au.config.options import PartOptions, Share
+from fer_au.config.unread import ReadIf
 from fer_au.models.heads.base import HEADS
 from fer_au.models.parts import Head, HeadOutput, TrunkOutput
 
@@ -38,6 +39,11 @@ class WildcatHead(Head):
             alpha: Weight of the second mean.
             dropout: Probability, in training, of leaving out each cell of the first mean.
         """
+
+        READ_IF = (
+            ReadIf("kmin", lambda one: one.alpha != 0, "alpha is 0"),
+            ReadIf("alpha", lambda one: one.kmin > 0, "kmin is 0"),
+        )
 
         modalities: PositiveInt = 5
         kmax: Share = 0.5

@@ -1,16 +1,18 @@
-"""The registry of whole networks: trunks that bring a head of their own."""
+"""The registry of networks of the project: whole ones, which bring a head of their own, and trunks that take any."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from fer_au.config.options import PartOptions, construct_part
+from fer_au.errors import ConfigError
 from fer_au.models.parts import Head, Trunk
 from fer_au.registry import Registry
 
 
 class Net(Trunk):
-    """Base of whole networks.
+    """Base of networks of the project.
 
     Args:
         in_chans: Channels of the input.
@@ -18,18 +20,32 @@ class Net(Trunk):
 
     Attributes:
         Options: Options of the trunk, with types, defaults and descriptions.
-        head: Class of the network's head, made with the trunk's channels and the number of classes; its options are
-            ``model.head_options``.
+        head: Class of a whole network's own head, made with the trunk's channels and the number of classes; its options
+            are ``model.head_options``. None for a trunk that takes any head, as ``model.head`` names it.
+        foreign_names: Names of tensors in the usual weights files -> names of the trunk's own, where they differ.
         options: Options of this instance.
     """
 
     Options: ClassVar[type[PartOptions]] = PartOptions
-    head: ClassVar[type[Head]]
+    head: ClassVar[type[Head] | None] = None
+    foreign_names: ClassVar[Mapping[str, str]] = {}
     options: PartOptions
 
     def __init__(self, in_chans: int, **options: object) -> None:
         super().__init__()
         self.options = self.Options.model_validate(options)
+
+    def hold_stride(self, stride: int, dilated: bool) -> None:
+        """Keep the final map at a stride, once and before the network is used.
+
+        Args:
+            stride: Input pixels per cell of the final map.
+            dilated: Whether the layers behind a stride that is left out are dilated instead, and see as far as before.
+
+        Raises:
+            ConfigError: The network can't have this stride.
+        """
+        raise ConfigError(f"network {self.name!r} doesn't take it: its strides are fixed")
 
 
 NETS: Registry[type[Net]] = Registry(
@@ -47,21 +63,25 @@ NETS: Registry[type[Net]] = Registry(
         "gimefive-resnet18": "fer_au.models.nets.residual",
         "gimefive-resnet34": "fer_au.models.nets.residual",
         "gimefive-vgg": "fer_au.models.nets.stacked",
+        "sface": "fer_au.models.nets.sface",
     },
     base=Net,
 )
 
 
-def create_net(
-    name: str, in_chans: int, classes: int, trunk_options: dict[str, object], head_options: dict[str, object]
-) -> tuple[Net, Head]:
-    """Make the two parts of a whole network with fresh weights.
+def create_net(name: str, in_chans: int, options: dict[str, object]) -> Net:
+    """Make the trunk of a network with fresh weights.
 
     Raises:
         UnknownNameError: There is no such network; near names are listed.
-        ConfigError: Trunk or head doesn't have an option, or refuses its value.
+        ConfigError: It doesn't have an option, or refuses its value.
     """
-    net, owner = NETS.get(name), f"{NETS.kind} {name!r}"
-    trunk = construct_part(net, trunk_options, in_chans, key="model.backbone_options", owner=owner)
+    owner = f"{NETS.kind} {name!r}"
+    trunk = construct_part(NETS.get(name), options, in_chans, key="model.backbone_options", owner=owner)
     trunk.name = name
-    return trunk, construct_part(net.head, head_options, trunk.channels, classes, key="model.head_options", owner=owner)
+    return trunk
+
+
+def own_head(backbone: str) -> type[Head] | None:
+    """Return the class of the head that a whole network brings; None for every other backbone, which takes any head."""
+    return NETS.get(backbone).head if backbone in NETS.names() else None

@@ -32,6 +32,11 @@ class BlockNet(Net):
             Blocks, and the channels of the last block's output.
         """
 
+    def cut(self, layer: str) -> None:
+        """End the network after one of its blocks."""
+        self.blocks = self.blocks[: self.layers.index(layer) + 1]
+        self.channels = [part for part in self.blocks.modules() if isinstance(part, nn.Conv2d)][-1].out_channels
+
     def forward(self, x: Tensor) -> TrunkOutput:
         """Compute the features of normalised images (N, in_chans, H, W)."""
         features = {}
@@ -46,15 +51,16 @@ class SqueezeExcitation(nn.Module):
 
     Args:
         channels: Channels of the map.
-        reduction: Divisor of the channels that gives the hidden layer's width.
+        reduction: Divisor of the channels that gives the hidden layer's width, which is 1 at least.
     """
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
         super().__init__()
+        hidden = max(channels // reduction, 1)  # without a hidden unit the gate would be a half, whatever it sees
         self.gate = nn.Sequential(
-            nn.Linear(channels, channels // reduction, bias=False),
+            nn.Linear(channels, hidden, bias=False),
             nn.ReLU(),
-            nn.Linear(channels // reduction, channels, bias=False),
+            nn.Linear(hidden, channels, bias=False),
             nn.Sigmoid(),
         )
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from fer_au.config.experiments import Probability
 from fer_au.config.options import Counts, PartOptions
+from fer_au.config.unread import ReadIf
 from fer_au.models.heads.mlp import MlpHead
 from fer_au.models.nets.base import NETS
 from fer_au.models.nets.blocks import BlockNet, SqueezeExcitation
@@ -48,6 +49,8 @@ class StackedNet(BlockNet):
             dropout: Share of the values that training drops after each pooling.
             excitation: Whether the first block ends in a squeeze-and-excitation.
         """
+
+        READ_IF = (ReadIf("dropout", lambda one: len(one.widths) > 1, "a single block has no pooling before it"),)
 
         widths: Counts = (64, 128, 256, 512, 1024)
         batch_norm: bool = True

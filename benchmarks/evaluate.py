@@ -1,0 +1,178 @@
+"""Measure time and memory of an evaluation and of its report: ``python -m benchmarks.evaluate`` from the root.
+
+The data set is made up: noise for pictures, random faces for landmarks, one AU map and one motion map per face. The
+model is timm's smallest ResNet, untrained. Evaluation and report run in processes of their own, whose peak memory is
+told: most of it is torch's, and it should hardly grow with the images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from benchmarks.shared.random_points import random_faces
+from fer_au.config.experiments import EvaluateConfig
+from fer_au.cues import create_codebook, render_au_maps
+from fer_au.datasets import ManifestRow, write_manifest
+from fer_au.evaluation import evaluate_experiment
+from fer_au.expressions import EXPRESSIONS
+from fer_au.faces.crops import encode_crop
+from fer_au.machine import cpu_name
+from fer_au.models import create_model, save_model
+from fer_au.report import write_report
+from fer_au.stores import write_store
+from fer_au.stores.columns import encode_ids, pack_ragged
+
+Split = Literal["train", "valid", "test"]
+
+CROP, GRID, MOTION = 64, 28, 32
+CLASSES = EXPRESSIONS[:7]
+DISTINCT = 500  # faces that repeat
+TRAINING = 140
+LIMIT_MB = 1500
+NAME = "plain"
+
+
+def make_data(folder: Path, images: int) -> None:
+    """Write the stores of a data set with so many test images."""
+    rng = np.random.default_rng(0)
+    count = images + TRAINING
+    labels = [CLASSES[row % len(CLASSES)] for row in range(count)]
+    splits: list[Split] = ["test" if row < images else "train" for row in range(count)]  # rows are sorted by id
+    ids = [f"{split}/{row:07}.png" for row, split in enumerate(splits)]
+    rows = [
+        ManifestRow(id_, id_, "0" * 64, split, None, label, None, CROP, CROP, None)
+        for id_, split, label in zip(ids, splits, labels, strict=True)
+    ]
+    write_manifest(folder / "manifest.csv", rows)
+    places = np.arange(count) % DISTINCT
+    points = random_faces(DISTINCT, size=CROP).astype(np.float32)[places]
+    maps, valid = render_au_maps(points, labels, CROP, GRID)
+    crops = [encode_crop(rng.integers(0, 255, (CROP, CROP, 3), np.uint8)) for _ in range(DISTINCT)]
+    own, zeros, size = {"id": encode_ids(ids)}, np.zeros(count, np.float32), {"image_size": CROP}
+    faces = {
+        **own,
+        **pack_ragged([crops[place] for place in places]),
+        "matrix": np.tile(np.eye(2, 3), (count, 1, 1)),
+        "box": np.zeros((count, 4), np.float32),
+        "score": zeros,
+        "detector": np.full(count, b"none"),
+        "status": np.zeros(count, np.uint8),
+    }
+    write_store(folder / "faces.h5", "faces", faces, fingerprint="f", attributes=size)
+    landmarks = {**own, "points": points, "score": zeros, "status": np.zeros(count, np.uint8)}
+    write_store(folder / "landmarks.h5", "landmarks", landmarks, fingerprint="l", attributes=size)
+    drawn = {**create_codebook("corrected").attributes, "geometry": "corrected"}
+    heat = {**own, "map": np.rint(maps * 255).astype(np.uint8), "valid": valid}
+    write_store(folder / "heatmaps.h5", "heatmaps", heat, fingerprint="h", attributes=drawn)
+    motion = rng.integers(0, 255, (DISTINCT, MOTION, MOTION), np.uint8)[places]
+    write_store(folder / "annotations.h5", "annotations", {**own, "motion": motion}, fingerprint="a")
+    for stage in ("ingest", "align", "landmarks"):
+        path = folder / "rejects" / f"{stage}.csv"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("id,reason,detail\n")
+
+
+def make_model(folder: Path) -> None:
+    """Write an untrained model as the train stage writes it."""
+    model = create_model({"backbone": "test_resnet", "output_stride": 8}, CLASSES, seed=0)
+    preprocessing = {"image_size": CROP, "channels": 3, "mean": [0.5] * 3, "std": [0.25] * 3, "align": {}}
+    meta = {
+        "experiment": {"dataset": "made", "seed": 0, "fold": None},
+        "preprocessing": preprocessing,
+        "seed": 0,
+        "selected_on": "valid",
+        "selected_epoch": 0,
+        "precision": "fp32",
+        "train_images_per_second": 1.0,
+    }
+    save_model(folder, model, meta)
+    (folder / "history.csv").write_text("epoch,train_accuracy,valid_accuracy\n0,0.1,0.1\n")
+
+
+def make_project(images: int) -> None:
+    """Write data, model and params.yaml into the current folder."""
+    make_data(Path("data/made"), images)
+    make_model(Path("models") / NAME)
+    experiment = {"dataset": "made", "base": "none", "model": {"backbone": "test_resnet", "output_stride": 8}}
+    datasets = {"made": {"adapter": "folder", "root": "data"}}
+    Path("params.yaml").write_text(json.dumps({"datasets": datasets, "experiments": {NAME: experiment}}))
+
+
+def evaluate() -> None:
+    """Evaluate the model in the current folder."""
+    evaluate_experiment(
+        EvaluateConfig(),
+        dataset_dir=Path("data/made"),
+        model_dir=Path("models") / NAME,
+        metrics_path=Path("metrics") / f"{NAME}.json",
+        store_path=Path("evaluation") / f"{NAME}.h5",
+    )
+
+
+def report() -> None:
+    """Write the report of the current folder."""
+    write_report(Path("params.yaml"), Path(), Path("report/index.html"))
+
+
+def measured(work: Callable[[], None]) -> tuple[float, float]:
+    """Run some work in a fresh process: its wall time in seconds, and its peak memory in megabytes."""
+    queue: multiprocessing.SimpleQueue[tuple[float, float]] = multiprocessing.get_context("spawn").SimpleQueue()
+    process = multiprocessing.get_context("spawn").Process(target=_measure, args=(work, queue))
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise SystemExit(f"{work.__name__} ended with {process.exitcode}")
+    return queue.get()
+
+
+def _measure(work: Callable[[], None], queue: multiprocessing.SimpleQueue[tuple[float, float]]) -> None:
+    start = time.perf_counter()
+    work()
+    queue.put((time.perf_counter() - start, _peak()))
+
+
+def _peak() -> float:
+    """Read this process's peak memory in megabytes; Linux's getrusage would count that of its parent, too."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) / 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1024 if platform.system() != "Darwin" else peak / 1024**2
+
+
+def main() -> None:
+    """Make the data, measure, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("images", type=int, nargs="*", default=[500, 5000], help="numbers of test images")
+    options = parser.parse_args()
+    print(f"host: {cpu_name()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {platform.system()}")
+    print("versions: " + ", ".join(f"{name} {version(name)}" for name in ("torch", "timm", "numpy", "fer-au")))
+    print(f"{'images':>8}{'evaluate, s':>14}{'ms/image':>10}{'peak, MB':>10}{'report, s':>12}{'peak, MB':>10}")
+    for images in options.images:
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["FER_AU_CACHE"] = str(Path(folder) / "cache")
+            os.chdir(folder)
+            make_project(images)
+            (seconds, peak), (page, page_peak) = measured(evaluate), measured(report)
+            speed = seconds / images * 1000
+            print(f"{images:>8}{seconds:>14.1f}{speed:>10.2f}{peak:>10.0f}{page:>12.1f}{page_peak:>10.0f}", flush=True)
+            os.chdir("/")
+    print(f"limit of the evaluation's peak at 50,000 images: {LIMIT_MB} MB")
+
+
+if __name__ == "__main__":
+    main()

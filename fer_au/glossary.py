@@ -1,0 +1,282 @@
+"""Explain every metric in plain language, in the order in which the report and docs/metrics.md list them."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from fer_au.registry import near_names
+
+TOO_COARSE = "too coarse to tell"
+"""What is said of grids whose cells are too large for a score, or for a cue."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Explanation of one kind of metric.
+
+    Attributes:
+        family: Heading under which the metric is listed.
+        key: Key of the metric; ``<...>`` stands for any name, and fills ``{0}``, ``{1}`` in ``meaning``.
+        meaning: Sentence or two for a reader who doesn't know the code; empty where the family's note says it all.
+    """
+
+    family: str
+    key: str
+    meaning: str = ""
+
+
+FAMILIES = {
+    "Recognition": "",
+    "Attention against the AU map": "Attention is the channel mean of the last layer.",
+    "Does the map tell classes apart, and does it follow the face?": "",
+    "The head's own map": "The same scores of the attention map that the head itself makes, if it makes one (LAN, "
+    "TS-CAM, APViT), with baselines and ceiling on that map's grid.",
+    "CAM against the AU map": "The CAM is that of the true class.",
+    "Baseline: blank map": "The same scores of a map that is one everywhere: looking nowhere in particular.",
+    "Baseline: centred Gaussian": "The same scores of a Gaussian in the middle of the crop, whose sigma is a quarter "
+    "of the crop's side: looking at the middle, whatever is there.",
+    "Baseline: face": "The same scores of a mask of the face: it knows where the face is, and no expression.",
+    "Baseline: all action units": "The same scores of the map of all action units on this very face (cue au_generic): "
+    "it knows where expressions show, but not which one this is.",
+    "Baseline: class mean": "The same scores of the training set's mean AU map of the class; it never sees the image.",
+    "Ceiling": "The same scores of the AU map itself, after the layer's own coarse grid: the most one can get.",
+    "Attention by layer": "The same scores of each layer's attention; layers count from the input.",
+    "Where maps lie": "Share of a map's positive part that falls on each part of the picture, over all faces with "
+    "landmarks: mean within each class, neutral included, then over the classes.",
+    "Against the true motion": "Scores against the pixels that the expression really moved, where the data set knows "
+    "them: attention of layers, CAMs, the head's map, the AU map itself, and the baselines on the last layer's grid.",
+    "Faithfulness": "",
+    "Per class": "How a class is recognised (accuracy is the share of its images), and the mean scores of its "
+    "attention.",
+    "Maps without a shape": "Number of images whose map holds a NaN, has no value above 0, or is constant. Such maps "
+    "score as chance, or not at all.",
+    "Counts and conditions": "",
+    "Other": "",
+}
+"""Heading of each family of metrics, in the page's order -> a sentence that holds for all its keys."""
+
+_FOLLOWS = "Does the map tell classes apart, and does it follow the face?"
+_MOVED = (
+    "on test images that were shifted by up to 20 %, turned by up to 25 degrees and scaled by 0.8 to 1.25 at random: "
+    "an average map can't follow. A grid below 7x7 is too coarse to tell."
+)
+
+_COUNTED = ("Counts and conditions", "Maps without a shape")
+
+ENTRIES = (
+    Entry("Recognition", "accuracy", "Share of test images whose expression is named correctly, all classes together."),
+    Entry(
+        "Recognition",
+        "balanced_accuracy",
+        "Mean over the classes of the share recognised: every class weighs the same.",
+    ),
+    Entry("Recognition", "macro_f1", "Mean over the classes of F1, which also punishes false alarms."),
+    Entry(
+        "Attention against the AU map",
+        "att_cos",
+        "Cosine between attention and AU map, mean over the six or seven non-neutral expressions. The published score; "
+        "a map that is one everywhere already gets about 0.5.",
+    ),
+    Entry(
+        "Attention against the AU map",
+        "att_ccos",
+        "The same after both maps' means are subtracted (their correlation). 0 is chance, 1 is identity.",
+    ),
+    Entry(
+        "Attention against the AU map",
+        "att_auc",
+        "Chance that a pixel inside the AU regions gets more attention than one outside; 0.5 is chance.",
+    ),
+    Entry(
+        "Attention against the AU map",
+        "att_auc_motion",
+        "The same against the pixels that the expression really moved, where the data set knows them.",
+    ),
+    Entry("Maps without a shape", "layer.<layer>.att_maps.<fault>", "Attention of layer {0}."),
+    # The first entry that fits a key is the key's, so the special ones stand before the general ones.
+    Entry("Attention by layer", "layer.<layer>.<score>"),
+    Entry("CAM against the AU map", "cam_cos.<cam>", "Cosine between the {0} map and the AU map."),
+    Entry("CAM against the AU map", "cam_ccos.<cam>", "Centred cosine of the {0} map with the AU map."),
+    Entry("CAM against the AU map", "cam_auc.<cam>", "Area under the ROC curve of the {0} map against the AU regions."),
+    Entry(
+        "CAM against the AU map",
+        "cam_class_rank.<cam>",
+        "att_class_rank of the {0} map. It is drawn for the true class, so a good one is easier than for attention.",
+    ),
+    Entry("CAM against the AU map", "cam_class_auc.<cam>", "att_class_auc of the {0} map."),
+    Entry(
+        _FOLLOWS,
+        "att_class_rank",
+        "Share of images whose attention fits the AU map of their own expression best (centred cosine), among the maps "
+        "of all expressions drawn on the same face. Chance is 1 / n_expressions, and what knows no class stays there.",
+    ),
+    Entry(
+        _FOLLOWS,
+        "att_class_auc",
+        "The graded form: share of the other expressions' maps that the own one beats. 0.5 is chance.",
+    ),
+    Entry(
+        _FOLLOWS,
+        "att_specificity",
+        "Chance that an image's attention fits its own AU map better than that of another image of its class. "
+        "0.5: the map depends on the class alone; above: it follows the face's geometry, and no more is proved: a "
+        "plain face mask gets about 0.65.",
+    ),
+    Entry(_FOLLOWS, "att_cos_moved", f"att_cos {_MOVED}"),
+    Entry(_FOLLOWS, "att_ccos_moved", f"att_ccos {_MOVED}"),
+    Entry("The head's own map", "module.baseline.<name>.<score>", "The baseline {0} on the grid of the head's map."),
+    Entry("The head's own map", "module.ceiling.<score>", "The AU map itself on the grid of the head's map."),
+    Entry("Maps without a shape", "module.att_maps.<fault>", "The head's own map."),
+    Entry("Counts and conditions", "module.att_grid", "Rows and columns of the head's own map."),
+    Entry("The head's own map", "module.<score>"),
+    Entry("Baseline: blank map", "baseline.blank.<score>"),
+    Entry("Baseline: centred Gaussian", "baseline.gaussian.<score>"),
+    Entry("Baseline: face", "baseline.face.<score>"),
+    Entry("Baseline: all action units", "baseline.generic.<score>"),
+    Entry("Baseline: class mean", "baseline.class_mean.<score>"),
+    Entry(
+        "Ceiling",
+        "ceiling.att_auc_motion",
+        "The same of the true motion itself, after the layer's own grid: the most one can get against it.",
+    ),
+    Entry("Ceiling", "ceiling.<score>"),
+    Entry("Where maps lie", "region.<region>", "Of the attention."),
+    Entry("Where maps lie", "side_region.<side>.<region>", "Of the attention: {1} on the person's {0} side."),
+    Entry("Where maps lie", "cam_region.<region>.<cam>", "Of the {1} map."),
+    Entry("Where maps lie", "cam_side_region.<side>.<region>.<cam>", "Of the {2} map: {1} on the person's {0} side."),
+    Entry(
+        "Where maps lie",
+        "floor.region.<region>",
+        "The least share of {0} that the layer's coarse grid allows: all attention in its best cell.",
+    ),
+    Entry("Against the true motion", "truth.<map>.auc", "Area under the ROC curve of {0}; 0.5 is chance."),
+    Entry("Against the true motion", "truth.<map>.ccos", "Centred cosine of {0}; 0 is chance."),
+    Entry("Against the true motion", "truth.<map>.auc.<class>", "truth.{0}.auc of {1} alone."),
+    Entry("Against the true motion", "truth.<map>.ccos.<class>", "truth.{0}.ccos of {1} alone."),
+    Entry(
+        "Faithfulness",
+        "faithfulness.deletion",
+        "Mean class probability while the most attended pixels are removed first; lower: those pixels mattered.",
+    ),
+    Entry(
+        "Faithfulness",
+        "faithfulness.insertion",
+        "Mean class probability while the most attended pixels are shown first; higher: those pixels suffice.",
+    ),
+    Entry("Per class", "per_class.<class>.accuracy", "Share of the images of {0} that are recognised (recall)."),
+    Entry("Per class", "per_class.<class>.precision", "Share of the answers {0} that are right."),
+    Entry("Per class", "per_class.<class>.f1", "Harmonic mean of the two."),
+    Entry("Per class", "per_class.<class>.n", "Test images of {0}."),
+    Entry("Per class", "per_class.<class>.<score>"),
+    Entry("Maps without a shape", "att_maps.<fault>", "The attention."),
+    Entry("Maps without a shape", "cam_maps.<fault>.<cam>", "The {1} map."),
+    Entry("Counts and conditions", "n", "Test images."),
+    Entry("Counts and conditions", "n_cos", "Test images with an AU map: not neutral, landmarks found."),
+    Entry(
+        "Counts and conditions", "selected_on", "Split on which the best epoch was chosen; “test” flatters the scores."
+    ),
+    Entry(
+        "Counts and conditions",
+        "resize",
+        "Frame of all cosines (evaluate.resize): “published”, that of the AU-cue paper's code. Where the key is "
+        "missing, they are corrected: every cell is compared where it lies in the picture.",
+    ),
+    Entry(
+        "Counts and conditions",
+        "mirrored",
+        "1 where probabilities are means of those of each image and of its mirror image (evaluate.mirrored).",
+    ),
+    Entry(
+        "Counts and conditions",
+        "n_expressions",
+        "Classes of the model that the codebook knows: the choices of att_class_rank.",
+    ),
+    Entry("Counts and conditions", "selected.epoch", "The epoch that was selected, counted from 1."),
+    Entry(
+        "Counts and conditions",
+        "selected.train_accuracy",
+        "Training accuracy of that epoch, on augmented images while the weights still changed.",
+    ),
+    Entry(
+        "Counts and conditions",
+        "selected.valid_accuracy",
+        "Accuracy of that epoch on the split that selected it: the best of all epochs, so it flatters.",
+    ),
+    Entry("Counts and conditions", "att_grid", "Rows and columns of the last layer's attention."),
+    Entry("Counts and conditions", "cam_grid.<cam>", "Rows and columns of the {0} map."),
+    Entry(
+        "Counts and conditions",
+        "cam_skipped.<cam>",
+        "Why there is no {0} map: what the network lacks, where `evaluate.on_missing_cam` is `skip`.",
+    ),
+    Entry("Counts and conditions", "seed", "Seed of weights, order and augmentation."),
+    Entry("Counts and conditions", "train_images_per_second", "Speed of training on the machine that ran it."),
+    Entry("Counts and conditions", "environment.<part>", "{0} where the experiment ran."),
+)
+
+
+def match_key(template: str, key: str) -> tuple[str, ...] | None:
+    """Match a key with a template such as ``cam_cos.<cam>``.
+
+    Returns:
+        The names that stand in the places of ``<...>``; None for another key.
+
+    Example:
+        >>> match_key("cam_cos.<cam>", "cam_cos.native"), match_key("n", "n"), match_key("n", "n_cos")
+        (('native',), (), None)
+    """
+    # Names may have dots; where two stand in one key, the first is the shorter.
+    match = re.fullmatch(re.sub("<[^>]*>", "(.+?)", re.escape(template)), key)
+    return match.groups() if match else None
+
+
+def metric_fault(key: str, value: float) -> str:
+    """Say what is wrong with a metric's key or value; empty if it can be one.
+
+    Example:
+        >>> metric_fault("accuracy", 61)
+        'accuracy can be from 0 to 1, got 61; write 0.61'
+        >>> metric_fault("acuracy", 0.61)
+        'no metric is called acuracy; did you mean accuracy?'
+    """
+    entry = next((entry for entry in ENTRIES if match_key(entry.key, key) is not None), None)
+    if entry is None:
+        return f"no metric is called {key}; {near_names(key, (one.key for one in ENTRIES), limit=1)}"
+    low, high = _range(key, entry.family)
+    if low <= value <= high:
+        return ""
+    if math.isinf(high):
+        return f"{key} can be {low:g} or more, got {value:g}"
+    advice = f"; write {value / 100:g}" if 1 < value <= 100 else ""
+    return f"{key} can be from {low:g} to {high:g}, got {value:g}{advice}"
+
+
+def _range(key: str, family: str) -> tuple[float, float]:
+    """Give the least and the greatest value that a metric can have: a share or cosine, a correlation, or a count."""
+    if "ccos" in key:
+        return -1.0, 1.0
+    counts = family in _COUNTED or key.endswith((".n", "_n"))
+    return 0.0, math.inf if counts and not key.endswith("accuracy") else 1.0
+
+
+def look_up(key: str) -> tuple[str, str]:
+    """Find family and meaning of a metric key; ``("Other", "")`` for one that nobody described.
+
+    >>> look_up("cam_cos.native")
+    ('CAM against the AU map', 'Cosine between the native map and the AU map.')
+    """
+    for entry in ENTRIES:
+        if (names := match_key(entry.key, key)) is not None:
+            return entry.family, entry.meaning.format(*names)
+    return "Other", ""
+
+
+def rank(key: str) -> int:
+    """Find the place of a key in the page's order, for sorting: by family, then by entry; unknown keys come last."""
+    families = list(FAMILIES)
+    for place, entry in enumerate(ENTRIES):
+        if match_key(entry.key, key) is not None:
+            return families.index(entry.family) * len(ENTRIES) + place
+    return len(families) * len(ENTRIES)

@@ -1,0 +1,1 @@
+"""Guidance losses, one file for each kind of comparison."""

@@ -1,0 +1,110 @@
+"""Recommended settings of ``align``, on rendered faces with more and with less around them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from fer_au.cli import app
+from fer_au.config.data import AlignConfig
+from fer_au.faces.frame_survey import FrameSurvey, survey_frames
+from fer_au.faces.operation import AlignOperation
+from fer_au.yaml_files import read_yaml
+
+
+@pytest.fixture(scope="module")
+def pictures(rendered: Path) -> list[Path]:
+    return sorted((rendered / "raw").rglob("*.jpg"))[:5]
+
+
+def changed(pictures: list[Path], folder: Path, change: object) -> list[Path]:
+    paths = []
+    for number, path in enumerate(pictures):
+        paths.append(folder / f"{number}.png")
+        cv2.imwrite(str(paths[-1]), change(cv2.imread(str(path))))  # type: ignore[operator]
+    return paths
+
+
+def wide(image: np.ndarray) -> np.ndarray:
+    return cv2.copyMakeBorder(image, *(60,) * 4, cv2.BORDER_REFLECT)
+
+
+def cut(image: np.ndarray) -> np.ndarray:
+    return image[40:-15, 40:-40]
+
+
+def small(image: np.ndarray) -> np.ndarray:
+    return cv2.resize(cut(image), (64, 64), interpolation=cv2.INTER_AREA)
+
+
+def test_the_template_follows_the_room_around_the_faces(pictures: list[Path], tmp_path: Path) -> None:
+    roomy = survey_frames(changed(pictures, tmp_path, wide))
+    assert roomy.found[roomy.detector] == 5
+    assert roomy.outside["loose"] < 0.1
+    assert roomy.settings()["template"] == "loose"
+    tight = survey_frames(changed(pictures, tmp_path, cut))
+    assert tight.outside["loose"] > 0.1
+    assert tight.outside["tight"] < 1e-6
+    assert tight.settings()["template"] == "tight"
+    assert tight.face > roomy.face
+
+
+def test_the_size_follows_the_pixels(pictures: list[Path], tmp_path: Path) -> None:
+    assert survey_frames(changed(pictures, tmp_path, small)).settings()["size"] == 64
+    assert survey_frames(changed(pictures, tmp_path, wide)).settings()["size"] > 128  # type: ignore[operator]
+
+
+def test_where_no_face_is_found_pictures_are_kept(tmp_path: Path) -> None:
+    paths = []
+    for number in range(3):
+        paths.append(tmp_path / f"{number}.png")
+        cv2.imwrite(str(paths[-1]), np.full((80, 100), 40 * number, np.uint8))
+    survey = survey_frames(paths)
+    assert survey.settings() == {"detector": "whole-image", "template": "none", "size": 112}
+    assert (
+        "fitting, under datasets.mine: `align: {detector: whole-image, template: none, size: 112}`"
+        in list(survey.lines("mine"))[-1]
+    )
+
+
+def test_what_is_recommended_is_taken(pictures: list[Path], tmp_path: Path) -> None:
+    """The last line is text for params.yaml, which ``align`` takes; the same pictures give the same lines."""
+    lines = list(survey_frames(pictures).lines("mine"))
+    assert lines == list(survey_frames(pictures).lines("mine"))
+    path = tmp_path / "params.yaml"
+    path.write_text(lines[-1].split("`")[1])
+    settings = read_yaml(path)["align"]
+    assert settings == survey_frames(pictures).settings()
+    AlignOperation.of(AlignConfig.model_validate(settings))
+
+
+def test_equal_detectors_are_settled_by_their_order() -> None:
+    from fer_au.faces.frame_survey import _best
+
+    assert _best({"dlib-hog": 199, "yunet": 200}, 200) == "dlib-hog"
+    assert _best({"dlib-hog": 190, "yunet": 200}, 200) == "yunet"
+    assert _best({}, 3) == "whole-image"
+
+
+def test_few_found_faces_are_no_ground_for_a_frame() -> None:
+    survey = FrameSurvey(
+        10, np.full(10, 48.0), {"dlib-hog": 4}, (), "dlib-hog", "dlib68", 0.8, {"loose": 0.3}, {"none": 48.0}
+    )
+    assert survey.settings() == {"detector": "whole-image", "template": "none", "size": 48}
+
+
+def test_the_command_prints_the_line(pictures: list[Path], tmp_path: Path) -> None:
+    for label in ("happy", "sad"):
+        (tmp_path / label).mkdir()
+        for number, path in enumerate(pictures):
+            image = cv2.imread(str(path))
+            cv2.imwrite(str(tmp_path / label / f"{number}.png"), image if label == "sad" else image[:, ::-1])
+    said = CliRunner().invoke(app, ["check-data", "folder", str(tmp_path), "--frame"])
+    assert said.exit_code == 0, said.output
+    assert "frame: 10 pictures looked at; " in said.output
+    assert "fitting, under datasets.NAME: `align: {detector: " in said.output
+    assert "frame:" not in CliRunner().invoke(app, ["check-data", "folder", str(tmp_path)]).output
