@@ -25,7 +25,7 @@ from fer_au.cli import app
 from fer_au.config.data import AlignConfig, DatasetConfig, DemoConfig, HeatmapsConfig, LandmarksConfig
 from fer_au.config.experiments import CrossConfig, EvaluateConfig, ExperimentConfig, TrainConfig
 from fer_au.datasets import create_adapter, list_adapters
-from fer_au.datasets.labels import LabelledConfig
+from fer_au.datasets.labels import LabelledConfig, LabelMapConfig
 from fer_au.evaluation.metrics_file import HEADLINE
 from fer_au.glossary import ENTRIES, FAMILIES, look_up, rank
 from fer_au.models.heads.base import HEADS
@@ -33,6 +33,8 @@ from fer_au.models.nets.base import NETS
 from fer_au.training.losses.base import LOSSES
 
 DOCS = Path(__file__).parents[1] / "docs"
+SHARED: tuple[type[DatasetConfig], ...] = (LabelMapConfig, LabelledConfig)
+"""Models whose keys several adapters share."""
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("datasets.NAME", DatasetConfig),
     ("render.NAME", DemoConfig),
@@ -283,11 +285,16 @@ def find_adapters(path: str) -> Iterator[Section]:
     """List the keys of the built-in adapters: those that several share, then each one's own."""
     configs = {name: type(create_adapter(name)).Config for name in list_adapters()}
     configs = {name: config for name, config in configs.items() if config.__module__.startswith("fer_au.")}
-    shared = [name for name, config in configs.items() if issubclass(config, LabelledConfig)]
-    yield from find_sections(path, LabelledConfig, DatasetConfig, f" with adapter {_code(shared)}")
+    for base in SHARED:
+        shared = [name for name, config in configs.items() if issubclass(config, base)]
+        yield from find_sections(path, base, _inherited(base), f" with adapter {_code(shared)}")
     for name, config in configs.items():
-        inherited = LabelledConfig if issubclass(config, LabelledConfig) else DatasetConfig
-        yield from find_sections(path, config, inherited, f" with adapter `{name}`")
+        yield from find_sections(path, config, _inherited(config), f" with adapter `{name}`")
+
+
+def _inherited(config: type[DatasetConfig]) -> type[DatasetConfig]:
+    """Find the nearest model whose keys another section lists."""
+    return next(base for base in config.__mro__[1:] if base in (*SHARED, DatasetConfig))
 
 
 def find_options(path: str) -> Iterator[Section]:

@@ -134,6 +134,7 @@ class Outline:
         subjects: Whether persons are known.
         folds: Whether it has folds.
         columns: Columns of ``annotations.h5`` that it fills.
+        fold_names: Names of its folds, where the entry alone tells them.
         tally: Numbers of its listed faces; None if it doesn't count them.
     """
 
@@ -141,6 +142,7 @@ class Outline:
     subjects: bool = False
     folds: bool = False
     columns: frozenset[str] = frozenset()
+    fold_names: tuple[str, ...] = ()
     tally: Tally | None = None
 
 
@@ -169,6 +171,18 @@ class Adapter(ABC, Generic[ConfigT]):
     """
 
     Config: ClassVar[type[ConfigT]]
+
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        """Tell by a quick look at names, at no picture, whether a folder looks like this layout.
+
+        Args:
+            root: A folder that exists.
+
+        Raises:
+            OSError: It can't be read.
+        """
+        return False
 
     @abstractmethod
     def scan(self, config: ConfigT) -> Scan:

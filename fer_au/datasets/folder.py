@@ -36,6 +36,13 @@ class FolderAdapter(Adapter[FolderConfig]):
 
     Config = FolderConfig
 
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        """Look for class folders, alone or below a folder of a split."""
+        names = list_folders(root)
+        below = [one for name in names if parse_split(name) for one in list_folders(root / name)]
+        return any(isinstance(parse_label(name, {}), str) for name in (*names, *below))
+
     def scan(self, config: FolderConfig) -> Scan:
         """List pictures by class folder.
 

@@ -66,20 +66,17 @@ def _refuse_booleans(value: object) -> object:
 _NO_BOOLEANS = BeforeValidator(_refuse_booleans)
 
 
-class LabelledConfig(DatasetConfig):
-    """Keys of every adapter that reads labels as text.
+class LabelMapConfig(DatasetConfig):
+    """Keys of every adapter that reads labels.
 
     Attributes:
         label_map: Mapping from the data set's own labels or codes to expressions (``{1: surprise, 2: fear}``); null
             leaves a label out. Labels that it doesn't name are read as expression names, and words such as NaN, None
             and N/A as no label. Upper and lower case, blanks and Unicode forms make no difference, and 3, 03 and 3.0
-            are one code.
-        subject_pattern: Regular expression that finds the person in a picture's file name without its suffix, or, if it
-            contains ``/``, in its path below the root. The first group counts, or the whole match without a group.
+            are one code. Adapters of one data set know its codes; entries are laid over them.
     """
 
     label_map: Annotated[dict[str | int, str | None], _NO_BOOLEANS] = Field(default_factory=dict)
-    subject_pattern: str | None = None
 
     @field_validator("label_map")
     @classmethod
@@ -89,6 +86,17 @@ class LabelledConfig(DatasetConfig):
                 raise ValueError(f"{key}: {name!r} is no expression (known: {', '.join(EXPRESSIONS)}, or null)")
         _refuse_two_meanings("label", value, {key: parse_expression(name or "") for key, name in value.items()})
         return value
+
+
+class LabelledConfig(LabelMapConfig):
+    """Keys of every adapter that reads labels as text, and persons from names of files.
+
+    Attributes:
+        subject_pattern: Regular expression that finds the person in a picture's file name without its suffix, or, if it
+            contains ``/``, in its path below the root. The first group counts, or the whole match without a group.
+    """
+
+    subject_pattern: str | None = None
 
     @field_validator("subject_pattern")
     @classmethod
@@ -164,7 +172,7 @@ def tally_labels(listed: Mapping[Place, int], label_map: Mapping[str | int, str 
 
     Args:
         listed: Split, fold and label, as the data set writes it -> number of faces.
-        label_map: Meaning of labels, see ``LabelledConfig.label_map``.
+        label_map: Meaning of labels, see ``LabelMapConfig.label_map``.
     """
     faces: Counter[Place] = Counter()
     unknown: Counter[str] = Counter()
@@ -177,7 +185,7 @@ def tally_labels(listed: Mapping[Place, int], label_map: Mapping[str | int, str 
     return Tally(faces, unknown)
 
 
-def check_label_keys(labels: Collection[str], config: LabelledConfig) -> list[str]:
+def check_label_keys(labels: Collection[str], config: LabelMapConfig) -> list[str]:
     """Say which entries of ``label_map`` no face has; refuse a map of which no entry has a face.
 
     Args:

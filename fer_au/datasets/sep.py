@@ -52,6 +52,11 @@ class SepAdapter(Adapter[SepConfig]):
 
     Config = SepConfig
 
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        """Look for split folders with a label file beside them, here or in one folder below."""
+        return any(_split_files(base) for base in (root, *(root / name for name in list_folders(root))))
+
     def scan(self, config: SepConfig) -> Scan:
         """Read the label file of each split folder.
 

@@ -12,7 +12,7 @@ from typing import get_args
 from fer_au.config.data import DatasetConfig
 from fer_au.datasets.copies import copy_lines
 from fer_au.datasets.files import first_names, printable
-from fer_au.datasets.labels import NO_ROW, LabelledConfig, unknown_label
+from fer_au.datasets.labels import NO_ROW, LabelMapConfig, unknown_label
 from fer_au.datasets.manifest import ManifestRow, Split
 from fer_au.datasets.spelling import code
 from fer_au.datasets.tally import FEW_TO_SELECT, SplitFault, Tally, find_split_fault
@@ -133,7 +133,7 @@ def name_unknown_labels(labels: Mapping[str, int], config: DatasetConfig) -> tup
         near = get_close_matches(label.casefold(), EXPRESSIONS, n=1, cutoff=_NEAR)
         meant[label] = near[0] if near else "EXPRESSION"
         names.append(f"{label} ({count}{f', {near[0]}?' if near else ''})")
-    if not isinstance(config, LabelledConfig):
+    if not isinstance(config, LabelMapConfig):
         return names, ""
     example = dump_inline(dict(list(meant.items())[:2])).removesuffix("}")
     example += ", ...}" if len(meant) > 2 else "}"

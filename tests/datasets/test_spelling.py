@@ -11,11 +11,11 @@ import pytest
 
 from fer_au.datasets import Scan, create_adapter, ingest_dataset, list_adapters, read_manifest
 from fer_au.datasets.base import examine_dataset
-from fer_au.datasets.labels import LabelledConfig
+from fer_au.datasets.labels import LabelMapConfig
 from fer_au.datasets.spelling import Spellings
 from fer_au.rejects import Reason, read_rejects
 
-LABELLED = [name for name in list_adapters() if issubclass(create_adapter(name).Config, LabelledConfig)]
+LABELLED = [name for name in list_adapters() if issubclass(create_adapter(name).Config, LabelMapConfig)]
 FORMS = ["NFC", "NFD"]
 HEADER = ",".join(f"x{i},y{i}" for i in range(68))
 POINTS = ",".join(f"{i % 9},{i // 9}" for i in range(68))
