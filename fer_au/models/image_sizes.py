@@ -66,6 +66,8 @@ def _refusal(config: ModelConfig, image_size: int, error: ConfigError) -> Config
     sizes = sorted(_near_sizes(config, image_size, own))
     if sizes:
         text = f"backbone {config.backbone!r} can't take images of {image_size} pixels"
+        if isinstance(error.__cause__, ValueError):  # a head's own words about the map, which torch's aren't
+            text = f"{text}: {error.__cause__}"
         return ConfigError(f"{text}; set train.image_size to {' or '.join(map(str, sizes))}")
     # Of its own size, too, something is wrong; that says more than shapes do.
     return error if own is _NETS_OWN else _Trial(config).refusal(own[0]) or error

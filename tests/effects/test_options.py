@@ -34,6 +34,7 @@ HEAD_OPTIONS: dict[str, dict[str, Case]] = {
         "grid": Case(4, 8, {"dim": 8, "heads": 2}),
     },
     "gap": {},
+    "grid": {"cells": Case(1, 2), "dropout": Case(0.0, 0.9, {"cells": 2})},
     "lan": {"widths": Case([8], [9]), "fusion": Case("add", "average", {"widths": [8]})},
     "mlp": {
         "hidden": Case([8], [9]),

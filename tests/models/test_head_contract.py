@@ -27,6 +27,7 @@ CNN = {"backbone": "resnet10t", "output_stride": 8}
 MODELS: dict[str, dict[str, Any]] = {
     "acol": {**CNN, "head_options": {"width": 16}},
     "apvit": {**CNN, "head_options": {"dim": 16, "depth": 4, "heads": 2, "k": 0.6, "keep": 0.8, "grid": 4}},
+    "grid": {**CNN, "head_options": {"cells": 3}},
     "lan": {**CNN, "head_options": {"widths": [16, 8]}},
     "mlp": {**CNN, "head_options": {"hidden": [16]}},
     "ts_cam": {"backbone": "deit_tiny_patch16_224"},

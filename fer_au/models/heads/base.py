@@ -16,6 +16,7 @@ HEADS: Registry[type[Head]] = Registry(
         "adl": "fer_au.models.heads.adl",
         "apvit": "fer_au.models.heads.apvit",
         "gap": "fer_au.models.heads.gap",
+        "grid": "fer_au.models.heads.grid",
         "lan": "fer_au.models.heads.lan",
         "mlp": "fer_au.models.heads.mlp",
         "multiscale": "fer_au.models.heads.multiscale",
