@@ -52,7 +52,7 @@ class GridHead(Head):
         """Compute the CAM, with the weights that a position has in its cells; dropout is left out."""
         final = trunk.final
         cells = self.options.cells
-        weights = self.linear.weight.float().unflatten(1, (final.shape[1], cells, cells))
+        weights = self.linear.weight.float().reshape(-1, final.shape[1], cells, cells)
         local = torch.einsum("kcij,ih,jw->kchw", weights, *self._windows(final))
         return torch.einsum("kchw,nchw->nkhw", local, final) * final[0, 0].numel()
 
