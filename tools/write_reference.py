@@ -26,6 +26,7 @@ from fer_au.config.data import AlignConfig, DatasetConfig, DemoConfig, HeatmapsC
 from fer_au.config.experiments import CrossConfig, EvaluateConfig, ExperimentConfig, TrainConfig
 from fer_au.datasets import create_adapter, list_adapters
 from fer_au.datasets.labels import LabelledConfig, LabelMapConfig
+from fer_au.datasets.persons import FoldedConfig
 from fer_au.evaluation.metrics_file import HEADLINE
 from fer_au.glossary import ENTRIES, FAMILIES, look_up, rank
 from fer_au.models.heads.base import HEADS
@@ -33,7 +34,7 @@ from fer_au.models.nets.base import NETS
 from fer_au.training.losses.base import LOSSES
 
 DOCS = Path(__file__).parents[1] / "docs"
-SHARED: tuple[type[DatasetConfig], ...] = (LabelMapConfig, LabelledConfig)
+SHARED: tuple[type[DatasetConfig], ...] = (LabelMapConfig, LabelledConfig, FoldedConfig)
 """Models whose keys several adapters share."""
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("datasets.NAME", DatasetConfig),

@@ -213,10 +213,16 @@ ADAPTERS: Registry[type[Adapter[Any]]] = Registry(
     "data set adapter",
     "fer_au.adapters",
     built_in={
+        "ckplus": "fer_au.datasets.ckplus",
         "csv": "fer_au.datasets.csv_labels",
         "demo": "fer_au.datasets.demo",
+        "expw": "fer_au.datasets.expw",
         "folder": "fer_au.datasets.folder",
+        "jaffe": "fer_au.datasets.jaffe",
+        "kdef": "fer_au.datasets.kdef",
         "sep": "fer_au.datasets.sep",
+        "sfew": "fer_au.datasets.sfew",
+        "tfeid": "fer_au.datasets.tfeid",
     },
     base=Adapter,
 )

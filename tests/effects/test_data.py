@@ -23,6 +23,7 @@ from fer_au.ibug68 import MEAN_FACE
 from fer_au.landmarks import extract_dataset
 from fer_au.stores.reader import Store
 from tests.effects.keys import MISSING, Case, digest, leaves, put, rules
+from tests.effects.official_sets import OFFICIAL
 
 COLUMNS = {"image": "image", "label": "label"}
 CSV: dict[str, Any] = {"adapter": "csv", "root": "listed", "labels": "labels.csv", "columns": COLUMNS,
@@ -206,7 +207,7 @@ def test_every_key_has_an_example() -> None:
     assert set(leaves(csv)) - set(OVERRIDABLE) == set(LISTED)
     assert rules(csv) == set(LISTED_OFF)
     for name in list_adapters():
-        assert set(leaves(create_adapter(name).Config)) - set(OVERRIDABLE) <= set(LISTED), name
+        assert set(leaves(create_adapter(name).Config)) - set(OVERRIDABLE) <= {*LISTED, *OFFICIAL.get(name, ())}, name
     for model, known in ((DemoConfig, RENDER), (AlignConfig, ALIGN), (LandmarksConfig, LANDMARKS),
                          (HeatmapsConfig, HEATMAPS)):  # fmt: skip
         assert set(leaves(model)) == set(known)

@@ -1,0 +1,22 @@
+"""Two values of each key that adapters of single data sets have of their own."""
+
+from __future__ import annotations
+
+from tests.effects.keys import Case
+
+OFFICIAL: dict[str, dict[str, Case]] = {
+    "ckplus": {
+        "folds": Case(10, 5),
+        "last_frames": Case(3, 1),
+        "first_as_neutral": Case(False, True),
+    },
+    "expw": {"min_confidence": Case(0.0, 70.0)},
+    "jaffe": {"folds": Case(10, 0)},
+    "kdef": {
+        "folds": Case(10, 5),
+        "views": Case(["straight"], ["straight", "half-left"]),
+        "series": Case(["A", "B"], ["A"]),
+    },
+    "sfew": {"pictures": Case("original", "aligned")},
+    "tfeid": {"folds": Case(10, 5), "views": Case(["front"], ["profile"])},
+}
