@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from fer_au.cli import app
 from fer_au.config.data import AlignConfig
+from fer_au.faces.alignment import Aligner
 from fer_au.faces.frame_survey import FrameSurvey, survey_frames
 from fer_au.faces.operation import AlignOperation
 from fer_au.yaml_files import read_yaml
@@ -82,6 +83,31 @@ def test_what_is_recommended_is_taken(pictures: list[Path], tmp_path: Path) -> N
     AlignOperation.of(AlignConfig.model_validate(settings))
 
 
+def test_pictures_that_were_aligned_before_are_kept(rendered: Path, tmp_path: Path) -> None:
+    raw = sorted((rendered / "raw").rglob("*.jpg"))[:12]
+    aligner = Aligner(detector="mediapipe-face", keypoints="dlib68", template="loose", size=96)
+    shots = [cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in raw]
+    # As a camera finds them: each face tilted, nearer or farther, and not in the middle.
+    turns = [cv2.getRotationMatrix2D((128, 128), 12 - 24 * (number % 2), 0.8 + 0.02 * number) for number in range(12)]
+    shots = [
+        cv2.warpAffine(shot, turn, shot.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+        for shot, turn in zip(shots, turns, strict=True)
+    ]
+    found = {}
+    for name, images in (("shots", shots), ("crops", [aligner(shot).crop for shot in shots])):
+        paths = [tmp_path / f"{name}-{number}.png" for number in range(len(images))]
+        for path, image in zip(paths, images, strict=True):
+            cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        found[name] = survey_frames(paths)
+    assert found["crops"].aligned
+    assert found["crops"].settings()["template"] == "none"
+    assert found["crops"].settings()["size"] == 96
+    assert "frame: aligned already: " in "\n".join(found["crops"].lines("mine"))
+    AlignOperation.of(AlignConfig.model_validate(found["crops"].settings()))
+    assert not found["shots"].aligned
+    assert found["shots"].tilt > 3 * found["crops"].tilt
+
+
 def test_equal_detectors_are_settled_by_their_order() -> None:
     from fer_au.faces.frame_survey import _best
 
@@ -91,9 +117,8 @@ def test_equal_detectors_are_settled_by_their_order() -> None:
 
 
 def test_few_found_faces_are_no_ground_for_a_frame() -> None:
-    survey = FrameSurvey(
-        10, np.full(10, 48.0), {"dlib-hog": 4}, (), "dlib-hog", "dlib68", 0.8, {"loose": 0.3}, {"none": 48.0}
-    )
+    counts = (10, np.full(10, 48.0), {"dlib-hog": 4}, (), "dlib-hog", "dlib68")
+    survey = FrameSurvey(*counts, 0.2, 5.0, 0.8, {"loose": 0.3}, {"none": 48.0})  # type: ignore[arg-type]
     assert survey.settings() == {"detector": "whole-image", "template": "none", "size": 48}
 
 
