@@ -59,7 +59,7 @@ class Progress:
             rate = self.done / max(self._last - self._start, 1e-9)
             left = (self.total - self.done) / max(rate, 1e-9)
             items = f"{self.done}/{self.total}{self._unit}"
-            log(f"{self.label}: {items}, {rate:.0f}/s{self._rejected()}, {in_words(left)} left")
+            log(f"{self.label}: {items}, {per_second(rate)}/s{self._rejected()}, {in_words(left)} left")
 
     def _rejected(self) -> str:
         return f", {self.rejects} rejected" if self.rejects else ""
@@ -69,13 +69,18 @@ class Progress:
             self._bar.close()
         elif self.total and self.done == self.total:
             seconds = time.monotonic() - self._start
-            rate = self.done / max(seconds, 1e-9)
             if seconds >= _SHORT_SECONDS:
-                log(f"{self.label}: {self.done}{self._unit} in {in_words(seconds)} ({rate:.0f}/s{self._rejected()})")
+                rate = per_second(self.done / seconds)
+                log(f"{self.label}: {self.done}{self._unit} in {in_words(seconds)} ({rate}/s{self._rejected()})")
 
     @property
     def _unit(self) -> str:
         return f" {self.unit}" if self.unit else ""
+
+
+def per_second(rate: float) -> str:
+    """Write a number of items per second, slow ones with two digits: ``154``, ``7.3``, ``0.042``."""
+    return f"{rate:.0f}" if rate >= 9.95 else f"{rate:.2g}"
 
 
 def in_words(seconds: float) -> str:

@@ -11,6 +11,7 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from fer_au.compute import in_words, log
+from fer_au.compute.progress import per_second
 from fer_au.training.history import HistoryRow
 
 _FIRST_SECONDS = 5.0  # of steps, before the whole training is estimated from them
@@ -92,7 +93,7 @@ class TrainingProgress:
         parts = [f"{name} {value:.3f}" for name, value in losses.items()]
         parts.append(f"train {row.train_accuracy:.3f}")
         parts.append(f"valid {row.valid_accuracy:.3f}" + (" *" if selected else ""))
-        parts.append(f"{row.images_per_second:.0f} images/s")
+        parts.append(f"{per_second(row.images_per_second)} images/s")
         if self._left:
             parts.append(f"{in_words(self._seconds_left)} left")
         log(f"{self._title(row.epoch)}: {', '.join(parts)}")
@@ -127,7 +128,7 @@ class TrainingProgress:
         self._estimated = True
         seconds = self._images_left / speed
         epochs = "1 epoch" if self._left == 1 else f"{self._left} epochs"
-        text = f"{self._name}: about {in_words(seconds)} for {epochs} ({speed:.0f} images/s)"
+        text = f"{self._name}: about {in_words(seconds)} for {epochs} ({per_second(speed)} images/s)"
         if seconds > _LONG_SECONDS and self._slow_backbone is not None:
             text += advice_for(self._slow_backbone)
         log(text)

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from fer_au.compute import in_words
+from fer_au.compute.progress import per_second
 from fer_au.presets import expand, load_preset
 from fer_au.training import progress as module
 from fer_au.training.history import HistoryRow
@@ -114,6 +115,11 @@ def test_the_smaller_models_are_those_of_the_recipes() -> None:
     assert len(backbones) >= 2
     assert all(name in text for name in backbones)
     assert all(advice_for(name) == "" for name in backbones)
+
+
+def test_slow_work_has_a_speed_too() -> None:
+    words = {154.4: "154", 10.0: "10", 9.96: "10", 7.26: "7.3", 1.0: "1", 0.4: "0.4", 0.0423: "0.042", 0.0: "0"}
+    assert {rate: per_second(rate) for rate in words} == words
 
 
 @pytest.mark.parametrize(("seconds", "words"), [
