@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from fer_au.classification import accuracy, balanced_accuracy, confusion_matrix
 from fer_au.config.assignments import parse_settings
 from fer_au.datasets import create_adapter, survey_dataset
+from fer_au.datasets.inside import PictureFiles
 from fer_au.decoding import decode_image
 from fer_au.faces.alignment import Aligner
 from fer_au.faces.geometry import Matrix, apply_matrix, fit_similarity, invert_matrix, matrix_scale
@@ -240,8 +241,9 @@ def read_pictures(adapter: str, root: str, settings: Sequence[str], out: Path, l
     aligner = Aligner()
     images, points, labels, test = [], [], [], []
     names = sorted({row.label for row in rows})
+    files = PictureFiles(Path(root).resolve())
     for row in rows:
-        image = decode_image((Path(root) / row.path).read_bytes())
+        image = decode_image(files.path(row.path, row.sha256))
         if row.id not in known:
             face = aligner.find(image)
             known[row.id] = np.zeros((0, 2)) if face is None else find_points(image, face, "dlib68")

@@ -42,14 +42,17 @@ class AtomicFile:
     Args:
         path: Its name; what lies there is replaced.
         mode: Permission bits; default what the process' umask gives.
+        flush: Whether the file is on the disk before it takes its name. Only where a hash, which a reader checks, and
+            another making vouch for it may that be left to the system: a flush takes milliseconds.
 
     Raises:
         StoreError: From any method: the disk refuses (full, read-only, ...). No trace of the new file is left.
     """
 
-    def __init__(self, path: Path, mode: int | None = None) -> None:
+    def __init__(self, path: Path, mode: int | None = None, *, flush: bool = True) -> None:
         self.path = path
         self.mode = mode
+        self._flush = flush
         self._temporary: Path | None = None
         self._descriptor = -1
 
@@ -110,9 +113,11 @@ class AtomicFile:
     ) -> None:
         try:
             if kind is None:
-                os.fsync(self._descriptor)
+                if self._flush:
+                    os.fsync(self._descriptor)
                 self._rename()
-                flush_folder(self.path.parent)
+                if self._flush:
+                    flush_folder(self.path.parent)
         except OSError as error:
             raise self._refused(error) from error
         finally:
@@ -128,7 +133,7 @@ class AtomicFile:
             if error.errno != errno.EXDEV:
                 raise
             # One device, but two mounts of it, or two quotas: a neighbour can be renamed.
-            with AtomicFile(self.path, self.mode) as copy:
+            with AtomicFile(self.path, self.mode, flush=self._flush) as copy:
                 copy._move_beside()
                 position = 0
                 while piece := read_at(self._descriptor, position, _PIECE):
@@ -154,13 +159,15 @@ class AtomicFile:
         return StoreError(f"{self.path}: cannot write: {error.strerror or error}")
 
 
-def write_atomically(path: Path, data: bytes | bytearray | memoryview, mode: int | None = None) -> None:
-    """Write a whole file: a reader sees all of it or what was there before.
+def write_atomically(
+    path: Path, data: bytes | bytearray | memoryview, mode: int | None = None, *, flush: bool = True
+) -> None:
+    """Write a whole file: a reader sees all of it or what was there before; arguments as of ``AtomicFile``.
 
     Raises:
         StoreError: The disk refuses (full, read-only, ...).
     """
-    with AtomicFile(path, mode) as file:
+    with AtomicFile(path, mode, flush=flush) as file:
         file.write(0, data)
 
 

@@ -15,6 +15,7 @@ from benchmarks.landmarks.accuracy import Truth
 from fer_au.config.data import DemoConfig
 from fer_au.datasets import ingest_dataset, read_manifest
 from fer_au.datasets.demo import DemoAdapterConfig
+from fer_au.datasets.inside import PictureFiles
 from fer_au.decoding import decode_image
 from fer_au.demo.generate import generate
 from fer_au.errors import DataError
@@ -105,5 +106,6 @@ def stored_faces(folder: Path, root: Path, source: str = "") -> FaceSet:
         pose[usable, 0],
     )
     people = len({row.subject for row in rows if row.subject})
-    paths = tuple(root / row.path for row in rows)
+    files = PictureFiles(root.resolve())
+    paths = tuple(files.path(row.path, row.sha256) for row in rows)
     return FaceSet(source or f"faces of {folder.name}", paths, truth, tuple(row.box for row in rows), people)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_au.batches.preprocess import decode_picture
+from fer_au.batches.soft_labels import read_shares
 from fer_au.cues.codebook import Codebook, recorded_codebook
 from fer_au.datasets.joined import check_joined
 from fer_au.datasets.manifest import ManifestRow, read_manifest
@@ -46,6 +47,7 @@ class Batch:
         valid: (N,) bool, False where a face has no map (neutral, or no landmarks).
         points: (N, 68, 2) float32 xy pixels of the stored crop, NaN where none were found.
         ids: N ids.
+        shares: (N, classes) float32 shares of the classes in the faces' soft labels; None where ``labels`` are all.
     """
 
     images: Tensor
@@ -54,6 +56,7 @@ class Batch:
     valid: Tensor
     points: Tensor
     ids: tuple[str, ...]
+    shares: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -67,6 +70,7 @@ class Batch:
             valid=self.valid.to(device, non_blocking=True),
             points=self.points.to(device, non_blocking=True),
             ids=self.ids,
+            shares=None if self.shares is None else self.shares.to(device, non_blocking=True),
         )
 
 
@@ -82,7 +86,8 @@ class FaceDataset:
         image_size: Side of the images handed out, pixels; default that of the stored crops.
         classes: Expressions or persons, in class order; default those of the training split.
         fold: This fold becomes ``test``, and the set's own ``test`` rows of other folds train.
-        target: Default classes: ``expression``, or ``subject`` with ``person_splits``.
+        target: Default classes: ``expression``, or ``subject`` with ``person_splits``; ``soft`` are expressions, too,
+            with their shares in each face's soft label.
         views: 1 for the aligned crop alone; 2 puts the whole picture behind it, in channels 3 to 5.
 
     Attributes:
@@ -90,7 +95,8 @@ class FaceDataset:
         skipped: Number of faces of the split that were left out since their label is not among the classes.
 
     Raises:
-        DataError: Missing or mismatched files, a fold that the set doesn't have, or no whole pictures for two views.
+        DataError: Missing or mismatched files, a fold that the set doesn't have, no whole pictures for two views, or no
+            soft labels for ``soft``.
     """
 
     def __init__(
@@ -101,7 +107,7 @@ class FaceDataset:
         classes: Sequence[str] | None = None,
         *,
         fold: str | int | None = None,
-        target: Literal["expression", "subject"] = "expression",
+        target: Literal["expression", "soft", "subject"] = "expression",
         views: int = 1,
     ) -> None:
         self.dataset_dir = dataset_dir
@@ -124,6 +130,9 @@ class FaceDataset:
         self.rows: NDArray[np.int64] = np.array(known, np.int64)
         self.ids = tuple(manifest[row].id for row in known)
         self.labels: NDArray[np.int64] = np.array([self.classes.index(labels[row]) for row in known], np.int64)
+        self._shares: NDArray[np.float32] | None = None
+        if target == "soft":
+            self._shares = read_shares(dataset_dir / "annotations.h5", self.ids, self.labels, self.classes)
 
     def _join(self, manifest: list[ManifestRow]) -> NDArray[np.uint8]:
         check_joined(manifest, *(self._stores[name] for name in _STORES))
@@ -184,6 +193,7 @@ class FaceDataset:
             valid=torch.from_numpy(np.asarray(heatmaps["valid"][rows], np.bool_)),
             points=torch.from_numpy(np.asarray(landmarks.take("points", rows), np.float32)),
             ids=tuple(self.ids[index] for index in indices),
+            shares=None if self._shares is None else torch.from_numpy(self._shares[list(indices)]),
         )
 
     def image(self, index: int) -> NDArray[np.uint8]:

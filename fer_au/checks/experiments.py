@@ -187,6 +187,9 @@ class ExperimentCheck:
             yield Fault(
                 f"{key}.target", f"data set {config.dataset!r} names no persons; set subject_pattern or columns.subject"
             )
+        if config.target == "soft" and "soft_label" not in outline.columns:
+            text = "names one label for each face; ferplus with mode: probability has soft ones"
+            yield Fault(f"{key}.target", f"soft needs soft labels; data set {config.dataset!r} {text}")
         for number, cue in cues.items():
             lacking = [column for column in cue.needs if column not in outline.columns]
             if lacking and cue.source == "annotations":

@@ -58,13 +58,15 @@ def _as_typed(fault: Fault, entry: dict[str, object]) -> str:
 
 def _frame_lines(root: Path, rows: Sequence[ManifestRow]) -> Iterator[str]:
     """Measure which frame fits the pictures of some rows, evenly spread."""
+    from fer_au.datasets.inside import PictureFiles
     from fer_au.faces.frame_survey import SAMPLE, survey_frames
 
-    paths = sorted({row.path for row in rows})
-    step = max(len(paths) / SAMPLE, 1.0)
-    chosen = [paths[int(number * step)] for number in range(min(SAMPLE, len(paths)))]
+    pictures = sorted({(row.path, row.sha256) for row in rows})
+    step = max(len(pictures) / SAMPLE, 1.0)
+    chosen = [pictures[int(number * step)] for number in range(min(SAMPLE, len(pictures)))]
+    files = PictureFiles(root.resolve())
     if chosen:
-        yield from survey_frames([root / path for path in chosen]).lines("NAME")
+        yield from survey_frames([files.path(*picture) for picture in chosen]).lines("NAME")
 
 
 def check_data(

@@ -330,8 +330,10 @@ class ExperimentConfig(StrictModel):
 
     Attributes:
         dataset: Key of the data set, below ``datasets``.
-        target: Classes: ``expression``, or ``subject`` (the persons of the training split), as a start for other
-            experiments, which name this one as their ``base``.
+        target: What training aims at: ``expression`` (each face's one label); ``soft`` (the shares of expressions in
+            its soft label, where the data set has such, as FERPlus' votes; the best epoch and all scores still go by
+            the one label); or ``subject`` (the persons of the training split), as a start for other experiments, which
+            name this one as their ``base``.
         seed: Seed of weights, order and augmentation.
         base: Experiment whose weights this one starts from; ``none`` for a fresh start. DVC needs the key in every
             experiment.
@@ -343,7 +345,7 @@ class ExperimentConfig(StrictModel):
     """
 
     dataset: str
-    target: Literal["expression", "subject"] = "expression"
+    target: Literal["expression", "soft", "subject"] = "expression"
     seed: Seed = 0
     base: str = "none"
     model: ModelConfig

@@ -15,6 +15,7 @@ from fer_au.arguments import read_path, read_text
 from fer_au.config.data import DatasetConfig
 from fer_au.config.reading import PARAMS, Fault, entry, examine, refuse, salvage
 from fer_au.config.unread import NO_EFFECT
+from fer_au.datasets.inside import Inside
 from fer_au.datasets.manifest import Box, Split
 from fer_au.datasets.tally import Tally
 from fer_au.errors import DataError, MissingDependencyError, PartError, UnknownNameError
@@ -30,7 +31,8 @@ class Record:
     """One labelled face as the data set describes it, before its picture has been read.
 
     Attributes:
-        path: POSIX path of the picture below the root.
+        path: POSIX path of the picture below the root; of one inside a file of another kind (``Scan.inside``), the
+            file's path and a name behind it.
         label: Canonical expression.
         split: Split that the data set gives; None lets the configured fractions decide.
         fold: Name of the cross-validation fold, where the set has folds.
@@ -61,8 +63,10 @@ class Annotations:
         ids: ``Record.id`` of each row, in any order; rows of rejected records are left out later.
         columns: Name -> one entry per id. Known names: ``points`` (N,68,2) float32 source-picture xy, ``au`` (N,A)
             float32 intensities from 0 (rest) to 1, ``pose`` (N,3) float32 yaw, pitch, roll in degrees, ``motion``
-            (N,64,64) uint8 on the source picture's own grid, ``soft_label`` (N,C) float32.
-        attributes: Attributes of the store, such as ``au_names``: ``"AU1,AU2"``.
+            (N,64,64) uint8 on the source picture's own grid, ``soft_label`` (N,C) float32 shares of expressions in
+            the label, which sum to 1: what ``target: soft`` trains on.
+        attributes: Attributes of the store, which name what columns count: ``au_names`` such as ``"AU1,AU2"``, and
+            ``soft_label_names`` such as ``"neutral,happiness"``.
         points_from: Place that the points come from, for messages.
         points_offset: Pixels that were added to the data set's own numbers of the points.
 
@@ -117,12 +121,14 @@ class Scan:
         rejects: Items that look like members of the set and can't be used.
         annotations: Annotations besides labels.
         notes: Lines for people about files passed over and choices made.
+        inside: Pictures of records that are no files, but lie inside files of another kind.
     """
 
     records: tuple[Record, ...]
     rejects: tuple[Reject, ...] = ()
     annotations: Annotations = field(default_factory=Annotations)
     notes: tuple[str, ...] = ()
+    inside: tuple[Inside, ...] = ()
 
 
 @dataclass(frozen=True)

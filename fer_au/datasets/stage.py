@@ -2,54 +2,33 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fer_au.compute import batched, log, map_ordered
+from fer_au.compute import log
 from fer_au.config.data import DatasetConfig
 from fer_au.config.unread import no_effect
 from fer_au.datasets.base import Annotations, Record, create_adapter, list_records
-from fer_au.datasets.files import check_root, printable, resolve_below
+from fer_au.datasets.files import check_root, printable
+from fer_au.datasets.inside import Inside
+from fer_au.datasets.inspection import Picture, inspect_pictures, make_inside
 from fer_au.datasets.labels import LabelRow, merge_rows
 from fer_au.datasets.manifest import Box, ManifestRow, write_manifest
 from fer_au.datasets.point_faults import blame_points, judge_points
 from fer_au.datasets.spelling import compose
 from fer_au.datasets.splits import Member, assign_splits, unread_split_keys
 from fer_au.datasets.summary import count_line, survey_lines
-from fer_au.decoding import ImageRejected, decode_image
 from fer_au.errors import DataError
 from fer_au.fingerprints import file_digest, fingerprint
-from fer_au.gate import PICTURES, read_bytes
 from fer_au.rejects import Reason, Reject, check_reject_fraction, write_rejects
 from fer_au.stores.beside import KEEPERS
 from fer_au.stores.columns import encode_ids
 from fer_au.stores.writer import write_store
 
-MIN_SIDE = 16
-_BATCH = 32
 _UNIT = 2.0  # pixels: boxes that end before are shares of a picture, also as middle and size
 _NOT_LOST = (Reason.UNLABELLED, Reason.BAD_POINTS)
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A readable picture.
-
-    Attributes:
-        path: POSIX path below the root.
-        sha256: sha256 of the file's bytes, hexadecimal.
-        width: Width of the upright picture in pixels.
-        height: Height of the upright picture in pixels.
-    """
-
-    path: str
-    sha256: str
-    width: int
-    height: int
 
 
 def ingest_dataset(name: str, config: DatasetConfig, out_dir: Path) -> None:
@@ -135,7 +114,7 @@ def survey_dataset(label: str, config: DatasetConfig) -> Survey:
     splits = {record.split for record in records}
     for key, why in unread_split_keys(splits, config).items() if splits else ():  # else what was lost says more
         raise DataError(f"{label}: {key}: {no_effect(why)}")
-    accepted, refused = _inspect(label, config, records)
+    accepted, refused = _inspect(label, config, records, scan.inside)
     rows, notes = _split_rows(accepted, config)
     annotations, faulty = judge_points(scan.annotations, rows)
     kept = {row.id for row in rows}
@@ -147,59 +126,14 @@ def survey_dataset(label: str, config: DatasetConfig) -> Survey:
     return Survey(tuple(rows), tuple(found), annotations, (*scan.notes, *notes))
 
 
-@dataclass(frozen=True)
-class _InspectBatch:
-    """Inspects pictures in a worker process."""
-
-    root: Path
-    follow_links: bool
-
-    def __call__(self, paths: Sequence[str]) -> list[Picture | Reject]:
-        return [inspect_picture(self.root, path, follow_links=self.follow_links) for path in paths]
-
-
-def inspect_pictures(
-    root: Path, paths: Sequence[str], label: str, *, follow_links: bool = False
-) -> list[Picture | Reject]:
-    """Inspect pictures in parallel, in the order of ``paths``."""
-    batches = batched(paths, _BATCH)
-    weights = [len(batch) for batch in batches]
-    results = map_ordered(_InspectBatch(root.resolve(), follow_links), batches, label=label, weights=weights)
-    return [result for batch in results for result in batch]
-
-
-def inspect_picture(root: Path, path: str, *, follow_links: bool = False) -> Picture | Reject:
-    """Read and fully decode one picture.
-
-    Args:
-        root: Root of the data set, resolved.
-        path: POSIX path below the root.
-        follow_links: Whether it may be a link to any file outside the root, see ``resolve_below``.
-    """
-    file = resolve_below(root, path, follow_links=follow_links)
-    if isinstance(file, Reject):
-        return file
-    try:
-        data = read_bytes(file, PICTURES)
-    except OSError as error:
-        reason = Reason.TOO_LARGE if error.errno == errno.EFBIG else Reason.UNREADABLE
-        return Reject(path, reason, error.strerror or str(error))
-    try:
-        height, width = decode_image(data).shape[:2]
-    except ImageRejected as rejected:
-        return Reject(path, rejected.reason, rejected.detail)
-    if min(width, height) < MIN_SIDE:
-        return Reject(path, Reason.TOO_SMALL, f"{width}x{height}: a side below {MIN_SIDE} pixels")
-    return Picture(path, hashlib.sha256(data).hexdigest(), width, height)
-
-
 def _inspect(
-    label: str, config: DatasetConfig, records: Sequence[Record]
+    label: str, config: DatasetConfig, records: Sequence[Record], inside: Sequence[Inside]
 ) -> tuple[list[tuple[Record, Picture]], list[Reject]]:
     """Open the pictures of all records, each once however many faces it has."""
-    paths = sorted({record.path for record in records})
+    results = make_inside(config.root, inside, label, follow_links=config.follow_links)
+    paths = sorted({record.path for record in records} - results.keys())
     pictures = inspect_pictures(config.root, paths, label, follow_links=config.follow_links)
-    results = dict(zip(paths, pictures, strict=True))
+    results |= zip(paths, pictures, strict=True)
     accepted: list[tuple[Record, Picture]] = []
     rejects: list[Reject] = []
     for record in sorted(records, key=lambda record: record.id):

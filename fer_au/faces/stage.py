@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from fer_au.compute import batched, log, map_ordered
 from fer_au.config.data import AlignConfig
-from fer_au.datasets.files import check_root, resolve_below
+from fer_au.datasets.files import check_root
+from fer_au.datasets.inside import PictureFiles
 from fer_au.datasets.manifest import ManifestRow, pictures_digest, read_manifest
 from fer_au.errors import DataError
 from fer_au.faces.operation import FIELDS, AlignOperation, FacePayload
@@ -34,7 +35,9 @@ from fer_au.stores.sources import PICTURES
 _CHECK_BATCH = 256
 
 
-def align_dataset(config: AlignConfig, dataset_dir: Path, root: Path) -> None:
+def align_dataset(
+    config: AlignConfig, dataset_dir: Path, root: Path, restore: Callable[[], None] | None = None
+) -> None:
     """Align the faces of a data set.
 
     It reads ``manifest.csv``, and writes ``faces.h5`` with one row per manifest row and ``rejects/align.csv`` with the
@@ -45,6 +48,7 @@ def align_dataset(config: AlignConfig, dataset_dir: Path, root: Path) -> None:
         config: Section ``align`` of the parameters.
         dataset_dir: Folder ``data/<name>``.
         root: Folder of the pictures.
+        restore: Makes pictures that lie inside other files once more, where the cache lost them.
 
     Raises:
         DataError: The manifest or the root is missing, or more rows are rejected than ``max_reject_fraction`` allows.
@@ -64,6 +68,10 @@ def align_dataset(config: AlignConfig, dataset_dir: Path, root: Path) -> None:
         warm_up(operation, len(rows))
         operation.check()
         lost = _check_files(rows, root)
+        files = PictureFiles(root.resolve())
+        if restore is not None and any(row.id in lost and files.is_inside(row.path) for row in rows):
+            restore()
+            lost = _check_files(rows, root)
         at = np.flatnonzero([row.id not in lost for row in rows]).astype(np.int64)
         computed, places = _compute([rows[index] for index in at.tolist()], root, operation, config)
         kept, faults, found = _judge(rows, at, computed, config)
@@ -97,13 +105,13 @@ def align_dataset(config: AlignConfig, dataset_dir: Path, root: Path) -> None:
 class _FileCheck:
     """Check of files by their hashes: a changed picture must not be taken for the ingested one."""
 
-    base: Path
+    files: PictureFiles
 
     def __call__(self, batch: Sequence[tuple[str, str, str]]) -> list[Reject | None]:
         return [self._one(id_, path, sha256) for id_, path, sha256 in batch]
 
     def _one(self, id_: str, path: str, sha256: str) -> Reject | None:
-        file = resolve_below(self.base, path, follow_links=True)  # ingest judged that; the hash tells a change
+        file = self.files.find(path, sha256)
         if isinstance(file, Reject):
             return Reject(id_, file.reason, file.detail)
         try:
@@ -121,7 +129,7 @@ def _check_files(rows: Sequence[ManifestRow], root: Path) -> dict[str, Reject]:
     batches = batched([(row.id, row.path, row.sha256) for row in rows], _CHECK_BATCH)
     sizes = [len(batch) for batch in batches]
     results = map_ordered(
-        _FileCheck(root.resolve()), batches, label="align: checking files", weights=sizes, threads=True
+        _FileCheck(PictureFiles(root.resolve())), batches, label="align: checking files", weights=sizes, threads=True
     )
     return {fault.id: fault for faults in results for fault in faults if fault is not None}
 
@@ -130,12 +138,12 @@ def _compute(
     rows: Sequence[ManifestRow], root: Path, operation: AlignOperation, config: AlignConfig
 ) -> tuple[CachedRows, dict[str, Attribute]]:
     """Compute the rows, at first of found faces, then of the others; result as of ``_place_missing``."""
-    base = root.resolve()
+    files = PictureFiles(root.resolve())
     # A picture that shows the faces of several rows is searched around each row's box only.
     counts = Counter(row.path for row in rows)
 
     def task(row: ManifestRow) -> FacePayload:
-        return FacePayload(str(base / row.path), row.sha256, row.box, counts[row.path] > 1)
+        return FacePayload(str(files.path(row.path, row.sha256)), row.sha256, row.box, counts[row.path] > 1)
 
     return _place_missing(rows, root, operation, _rows_of(rows, task, operation), config)
 
@@ -163,7 +171,7 @@ def _place_missing(
     Returns:
         The rows, and what ``faces.h5`` says of the usual place in a picture, where a crop was cut there.
     """
-    size, base = config.size, root.resolve()
+    size, files = config.size, PictureFiles(root.resolve())
     if config.on_missing == "reject" or not operation.aligner.target.aligned:
         return computed, {}
     status, matrices = np.full(len(rows), int(FaceStatus.REJECTED)), np.full((len(rows), 2, 3), np.nan)
@@ -179,7 +187,7 @@ def _place_missing(
             continue
 
         def task(row: ManifestRow, place: Place = place) -> FacePayload:
-            return FacePayload(str(base / row.path), row.sha256, row.box, False, place)
+            return FacePayload(str(files.path(row.path, row.sha256)), row.sha256, row.box, False, place)
 
         lost = [rows[index] for index in missing.tolist()]
         computed = computed.replaced(missing, _rows_of(lost, task, operation))

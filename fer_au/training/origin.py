@@ -91,9 +91,10 @@ class Origin:
     def _data(self) -> dict[str, str]:
         hashes = self.faces.content_hashes()
         if not self.experiment.guidance:
-            return {name: hashes[name] for name in ("manifest.csv", "faces.h5")}
+            hashes = {name: hashes[name] for name in ("manifest.csv", "faces.h5")}
         cues = [CUES.get(term.cue) for term in self.experiment.guidance]
-        if any(cue.needs and cue.source == "annotations" for cue in cues):
+        annotated = any(cue.needs and cue.source == "annotations" for cue in cues)
+        if annotated or self.experiment.target == "soft":
             store = Store.open(self.faces.dataset_dir / "annotations.h5", "annotations")
             hashes["annotations.h5"] = store.content_sha256
         return hashes

@@ -236,7 +236,9 @@ class Trainer:
         targets = self.guidance.targets(batch, mirrored(draws.matrices).to(self.device))
         images, maps = self.augmenter(batch.images.float().div_(255), [cue.maps for cue in targets], draws)
         targets = [target._replace(maps=cue) for cue, target in zip(maps, targets, strict=True)]
-        shares = functional.one_hot(batch.labels, len(self.model.classes)).float()
+        shares = batch.shares
+        if shares is None:
+            shares = functional.one_hot(batch.labels, len(self.model.classes)).float()
         if draws.mix is not None:
             images, shares = draws.mix.images(images), draws.mix.shares(shares)
             targets = [draws.mix.targets(target) for target in targets]

@@ -1,0 +1,69 @@
+"""Pictures that are no files where their data set has them: each is kept once in the cache, by the sha256 of its bytes.
+
+Rows of pixels in a table and frames of a video become such files. They lie in the cache, as shards do, and not among
+DVC's outputs: DVC would hash and copy 36,000 small files, look at them in every run, and delete them before each
+``ingest``. Data sets and people that read the same table share them, and whoever lacks one makes it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from fer_au.atomic import write_atomically
+from fer_au.shards.cache import cache_roots, prepare_folder, writable_root, writing
+
+FOLDER = "pictures"
+"""Folder of the cache."""
+
+
+def find_kept(sha256: str) -> Path | None:
+    """Find a kept picture by the sha256 of its bytes, hexadecimal; the reader checks them. None if there is none."""
+    paths = (root / _place(sha256) for root in cache_roots())
+    return next((path for path in paths if path.is_file()), None)
+
+
+class PictureKeeper:
+    """Keeps pictures in the cache; picklable, for workers.
+
+    Raises:
+        StoreError: The disk refuses.
+    """
+
+    def __init__(self) -> None:
+        self._root = writable_root(Path(FOLDER))
+
+    def keep(self, data: bytes) -> str:
+        """Keep a picture, unless its very bytes lie there.
+
+        Nothing is flushed to the disk, which would take longer than all else: whoever reads the picture compares its
+        hash, and what a crash spoilt is made again.
+
+        Args:
+            data: Bytes of the picture's file.
+
+        Returns:
+            Their sha256, hexadecimal.
+
+        Raises:
+            StoreError: The disk refuses.
+        """
+        sha256 = hashlib.sha256(data).hexdigest()
+        kept = find_kept(sha256)
+        if kept is None or not _holds(kept, data):
+            path = self._root / _place(sha256)
+            with writing(path.parent):
+                mode = prepare_folder(self._root, path.parent)
+                write_atomically(path, data, mode & 0o444, flush=False)
+        return sha256
+
+
+def _place(sha256: str) -> Path:
+    return Path(FOLDER, sha256[:2], sha256)
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return path.stat().st_size == len(data) and path.read_bytes() == data
+    except OSError:
+        return False
