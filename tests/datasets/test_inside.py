@@ -93,7 +93,7 @@ def test_align_reads_them_and_has_lost_ones_made_again(album: Path, tmp_path: Pa
     data.mkdir(parents=True)
     header = "id,path,sha256,split,fold,label,subject,width,height,box"
     (data / "manifest.csv").write_text("\n".join([header, *rows]) + "\n")
-    config = AlignConfig(detector="whole-image", keypoints="detector", template="none", size=64)
+    config = AlignConfig(detector="whole-image", template="none", size=64)
     align_dataset(config, data, root)
     assert len(Store.open(data / "faces.h5", "faces").ids) == 2
 

@@ -69,7 +69,7 @@ def test_two_runs_give_the_same_bytes_with_any_number_of_workers(
     root, _, _ = nasty_folder
     ingest_dataset("nasty", folder_config(root), tmp_path / "a")
     monkeypatch.setenv("FER_AU_WORKERS", "2")
-    monkeypatch.setattr("fer_au.datasets.stage._BATCH", 3)
+    monkeypatch.setattr("fer_au.datasets.inspection._BATCH", 3)
     ingest_dataset("nasty", folder_config(root), tmp_path / "b")
     assert digests(tmp_path / "a") == digests(tmp_path / "b")
 
