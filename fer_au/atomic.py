@@ -42,17 +42,14 @@ class AtomicFile:
     Args:
         path: Its name; what lies there is replaced.
         mode: Permission bits; default what the process' umask gives.
-        flush: Whether the file is on the disk before it takes its name. Only where a hash, which a reader checks, and
-            another making vouch for it may that be left to the system: a flush takes milliseconds.
 
     Raises:
         StoreError: From any method: the disk refuses (full, read-only, ...). No trace of the new file is left.
     """
 
-    def __init__(self, path: Path, mode: int | None = None, *, flush: bool = True) -> None:
+    def __init__(self, path: Path, mode: int | None = None) -> None:
         self.path = path
         self.mode = mode
-        self._flush = flush
         self._temporary: Path | None = None
         self._descriptor = -1
 
@@ -113,11 +110,9 @@ class AtomicFile:
     ) -> None:
         try:
             if kind is None:
-                if self._flush:
-                    os.fsync(self._descriptor)
+                os.fsync(self._descriptor)
                 self._rename()
-                if self._flush:
-                    flush_folder(self.path.parent)
+                flush_folder(self.path.parent)
         except OSError as error:
             raise self._refused(error) from error
         finally:
@@ -133,7 +128,7 @@ class AtomicFile:
             if error.errno != errno.EXDEV:
                 raise
             # One device, but two mounts of it, or two quotas: a neighbour can be renamed.
-            with AtomicFile(self.path, self.mode, flush=self._flush) as copy:
+            with AtomicFile(self.path, self.mode) as copy:
                 copy._move_beside()
                 position = 0
                 while piece := read_at(self._descriptor, position, _PIECE):
@@ -159,15 +154,13 @@ class AtomicFile:
         return StoreError(f"{self.path}: cannot write: {error.strerror or error}")
 
 
-def write_atomically(
-    path: Path, data: bytes | bytearray | memoryview, mode: int | None = None, *, flush: bool = True
-) -> None:
-    """Write a whole file: a reader sees all of it or what was there before; arguments as of ``AtomicFile``.
+def write_atomically(path: Path, data: bytes | bytearray | memoryview, mode: int | None = None) -> None:
+    """Write a whole file: a reader sees all of it or what was there before.
 
     Raises:
         StoreError: The disk refuses (full, read-only, ...).
     """
-    with AtomicFile(path, mode, flush=flush) as file:
+    with AtomicFile(path, mode) as file:
         file.write(0, data)
 
 

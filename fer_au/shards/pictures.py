@@ -8,9 +8,11 @@ DVC's outputs: DVC would hash and copy 36,000 small files, look at them in every
 from __future__ import annotations
 
 import hashlib
+import os
+import secrets
 from pathlib import Path
 
-from fer_au.atomic import write_atomically
+from fer_au.atomic import TEMPORARY_SUFFIX
 from fer_au.shards.cache import cache_roots, prepare_folder, writable_root, writing
 
 FOLDER = "pictures"
@@ -53,13 +55,25 @@ class PictureKeeper:
         if kept is None or not _holds(kept, data):
             path = self._root / _place(sha256)
             with writing(path.parent):
-                mode = prepare_folder(self._root, path.parent)
-                write_atomically(path, data, mode & 0o444, flush=False)
+                _write(path, data, prepare_folder(self._root, path.parent) & 0o444)
         return sha256
 
 
 def _place(sha256: str) -> Path:
     return Path(FOLDER, sha256[:2], sha256)
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    """Write a file under a name of its own, and rename it; ``fer-au cache prune`` knows what a killed run left."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            os.fchmod(file.fileno(), mode)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _holds(path: Path, data: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Listing and pruning of the cache: shards, finished work, checkpoints, clusterings, and what is left of others.
+"""Listing and pruning of the cache: shards, pictures, finished work, checkpoints, clusterings, and what others left.
 
 Pruning is always safe: whoever needs something again computes it again. A run that is under way when its shards are
 removed says so and can simply be started again.
@@ -19,6 +19,7 @@ from fer_au.shards.cache import ShardCache
 from fer_au.shards.damaged import FOLDER as DAMAGED
 from fer_au.shards.finished import FOLDER as FINISHED
 from fer_au.shards.finished import read_record
+from fer_au.shards.pictures import FOLDER as PICTURES
 from fer_au.stores.reader import Store
 
 _LEFTOVER_SECONDS = 24 * 3600.0
@@ -51,7 +52,8 @@ class KeptWork:
     """One finished training or evaluation, one checkpoint of a training that was stopped, or one clustering.
 
     Attributes:
-        kind: ``training``, ``evaluation``, ``checkpoint``, ``clusters``, or ``damaged`` for what was set aside.
+        kind: ``training``, ``evaluation``, ``checkpoint``, ``clusters``, ``pictures`` that were made of tables and
+            videos, or ``damaged`` for what was set aside.
         path: Folder or file of the work.
         size: Bytes on the disk.
         used: Time of the last use, seconds since 1970.
@@ -76,6 +78,8 @@ def list_work(root: Path, workspace: Path | None = None) -> list[KeptWork]:
         for folder in sorted(kind.glob("[0-9a-f]*"))
         if read_record(folder) is not None
     ]
+    if (root / PICTURES).is_dir():
+        found.append(_kept("pictures", root / PICTURES))
     for place in (root, *([workspace] if workspace is not None else [])):
         found += [_kept("damaged", path) for path in sorted((place / DAMAGED).glob("*"))]
     if workspace is not None:
@@ -85,7 +89,7 @@ def list_work(root: Path, workspace: Path | None = None) -> list[KeptWork]:
 
 
 def _kept(kind: str, path: Path) -> KeptWork:
-    files = [path] if path.is_file() else sorted(path.iterdir())
+    files = [path] if path.is_file() else [file for file in sorted(path.rglob("*")) if file.is_file()]
     states = [state for file in files if (state := _state(file)) is not None]
     used = max((used for _, _, used in states), default=0.0)
     return KeptWork(kind, path, sum(size for _, size, _ in states), used)
@@ -127,7 +131,7 @@ def prune(
         older_than_days: Age from which files are removed, in days since their last use.
         max_bytes: Size that the rest may have; the longest unused files are removed until it fits.
         operation: Name of an operation (``align``), beginning of a key, or kind of work (``training``, ``evaluation``,
-            ``checkpoint``, ``clusters``, ``damaged``) to which the removal is limited. Given alone, it removes all.
+            ``checkpoint``, ``clusters``, ``pictures``, ``damaged``) to which the removal is limited. Given alone, it removes all.
         workspace: Folder ``.fer_au`` whose checkpoints and clusterings count, too; None for none.
         dry_run: Whether files are only counted.
 

@@ -14,7 +14,9 @@ from fer_au.datasets.inside import Inside, PictureFiles
 from fer_au.datasets.inspection import Picture, make_inside
 from fer_au.faces import align_dataset
 from fer_au.rejects import Reason, Reject, read_rejects
+from fer_au.shards.cache import cache_root
 from fer_au.shards.pictures import find_kept
+from fer_au.shards.prune import list_work, prune
 from fer_au.stores import Store
 from tests.datasets.conftest import encode, picture
 
@@ -64,6 +66,17 @@ def test_pictures_become_files_once_by_their_hash(album: Path, tmp_path: Path) -
     kept.write_bytes(b"damaged")
     make_inside(root, [Album("sub/album.bin")], "test")
     assert hashlib.sha256(kept.read_bytes()).hexdigest() == first.sha256
+
+
+def test_the_cache_knows_how_much_they_take_and_removes_them(album: Path, tmp_path: Path) -> None:
+    make_inside(tmp_path / "raw", [Album("sub/album.bin")], "test")
+    root = cache_root()
+    (pictures,) = list_work(root)
+    size = sum(path.stat().st_size for path in pictures.path.rglob("*") if path.is_file())
+    assert (pictures.kind, pictures.size) == ("pictures", size)
+    assert prune(root, operation="align") == (0, 0)
+    assert prune(root, operation="pictures") == (1, size)
+    assert list_work(root) == []
 
 
 def test_a_file_that_leads_out_or_is_gone_gives_rejects(album: Path, tmp_path: Path) -> None:
