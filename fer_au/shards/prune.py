@@ -131,7 +131,8 @@ def prune(
         older_than_days: Age from which files are removed, in days since their last use.
         max_bytes: Size that the rest may have; the longest unused files are removed until it fits.
         operation: Name of an operation (``align``), beginning of a key, or kind of work (``training``, ``evaluation``,
-            ``checkpoint``, ``clusters``, ``pictures``, ``damaged``) to which the removal is limited. Given alone, it removes all.
+            ``checkpoint``, ``clusters``, ``pictures``, ``damaged``) to which the removal is limited. Given alone, it
+            removes all.
         workspace: Folder ``.fer_au`` whose checkpoints and clusterings count, too; None for none.
         dry_run: Whether files are only counted.
 
