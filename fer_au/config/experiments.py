@@ -325,6 +325,10 @@ class EvaluateConfig(StrictModel):
         return cams
 
 
+ALL_FOLDS = "all"
+"""Stands for all folds of a data set in presets, which write out an experiment for each."""
+
+
 class ExperimentConfig(StrictModel):
     """One training: data set, model, guidance and overrides of the training settings.
 
@@ -360,6 +364,16 @@ class ExperimentConfig(StrictModel):
         if base is None:
             raise ValueError("is empty, and DVC needs it; write `base: none`, or an experiment")
         return base
+
+    @field_validator("fold")
+    @classmethod
+    def _one_fold(cls, fold: str | int | None) -> str | int | None:
+        if fold == ALL_FOLDS:
+            raise ValueError(
+                "all folds are as many experiments, each of which DVC needs by name; write them by "
+                "`fer-au presets write PRESET --grid fold=all`: docs/presets.md#folds"
+            )
+        return fold
 
 
 class CrossConfig(StrictModel):

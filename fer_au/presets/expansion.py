@@ -18,7 +18,7 @@ from fer_au.config.entries import (
     merge,
     merge_train,
 )
-from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig
+from fer_au.config.experiments import ALL_FOLDS, EvaluateConfig, ExperimentConfig, TrainConfig
 from fer_au.config.reading import (
     NAMED,
     SECTIONS,
@@ -31,6 +31,7 @@ from fer_au.config.reading import (
 )
 from fer_au.datasets.base import examine_dataset
 from fer_au.errors import ConfigError
+from fer_au.presets.folds import means_all, name_folds
 from fer_au.presets.grid import OPTION, REPEATS, Grid, read_grid, suffixes
 from fer_au.presets.preset import Preset
 from fer_au.registry import near_names
@@ -69,7 +70,8 @@ def expand(name: str, preset: Preset, grid: Grid | None = None) -> Expansion:
         preset: Preset.
         grid: Path of an experiment's key, such as ``train.optimizer.lr`` or ``guidance.0.weight`` -> values. Each
             experiment is run with each combination. An experiment without the list entry that a path names stays as it
-            is, unless its ``base`` is multiplied. ``seed`` and ``fold`` make repeats, tied by ``group``.
+            is, unless its ``base`` is multiplied. ``seed`` and ``fold`` make repeats, tied by ``group``; the fold
+            ``all`` stands for all folds of the data set.
 
     Raises:
         ConfigError: A key is unknown or a value bad, in the preset or the grid; the message names it in one line.
@@ -90,9 +92,10 @@ def expand(name: str, preset: Preset, grid: Grid | None = None) -> Expansion:
         complete = {key: _complete(entry) for key, entry in expansion.experiments.items()}
         _check(name, preset, replace(expansion, experiments=complete))
     for path in sorted(factors, key=REPEATS.__contains__):  # repeats last: a group is one place of the grid
-        before = {key: _resolved(name, key, entry, preset) for key, entry in expansion.experiments.items()}
         where = f"{OPTION} " if path in grid else f"{name}: repeats."
-        children = _multiply(expansion, path, factors[path], set(expansion.experiments), where)
+        values = _values_of(path, factors[path], expansion, preset, where)
+        before = {key: _resolved(name, key, entry, preset) for key, entry in expansion.experiments.items()}
+        children = _multiply(expansion, path, values, set(expansion.experiments), where)
         _check_values(path, expansion.experiments, preset, where)
         if path not in REPEATS:
             after = {key: _resolved(name, key, entry, preset) for key, entry in expansion.experiments.items()}
@@ -102,6 +105,19 @@ def expand(name: str, preset: Preset, grid: Grid | None = None) -> Expansion:
     expansion.experiments = {key: _complete(entry) for key, entry in expansion.experiments.items()}
     _check(name, preset, expansion)
     return expansion
+
+
+def _values_of(path: str, values: object, expansion: Expansion, preset: Preset, where: str) -> list[Any]:
+    """List the values that a key takes; ``all`` stands for all folds.
+
+    Raises:
+        ConfigError: It stands at another key, or the data sets don't tell their folds.
+    """
+    if means_all(path, values):
+        return list(name_folds(expansion.experiments.values(), preset.datasets, where))
+    if not isinstance(values, list):
+        raise ConfigError(f"{where}{path}: {values!r} is no list of values; only fold may be {ALL_FOLDS!r}")
+    return values
 
 
 def _variants(name: str, preset: Preset) -> dict[str, Entry]:

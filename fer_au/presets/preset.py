@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from pydantic import Field
 
@@ -59,7 +59,8 @@ class Preset(StrictModel):
         variants: Suffix -> changes: each experiment is run in each variant; without variants, as it is.
         adjust: Name of an experiment in a variant -> path of a key -> value there.
         sweeps: Name of an experiment -> path of a key -> values: one experiment for each combination takes its place.
-        repeats: ``seed`` or ``fold`` -> values: each experiment is run once for each value, tied by ``group``.
+        repeats: ``seed`` or ``fold`` -> values: each experiment is run once for each value, tied by ``group``; ``fold:
+            all`` stands for all folds of the data set.
         cross: Name -> experiment and data set.
         published: Rows of published numbers to compare with.
     """
@@ -83,7 +84,7 @@ class Preset(StrictModel):
     variants: dict[str, Changes] = Field(default_factory=dict)
     adjust: dict[str, Changes] = Field(default_factory=dict)
     sweeps: dict[str, dict[str, list[Any]]] = Field(default_factory=dict)
-    repeats: dict[str, list[int]] = Field(default_factory=dict)
+    repeats: dict[str, Literal["all"] | list[int | str]] = Field(default_factory=dict)
     cross: dict[str, dict[str, str]] = Field(default_factory=dict)
     published: tuple[PublishedRow, ...] = ()
 
