@@ -41,6 +41,7 @@ from fer_au.datasets.labels import (
 from fer_au.datasets.manifest import Box, Split
 from fer_au.datasets.points import OFFSET, PointsCollector, PointsSource, parse_points
 from fer_au.datasets.points_files import read_points_file
+from fer_au.datasets.recognition import fitting_text
 from fer_au.datasets.spelling import plain, says_nothing
 from fer_au.datasets.tables import Column, MissingColumnsError, Table, read_table
 from fer_au.datasets.tally import Place, Tally
@@ -249,6 +250,7 @@ def _read_labels(config: CsvConfig) -> Table:
     except MissingColumnsError as error:
         example = f"{{image: {'NAME, label: NAME' if config.header else '0, label: 1'}}}"
         text = f"{error}; say which column holds what, such as `columns: {example}`"
+        text += fitting_text(config.root, config.adapter)
         faults.append((("columns", "labels", "points", "header", "delimiter", "encoding"), text))
     except DataError as error:
         there = (config.root / config.labels).exists()

@@ -30,6 +30,7 @@ _NAMED = 10  # items that a line names
 _NEAR = 2  # names that may have been meant
 _MD5 = re.compile("[0-9a-f]{2}/[0-9a-f]{30}")  # the end of a path in DVC's cache
 _LOOKED_AT = 100_000  # files and folders of a search
+_FEW = 64  # folders of a floor that are looked at: those of a layout, and not one for each person
 
 FOLDER_LINK = "a link to a folder; `follow_links: true` takes the pictures behind it"
 _LOOP = "a link to a folder that holds it"
@@ -105,6 +106,35 @@ def check_root(root: Path) -> None:
 def list_folders(folder: Path) -> list[str]:
     """List the names of the folders in a folder, links included, sorted, without hidden ones and what systems add."""
     return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not _is_added(entry.name, folder=True))
+
+
+def find_near(root: Path, names: Sequence[str], depth: int = 2) -> list[str]:
+    """Find files by their names, in any case, in a folder and a few floors below it.
+
+    Args:
+        root: The folder.
+        names: Names in lower case.
+        depth: How many floors below it are looked at.
+
+    Returns:
+        POSIX paths below the root, the nearest first.
+
+    Raises:
+        OSError: The folder can't be read.
+    """
+    found: list[str] = []
+    floor = [""]
+    for _ in range(depth + 1):
+        inner = []
+        for above in floor:
+            with os.scandir(root / above) as entries:
+                for entry in entries:
+                    if entry.is_dir() and not _is_added(entry.name, folder=True):
+                        inner.append(f"{above}{entry.name}/")
+                    elif entry.name.lower() in names and not entry.is_dir():
+                        found.append(f"{above}{entry.name}")
+        floor = sorted(inner)[:_FEW]
+    return sorted(found, key=lambda path: (path.count("/"), path))
 
 
 def list_pictures(root: Path, below: str = ".", *, follow_links: bool = False) -> Listing:

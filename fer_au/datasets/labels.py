@@ -167,6 +167,36 @@ def parse_label(text: str, label_map: Mapping[str | int, str | None]) -> str | F
     return parse_expression(name) or (Reason.UNKNOWN_LABEL, f"{_BEFORE}{text}{_AFTER}")
 
 
+def lay_over(
+    codes: Mapping[str | int, str | None], label_map: Mapping[str | int, str | None]
+) -> dict[str | int, str | None]:
+    """Lay a user's map of labels over the codes of a data set, whose expressions it may also name.
+
+    Example:
+        >>> lay_over({0: "anger", 6: "neutral"}, {"neutral": None, 7: "contempt"})
+        {0: 'anger', 6: None, 'neutral': None, 7: 'contempt'}
+    """
+    named = {parse_expression(str(key)): name for key, name in label_map.items()}
+    return {key: named.get(name, name) for key, name in codes.items()} | dict(label_map)
+
+
+def check_coded_keys(
+    labels: Collection[str], codes: Mapping[str | int, str | None], config: LabelMapConfig
+) -> list[str]:
+    """Check the keys of ``label_map`` as ``check_label_keys`` does; they may be codes, or expressions of codes.
+
+    Args:
+        labels: Labels as the data set writes them.
+        codes: Meaning of its codes.
+        config: Entry of the data set.
+
+    Raises:
+        LayoutError: No entry is the label of a face.
+    """
+    meant = {parse_label(label, codes) for label in labels}
+    return check_label_keys({*labels, *(name for name in meant if isinstance(name, str))}, config)
+
+
 def tally_labels(listed: Mapping[Place, int], label_map: Mapping[str | int, str | None]) -> Tally:
     """Count faces by expression, as labels name it.
 

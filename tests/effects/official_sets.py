@@ -5,18 +5,26 @@ from __future__ import annotations
 from tests.effects.keys import Case
 
 OFFICIAL: dict[str, dict[str, Case]] = {
+    "affectnet": {
+        "classes": Case(8, 7),
+        "validation": Case("test", "valid"),
+        "annotations": Case(True, False),
+    },
     "ckplus": {
         "folds": Case(10, 5),
         "last_frames": Case(3, 1),
         "first_as_neutral": Case(False, True),
     },
     "expw": {"min_confidence": Case(0.0, 70.0)},
+    "fer2013": {},
+    "ferplus": {"mode": Case("majority", "plurality")},
     "jaffe": {"folds": Case(10, 0)},
     "kdef": {
         "folds": Case(10, 5),
         "views": Case(["straight"], ["straight", "half-left"]),
         "series": Case(["A", "B"], ["A"]),
     },
+    "rafdb": {"pictures": Case("aligned", "original")},
     "sfew": {"pictures": Case("original", "aligned")},
     "tfeid": {"folds": Case(10, 5), "views": Case(["front"], ["profile"])},
 }

@@ -14,12 +14,14 @@ from fer_au.config.reading import validate
 from fer_au.datasets import create_adapter
 from fer_au.datasets.stage import survey_dataset
 from fer_au.errors import ConfigError, DataError
-from tests.datasets.miniatures import kdef, sfew
+from tests.datasets.miniatures import ferplus, kdef, sfew
 from tests.effects.keys import cases, digest, leaves
 from tests.effects.official_sets import OFFICIAL
 from tests.effects.test_data import LISTED
 
+_SPREAD = [[4, 3, 3, 0, 0, 0, 0, 0, 0, 0]]  # votes without a majority
 _MORE: dict[str, Callable[[Path], None]] = {
+    "ferplus": lambda root: ferplus.write(root, _SPREAD + ferplus.votes()[1:]),
     "kdef": lambda root: kdef.write(root, 2, "B"),
     "sfew": lambda root: sfew.write(root, "_Aligned_Faces"),
 }
