@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.compute import map_ordered, worker_count
+from fer_au.cues.arrays import Array, namespace
 from fer_au.cues.cue import Cue, FaceBatch
 
 Maps = NDArray[np.uint8]
@@ -26,9 +27,18 @@ def draw_bytes(cue: Cue, faces: FaceBatch) -> tuple[Maps, Flags]:
     Returns:
         maps (N, S, S) uint8, 255 = 1.0, zero where not valid; and valid (N,).
     """
-    maps, valid = cue.render(faces)
-    look = np.where(valid[:, None, None], 1 - maps, 0) if cue.avoid else maps
+    look, valid = draw_look(cue, faces)
     return np.rint(look * 255).astype(np.uint8), np.asarray(valid, np.bool_)
+
+
+def draw_look(cue: Cue, faces: FaceBatch) -> tuple[Array, Array]:
+    """Draw where to look, in the array library of the faces' points: a cue to avoid is inverted.
+
+    Returns:
+        maps (N, S, S) float32 in [0, 1], zero where not valid; and valid (N,) bool.
+    """
+    maps, valid = cue.render(faces)
+    return (namespace(maps).where(valid[:, None, None], 1 - maps, 0) if cue.avoid else maps), valid
 
 
 def draw_all(

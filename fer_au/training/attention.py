@@ -29,6 +29,9 @@ from fer_au.models.network import FerModel, ModelOutput, evaluating
 from fer_au.resizing import resize_maps
 from fer_au.training.losses.base import GuidanceLoss
 
+Squash = Literal["sigmoid", "stretch"]
+"""Ways to make probabilities of maps."""
+
 FEWEST_CELLS = 4
 """Rows and columns below which a map is too coarse for a cue: one spot covers the brows, or the mouth and the chin."""
 
@@ -49,7 +52,7 @@ class AttentionSource:
     kind: Literal["features", "cam", "module"]
     layers: tuple[str, ...] = ()
     grids: tuple[tuple[int, int], ...] = ()
-    squash: Literal["sigmoid", "stretch"] | None = None
+    squash: Squash | None = None
 
     def maps(self, output: ModelOutput, cam: Tensor | None) -> list[Tensor]:
         """Take the attention maps of a batch.
@@ -68,13 +71,16 @@ class AttentionSource:
             if own is None:
                 raise ValueError(f"attention of source {self.kind!r} is not there")
             maps = [own]
-        with torch.autocast(output.logits.device.type, enabled=False):
-            return [self._squashed(attention.float()) for attention in maps]
+        return [squash_map(attention, self.squash) for attention in maps]
 
-    def _squashed(self, maps: Tensor) -> Tensor:
-        if self.squash == "sigmoid":
+
+def squash_map(attention: Tensor, way: Squash | None) -> Tensor:
+    """Bring an attention map (N, h, w) to float32, and to probabilities where a loss wants them; differentiable."""
+    with torch.autocast(attention.device.type, enabled=False):
+        maps = attention.float()
+        if way == "sigmoid":
             return maps.sigmoid()
-        return _LEAST + (1 - 2 * _LEAST) * min_max(maps) if self.squash == "stretch" else maps
+        return _LEAST + (1 - 2 * _LEAST) * min_max(maps) if way == "stretch" else maps
 
 
 def true_class_maps(maps: Tensor, shares: Tensor) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,31 +22,7 @@ from fer_au.training.attention import AttentionSource, coarse_lines, resolve_sou
 from fer_au.training.cue_maps import CueMaps, known_faces
 from fer_au.training.landmark_noise import LandmarkNoise
 from fer_au.training.losses.base import LOSSES, GuidanceLoss
-
-
-class Targets(NamedTuple):
-    """The cue maps of a batch for one term, as where to look: a cue to avoid, such as ``background``, is inverted.
-
-    Beyond the picture's border they are 0.
-
-    Attributes:
-        maps: (N, s, s) float32 in [0, 1].
-        valid: (N,) bool, False where an image has no cue.
-        known: (N, s, s) in [0, 1], share of each cell that shows a face whose cue is known, after images were mixed;
-            None if all do.
-    """
-
-    maps: Tensor
-    valid: Tensor
-    known: Tensor | None = None
-
-    def on_grid(self, grid: tuple[int, int], frame: Frame) -> tuple[Tensor, Tensor | None]:
-        """Bring maps and known shares to a layer's own grid; a cell's value is the mean of its known part."""
-        if self.known is None:
-            return frame.to_layer(self.maps, grid), None
-        known = frame.to_layer(self.known, grid)
-        part = frame.to_layer(torch.where(self.known > 0, self.maps * self.known, 0.0), grid)
-        return torch.where(known > 0, part / torch.where(known > 0, known, 1.0), 0.0), known
+from fer_au.training.pull import Targets, mean_distance, share_of_batch
 
 
 @dataclass(frozen=True)
@@ -88,13 +63,7 @@ class Term:
             targets: Cue maps of the same images.
             time: Time of the training, in epochs.
         """
-        with torch.autocast(targets.maps.device.type, enabled=False):
-            return torch.stack([self._distance(maps, targets, time) for maps in attention]).mean()
-
-    def _distance(self, attention: Tensor, targets: Targets, time: float) -> Tensor:
-        target, known = targets.on_grid((attention.shape[1], attention.shape[2]), self.frame)
-        target = 1 - target if self.loss.avoids else target
-        return self.loss(attention, target, targets.valid, known, time)
+        return mean_distance(self.loss, attention, targets, self.frame, time)
 
 
 class Guidance:
@@ -203,8 +172,7 @@ class Guidance:
         cam = true_class_maps(self._class_maps(output), labels) if wanted else None
         losses = {}
         for term, target in pairs:
-            count = target.valid.sum().float()
-            share = count / mean_count(count).clamp(min=torch.finfo(torch.float32).tiny)
+            share = share_of_batch(target.valid, mean_count)
             losses[term.name] = share * term.value(term.source.maps(output, cam), target, time)
         return losses
 

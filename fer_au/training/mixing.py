@@ -19,7 +19,7 @@ import torch
 from torch import Generator, Tensor
 
 from fer_au.config.experiments import AugmentConfig
-from fer_au.training.guidance import Targets
+from fer_au.training.pull import Targets
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,13 @@ from fer_au.models.freezing import check_phases, phase_at, set_trainable
 from fer_au.models.network import FerModel, ModelOutput
 from fer_au.training.augment import Augmenter, Draws
 from fer_au.training.checkpoint import Checkpoint, TrainingState, optimizer_tensors, restore_optimizer
-from fer_au.training.guidance import Guidance, Targets
+from fer_au.training.guidance import Guidance
 from fer_au.training.history import HistoryRow, Meter, best_epoch, has_stalled, write_history
 from fer_au.training.objective import cross_entropy
 from fer_au.training.optimizer import average_of, create_optimizer, largest_decay, lr_factor, set_lr
 from fer_au.training.processes import Part, Processes
 from fer_au.training.progress import TrainingProgress
+from fer_au.training.pull import Targets
 from fer_au.training.scoring import SplitScores, score_split
 
 

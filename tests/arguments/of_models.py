@@ -30,16 +30,21 @@ from tests.arguments.forms import (
 from tests.arguments.kinds import (
     _ANY,
     CLASSES,
+    CODEBOOK,
     COUNT,
     FLAG,
     FOLDER,
+    KNOWN,
     LABEL,
     MAPS,
+    POINTS,
     SEED,
     TENSOR_FORMS,
     TEXT,
     Case,
     crops,
+    faces,
+    labels,
     maps,
     model,
     one_of,
@@ -122,6 +127,31 @@ def _lost(**arguments: Any) -> Any:
     from fer_au.training import create_loss
 
     return create_loss("cosine")(**arguments)
+
+
+def _net() -> torch.nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return torch.nn.Sequential(torch.nn.Conv2d(3, 6, 3, stride=16), torch.nn.Flatten(), torch.nn.Linear(1176, 2))
+
+
+def _guided(**arguments: Any) -> Any:
+    from fer_au.training import AttentionGuidance
+
+    guide = AttentionGuidance(**arguments)
+    arguments["model"](torch.from_numpy(crops(2, 224)).permute(0, 3, 1, 2) / 256)
+    loss = guide(labels=CLASSES, points=faces(2))
+    guide.remove()
+    return loss
+
+
+def _pulled(**arguments: Any) -> Any:
+    from fer_au.training import AttentionGuidance
+
+    net = _net()
+    guide = AttentionGuidance(net, "0")
+    net(torch.from_numpy(crops(2, 224)).permute(0, 3, 1, 2) / 256)
+    return guide(**arguments)
 
 
 def _cams(**arguments: Any) -> Any:
@@ -247,6 +277,57 @@ CASES = [
         lambda n: {"target": np.arange(n) % 2, "normalize": True},
         {"target": TARGET, "normalize": FLAG},
         _cams,
+        counts=(2,),
+    ),
+    Case(
+        "fer_au.training:AttentionGuidance",
+        lambda n: {
+            "model": _net(),
+            "layers": ["0"],
+            "cue": "au",
+            "loss": "cosine",
+            "weight": 4.0,
+            "classes": list(CLASSES),
+            "source": "features",
+            "codebook": "corrected",
+            "geometry": "corrected",
+            "map_size": 28,
+            "resize": "corrected",
+        },
+        {
+            "model": Kind(AS_IT_IS, [None, 3, "models/au", np.zeros(3), torch.nn.DataParallel(_net())]),
+            "layers": Kind({"list": list, "tuple": tuple}, [None, 3, [], [0], ["0", "0"], "layer4", ["0", None]]),
+            "cue": part("cue"),
+            "loss": part("loss"),
+            "weight": Kind({"whole": int, "numpy": np.float32}, [None, "4", 0, -1.0, float("nan"), float("inf"), True]),
+            "classes": Kind(LABELS, [one for one in NO_LABELS if one is not None], ("labels", "classes")),
+            "source": one_of("features", "cam", "module"),
+            "codebook": CODEBOOK,
+            "geometry": part("geometry"),
+            "map_size": COUNT,
+            "resize": one_of("corrected", "published"),
+        },
+        _guided,
+        counts=(2,),
+    ),
+    Case(
+        "fer_au.training:AttentionGuidance.__call__",
+        lambda n: {"labels": labels(n), "points": faces(n)},
+        {"labels": KNOWN, "points": POINTS},
+        _pulled,
+        counts=(2,),
+    ),
+    Case(
+        "fer_au.training:AttentionGuidance.__call__",
+        lambda n: {"maps": maps(n), "valid": np.arange(n) % 2 == 0},
+        {
+            "maps": Kind(NUMBERS, lambda m: [*MAPS.mistakes(m), m + 1, -m - 1, (255 * m).astype(np.uint8)]),
+            "valid": Kind(
+                {**STRIDES, **LISTS, **TENSORS},
+                lambda v: [*(one for one in NO_NUMBERS if one is not None), v.astype(float)],
+            ),
+        },
+        _pulled,
         counts=(2,),
     ),
     Case("fer_au.training:create_loss", lambda n: {"name": "cosine"}, {"name": part("loss")}, counts=(1,)),

@@ -14,7 +14,7 @@ import torch
 from benchmarks.shared.blobs import Blob, many
 from fer_au.batches.faces import FaceDataset
 from fer_au.training.checkpoint import Checkpoint
-from fer_au.training.guidance import Targets
+from fer_au.training.pull import Targets
 from fer_au.training.trainer import NotFiniteError, Trainer
 from tests.training.toy import AU, SIZE, STILL, make_trainer, parameters, settings
 

@@ -20,9 +20,10 @@ from fer_au.resizing import Frame, Resize, resize_maps
 from fer_au.stores import Store, encode_ids, write_store
 from fer_au.training import cue_maps
 from fer_au.training.augment import Augmenter
-from fer_au.training.guidance import Guidance, Targets
+from fer_au.training.guidance import Guidance
 from fer_au.training.losses.base import create_loss, list_losses
 from fer_au.training.mixing import Mix
+from fer_au.training.pull import Targets
 from tests.training.guided import SIZE, build, of_class, still
 
 Make = Callable[[Sequence[Blob]], Path]

@@ -20,8 +20,9 @@ from fer_au.ibug68 import MEAN_FACE, inter_ocular_distance, mirror_points, norma
 from fer_au.models import create_model
 from fer_au.training import train_experiment
 from fer_au.training.augment import Augmenter
-from fer_au.training.guidance import Guidance, Targets
+from fer_au.training.guidance import Guidance
 from fer_au.training.landmark_noise import LandmarkNoise, standard_noise
+from fer_au.training.pull import Targets
 
 SIZE = 32
 AU = {"cue": "au", "loss": "cosine", "layers": ["last"], "weight": 4.0}

@@ -12,8 +12,8 @@ from fer_au.config.experiments import AugmentConfig
 from fer_au.config.reading import validate
 from fer_au.errors import ConfigError
 from fer_au.training.augment import Augmenter
-from fer_au.training.guidance import Targets
 from fer_au.training.mixing import Mix, draw_mix, partners
+from fer_au.training.pull import Targets
 
 CPU = torch.device("cpu")
 RIGHT_HALF = Mix(0.5, (0.0, 1.0, 0.5, 1.0))
