@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from fer_au.config.data import DatasetConfig
 from fer_au.datasets.csv_labels import CsvConfig
 from fer_au.datasets.sep import CODES
+from fer_au.datasets.votes import VOTES
 from fer_au.stores import Store
 
 
@@ -111,6 +113,20 @@ def _csv(config: DatasetConfig, faces: list[Face]) -> None:
             np.savetxt(config.root / source, rows, "%s", ",", header=",".join(header), comments="")
 
 
+def _ferplus(config: DatasetConfig, faces: list[Face]) -> None:
+    """A table of pixels, and one of ten votes for each row: eight for the expression and two for neutral or anger."""
+    config.root.mkdir(parents=True)
+    pixels, votes = ["emotion,pixels,Usage"], [",".join(["Usage", "Image name", *VOTES])]
+    for number, face in enumerate(faces):
+        usage = "PrivateTest" if face.split == "test" else "PublicTest" if number % 4 == 0 else "Training"
+        grey = np.asarray(Image.open(face.picture).convert("L"))
+        pixels.append(f"0,{' '.join(map(str, grey.ravel()))},{usage}")
+        counts = dict.fromkeys(VOTES, 0) | {face.label: 8, "anger" if face.label == "neutral" else "neutral": 2}
+        votes.append(",".join([usage, f"fer{number:07d}.png", *map(str, counts.values())]))
+    (config.root / "fer2013.csv").write_text("\n".join(pixels) + "\n")
+    (config.root / "fer2013new.csv").write_text("\n".join(votes) + "\n")
+
+
 def _lines(config: DatasetConfig, faces: list[Face]) -> None:
     """The layout of the adapter that docs/parts.md shows."""
     for face in faces:
@@ -141,6 +157,7 @@ def _copy(face: Face, path: Path) -> None:
 
 _LAYOUTS: dict[str, Callable[[Any, list[Face]], None]] = {
     "csv": _csv,
+    "ferplus": _ferplus,
     "folder": _folder,
     "lab-lines": _lines,
     "sep": _sep,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import shlex
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from fer_au.cues import list_cues
@@ -116,34 +114,6 @@ def test_the_preset_without_another_one_needs_every_key_that_the_page_says(tmp_p
     with pytest.raises(ConfigProblemsError) as caught:
         load_preset(path)
     assert [line.split(": ")[1] for line in caught.value.lines] == needed
-
-
-def run_snippet(number: int, old: str, root: Path) -> list[dict[str, str]]:
-    code = BLOCKS[number].text
-    assert old in code
-    exec(compile(code.replace(old, str(root)), "docs/presets.md", "exec"), {})
-    with (root / "labels.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
-def test_ferplus_label_file_joins_by_position(tmp_path: Path) -> None:
-    names = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF"]
-    with (tmp_path / "fer2013.csv").open("w") as faces, (tmp_path / "fer2013new.csv").open("w") as votes:
-        faces.write("emotion,pixels,Usage\n")
-        votes.write(",".join(["Usage", "Image name", *names]) + "\n")
-        for row, (usage, winner) in enumerate([("Training", 7), ("PublicTest", 9), ("PrivateTest", 1)]):
-            faces.write(f"0,{' '.join([str(row)] * 2304)},{usage}\n")
-            votes.write(
-                ",".join([usage, f"fer{row + 5}.png", *("10" if i == winner else "0" for i in range(10))]) + "\n"
-            )
-    rows = run_snippet(0, "/path/to/FERPlus", tmp_path)
-    assert rows == [
-        {"image": "images/00000.png", "label": "contempt", "split": "train"},
-        {"image": "images/00002.png", "label": "happiness", "split": "test"},
-    ]
-    import cv2
-
-    assert np.all(cv2.imread(str(tmp_path / "images/00002.png")) == 2)
 
 
 @pytest.mark.parametrize("names", [list_heads(), NETS.names(), list_cues(), list_losses()], ids=str)
