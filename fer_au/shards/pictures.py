@@ -33,7 +33,9 @@ class PictureKeeper:
     """
 
     def __init__(self) -> None:
-        self._root = writable_root(Path(FOLDER))
+        self._root = writable_root(Path(FOLDER)).absolute()
+        self._roots = cache_roots()
+        self._folders: dict[Path, int] = {}  # folder that is there -> permissions of what is made in it
 
     def keep(self, data: bytes) -> str:
         """Keep a picture, unless its very bytes lie there.
@@ -51,11 +53,14 @@ class PictureKeeper:
             StoreError: The disk refuses.
         """
         sha256 = hashlib.sha256(data).hexdigest()
-        kept = find_kept(sha256)
-        if kept is None or not _holds(kept, data):
-            path = self._root / _place(sha256)
-            with writing(path.parent):
-                _write(path, data, prepare_folder(self._root, path.parent) & 0o444)
+        place = _place(sha256)
+        if any(_holds(root / place, data) for root in self._roots):
+            return sha256
+        folder = self._root / place.parent
+        with writing(folder):
+            if folder not in self._folders:
+                self._folders[folder] = prepare_folder(self._root, folder) & 0o444
+            _write(folder / sha256, data, self._folders[folder])
         return sha256
 
 
