@@ -72,7 +72,7 @@ def run_process(command: Callable[[], int], after_interrupt: str = _ATOMIC) -> N
         signal.signal(signal.SIGINT, _process.interrupt)
         sys.unraisablehook = _process.report_swallowed
     if "DVC_STAGE" in os.environ:
-        _process.watch_parent()
+        _process.watch_dvc()
     # Functions of atexit run last to first: this one comes after those of all libraries. What would be left of the
     # interpreter's end (a second where torch is torn down) hears no handler: Ctrl-C would be an exit by signal then,
     # and a failure to DVC.
@@ -137,15 +137,17 @@ class _Process:
         else:
             raise KeyboardInterrupt
 
-    def watch_parent(self) -> None:
-        """Interrupt the command when the process that started it is gone; it may be deaf to Ctrl-C, as under nohup."""
+    def watch_dvc(self) -> None:
+        """Interrupt the command when the DVC that started it is gone; it may be deaf to Ctrl-C, as under nohup."""
         import threading
         import time
 
-        parent = os.getppid()
+        from fer_au.ancestry import Ancestry  # psutil takes its 20 ms from stages alone
+
+        ancestry = Ancestry()
 
         def watch() -> None:
-            while os.getppid() == parent:
+            while ancestry.holds():
                 time.sleep(_LOOK_SECONDS)
             if self.code is not None:
                 return

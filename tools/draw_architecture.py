@@ -77,6 +77,7 @@ FLOORS = (
             "assets",
             "gate",
             "atomic",
+            "ancestry",
             "ending",
             "errors",
             "home",

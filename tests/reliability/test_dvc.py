@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -52,15 +53,15 @@ class Lab(Workspace):
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def repro(self, **env: str) -> Run:
-        """Start `dvc repro`."""
+    def repro(self, shell: str | None = os.environ.get("SHELL"), **env: str) -> Run:
+        """Start `dvc repro`, with the variable SHELL or without it."""
         self._runs += 1
         stderr = self.folder / f"stderr-{self._runs}.txt"
         with stderr.open("wb") as file:
             process = subprocess.Popen(
                 ["dvc", "repro"],
                 cwd=self.folder,
-                env=self.environment(**env),
+                env={key: value for key, value in self.environment(SHELL=shell or "", **env).items() if value},
                 stdout=subprocess.DEVNULL,
                 stderr=file,
                 start_new_session=True,
@@ -78,13 +79,21 @@ def lab(ingested: Path, tmp_path: Path) -> Lab:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("last_shard", [False, True], ids=["in the midst", "in the last shard"])
+@pytest.mark.parametrize(
+    ("shell", "last_shard"),
+    [("bash", False), ("dash", False), ("sh", False), (None, False), ("bash", True)],
+    ids=["in the midst, bash", "in the midst, dash", "in the midst, sh", "in the midst, no SHELL", "in the last shard"],
+)
 def test_a_killed_repro_and_a_new_one_at_once_end_both_right(
-    lab: Lab, undisturbed: dict[str, bytes], last_shard: bool
+    lab: Lab, undisturbed: dict[str, bytes], shell: str | None, last_shard: bool
 ) -> None:
-    # DVC dies alone, and the stage that it started looks for it twice a second. In the midst, what is left of the stage
-    # lasts far longer. In its last shard, it may be done before it looks: then it ends as ever, and that is right, too.
-    first = lab.repro(**{} if last_shard else {PAUSE: "0.5"})
+    # DVC starts a stage by $SHELL, or /bin/sh without it. bash becomes the stage; dash stays above it and outlives DVC.
+    # DVC dies alone, and the stage looks for it twice a second. In the midst, what is left of the stage lasts far
+    # longer. In its last shard, it may be done before it looks: then it ends as ever, and that is right, too.
+    path = shell and shutil.which(shell)
+    if shell and not path:
+        pytest.skip(f"{shell} is not installed")
+    first = lab.repro(path, **{} if last_shard else {PAUSE: "0.5"})
     assert first.wait_until(lambda: first.shards >= (PICTURES // SHARD if last_shard else 3))
     first.process.send_signal(signal.SIGKILL)
     first.process.wait()

@@ -43,7 +43,7 @@ class Run:
         """Shards begun so far in the workspace."""
         return len(read_diary(self.diary))
 
-    def wait_until(self, ready: Callable[[], bool], seconds: float = 60) -> bool:
+    def wait_until(self, ready: Callable[[], bool], seconds: float = 240) -> bool:
         """Wait for something while the process goes on; False if it ended first."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -59,7 +59,7 @@ class Run:
         """What it has written to stderr so far."""
         return self.stderr.read_text()
 
-    def finish(self, seconds: float = 120) -> str:
+    def finish(self, seconds: float = 300) -> str:
         """Wait for the end and give what it said."""
         self.process.wait(timeout=seconds)
         return self.said
