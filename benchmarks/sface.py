@@ -26,7 +26,7 @@ from torch.nn import functional
 from fer_au.assets import find_weights
 from fer_au.batches.precision import Precision, autocast
 from fer_au.machine import cpu_name, instruction_set
-from fer_au.models import FerModel, create_model, load_pretrained
+from fer_au.models import FerModel, create_model
 from fer_au.models.freezing import set_trainable
 from fer_au.models.pretrained import FACES
 
@@ -60,7 +60,6 @@ def published(file: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]
 def build(cut_after: int | None = None) -> FerModel:
     """Build the network with its published weights."""
     model = create_model({"backbone": "sface", "weights": "faces", "cut_after": cut_after}, CLASSES, seed=0)
-    load_pretrained(model)
     return model.to(memory_format=torch.channels_last)
 
 

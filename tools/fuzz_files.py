@@ -34,9 +34,9 @@ from fer_au.datasets.tables import read_table
 from fer_au.decoding import decode_image
 from fer_au.errors import FerAuError
 from fer_au.evaluation.metrics_file import detail_path, read_metrics, write_metrics
+from fer_au.models import create_model
 from fer_au.models.config_file import CONFIG, WEIGHTS
 from fer_au.models.files import load_model, save_model
-from fer_au.models.network import create_model
 from fer_au.rejects import Reason, Reject, read_rejects, write_rejects
 from fer_au.report.collect import read_history
 from fer_au.shards.finished import FinishedWork

@@ -249,12 +249,12 @@ def _faults_on(
     import torch
 
     from fer_au.models.image_sizes import fit_to_images
-    from fer_au.models.network import create_model
+    from fer_au.models.network import build_model
 
     classes = ("subject:a", "subject:b") if config.target == "subject" else EXPRESSIONS
     try:
         with torch.device(device):
-            model = create_model(config.model, classes)
+            model = build_model(config.model, classes)
     except (FerAuError, RuntimeError, NotImplementedError) as error:
         yield _fault("model", error)
         return

