@@ -20,7 +20,7 @@ from fer_au.faces.templates import get_template
 from fer_au.fingerprints import fingerprint
 from fer_au.landmarks.extractors import Extractor, create_extractor, extract_points
 from fer_au.landmarks.operation import FIELDS, CropPayload, ExtractOperation, crop_key
-from fer_au.landmarks.placement import ASIDE, blame_placement, placement
+from fer_au.landmarks.placement import ASIDE, Placement, blame_placement, place_points
 from fer_au.rejects import Reason, Reject, check_reject_fraction, write_rejects
 from fer_au.shards.assemble import assemble_store
 from fer_au.shards.cache import KEY_BYTES, Keys
@@ -119,7 +119,7 @@ class _Stage:
         specs["id"] = ColumnSpec.of(faces["id"])
         identity = self._fingerprint(annotations=annotations.content_sha256)
         missed: list[tuple[int, bytes]] = []
-        placed: list[NDArray[np.float64]] = []
+        placed: list[Placement] = []
         with open_writer(
             output,
             "landmarks",
@@ -131,35 +131,37 @@ class _Stage:
         ) as writer:
             writer.write("id", 0, faces["id"])
             for start in range(0, rows, _ANNOTATED_ROWS):
-                columns, distances = self._annotated(annotations, start, kept[start : start + _ANNOTATED_ROWS])
+                columns, seen = self._annotated(annotations, start, kept[start : start + _ANNOTATED_ROWS])
                 for column, values in columns.items():
                     writer.write(column, start, values)
-                placed.append(distances[np.isfinite(distances)])
+                placed.append(seen[np.isfinite(seen.distance)])
                 for row in np.flatnonzero(columns["status"] == LandmarkStatus.NOT_FOUND).tolist():
-                    missed.append((start + row, _why_none(float(distances[row]))))
-            fault = blame_placement(np.concatenate([np.empty(0), *placed]))
+                    missed.append((start + row, _why_none(float(seen.distance[row]))))
+            fault = blame_placement(Placement.join(placed)) if placed else ""
             return self._write_rejects(missed, int(kept.sum()), fault)
 
-    def _annotated(
-        self, annotations: Store, start: int, kept: NDArray[np.bool_]
-    ) -> tuple[dict[str, Array], NDArray[np.float64]]:
-        """Map the points of some rows; return their columns, and how far they lie from the face that align found."""
+    def _annotated(self, annotations: Store, start: int, kept: NDArray[np.bool_]) -> tuple[dict[str, Array], Placement]:
+        """Map the points of some rows; return their columns, and how they lie to the faces that align found."""
         stop = start + len(kept)
         columns = {name: np.full((len(kept), *f.shape), f.blank, f.dtype) for name, f in FIELDS.items()}
-        source = annotations.rows("points", start, stop)[kept].astype(np.float64)
-        mapped = apply_matrix(self.faces["matrix"][start:stop][kept].astype(np.float64), source)
+        source = annotations.rows("points", start, stop).astype(np.float64)
+        matrices = self.faces["matrix"][start:stop].astype(np.float64)
+        mapped = apply_matrix(matrices[kept], source[kept])
         points, score = extract_points(self.extractor, np.zeros((len(mapped), 0, 0, 3), np.uint8), None, mapped)
-        distances = np.full(len(kept), np.nan)
-        if (template := get_template(str(self.faces.attributes["template"]))).fixed:
-            seen = vouched_rows(self.faces, start, stop)
-            distances[kept] = placement(points, template, int(self.faces.attributes["image_size"]))
-            distances[~seen] = np.nan
-            points = np.where((distances[kept] > ASIDE)[:, None, None], np.float32(np.nan), points)
+        placement = self._place(source, matrices, kept & vouched_rows(self.faces, start, stop))
+        points = np.where((placement.distance[kept] > ASIDE)[:, None, None], np.float32(np.nan), points)
         found = np.isfinite(points).all(axis=(1, 2))
         columns["points"][kept] = points
         columns["score"][kept] = score
         columns["status"][kept] = np.where(found, LandmarkStatus.OK, LandmarkStatus.NOT_FOUND)
-        return columns, distances
+        return columns, placement
+
+    def _place(self, points: NDArray[np.float64], matrices: NDArray[np.float64], seen: NDArray[np.bool_]) -> Placement:
+        """Hold points to the faces that were seen and aligned; other rows are NaN."""
+        template = get_template(str(self.faces.attributes["template"]))
+        if not template.fixed:
+            seen = np.zeros_like(seen)
+        return place_points(points, matrices, template, int(self.faces.attributes["image_size"]), seen)
 
     def _write_rejects(self, missed: Sequence[tuple[int, bytes]], crops: int, fault: str = "") -> str:
         """Write the table of crops without points, fail for a fault of most or for too many, and say what is found."""
@@ -168,7 +170,7 @@ class _Stage:
         path = self.dataset_dir / "rejects" / "landmarks.csv"
         write_rejects(path, rejects)
         if fault:
-            raise DataError(f"landmarks: {fault}")
+            raise DataError(f"landmarks {self.dataset_dir.name}: {fault}")
         check_reject_fraction("landmarks", rejects, crops, self.config.max_reject_fraction, path)
         text = f"{self.config.extractor} found the points of {crops - len(missed)} of {crops} faces"
         if absent := len(self.faces) - crops:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 
 import numpy as np
@@ -10,10 +11,12 @@ from fer_au.cues import render_dataset
 from fer_au.datasets.manifest import read_manifest
 from fer_au.errors import DataError, StoreError, UnknownNameError
 from fer_au.faces import align_dataset
-from fer_au.faces.geometry import apply_matrix
-from fer_au.faces.templates import get_template
+from fer_au.faces.geometry import apply_matrix, fit_similarity
+from fer_au.faces.templates import five_points, get_template
+from fer_au.ibug68 import MEAN_FACE
 from fer_au.landmarks import extract_dataset, normalised_error
 from fer_au.landmarks.operation import ExtractOperation
+from fer_au.landmarks.placement import blame_placement, place_points
 from fer_au.landmarks.stage import crop_face_boxes, vouched_rows
 from fer_au.rejects import Reason, read_rejects
 from fer_au.stores import LandmarkStatus, Store, write_store
@@ -87,13 +90,73 @@ def change_points(dataset, change):
     rewrite(dataset, "annotations", points=change(points.copy()).astype(np.float32))
 
 
-@pytest.mark.parametrize("scale", [0.25, 0.5, 0.8, 1.25])
-def test_points_of_another_size_of_the_pictures_are_one_line(dataset, scale):
-    change_points(dataset, lambda points: scale * points)
-    with pytest.raises(DataError, match=r"of 1\d of 15 faces lie beside the faces that align found.*size") as caught:
+def refusal(dataset):
+    with pytest.raises(DataError, match=rf"^landmarks {dataset.name}: the data set's points") as caught:
         extract(dataset, "provided", max_reject_fraction=1.0)
-    assert "\n" not in str(caught.value)
     assert not (dataset / "landmarks.h5").exists()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("scale", [0.25, 0.5, 0.8, 0.9, 1.1, 1.25])
+@pytest.mark.parametrize("template", ["loose", "arcface"])
+def test_points_of_another_size_of_the_pictures_are_one_line_with_the_factor(dataset, scale, template):
+    if template != "loose":
+        align_dataset(AlignConfig(template=template), dataset, dataset / "raw")
+    change_points(dataset, lambda points: scale * points)
+    said = refusal(dataset)
+    assert "lie to one side of the faces that align found" in said
+    (factor,) = re.findall(r"pictures of about (\S+) times the size; scale them", said)
+    assert float(factor) == pytest.approx(scale, abs=0.03)
+
+
+@pytest.mark.parametrize(("right", "down"), [(0.1, 0), (0, -0.1), (-0.1, 0.1)])
+def test_points_of_pictures_that_were_cut_are_one_line_with_the_way(dataset, right, down):
+    width = 256
+    change_points(dataset, lambda points: points + width * np.array([right, down]))
+    said = refusal(dataset)
+    assert "times the size" not in said
+    way = re.findall(r"(\d+) pixels (right|left) and (\d+) (down|up)", said)[0]
+    assert (int(way[0]), int(way[2])) == pytest.approx((abs(width * right), abs(width * down)), abs=4)
+    assert [way[number] for number in (1, 3) if int(way[number - 1]) > 4] == [
+        *(["right" if right > 0 else "left"] if right else []),
+        *(["down" if down > 0 else "up"] if down else []),
+    ]
+
+
+def test_points_of_other_pictures_are_one_line(dataset):
+    rng = np.random.default_rng(0)
+    change_points(dataset, lambda points: points + rng.choice([-40, 40], (len(points), 1, 2)))
+    assert "lie beside the faces" in refusal(dataset) or "lie to one side" in refusal(dataset)
+
+
+@pytest.mark.parametrize("scale", [0.98, 1.0, 1.02])
+@pytest.mark.parametrize("template", ["loose", "arcface"])
+def test_sound_points_are_taken(dataset, scale, template):
+    if template != "loose":
+        align_dataset(AlignConfig(template=template), dataset, dataset / "raw")
+    change_points(dataset, lambda points: scale * points)
+    store = extract(dataset, "provided", max_reject_fraction=0.0)
+    assert (store["status"] == LandmarkStatus.OK).all()
+
+
+def test_profiles_and_wide_mouths_are_to_no_side():
+    """Every face turned to one side, or every mouth open: align fits its five points, whatever they look like."""
+    template, size = get_template("loose"), 256
+    points, matrices = [], []
+    for number in range(20):
+        face = 60 * MEAN_FACE + (120 + number, 130 - number)
+        face[:, 0] = face[:, 0].mean() + 0.4 * (face[:, 0] - face[:, 0].mean())  # as in profile
+        face[48:, 1] += 15
+        points.append(face)
+        matrices.append(fit_similarity(five_points(face), template.five(size)))
+    found = place_points(np.array(points), np.array(matrices), template, size, np.ones(20, bool))
+    assert np.hypot(*np.median(found.shift, axis=0)) < 1e-6
+    assert "to one side" not in blame_placement(found)
+    assert found.size == pytest.approx(np.ones(20), abs=1e-6)
+    scaled = place_points(1.25 * np.array(points), np.array(matrices), template, size, np.ones(20, bool))
+    assert "pictures of about 1.25 times the size" in blame_placement(scaled)
+    assert blame_placement(scaled[np.arange(20) < 4]) == ""  # too few to tell
 
 
 def test_points_of_another_place_lose_one_face_its_landmarks(dataset):
@@ -121,7 +184,7 @@ def test_points_are_held_to_the_published_template_too(dataset):
     align_dataset(AlignConfig(template="arcface"), dataset, dataset / "raw")
     assert (extract(dataset, "provided", max_reject_fraction=0.0)["status"] == LandmarkStatus.OK).all()
     change_points(dataset, lambda points: points / 2)
-    with pytest.raises(DataError, match="lie beside the faces that align found"):
+    with pytest.raises(DataError, match="lie to one side of the faces that align found"):
         extract(dataset, "provided")
 
 
