@@ -27,6 +27,7 @@ class Reason(StrEnum):
     UNKNOWN_LABEL = "unknown_label"
     CONFLICTING_LABELS = "conflicting_labels"
     DUPLICATE_ID = "duplicate_id"
+    LEAK = "leak"  # dropped by the data set's own key on_leak
     BAD_ROW = "bad_row"
     OUTSIDE_ROOT = "outside_root"
     NOT_AN_IMAGE = "not_an_image"

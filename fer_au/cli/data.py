@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _NAME = "given"  # of the data set, where one is needed
 _LABELS, _TABLES, _SHOWN = "labels", (".csv", ".tsv", ".txt"), 3  # the key of a label file, and what may be one
+_LINES = "the lines above"
 _ABOVE = "the lines above, and all rows by --rejects FILE.csv"  # where the stage ingest names its table
 
 
@@ -100,7 +101,7 @@ def check_data(
 
     config = _read_config({"adapter": adapter, "root": str(root), **parse_settings("--set", option or [])})
     survey = survey_dataset(str(root), config)
-    lines = survey_lines(survey.notes, survey.rows, survey.rejects, config)
+    lines = survey_lines(survey.notes, survey.rows, survey.rejects, survey.leaks.told, config)
     typer.echo("\n".join([*count_table(survey.rows), *lines]))
     if frame:
         for line in _frame_lines(config.root, survey.rows):
@@ -109,5 +110,6 @@ def check_data(
         write_rejects(table, survey.rejects)
         typer.echo(f"{table}: {len(survey.rejects)} rows")
     survey.check_losses(str(root), config, table or _ABOVE)
+    survey.check_leaks(str(root), config, _LINES)
     if line := untrainable_line(survey.rows):
         raise DataError(f"{root}: {line}")

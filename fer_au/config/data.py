@@ -87,6 +87,9 @@ class DatasetConfig(StrictModel):
         max_reject_fraction: Largest share of pictures that ``ingest`` may reject; beyond it, the stage fails.
         follow_links: Whether pictures, tables and folders may be links that lead out of ``root``. Links to pictures in
             the cache of DVC or git-annex always may. A link to a folder that holds it is never followed.
+        on_leak: What follows where a photograph or a person lies in two splits or folds: ``report`` tells it;
+            ``drop-from-train`` leaves out the faces of train that show what valid or test shows, those of valid that
+            show what test shows, and of folds those of all but the first; ``fail`` ends the stage.
         align: Keys of the section ``align`` that this data set has of its own; the others are the section's.
         landmarks: Likewise of the section ``landmarks``.
     """
@@ -98,6 +101,7 @@ class DatasetConfig(StrictModel):
     seed: Seed = 0
     max_reject_fraction: Fraction = 0.05
     follow_links: bool = False
+    on_leak: Literal["report", "drop-from-train", "fail"] = "report"
     align: Annotated[dict[str, Any], PartOf(AlignConfig)] = Field(default_factory=dict)
     landmarks: Annotated[dict[str, Any], PartOf(LandmarksConfig)] = Field(default_factory=dict)
 

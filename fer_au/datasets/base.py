@@ -121,6 +121,7 @@ class Scan:
         rejects: Items that look like members of the set and can't be used.
         annotations: Annotations besides labels.
         notes: Lines for people about files passed over and choices made.
+        sets: Names of the data sets that a union holds; the ids of each one's faces begin with its name and ``/``.
         inside: Pictures of records that are no files, but lie inside files of another kind.
     """
 
@@ -128,6 +129,7 @@ class Scan:
     rejects: tuple[Reject, ...] = ()
     annotations: Annotations = field(default_factory=Annotations)
     notes: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
     inside: tuple[Inside, ...] = ()
 
 

@@ -12,6 +12,7 @@ from fer_au.compute import batched, map_ordered
 from fer_au.datasets.base import create_adapter, list_records, load_dataset_config
 from fer_au.datasets.files import resolve_below
 from fer_au.datasets.inside import Inside
+from fer_au.datasets.looks import describe_look
 from fer_au.decoding import ImageRejected, decode_image
 from fer_au.gate import PICTURES, read_bytes
 from fer_au.rejects import Reason, Reject
@@ -30,12 +31,14 @@ class Picture:
         sha256: sha256 of the file's bytes, hexadecimal.
         width: Width of the upright picture in pixels.
         height: Height of the upright picture in pixels.
+        look: How it looks, see ``describe_look``.
     """
 
     path: str
     sha256: str
     width: int
     height: int
+    look: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -81,12 +84,13 @@ def inspect_picture(root: Path, path: str, *, follow_links: bool = False) -> Pic
 def inspect_bytes(path: str, data: bytes) -> Picture | Reject:
     """Fully decode the bytes of one picture; ``path`` is its path below the root."""
     try:
-        height, width = decode_image(data).shape[:2]
+        image = decode_image(data)
     except ImageRejected as rejected:
         return Reject(path, rejected.reason, rejected.detail)
+    height, width = image.shape[:2]
     if min(width, height) < MIN_SIDE:
         return Reject(path, Reason.TOO_SMALL, f"{width}x{height}: a side below {MIN_SIDE} pixels")
-    return Picture(path, hashlib.sha256(data).hexdigest(), width, height)
+    return Picture(path, hashlib.sha256(data).hexdigest(), width, height, describe_look(image))
 
 
 @dataclass(frozen=True)

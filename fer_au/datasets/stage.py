@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fer_au.compute import log
@@ -12,10 +12,12 @@ from fer_au.config.data import DatasetConfig
 from fer_au.config.unread import no_effect
 from fer_au.datasets.base import Annotations, Record, create_adapter, list_records
 from fer_au.datasets.files import check_root, printable
-from fer_au.datasets.inside import Inside
+from fer_au.datasets.inside import Inside, PictureFiles
 from fer_au.datasets.inspection import Picture, inspect_pictures, make_inside
 from fer_au.datasets.labels import LabelRow, merge_rows
+from fer_au.datasets.leaks import LEAKS, Leaks, drop_leaks, find_leaks, leak_fault, write_leaks
 from fer_au.datasets.manifest import Box, ManifestRow, write_manifest
+from fer_au.datasets.photographs import Photographs, find_photographs
 from fer_au.datasets.point_faults import blame_points, judge_points
 from fer_au.datasets.spelling import compose
 from fer_au.datasets.splits import Member, assign_splits, unread_split_keys
@@ -28,11 +30,11 @@ from fer_au.stores.columns import encode_ids
 from fer_au.stores.writer import write_store
 
 _UNIT = 2.0  # pixels: boxes that end before are shares of a picture, also as middle and size
-_NOT_LOST = (Reason.UNLABELLED, Reason.BAD_POINTS)
+_NOT_LOST = (Reason.UNLABELLED, Reason.BAD_POINTS, Reason.LEAK)
 
 
 def ingest_dataset(name: str, config: DatasetConfig, out_dir: Path) -> None:
-    """Turn a data set of any layout into ``manifest.csv``, ``annotations.h5`` and ``rejects/ingest.csv``.
+    """Turn a data set of any layout into ``manifest.csv``, ``annotations.h5`` and two tables, below ``rejects/``.
 
     Every picture is read and decoded once. Items that can't be used become rejects. Listed there, too, but no loss that
     ``max_reject_fraction`` limits, are pictures without a label, because a label file that covers a part of a folder is
@@ -41,19 +43,21 @@ def ingest_dataset(name: str, config: DatasetConfig, out_dir: Path) -> None:
     Args:
         name: Key of the data set in ``params.yaml``.
         config: Entry of the data set, of the adapter's own model.
-        out_dir: Folder of the three files.
+        out_dir: Folder of the files.
 
     Raises:
         DataError: Missing or empty root, unusable layout or label file, no usable picture, or too many rejects or
-            faulty points (their table is written first).
+            faulty points, or leaks under ``on_leak: fail`` (their tables are written first).
     """
     label = f"ingest {name}"
     survey = survey_dataset(label, config)
     rejects_path = out_dir / "rejects" / "ingest.csv"
     write_rejects(rejects_path, survey.rejects)
-    for line in survey_lines(survey.notes, survey.rows, survey.rejects, config):
+    write_leaks(rejects_path.with_name(LEAKS), survey.leaks)
+    for line in survey_lines(survey.notes, survey.rows, survey.rejects, survey.leaks.told, config):
         log(f"{label}: {line}")
     survey.check_losses(label, config, rejects_path)
+    survey.check_leaks(label, config, rejects_path.with_name(LEAKS))
 
     manifest_path = out_dir / "manifest.csv"
     write_manifest(manifest_path, survey.rows)
@@ -70,12 +74,23 @@ class Survey:
         rejects: Items that can't be used.
         annotations: Annotations besides labels.
         notes: Lines for people about files passed over and choices made.
+        leaks: Photographs and persons in two splits or folds, or under two labels, as they were before any was dropped.
     """
 
     rows: tuple[ManifestRow, ...]
     rejects: tuple[Reject, ...]
     annotations: Annotations
     notes: tuple[str, ...]
+    leaks: Leaks = field(default_factory=Leaks)
+
+    def check_leaks(self, label: str, config: DatasetConfig, table: Path | str) -> None:
+        """Check that nothing leaks, if the entry says ``on_leak: fail``; arguments as of ``check_losses``.
+
+        Raises:
+            DataError: A photograph or a person lies in two splits or folds.
+        """
+        if config.on_leak == "fail" and (fault := leak_fault(self.leaks.groups)):
+            raise DataError(f"{label}: {fault}; see {table}")
 
     def check_losses(self, label: str, config: DatasetConfig, table: Path | str) -> None:
         """Check that something is left, no more was lost than ``max_reject_fraction`` allows, and most points hold.
@@ -115,15 +130,21 @@ def survey_dataset(label: str, config: DatasetConfig) -> Survey:
     for key, why in unread_split_keys(splits, config).items() if splits else ():  # else what was lost says more
         raise DataError(f"{label}: {key}: {no_effect(why)}")
     accepted, refused = _inspect(label, config, records, scan.inside)
-    rows, notes = _split_rows(accepted, config)
+    photographs = _find_photographs(label, config, [picture for _, picture in accepted])
+    rows, notes = _split_rows(accepted, photographs, config)
+    groups, dropped = find_leaks(rows, photographs, scan.sets), list[Reject]()
+    if config.on_leak == "drop-from-train":
+        rows, dropped = drop_leaks(rows, groups)
+    leaks = Leaks(groups, photographs, frozenset(reject.id for reject in dropped))
+    notes += photographs.notes
     annotations, faulty = judge_points(scan.annotations, rows)
     kept = {row.id for row in rows}
     listed = (one for one in scan.rejects if one.reason is not Reason.BAD_POINTS or one.id in kept)
     found = (
         replace(item, id=printable(item.id), detail=printable(item.detail))
-        for item in (*listed, *rejects, *clashing, *refused, *faulty)
+        for item in (*listed, *rejects, *clashing, *refused, *faulty, *dropped)
     )
-    return Survey(tuple(rows), tuple(found), annotations, (*scan.notes, *notes))
+    return Survey(tuple(rows), tuple(found), annotations, (*scan.notes, *notes), leaks)
 
 
 def _inspect(
@@ -147,6 +168,19 @@ def _inspect(
     return accepted, rejects
 
 
+def _find_photographs(label: str, config: DatasetConfig, pictures: Sequence[Picture]) -> Photographs:
+    """Find the pictures that show one photograph, however they are encoded."""
+    by_hash = {picture.sha256: picture for picture in pictures}
+    files = PictureFiles(config.root.resolve())
+
+    def locate(sha256: str) -> Path | None:
+        file = files.find(by_hash[sha256].path, sha256)
+        return file if isinstance(file, Path) else None
+
+    looks = {sha256: picture.look for sha256, picture in by_hash.items()}
+    return find_photographs(looks, locate, f"{label}: comparing pictures that look alike")
+
+
 def _part_forms(records: Sequence[Record]) -> tuple[list[Record], list[Reject]]:
     """Reject faces whose ids differ in their Unicode form alone: a Mac has one file of such names."""
     forms = Counter(compose(record.id) for record in records)
@@ -166,12 +200,16 @@ def _box_fault(box: Box, picture: Picture) -> str:
 
 
 def _split_rows(
-    accepted: Sequence[tuple[Record, Picture]], config: DatasetConfig
+    accepted: Sequence[tuple[Record, Picture]], photographs: Photographs, config: DatasetConfig
 ) -> tuple[list[ManifestRow], list[str]]:
     accepted = [(replace(one, subject=one.subject and compose(one.subject)), picture) for one, picture in accepted]
     members = [
-        # Without a known person the bytes stand for one, so that copies of a file don't fall on both sides of a split.
-        Member(record.label, f"subject {record.subject}" if record.subject else picture.sha256, record.split)
+        # Without a known person the photograph stands for one, so that copies don't fall on both sides of a split.
+        Member(
+            record.label,
+            f"subject {record.subject}" if record.subject else photographs.name(picture.sha256),
+            record.split,
+        )
         for record, picture in accepted
     ]
     splits, notes = assign_splits(

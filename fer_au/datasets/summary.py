@@ -13,6 +13,7 @@ from fer_au.config.data import DatasetConfig
 from fer_au.datasets.copies import copy_lines
 from fer_au.datasets.files import first_names, printable
 from fer_au.datasets.labels import NO_ROW, LabelMapConfig, unknown_label
+from fer_au.datasets.leaks import Group
 from fer_au.datasets.manifest import ManifestRow, Split
 from fer_au.datasets.spelling import code
 from fer_au.datasets.tally import FEW_TO_SELECT, SplitFault, Tally, find_split_fault
@@ -33,6 +34,7 @@ _REMEDIES = {
     Reason.UNSUPPORTED_FORMAT: f"; {CONVERT}",
     Reason.NOT_AN_IMAGE: f"; read are {READ}",
     Reason.TRUNCATED: "; copy or download them again",
+    Reason.LEAK: "; they are not trained on",
     Reason.BAD_POINTS: "; these faces stay in the set, without points",
 }
 """Reason -> what to do, where that is the same for all items."""
@@ -63,7 +65,11 @@ def count_line(rows: Sequence[ManifestRow]) -> str:
 
 
 def survey_lines(
-    notes: Sequence[str], rows: Sequence[ManifestRow], rejects: Sequence[Reject], config: DatasetConfig
+    notes: Sequence[str],
+    rows: Sequence[ManifestRow],
+    rejects: Sequence[Reject],
+    groups: Sequence[Group],
+    config: DatasetConfig,
 ) -> list[str]:
     """Say what a look at a data set found, besides the numbers of faces.
 
@@ -71,10 +77,11 @@ def survey_lines(
         notes: Lines about files passed over and choices made.
         rows: Rows of the manifest.
         rejects: Items that can't be used.
+        groups: Faces of one photograph, and of one person.
         config: Entry of the data set.
     """
     splits = (*split_lines(rows, config), *small_split_lines(rows))
-    return [*notes, *reject_lines(rejects, config), *splits, *copy_lines(rows)]
+    return [*notes, *reject_lines(rejects, config), *splits, *copy_lines(groups)]
 
 
 def reject_lines(rejects: Sequence[Reject], config: DatasetConfig) -> list[str]:

@@ -15,6 +15,7 @@ BESIDE = "beside"
 KEEPERS = {
     "manifest.csv": "annotations",
     "rejects/ingest.csv": "annotations",
+    "rejects/leaks.csv": "annotations",
     "rejects/align.csv": "faces",
     "rejects/landmarks.csv": "landmarks",
 }

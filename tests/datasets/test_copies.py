@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from fer_au.datasets import ingest_dataset, read_manifest
-from fer_au.datasets.copies import copy_lines
+from fer_au.datasets.copies import copy_lines as group_lines
 from fer_au.datasets.folder import FolderConfig
+from fer_au.datasets.leaks import find_leaks
 from fer_au.datasets.manifest import Box, ManifestRow
 
 
@@ -19,6 +20,11 @@ def row(place: str, content: str, *, face: str = "", fold: str | None = None, bo
     split, label, _ = place.split("/")
     digest = hashlib.sha256(content.encode()).hexdigest()
     return ManifestRow(place + face, place, digest, split, fold, label, None, 9, 9, box)  # type: ignore[arg-type]
+
+
+def copy_lines(rows: list[ManifestRow]) -> list[str]:
+    """The lines about files of the same bytes."""
+    return group_lines(find_leaks(rows))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,103 @@
+"""How a picture looks, in 63 numbers, and which pictures look alike: candidates for copies that were encoded anew.
+
+The numbers are the coarsest coefficients of a discrete cosine transform, as in the perceptual hash "pHash", but not
+reduced to signs: what all faces of a set share is taken off, and each coefficient is measured by its spread, so that
+two faces in one frame are not alike for being faces. Another size, quality or colour changes them little, and so does a
+slightly other crop. Pairs are compared all with all, by products of whole numbers, which are exact on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+SIDE = 8
+"""Coefficients in each direction; the first of all, the brightness, is left out."""
+
+LENGTH = SIDE * SIDE - 1
+ALIKE = 0.8
+"""Least cosine of a pair that is worth a look at its pixels."""
+
+_GRID = 32  # pixels in each direction that the transform sees
+_FLAT = 2.0  # grey levels of deviation: a picture with less shows nothing that could be compared
+_WHOLE = 1000  # unit vectors are rounded to this many steps: sums of 63 products stay exact in 32 bits
+_SHRINK = 100  # pictures: the mean of fewer is theirs, and not that of a kind of pictures
+_ROWS, _COLUMNS = 1024, 8192  # of a block of products, 32 MiB
+_MOST = 200_000  # pairs whose pixels are compared, the most alike of all
+
+Pairs = NDArray[np.int64]
+
+
+def describe_look(image: NDArray[np.uint8]) -> bytes:
+    """Describe how a picture looks.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+
+    Returns:
+        63 integers of 16 bits; nothing if the picture is flat.
+    """
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (_GRID, _GRID), interpolation=cv2.INTER_AREA).astype(np.float32)
+    if small.std() < _FLAT:
+        return b""
+    coefficients = cv2.dct(small)[:SIDE, :SIDE].ravel()[1:]
+    return np.rint(coefficients).astype(np.int16).tobytes()
+
+
+def find_alike(looks: Sequence[bytes]) -> tuple[Pairs, int]:
+    """Find the pairs of pictures that look alike.
+
+    Args:
+        looks: Descriptions of N different pictures.
+
+    Returns:
+        (P, 2) indices of the pairs, first < second, in their order; and how many more there would be than the most
+        that are looked at.
+    """
+    known = np.flatnonzero([len(look) > 0 for look in looks])
+    if len(known) < 2:
+        return np.empty((0, 2), np.int64), 0
+    joined = np.frombuffer(b"".join(looks[index] for index in known.tolist()), np.int16).reshape(-1, LENGTH)
+    units = _units(joined)
+    firsts, seconds, scores = _compare(units)
+    order = np.lexsort((seconds, firsts, -scores))[:_MOST]
+    pairs = np.stack([known[firsts[order]], known[seconds[order]]], axis=1)
+    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))], len(firsts) - len(pairs)
+
+
+def _units(looks: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Bring descriptions to unit vectors of whole numbers, (N, 63): each coefficient by its spread in the set."""
+    values = looks.astype(np.float32)
+    count = len(values)
+    mean = values.mean(0, dtype=np.float64) * count / (count + _SHRINK)
+    values -= mean.round(1).astype(np.float32)
+    spread = np.sqrt((values.astype(np.float32) ** 2).mean(0, dtype=np.float64)).round(1)
+    values /= np.maximum(spread, 1.0).astype(np.float32)
+    values /= np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)
+    rounded: NDArray[np.float32] = np.rint(values * _WHOLE).astype(np.float32)
+    return rounded
+
+
+def _compare(units: NDArray[np.float32]) -> tuple[Pairs, Pairs, NDArray[np.float32]]:
+    """Multiply all with all, block by block; return first and second of each pair that is alike, and its score."""
+    least = ALIKE * _WHOLE**2
+    found: list[tuple[Pairs, Pairs, NDArray[np.float32]]] = []
+    for top in range(0, len(units), _ROWS):
+        rows = units[top : top + _ROWS]
+        for left in range(top, len(units), _COLUMNS):
+            scores = rows @ units[left : left + _COLUMNS].T
+            at = np.flatnonzero(scores >= least)
+            if not len(at):
+                continue
+            first, second = at // scores.shape[1] + top, at % scores.shape[1] + left
+            upper = second > first
+            found.append((first[upper], second[upper], scores.ravel()[at[upper]]))
+    if not found:
+        empty = np.empty(0, np.int64)
+        return empty, empty, np.empty(0, np.float32)
+    firsts, seconds, scores_ = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return firsts, seconds, scores_

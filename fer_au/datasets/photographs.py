@@ -1,0 +1,142 @@
+"""Which pictures show one photograph: the same bytes, or encoded anew, scaled or cut a little otherwise.
+
+Pairs that look alike (``looks.py``) are decoded and compared on their pixels: the middle of one is searched for in the
+other, at a few sizes. What is told here as one photograph was compared so; the looks alone decide nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_au.compute import batched, map_ordered
+from fer_au.datasets.looks import find_alike
+from fer_au.decoding import decode_image
+from fer_au.errors import DataError
+
+SAME = 0.93
+"""Least correlation of grey levels at which two pictures show one photograph; docs/leaks.md says how it was found."""
+
+_SIDE = 64  # pixels in each direction that are compared
+_MIDDLES = (48, 52, 56, 60)  # sides of the middle that is searched for
+_BATCH = 64
+
+Locate = Callable[[str], Path | None]
+"""Finds the file of a picture by its sha256; None where it is no more."""
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """Pictures that show one photograph.
+
+    Attributes:
+        groups: sha256 of a picture that shows what another one shows -> smallest sha256 of all that show it.
+        likeness: sha256 -> largest correlation with another picture of its photograph.
+        left: Pairs that look alike and were not compared, for there were too many.
+    """
+
+    groups: Mapping[str, str]
+    likeness: Mapping[str, float]
+    left: int = 0
+
+    @property
+    def notes(self) -> list[str]:
+        """Lines about pairs that were not compared."""
+        return [f"{self.left} more pairs of pictures look alike; their pixels were not compared"] if self.left else []
+
+    def name(self, sha256: str) -> str:
+        """Name the photograph that a picture shows."""
+        return self.groups.get(sha256, sha256)
+
+
+NONE = Photographs({}, {})
+
+
+def find_photographs(looks: Mapping[str, bytes], locate: Locate, label: str) -> Photographs:
+    """Find the pictures that show one photograph.
+
+    Args:
+        looks: sha256 of each picture -> how it looks (``looks.describe_look``).
+        locate: Finds the file of a picture, in this process.
+        label: Name of the run in progress lines.
+    """
+    names = sorted(looks)
+    pairs, left = find_alike([looks[name] for name in names])
+    files = {name: locate(name) for name in {names[index] for index in pairs.ravel().tolist()}}
+    wanted = [
+        (first, second, str(files[first]), str(files[second]))
+        for first, second in ((names[i], names[j]) for i, j in pairs.tolist())
+        if files[first] and files[second]
+    ]
+    batches = batched(wanted, _BATCH)
+    results = map_ordered(_compare_pairs, batches, label=label, weights=[len(batch) for batch in batches])
+    edges = [edge for result in results for edge in result]
+    likeness: dict[str, float] = {}
+    for first, second, value in edges:
+        for name in (first, second):
+            likeness[name] = max(value, likeness.get(name, 0.0))
+    return Photographs(_join(edges), likeness, left)
+
+
+def _compare_pairs(batch: Sequence[tuple[str, str, str, str]]) -> list[tuple[str, str, float]]:
+    """Compare pairs of pictures; give those that show one photograph, with their correlation."""
+    greys: dict[str, NDArray[np.uint8] | None] = {}
+    for path in {path for one in batch for path in one[2:]}:
+        try:
+            greys[path] = shrink(decode_image(path))
+        except DataError:  # gone or changed since it was inspected: `align` finds that out
+            greys[path] = None
+    found = []
+    for first, second, one, other in batch:
+        a, b = greys[one], greys[other]
+        if a is not None and b is not None and (value := compare(a, b)) >= SAME:
+            found.append((first, second, value))
+    return found
+
+
+def shrink(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Bring a picture, (H, W, 3) uint8 RGB, to the (64, 64) uint8 grey levels that are compared."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def compare(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+    """Measure how far two pictures show one photograph, whatever their brightness, contrast and frame.
+
+    Args:
+        first: Grey levels as ``shrink`` gives them.
+        second: Likewise.
+
+    Returns:
+        Largest correlation of a middle part of one with any part of the other; from -1 to 1, in hundredths.
+    """
+    best = -1.0
+    for one, other in ((first, second), (second, first)):
+        for side in _MIDDLES:
+            edge = (_SIDE - side) // 2
+            middle = one[edge : edge + side, edge : edge + side]
+            if middle.std() > 0:
+                found = cv2.matchTemplate(other, middle, cv2.TM_CCOEFF_NORMED)
+                best = max(best, float(np.nan_to_num(found[np.abs(found) <= 1.01], nan=-1.0).max(initial=-1.0)))
+    return round(min(best, 1.0), 2)
+
+
+def _join(edges: Sequence[tuple[str, str, float]]) -> dict[str, str]:
+    """Name the groups that pairs make together by their smallest member."""
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while (above := parent.setdefault(name, name)) != name:
+            parent[name] = parent[above]
+            name = above
+        return name
+
+    for first, second, _ in edges:
+        one, other = sorted((root(first), root(second)))
+        parent[other] = one
+    return {name: root(name) for name in list(parent)}
