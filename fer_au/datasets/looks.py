@@ -24,7 +24,7 @@ ALIKE = 0.8
 _GRID = 32  # pixels in each direction that the transform sees
 _FLAT = 2.0  # grey levels of deviation: a picture with less shows nothing that could be compared
 _WHOLE = 1000  # unit vectors are rounded to this many steps: sums of 63 products stay exact in 32 bits
-_SHRINK = 100  # pictures: the mean of fewer is theirs, and not that of a kind of pictures
+_SHRINK = 100  # pictures: mean and spread of fewer are theirs, and not those of a kind of pictures
 _ROWS, _COLUMNS = 1024, 8192  # of a block of products, 32 MiB
 _MOST = 200_000  # pairs whose pixels are compared, the most alike of all
 
@@ -75,11 +75,19 @@ def _units(looks: NDArray[np.int16]) -> NDArray[np.float32]:
     count = len(values)
     mean = values.mean(0, dtype=np.float64) * count / (count + _SHRINK)
     values -= mean.round(1).astype(np.float32)
-    spread = np.sqrt((values.astype(np.float32) ** 2).mean(0, dtype=np.float64)).round(1)
-    values /= np.maximum(spread, 1.0).astype(np.float32)
+    values /= _spread((values**2).mean(0, dtype=np.float64), count)
     values /= np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6)
     rounded: NDArray[np.float32] = np.rint(values * _WHOLE).astype(np.float32)
     return rounded
+
+
+def _spread(power: NDArray[np.float64], count: int) -> NDArray[np.float32]:
+    """Estimate the spread of each coefficient; of few pictures, rather as photographs have it: less in finer ones."""
+    across, down = np.meshgrid(np.arange(SIDE), np.arange(SIDE))
+    fineness = np.hypot(across, down).ravel()[1:]
+    usual = (power * fineness**2).mean() / fineness**2
+    shrunk = (count * power + _SHRINK * usual) / (count + _SHRINK)
+    return np.asarray(np.maximum(np.sqrt(shrunk).round(1), 1.0), np.float32)
 
 
 def _compare(units: NDArray[np.float32]) -> tuple[Pairs, Pairs, NDArray[np.float32]]:

@@ -18,6 +18,7 @@ from fer_au.config.published import Published, published_path, read_published
 from fer_au.config.reading import load_entry, read_params
 from fer_au.datasets import ManifestRow, read_manifest
 from fer_au.datasets.joined import check_joined
+from fer_au.datasets.leaks import LEAKS, LeakRow, read_leaks
 from fer_au.errors import DataError
 from fer_au.gate import open_table
 from fer_au.landmarks.benchmark_results import RESULTS, LandmarkResults, read_results
@@ -117,6 +118,7 @@ class Dataset:
     landmarks: Store
     heatmaps: Store
     rejects: dict[str, list[Reject]]
+    leaks: list[LeakRow]
 
 
 @dataclass(frozen=True)
@@ -194,9 +196,11 @@ def read_dataset(name: str, root: Path) -> Dataset:
     faces, landmarks, heatmaps = (
         Store.open(folder / f"{kind}.h5", kind) for kind in ("faces", "landmarks", "heatmaps")
     )
+    check_table(folder, f"rejects/{LEAKS}")
+    leaks = read_leaks(folder / "rejects" / LEAKS)
     manifest = read_manifest(folder / "manifest.csv")
     check_joined(manifest, faces, landmarks, heatmaps)
-    return Dataset(name, manifest, faces, landmarks, heatmaps, rejects)
+    return Dataset(name, manifest, faces, landmarks, heatmaps, rejects, leaks)
 
 
 def read_history(path: Path) -> dict[str, list[float]]:

@@ -9,6 +9,7 @@ from fer_au.expressions import ordered
 from fer_au.faces.outside import Outside
 from fer_au.rejects import Reject
 from fer_au.report.collect import Dataset
+from fer_au.report.leak_section import LeakPart, leak_parts
 from fer_au.stores import FaceStatus, LandmarkStatus, Store
 
 SPLITS = ("train", "valid", "test")
@@ -63,6 +64,7 @@ class Summary:
         landmarks: Parts by the extractor's finding.
         au_maps: Parts with and without an AU map.
         rejects: Table of the rejected images of each stage.
+        leaks: Photographs and persons in two splits or folds, or under two labels.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Summary:
     landmarks: list[Part]
     au_maps: list[Part]
     rejects: list[RejectTable]
+    leaks: list[LeakPart]
 
 
 def summarise(dataset: Dataset) -> Summary:
@@ -98,6 +101,7 @@ def summarise(dataset: Dataset) -> Summary:
         _parts([_LANDMARK_TEXT[LandmarkStatus(value)] for value in dataset.landmarks["status"].tolist()]),
         _parts(["AU map" if value else "neutral, or no landmarks" for value in valid]),
         [_reject_table(stage, rejects) for stage, rejects in dataset.rejects.items()],
+        leak_parts(dataset.leaks),
     )
 
 

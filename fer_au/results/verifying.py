@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fer_au.datasets.leaks import LEAKS, read_leaks
 from fer_au.datasets.manifest import labels_digest, pictures_digest, read_manifest
 from fer_au.errors import DataError, FerAuError
 from fer_au.evaluation.metrics_file import detail_path, read_metrics
@@ -105,6 +106,8 @@ def _table(path: Path) -> list[str]:
     if not keeper.is_file() or name not in Store.open(keeper, KEEPERS[name]).beside:
         return [f"{path}: {keeper.name} beside it keeps no digest of it; run the stage again"]
     check_table(folder, name)
-    if name != "manifest.csv":
+    if name == f"rejects/{LEAKS}":
+        read_leaks(path)
+    elif name != "manifest.csv":
         read_rejects(path)
     return []

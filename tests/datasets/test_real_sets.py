@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fer_au.datasets import create_adapter, ingest_dataset, read_manifest
+from fer_au.datasets.leaks import read_leaks
 from fer_au.rejects import read_rejects
 
 REAL = os.environ.get("FER_AU_REAL_DATA")
@@ -53,6 +54,22 @@ def test_the_six_class_layout(tmp_path: Path) -> None:
     assert read_rejects(out / "rejects/ingest.csv") == []
     tests = {row.path for row in rows if row.split == "test"}
     assert tests == {row.path for row in rows if row.path.startswith("FER2013/test/")}
+    given = defaultdict(set)
+    for row in rows:
+        given[row.sha256].add("test" if row.split == "test" else "train")
+    both = {sha256 for sha256, parts in given.items() if len(parts) > 1}
+    assert len(both) == 80
+    assert sum(row.split == "test" and row.sha256 in both for row in rows) == 83
+    leaks = read_leaks(out / "rejects/leaks.csv")
+    of_bytes = {row.id: row.sha256 for row in rows}
+    between = {row.group for row in leaks if row.problem.startswith("between")}
+    told = [row for row in leaks if row.group in between]
+    assert both <= {of_bytes[row.id] for row in told}
+    assert sum(row.split == "test" for row in told) == 83 + 88  # of one photograph, by other bytes
+    labels = defaultdict(set)
+    for row in leaks:
+        labels[of_bytes[row.id]].add(row.label)
+    assert sum(len(found) > 1 for found in labels.values()) == 8
     copies = defaultdict(set)
     for row in rows:
         if row.split != "test":

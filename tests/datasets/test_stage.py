@@ -23,7 +23,7 @@ from fer_au.rejects import Reason, Reject, read_rejects
 from fer_au.stores import Store
 
 Nasty = tuple[Path, dict[str, str], set[str]]
-FILES = ("manifest.csv", "annotations.h5", "rejects/ingest.csv")
+FILES = ("manifest.csv", "annotations.h5", "rejects/ingest.csv", "rejects/leaks.csv")
 
 
 def folder_config(root: Path, **keys: object) -> FolderConfig:

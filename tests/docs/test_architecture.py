@@ -18,6 +18,7 @@ MADE = (
     "evaluation/NAME.h5",
     "report/index.html",
     "rejects/ingest.csv",
+    "rejects/leaks.csv",
 )  # a run makes them
 
 

@@ -42,6 +42,9 @@ LISTED: dict[str, Case] = {
     "split_map": Case({}, {"valid": "test"}, {"columns.split": "part", "valid_fraction": MISSING}),
     "subject_pattern": Case(None, "^(.)"),
     "follow_links": Case(False, True, {"images": "linked"}),
+    "on_leak": Case(
+        "report", "drop-from-train", {"images": "twice", "columns.split": "part", "valid_fraction": MISSING}
+    ),
     "labels": Case("labels.csv", "others.csv"),
     "images": Case(".", "below"),
     "columns.image": Case("image", "twin"),
@@ -160,6 +163,8 @@ def files(workspace: Path) -> None:
     (workspace / "listed/linked").mkdir()
     for number in range(12):
         (workspace / f"listed/linked/{number}.png").symlink_to(workspace / f"listed-too/{number}.png")
+    for number in range(12):
+        noise(workspace / f"listed/twice/{number}.png", number // 2)
     header = "image,label,twin,mood,who,part,fold,face,x0,y0,x1,y1,lm"
     points = [MEAN_FACE * 20 + [32, 20] + shift for shift in range(12)]
     rows = []

@@ -12,6 +12,7 @@ import yaml
 
 from fer_au.cues import create_codebook
 from fer_au.datasets import ManifestRow, write_manifest
+from fer_au.datasets.leaks import LEAKS, Group, Leaks, write_leaks
 from fer_au.evaluation import centered_cosine, cosine_alignment, write_metrics
 from fer_au.evaluation.comparison import comparison_maps
 from fer_au.ibug68 import MEAN_FACE
@@ -124,6 +125,7 @@ class Writer:
             folder / "rejects" / "ingest.csv",
             [Reject(f"bad<{k}>.jpg", Reason.TRUNCATED, "<b>cut</b>") for k in range(11)],
         )
+        write_leaks(folder / "rejects" / LEAKS, Leaks((Group("same-bytes", (rows[0], rows[-1])),)))
         write_rejects(folder / "rejects" / "align.csv", [])
         write_rejects(folder / "rejects" / "landmarks.csv", [Reject(f"{prefix}test/anger_0.png", Reason.NO_LANDMARKS)])
         self.rows = [row for row in rows if row.split == "test"]

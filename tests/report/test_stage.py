@@ -133,6 +133,12 @@ def test_without_a_vanilla_experiment_the_page_says_that_nothing_can_be_compared
     assert "There is no experiment without guidance" in build(make_params(au=experiment(guidance=GUIDED)))
 
 
+def test_copies_are_counted_by_what_is_wrong(make_params: MakeParams) -> None:
+    text = build(make_params())
+    for words in ("same bytes", "all are in data/faces/rejects/leaks.csv".capitalize(), "datasets.faces.on_leak"):
+        assert words in text
+
+
 def test_missing_pieces_are_said_where_a_picture_would_be(make_params: MakeParams) -> None:
     text = build(make_params())
     for words in (
@@ -158,6 +164,7 @@ def test_missing_pieces_are_said_where_a_picture_would_be(make_params: MakeParam
         "data/faces/landmarks.h5",
         "data/faces/heatmaps.h5",
         "data/faces/rejects/align.csv",
+        "data/faces/rejects/leaks.csv",
     ],
 )
 def test_a_missing_file_is_one_line_that_names_it(make_params: MakeParams, name: str) -> None:
