@@ -193,6 +193,8 @@ def _no_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[P
 
 def _ingest_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[Part]:
     yield "fer_au.adapters", str(entry.get("adapter"))
+    for one in _mapping(entry.get("sets")).values():  # of a union
+        yield "fer_au.adapters", str(_mapping(one).get("adapter"))
 
 
 def _align_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[Part]:

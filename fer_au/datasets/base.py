@@ -121,16 +121,16 @@ class Scan:
         rejects: Items that look like members of the set and can't be used.
         annotations: Annotations besides labels.
         notes: Lines for people about files passed over and choices made.
-        sets: Names of the data sets that a union holds; the ids of each one's faces begin with its name and ``/``.
         inside: Pictures of records that are no files, but lie inside files of another kind.
+        sets: Names of the data sets that a union holds; the ids of each one's faces begin with its name and ``/``.
     """
 
     records: tuple[Record, ...]
     rejects: tuple[Reject, ...] = ()
     annotations: Annotations = field(default_factory=Annotations)
     notes: tuple[str, ...] = ()
-    sets: tuple[str, ...] = ()
     inside: tuple[Inside, ...] = ()
+    sets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -235,6 +235,7 @@ ADAPTERS: Registry[type[Adapter[Any]]] = Registry(
         "sep": "fer_au.datasets.sep",
         "sfew": "fer_au.datasets.sfew",
         "tfeid": "fer_au.datasets.tfeid",
+        "union": "fer_au.datasets.union",
     },
     base=Adapter,
 )

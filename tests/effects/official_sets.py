@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from tests.datasets.miniatures.union import ENTRY as UNION
 from tests.effects.keys import Case
+
+FRONT = {"adapter": "kdef", "root": "KDEF", "views": ["straight"], "folds": 0}
 
 OFFICIAL: dict[str, dict[str, Case]] = {
     "affectnet": {
@@ -26,5 +29,9 @@ OFFICIAL: dict[str, dict[str, Case]] = {
     },
     "rafdb": {"pictures": Case("aligned", "original")},
     "sfew": {"pictures": Case("original", "aligned")},
+    "union": {
+        "sets": Case(UNION["sets"], {**UNION["sets"], "kdef": FRONT}),
+        "classes": Case("common", ["fear", "anger"], {"sets": UNION["sets"]}),
+    },
     "tfeid": {"folds": Case(10, 5), "views": Case(["front"], ["profile"])},
 }

@@ -44,9 +44,9 @@ def surveyed(entry: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize(("name", "key"), cases(OFFICIAL))
 def test_a_key_changes_what_ingest_makes(name: str, key: str, roots: Path) -> None:
-    one, other = (
-        surveyed({"adapter": name, "root": str(roots / name), key: value}) for value in OFFICIAL[name][key][:2]
-    )
+    case = OFFICIAL[name][key]
+    entry = {"adapter": name, "root": str(roots / name), **case.beside}
+    one, other = (surveyed({**entry, key: value}) for value in case[:2])
     assert one != other
 
 
@@ -56,7 +56,7 @@ def test_no_key_is_forgotten(name: str) -> None:
     assert own == set(OFFICIAL[name])
 
 
-@pytest.mark.parametrize("name", OFFICIAL)
+@pytest.mark.parametrize("name", [name for name in OFFICIAL if name != "union"])
 def test_a_map_of_labels_that_no_face_has_is_refused(name: str, roots: Path) -> None:
     entry = {"adapter": name, "root": str(roots / name), "label_map": {"glad": "happiness"}}
     with pytest.raises((ConfigError, DataError), match="label_map: has no effect: no label of the data set is glad"):
