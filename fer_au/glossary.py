@@ -190,6 +190,12 @@ ENTRIES = (
     ),
     Entry(
         "Counts and conditions",
+        "seen_in_training",
+        "Images of an entry of cross whose very file, byte by byte, was trained or selected on: scores on them are no "
+        "test. Where the key is missing, that could not be told.",
+    ),
+    Entry(
+        "Counts and conditions",
         "n_expressions",
         "Classes of the model that the codebook knows: the choices of att_class_rank.",
     ),

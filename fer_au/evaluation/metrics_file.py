@@ -59,6 +59,7 @@ HEADLINE = (
     "ceiling.att_ccos",
     "n",
     "n_cos",
+    "seen_in_training",
     "selected_on",
     "resize",
     "mirrored",

@@ -16,6 +16,7 @@ from fer_au.batches.preprocess import Preprocessing
 from fer_au.code.software import library_releases
 from fer_au.code.stages import work_code
 from fer_au.compute import Progress, log
+from fer_au.config.differences import mapping
 from fer_au.config.experiments import EvaluateConfig
 from fer_au.errors import DataError
 from fer_au.evaluation.cams import choose_cams
@@ -24,6 +25,7 @@ from fer_au.evaluation.metrics_file import Metric, environment_metrics, read_met
 from fer_au.evaluation.metrics_file import detail_path as default_detail_path
 from fer_au.evaluation.results_file import ResultsFile
 from fer_au.evaluation.scoring import SplitScorer
+from fer_au.evaluation.seen import find_seen, log_seen
 from fer_au.evaluation.selection import selection_metrics
 from fer_au.evaluation.summary import class_metrics, classification_metrics, map_metrics
 from fer_au.evaluation.truth import TruthReader
@@ -92,10 +94,14 @@ def evaluate_experiment(
         )
     if dataset.skipped:
         log(f"{title}: {dataset.skipped} faces left out, their labels are not among the classes of {model_dir}")
+    seen = None
+    if dataset_dir.name != experiment.get("dataset"):  # of its own data set, ingest tells that
+        seen = find_seen(dataset.ids, dataset_dir, experiment, mapping(meta.get("data")))
+        log_seen(title, seen)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     files = {"metrics.json": metrics_path, "detail.json": detail_path or default_detail_path(metrics_path)}
     files |= {"evaluation.h5": store_path} if store_path is not None else {}
-    identity = _identity(config, meta, dataset, fold, device)
+    identity = _identity(config, meta, dataset, fold, device) | {"seen": seen and seen.number}
     check_file(model_dir, meta, HISTORY)
     selected = selection_metrics(model_dir, _of_training(meta, "selected_epoch", model_dir))
     finished = FinishedWork("evaluation", {**identity, "selected": selected, "files": sorted(files)})
@@ -119,6 +125,7 @@ def evaluate_experiment(
         results = None if store_path is None else _results_file(store_path, dataset, truth, layers, options)
         _run(scorer, results and stack.enter_context(results))
     metrics = {**_metrics(scorer, truth, dataset, model.classes), **_conditions(config)}
+    metrics |= {} if seen is None or seen.number is None else {"seen_in_training": seen.number}
     context = _context(meta, model_dir, device) | {f"cam_skipped.{cam}": reason for cam, reason in skipped.items()}
     content = Store.open(store_path, "evaluation").content_sha256 if store_path is not None else None
     write_metrics(metrics_path, {**metrics, **selected, **context}, detail_path, content, meta["weights_sha256"])

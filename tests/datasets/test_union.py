@@ -21,7 +21,7 @@ SETS: dict[str, Any] = ENTRY["sets"]
 
 @pytest.fixture
 def both(tmp_path: Path) -> Path:
-    write(tmp_path / "all")
+    write(tmp_path / "all", 2)
     return tmp_path / "all"
 
 

@@ -24,6 +24,7 @@ from fer_au.evaluation import (
 )
 from fer_au.evaluation.comparison import comparison_maps, mass_maps
 from fer_au.evaluation.metrics_file import HEADLINE, detail_path, read_metrics_file
+from fer_au.fingerprints import file_digest
 from fer_au.glossary import match_key, metric_fault
 from fer_au.models import create_model, load_model, save_model
 from fer_au.stores import Store, write_store
@@ -109,7 +110,7 @@ def test_the_headline_is_short_and_the_detail_file_holds_the_rest(evaluated):
 
 def test_every_pattern_of_the_headline_has_a_key():
     # Of a frame, of probabilities and of a CAM that are not usual.
-    keys = expected_keys(module=True) | {"resize", "mirrored", "cam_skipped.rollout"}
+    keys = expected_keys(module=True) | {"resize", "mirrored", "cam_skipped.rollout", "seen_in_training"}
     assert [own for own in HEADLINE if not any(match_key(own, key) is not None for key in keys)] == []
 
 
@@ -276,6 +277,25 @@ def test_another_data_sets_results_need_no_store(tiny_dataset, tiny_model, tmp_p
     )
     files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert files == {"cross/x.json", "detail/cross/x.json"}
+
+
+def test_a_set_of_copies_of_the_training_pictures_is_told(tiny_dataset, tmp_path, capsys):
+    for name in ("tiny", "copies"):
+        shutil.copytree(tiny_dataset, tmp_path / name)
+    trained = {"manifest.csv": file_digest(tiny_dataset / "manifest.csv")}
+    model = create_model({"backbone": "test_resnet", "output_stride": 8}, LABELS, seed=0)
+    save_model(tmp_path / "model", model, model_meta(data=trained))
+    write_history(tmp_path / "model")
+    evaluate_experiment(
+        EvaluateConfig(cams=(), moved=False, faithfulness_images=0, split="train"),
+        dataset_dir=tmp_path / "copies",
+        model_dir=tmp_path / "model",
+        metrics_path=tmp_path / "cross" / "x.json",
+        store_path=None,
+    )
+    metrics = read_metrics_file(tmp_path / "cross/x.json")
+    assert metrics["seen_in_training"] == metrics["n"]
+    assert "a picture that training on" in capsys.readouterr().err
 
 
 def test_the_same_inputs_give_the_same_bytes(evaluated, tiny_dataset, tiny_model, tmp_path):

@@ -1,4 +1,4 @@
-"""Two sets below one root: KDEF of two persons, with a picture that JAFFE has, too."""
+"""Two sets below one root: KDEF, with a picture that JAFFE has, too."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ ENTRY: dict[str, Any] = {
 }
 
 
-def write(root: Path) -> None:
-    """Write both sets."""
-    kdef.write(root / "KDEF", 2)
+def write(root: Path, persons: int = 10) -> None:
+    """Write both sets, KDEF of as many persons."""
+    kdef.write(root / "KDEF", persons)
     jaffe.write(root / "jaffe")
     shutil.copy(root / "jaffe/KA.AN1.5.tiff", root / "KDEF/AF01/AF01ANS.JPG")
