@@ -62,7 +62,8 @@ OTHERS: dict[str, tuple[type[StrictModel], dict[str, Any]]] = {
         {
             "adapter": "sep", "root": "elsewhere", "valid_fraction": 0.2, "test_fraction": 0.1, "seed": 1,
             "label_map": {"glad": "happiness"}, "subject_pattern": "^(a)", "split_map": {"a": "test"},
-            "follow_links": True, "align": {"template": "none"}, "landmarks": {"extractor": "mediapipe"},
+            "follow_links": True, "on_leak": "fail",
+            "align": {"template": "none"}, "landmarks": {"extractor": "mediapipe"},
         },
     ),
     "experiments.au": (
