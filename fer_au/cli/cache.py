@@ -50,7 +50,9 @@ def cache_prune(
     max_size: Annotated[float | None, typer.Option(min=0, help="Then the longest unused, down to so many GB.")] = None,
     operation: Annotated[
         str | None,
-        typer.Option(help="Only this operation (align, landmarks, ...), training, evaluation, checkpoint, clusters."),
+        typer.Option(
+            help="Only this operation (align, landmarks, ...), training, evaluation, checkpoint, clusters, pictures."
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
 ) -> None:

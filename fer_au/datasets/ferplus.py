@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fer_au.datasets.base import ADAPTERS, Adapter, Annotations, LayoutError, Outline, Record, Scan
 from fer_au.datasets.fer2013 import Unknown, find_table, read_usage
@@ -99,7 +98,7 @@ class FerplusAdapter(Adapter[FerplusConfig]):
         notes = [*found.notes, *_check_keys(config)]
         records: list[Record] = []
         rejects = found.rejects
-        shares: dict[str, NDArray[np.float32]] = {}
+        shares: dict[str, tuple[float, ...]] = {}
         for face in found.faces:
             fault = _fault(face)
             votes = fault or read_votes(face.votes if not isinstance(face.votes, str) else (), config.mode)
@@ -107,7 +106,7 @@ class FerplusAdapter(Adapter[FerplusConfig]):
                 rejects.append(votes)
             elif isinstance(votes, str):
                 rejects.append(Reject(face.path, Reason.UNLABELLED, votes))
-            elif not isinstance(label := parse_label(str(votes.argmax()), codes), str):
+            elif not isinstance(label := parse_label(_winner(votes), codes), str):
                 rejects.append(Reject(face.path, *label))
             else:
                 split = face.split if not isinstance(face.split, Unknown) else None
@@ -129,11 +128,16 @@ class FerplusAdapter(Adapter[FerplusConfig]):
                 continue
             votes = read_votes(face.votes, config.mode)
             if not isinstance(votes, str):
-                listed[face.split, None, str(votes.argmax())] += 1
+                listed[face.split, None, _winner(votes)] += 1
         _check_keys(config)
         columns = frozenset({"soft_label"} if config.mode in SOFT else ())
         splits = frozenset(split for split, _, _ in listed)
         return Outline(splits, columns=columns, tally=tally_labels(listed, lay_over(CODES, config.label_map)))
+
+
+def _winner(shares: Sequence[float]) -> str:
+    """Give the code of the expression with the largest share, the first of equal ones."""
+    return str(max(range(len(shares)), key=shares.__getitem__))
 
 
 def _fault(face: Face) -> Reject | None:
@@ -146,12 +150,14 @@ def _fault(face: Face) -> Reject | None:
     return None
 
 
-def _soft_labels(shares: Mapping[str, NDArray[np.float32]], codes: Mapping[str | int, str | None]) -> Annotations:
+def _soft_labels(shares: Mapping[str, tuple[float, ...]], codes: Mapping[str | int, str | None]) -> Annotations:
     """Lay out the shares of the faces, by the expressions that ``label_map`` leaves of the eight."""
     meant = {place: parse_label(str(place), codes) for place in range(len(CODES))}
     kept = {place: name for place, name in meant.items() if isinstance(name, str)}
-    columns = np.array([one[list(kept)] for one in shares.values()], np.float32).reshape(-1, len(kept))
-    return Annotations(tuple(shares), {"soft_label": columns}, {"soft_label_names": ",".join(kept.values())})
+    columns = np.array([[one[place] for place in kept] for one in shares.values()], np.float32)
+    return Annotations(
+        tuple(shares), {"soft_label": columns.reshape(-1, len(kept))}, {"soft_label_names": ",".join(kept.values())}
+    )
 
 
 def _read(config: FerplusConfig) -> _Found:

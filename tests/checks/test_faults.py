@@ -251,6 +251,11 @@ ONE: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"experiments.plain.target": "subject"},
         ["experiments.plain.target: data set 'mine' names no persons; set subject_pattern or columns.subject"],
     ),
+    "soft labels that nobody has": (
+        {"experiments.plain.target": "soft"},
+        ["experiments.plain.target: soft needs soft labels; data set 'mine' names one label for each face; ferplus "
+         "with mode: probability has soft ones"],
+    ),
     "clusters of nothing": (
         {f"{AU}.guidance.0.cue": "clusters"},
         [f"{AU}.base: none; cue 'clusters' needs a base whose features are clustered"],

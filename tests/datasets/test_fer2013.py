@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from fer_au.errors import DataError
 from fer_au.faces import align_dataset
 from fer_au.shards.pictures import find_kept
 from fer_au.stores import Store
+from stages import align, ingest
 from tests.datasets.miniatures.fer2013 import CLASSES, pixels, rows, write, write_folders, write_kaggle_table
 from tests.datasets.miniatures.noise import write_noise
 from tests.datasets.official import check_outline, reasons, scan, survey
@@ -239,6 +241,19 @@ def test_ingest_and_align_take_them_as_any_picture(root: Path, tmp_path: Path) -
     align_dataset(AlignConfig(detector="whole-image", template="none", size=48), data, root)
     store = Store.open(data / "faces.h5", "faces")
     assert store.ids == [row.id for row in read_manifest(data / "manifest.csv")]
+
+
+def test_the_stage_align_makes_lost_pictures_again(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(root)
+    monkeypatch.chdir(tmp_path)
+    entry = f"datasets: {{fer: {{adapter: fer2013, root: {root}}}}}\n"
+    (tmp_path / "params.yaml").write_text(entry + "align: {detector: whole-image, template: none, size: 48}\n")
+    ingest.main("fer")
+    shutil.rmtree(tmp_path / "cache" / "pictures")
+    align.main("fer")
+    rows = read_manifest(tmp_path / "data/fer/manifest.csv")
+    assert Store.open(tmp_path / "data/fer/faces.h5", "faces").ids == [row.id for row in rows]
+    assert all(find_kept(row.sha256) for row in rows)
 
 
 def test_pixels_are_read_exactly_and_written_alike_by_any_library() -> None:
