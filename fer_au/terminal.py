@@ -1,12 +1,15 @@
-"""Text for a terminal: how wide it is, and paragraphs that fit, without a broken word."""
+"""Text for a terminal: how wide it is, and paragraphs and tables that fit, without a broken word."""
 
 from __future__ import annotations
 
 import shutil
 import textwrap
+from collections.abc import Iterator, Sequence
 from unicodedata import category
 
 _COMMANDS = ("Cc", "Cf", "Cs")  # control, format (such as right-to-left override), bytes that are no text
+GAP = "  "
+"""What stands between the columns of a table."""
 
 
 def terminal_width() -> int:
@@ -54,3 +57,41 @@ def wrap(text: str, width: int, indent: str = "", hanging: str | None = None) ->
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def divide_columns(lengths: Sequence[int], width: int) -> Iterator[list[int]]:
+    """Divide the columns of a table into blocks of a width, each of which begins with the first column.
+
+    Args:
+        lengths: Characters of each column.
+        width: Characters of a line.
+
+    Example:
+        >>> list(divide_columns([4, 6, 6, 6], 20))
+        [[0, 1, 2], [0, 3]]
+    """
+    block, used = [0], lengths[0]
+    for place in range(1, len(lengths)):
+        if used + len(GAP) + lengths[place] > width and len(block) > 1:
+            yield block
+            block, used = [0], lengths[0]
+        block.append(place)
+        used += len(GAP) + lengths[place]
+    yield block
+
+
+def join_cells(cells: Sequence[str], lengths: Sequence[int], places: Sequence[int], words: int = 1) -> str:
+    """Join some cells of a table's row: the first columns, of words, to the left, and the others, of numbers, right.
+
+    Args:
+        cells: Cells of the whole row.
+        lengths: Characters of each column.
+        places: Columns that are shown.
+        words: Number of columns of words.
+
+    Example:
+        >>> join_cells(["au", "1.5", "20"], [4, 5, 5], [0, 2])
+        'au       20'
+    """
+    sides = ((cells[place].ljust if place < words else cells[place].rjust)(lengths[place]) for place in places)
+    return GAP.join(sides).rstrip()

@@ -46,7 +46,7 @@ class Floor:
 FLOORS = (
     Floor("Run it", ("stages", "__main__", "cli", "benchmarks", "tools"), open_plan=True),
     Floor("Say it", ("__init__", "report", "checks")),
-    Floor("Gather results", ("results",)),
+    Floor("Ask and gather", ("results", "probe")),
     Floor("Learn and measure", ("predictor", "training", "evaluation")),
     Floor("Explain and load", ("batches", "cam")),
     Floor("See a face", ("presets", "cues", "landmarks", "models")),
@@ -205,7 +205,7 @@ _COLUMNS = (
     ("checks", "evaluation", "cam", "models"),
     ("training", "presets", "shards", "command"),
     ("results", "batches", "cues", "datasets", "stores", "compute", "code", "config"),
-    ("__init__", "predictor", "faces", "demo"),
+    ("probe", "__init__", "predictor", "faces", "demo"),
     ("report", "landmarks"),
 )
 """Rooms of each column; ``find_hidden_arrows`` names the arrows that would run behind a box."""

@@ -10,7 +10,12 @@ from fer_au.config.reading import PARAMS
 from fer_au.errors import ConfigError
 from fer_au.yaml_files import read_yaml
 
-_OF_THE_PROJECT = ("check-params", "results", "cache")  # they look into the current folder, whatever they are given
+_OF_THE_PROJECT = (
+    "check-params",
+    "results",
+    "probe",
+    "cache",
+)  # they look into the current folder, whatever they are given
 
 
 def check_place(words: Sequence[str], folder: Path) -> None:
@@ -25,7 +30,7 @@ def check_place(words: Sequence[str], folder: Path) -> None:
     """
     project = find_project(folder)
     typed = [word for word in words if word != "--debug"]
-    needed = typed[:1] == ["results"] or typed == ["check-params"]  # which takes another file, too
+    needed = typed[:1] in (["results"], ["probe"]) or typed == ["check-params"]  # which takes another file, too
     if project is None and needed and not {"-h", "--help"} & {*words} and not (folder / PARAMS).exists():
         raise ConfigError(f"{PARAMS}: no such file; run it in a project's folder")
     if (

@@ -60,6 +60,36 @@ def bootstrap_share(right: NDArray[Any], n: int = 10_000, seed: int = 0, *, leve
     return float(low), float(high)
 
 
+def bootstrap_recall(
+    confusion: NDArray[np.int64], n: int = 10_000, seed: int = 0, *, level: float = 0.95, of_classes: bool = False
+) -> tuple[float, float]:
+    """Give the percentile interval of the balanced accuracy, by images drawn within each class, or by classes drawn.
+
+    Args:
+        confusion: (C, C) counts by true class (rows) and predicted class.
+        n: Number of resamples.
+        seed: Seed of the resampling.
+        level: Coverage of the interval.
+        of_classes: Whether the classes are a sample themselves, as persons are, and are drawn with replacement; each
+            may then have one image.
+
+    Returns:
+        Lower and upper end; both NaN where every resample is the same, and says nothing about other images.
+    """
+    support = confusion.sum(axis=1)
+    counts, hits = support[support > 0], np.diag(confusion)[support > 0]
+    generator, recall = np.random.default_rng(seed), hits / np.maximum(counts, 1)
+    if of_classes:
+        resampled = _resampled_means(recall, n, generator) if len(recall) else np.zeros(n)
+    else:
+        resampled = np.array([generator.binomial(count, p, n) / count for count, p in zip(counts, recall, strict=True)])
+        resampled = resampled.mean(axis=0) if len(recall) else np.zeros(n)
+    if resampled.min() == resampled.max():
+        return float("nan"), float("nan")
+    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
 def paired_bootstrap(
     a: NDArray[Any],
     b: NDArray[Any],

@@ -10,9 +10,7 @@ from fer_au.atomic import write_atomically
 from fer_au.csv_files import harmless, write_csv
 from fer_au.results.sheets import NOTHING, Sheet, remarks, sheets
 from fer_au.results.table import Row, Table
-from fer_au.terminal import wrap
-
-_GAP = "  "
+from fer_au.terminal import GAP, divide_columns, join_cells, wrap
 
 
 def write_table_csv(path: Path, table: Table) -> None:
@@ -67,7 +65,7 @@ def table_text(table: Table, width: int) -> str:
         width: Characters of a line.
     """
     parts = [_text(sheet, width) for sheet in sheets(table)]
-    notes = [wrap(remark, width, hanging=_GAP) for remark in remarks(table)]
+    notes = [wrap(remark, width, hanging=GAP) for remark in remarks(table)]
     return "\n\n".join([*parts, "\n".join(notes)])
 
 
@@ -78,33 +76,16 @@ def _text(sheet: Sheet, width: int) -> str:
     ]
     lengths[0] = max(len(row[0]) for row in [sheet.head, *sheet.rows])
     lines: list[str] = [sheet.title] if sheet.title else []
-    for number, places in enumerate(_blocks(lengths, width)):
+    for number, places in enumerate(divide_columns(lengths, width)):
         lines += [""] * bool(number)
-        lines.append(_line(sheet.head, lengths, places, sheet.words))
+        lines.append(join_cells(sheet.head, lengths, places, sheet.words))
         for place, row in enumerate(sheet.rows):
             state = sheet.states.get(place)
             if state is None:
-                lines.append(_line(row, lengths, places, sheet.words))
+                lines.append(join_cells(row, lengths, places, sheet.words))
             elif number == 0:
-                lines.append(f"{row[0]:<{lengths[0]}}{_GAP}{state}")
+                lines.append(f"{row[0]:<{lengths[0]}}{GAP}{state}")
     return "\n".join(lines)
-
-
-def _blocks(lengths: Sequence[int], width: int) -> Iterator[list[int]]:
-    """Divide the columns into blocks of a width, each of which begins with the names."""
-    block, used = [0], lengths[0]
-    for place in range(1, len(lengths)):
-        if used + len(_GAP) + lengths[place] > width and len(block) > 1:
-            yield block
-            block, used = [0], lengths[0]
-        block.append(place)
-        used += len(_GAP) + lengths[place]
-    yield block
-
-
-def _line(cells: Sequence[str], lengths: Sequence[int], places: Sequence[int], words: int) -> str:
-    sides = ((cells[place].ljust if place < words else cells[place].rjust)(lengths[place]) for place in places)
-    return _GAP.join(sides).rstrip()
 
 
 def write_table_markdown(path: Path, table: Table) -> None:

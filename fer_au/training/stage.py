@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import platform
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,15 @@ from torch import Tensor
 
 from fer_au.atomic import write_atomically
 from fer_au.batches.faces import FaceDataset
-from fer_au.batches.preprocess import Preprocessing
 from fer_au.compute import log
 from fer_au.config.experiments import ExperimentConfig, TrainConfig
 from fer_au.datasets.tally import FEW_TO_SELECT
 from fer_au.errors import ConfigError, DataError
 from fer_au.gate import TABLES, read_bytes
 from fer_au.models.config_file import CLUSTERS, CONFIG, HISTORY, WEIGHTS, check_folder, read_config, write_config
-from fer_au.models.files import LoadedWeights, load_base_weights, load_model, save_model
-from fer_au.models.image_sizes import fit_to_images
-from fer_au.models.network import FerModel, build_model, count_views
-from fer_au.models.pretrained import PretrainedWeights
-from fer_au.models.trained import Training, check_training
-from fer_au.models.weights import load_pretrained
+from fer_au.models.files import load_model, save_model
+from fer_au.models.network import FerModel, count_views
+from fer_au.models.trained import Training
 from fer_au.shards.finished import FinishedWork
 from fer_au.stores.locks import output_lock
 from fer_au.stores.reader import Store
@@ -36,6 +31,7 @@ from fer_au.training.guidance import Guidance
 from fer_au.training.history import training_speed, write_history
 from fer_au.training.origin import Origin
 from fer_au.training.processes import Processes
+from fer_au.training.start import start_network
 from fer_au.training.trainer import Fitted, Trainer
 
 _LOCK_SECONDS = 10.0  # a second run of the same training would last as long as the first: don't wait for it
@@ -74,20 +70,15 @@ def train_experiment(
     """
     processes = Processes()
     faces, selection = _splits(experiment, train, dataset_dir)
-    model = build_model(experiment.model, faces.classes, seed=experiment.seed)
-    model = fit_to_images(model, train.image_size, seed=experiment.seed)
-    pretrained = load_pretrained(model)
-    if base_training is not None:
-        check_training(base_dir, read_config(base_dir), base_training)
-    base = load_base_weights(model, base_dir) if experiment.base != "none" else None
+    start = start_network(experiment, train.image_size, faces.classes, base_dir, base_training)
+    model, preprocessing = start.model, start.preprocessing
     clusters = _clusters(name, experiment, faces, base_dir, processes.device)
     guidance = Guidance(experiment.guidance, model, faces, experiment.seed, clusters)
     for line in guidance.check_cues(faces):
         log(f"{name}: {line}")
-    preprocessing = _preprocessing(experiment, train, pretrained, base)
     weights = balanced_weights(faces) if train.class_weights == "balanced" else None
     trainer = Trainer(name, model, guidance, train, experiment.seed, preprocessing, weights, processes)
-    origin = Origin(experiment, train, faces, pretrained, base, clusters, trainer)
+    origin = Origin(experiment, train, faces, start.pretrained, start.base, clusters, trainer)
     identity = origin.identity()
     finished, checkpoint = FinishedWork("training", identity), Checkpoint(identity)
     with output_lock(out_dir, _LOCK_SECONDS) if processes.first else contextlib.nullcontext():
@@ -174,19 +165,6 @@ def _clusters(
     if experiment.base == "none":
         raise ConfigError(f"experiments.{name}.base: none; cue 'clusters' needs a base whose features are clustered")
     return prepare_clusters(faces, base_dir, device)
-
-
-def _preprocessing(
-    experiment: ExperimentConfig, train: TrainConfig, pretrained: PretrainedWeights | None, base: LoadedWeights | None
-) -> Preprocessing:
-    """Choose the scale of pixels: that of the weights that training starts from, or ImageNet's if it isn't known."""
-    usual = Preprocessing(train.image_size, experiment.model.in_chans)
-    if base is not None:
-        known = Preprocessing.from_meta(base.preprocessing)
-        return replace(usual, mean=known.mean, std=known.std)
-    if pretrained is not None and pretrained.mean is not None and pretrained.std is not None:
-        return replace(usual, mean=pretrained.mean, std=pretrained.std)
-    return usual
 
 
 def balanced_weights(faces: FaceDataset) -> Tensor:

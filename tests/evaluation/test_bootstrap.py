@@ -8,7 +8,7 @@ from scipy.stats import bootstrap as scipy_bootstrap
 
 from fer_au.evaluation import paired_bootstrap
 from fer_au.evaluation.averages import macro_mean
-from fer_au.evaluation.bootstrap import bootstrap_share
+from fer_au.evaluation.bootstrap import bootstrap_recall, bootstrap_share
 
 
 def test_difference_and_interval_equal_scipys_percentile_bootstrap(rng):
@@ -109,3 +109,30 @@ def test_the_interval_of_a_share_equals_that_of_drawn_images():
 @pytest.mark.parametrize("right", [np.ones(15), np.zeros(15), np.ones(0)])
 def test_answers_that_are_all_alike_give_no_interval(right):
     assert all(math.isnan(end) for end in bootstrap_share(right))
+
+
+def test_the_interval_of_a_balanced_accuracy_is_that_of_images_drawn_within_each_class():
+    truth = np.repeat([0, 1, 2], [40, 25, 10])
+    right = np.r_[np.arange(40) < 30, np.arange(25) < 10, np.arange(10) < 7]
+    confusion = np.array([[30, 10, 0], [15, 10, 0], [3, 0, 7]])
+    generator = np.random.default_rng(5)
+    drawn = [
+        np.mean([generator.choice(right[truth == label], (truth == label).sum()).mean() for label in range(3)])
+        for _ in range(4000)
+    ]
+    low, high = bootstrap_recall(confusion, 20_000, 1)
+    assert low == pytest.approx(np.quantile(drawn, 0.025), abs=0.01)
+    assert high == pytest.approx(np.quantile(drawn, 0.975), abs=0.01)
+
+
+def test_classes_that_are_a_sample_are_drawn_themselves():
+    confusion = np.diag([1, 1, 1, 0, 0, 1, 0, 1])
+    confusion[3, 0] = confusion[4, 0] = confusion[6, 0] = 1
+    assert bootstrap_recall(confusion) == (pytest.approx(math.nan, nan_ok=True),) * 2  # an image each: nothing varies
+    low, high = bootstrap_recall(confusion, of_classes=True)
+    assert (low, high) == pytest.approx(bootstrap_share(np.diag(confusion)), abs=1 / 8)
+
+
+def test_a_class_without_images_plays_no_part_in_the_interval():
+    assert bootstrap_recall(np.array([[6, 4, 0], [3, 7, 0], [0, 0, 0]])) == bootstrap_recall(np.array([[6, 4], [3, 7]]))
+    assert all(math.isnan(end) for end in bootstrap_recall(np.zeros((2, 2), np.int64)))

@@ -25,7 +25,7 @@ from fer_au.config.experiments import ExperimentConfig, TrainConfig
 from fer_au.errors import ConfigError, DataError
 from fer_au.models import load_model, weights_card
 from fer_au.models.pretrained import PretrainedWeights
-from fer_au.training import stage as experiment_module
+from fer_au.training import start as start_module
 from fer_au.training import train_experiment
 from fer_au.training.checkpoint import CHECKPOINTS, Checkpoint
 from fer_au.training.stage import balanced_weights
@@ -175,7 +175,7 @@ def test_pixels_keep_the_scale_of_the_weights_that_a_training_starts_from(
 ) -> None:
     halves = PretrainedWeights("somewhere", "0" * 64, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
     with monkeypatch.context() as patch:
-        patch.setattr(experiment_module, "load_pretrained", lambda _: halves)
+        patch.setattr(start_module, "load_pretrained", lambda _: halves)
         train_experiment("first", experiment(), settings(epochs=1), dataset_dir, NONE, Path("models/first"))
     second = experiment(base="first")
     train_experiment("second", second, settings(epochs=1), dataset_dir, Path("models/first"), Path("models/second"))

@@ -1,0 +1,1 @@
+"""Probes: which layers of a network know the expression, and which the person, by a linear classifier on each."""
