@@ -10,13 +10,14 @@ from pathlib import Path
 from fer_au.atomic import write_atomically
 
 
-class _LineFeeds:
+class LineFeeds:
     """Receives whole lines from a csv writer and ends them in LF."""
 
     def __init__(self, target: io.StringIO) -> None:
         self._target = target
 
     def write(self, line: str) -> int:
+        """Write a line."""
         return self._target.write(line.removesuffix("\r\n") + "\n")
 
 
@@ -54,7 +55,7 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) 
     """
     buffer = io.StringIO()
     # A two-character line end makes the writer quote cells that hold either character; lines still end in LF alone.
-    writer = csv.writer(_LineFeeds(buffer), lineterminator="\r\n")
+    writer = csv.writer(LineFeeds(buffer), lineterminator="\r\n")
     writer.writerow(header)
     writer.writerows(rows)
     write_atomically(path, buffer.getvalue().encode())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import PIL.Image
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from fer_au.arguments import check_type, choose, read_flag, read_path, read_whole
 from fer_au.batches.preprocess import Preprocessing, resize_picture
 from fer_au.compute import batched
-from fer_au.errors import ArgumentError, DataError
+from fer_au.errors import ArgumentError, DataError, MissingDependencyError
 from fer_au.faces import AlignedFace, Aligner
 from fer_au.faces.crops import decode_crop_bytes, encode_crop
 from fer_au.faces.placing import Place
@@ -26,7 +28,11 @@ from fer_au.models.network import check_model
 from fer_au.pictures import list_pictures, open_picture
 from fer_au.stores.schemas import FaceStatus
 
+if TYPE_CHECKING:
+    import pandas
+
 Image = NDArray[np.uint8]
+NO_DETECTOR = "none"
 Picture = Image | torch.Tensor | str | PathLike[str] | PIL.Image.Image
 
 
@@ -46,6 +52,9 @@ class Prediction:
         boxes: (N, 4) the face in its picture, xyxy pixels; the whole picture for given crops.
         module: (N, h, w) float32 attention map that the model's head itself makes (LAN, TS-CAM, APViT), on its own
             grid; None if it makes none.
+        detectors: N names of the detectors that found the faces; ``none`` where none was found or looked for.
+        detector_scores: (N,) float64 confidence of the detector, NaN where it has none.
+        paths: Path of each picture as it was given, by the index in ``pictures``; empty for pictures in memory.
     """
 
     classes: tuple[str, ...]
@@ -58,19 +67,66 @@ class Prediction:
     pictures: NDArray[np.int64]
     boxes: NDArray[np.float64]
     module: NDArray[np.float32] | None = None
+    detectors: tuple[str, ...] = ()
+    detector_scores: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    paths: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def faces(self) -> NDArray[np.int64]:
+        """(N,) number of each face among those of its picture, from 0."""
+        starts = np.searchsorted(self.pictures, self.pictures)
+        return np.arange(len(self), dtype=np.int64) - starts
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Make a pandas table: one row per face, with the columns of ``fer-au predict``, and the picture's index first.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise MissingDependencyError("to_frame() needs pandas; run `pip install pandas`") from error
+        columns: dict[str, object] = {
+            "picture": self.pictures,
+            "path": [self.paths[index] for index in self.pictures.tolist()],
+            "face": self.faces,
+            **{name: self.boxes[:, place] for place, name in enumerate(("x0", "y0", "x1", "y1"))},
+            "detector": list(self.detectors),
+            "score": self.detector_scores,
+            "predicted": list(self.labels),
+            "confidence": self.scores.max(axis=1, initial=0.0),
+            **{name: self.scores[:, place] for place, name in enumerate(self.classes)},
+        }
+        return pd.DataFrame(columns)
+
 
 @dataclass(frozen=True)
-class _Face:
+class SeenFace:
+    """A face as a model sees it.
+
+    Attributes:
+        crop: Crop (H, W, 3) uint8 RGB.
+        context: Crop of the whole picture, for models that see it, too.
+        matrix: (2, 3) from the picture's xy to the crop's.
+        found: Whether a face was found, or the crop was given.
+        picture: Index of the picture.
+        box: Box of the face in the picture, xyxy pixels.
+        detector: Name of the detector that found it, or ``none``.
+        score: Confidence of the detector, NaN where it has none.
+    """
+
     crop: Image
     context: Image | None
     matrix: NDArray[np.float64]
     found: bool
     picture: int
     box: tuple[float, float, float, float]
+    detector: str = NO_DETECTOR
+    score: float = math.nan
 
 
 class Predictor:
@@ -166,15 +222,28 @@ class Predictor:
             raise DataError("the model sees each face and the whole picture: give pictures, not crops, aligned=False")
         batch_size = read_whole("batch_size", batch_size)
         every = choose("faces", faces, ("one", "all")) == "all"
+        listed = list_pictures("images", images)
         seen = [
             face
-            for index, image in enumerate(list_pictures("images", images))
+            for index, image in enumerate(listed)
             for face in self._faces(open_picture(f"images[{index}]", image), index, aligned=aligned, every=every)
         ]
+        return self.answer(
+            seen, [os.fspath(one) if isinstance(one, str | PathLike) else "" for one in listed], batch_size
+        )
+
+    def answer(self, faces: Sequence[SeenFace], paths: Sequence[str], batch_size: int = 64) -> Prediction:
+        """Classify faces that were cut out before.
+
+        Args:
+            faces: Faces, in the order of their pictures.
+            paths: Path of each picture.
+            batch_size: Images per forward pass.
+        """
         scores = np.zeros((0, len(self.model.classes)), np.float32)
         maps, module = np.zeros((0, 1, 1), np.float32), None
-        if seen:
-            parts = list(self._forward(seen, batch_size))
+        if faces:
+            parts = list(self._forward(faces, batch_size))
             scores, maps = (np.concatenate([part[place] for part in parts]) for place in (0, 1))
             own = [part[2] for part in parts if part[2] is not None]
             module = np.concatenate(own) if own else None
@@ -183,15 +252,18 @@ class Predictor:
             scores=scores,
             labels=tuple(self.model.classes[index] for index in scores.argmax(axis=1).tolist()),
             maps=maps,
-            crops=tuple(face.crop for face in seen),
-            matrices=np.array([face.matrix for face in seen], np.float64).reshape(-1, 2, 3),
-            found=np.array([face.found for face in seen], np.bool_),
-            pictures=np.array([face.picture for face in seen], np.int64),
-            boxes=np.array([face.box for face in seen], np.float64).reshape(-1, 4),
+            crops=tuple(face.crop for face in faces),
+            matrices=np.array([face.matrix for face in faces], np.float64).reshape(-1, 2, 3),
+            found=np.array([face.found for face in faces], np.bool_),
+            pictures=np.array([face.picture for face in faces], np.int64),
+            boxes=np.array([face.box for face in faces], np.float64).reshape(-1, 4),
             module=module,
+            detectors=tuple(face.detector for face in faces),
+            detector_scores=np.array([face.score for face in faces], np.float64),
+            paths=tuple(paths),
         )
 
-    def _faces(self, image: Image, index: int, *, aligned: bool, every: bool) -> list[_Face]:
+    def _faces(self, image: Image, index: int, *, aligned: bool, every: bool) -> list[SeenFace]:
         if aligned:
             if image.shape[0] != image.shape[1]:
                 raise ArgumentError(
@@ -203,19 +275,21 @@ class Predictor:
             raise DataError("the model's config.json doesn't tell how its crops were made; give crops, aligned=True")
         found: list[AlignedFace] = self.aligner.all(image) if every else [self.aligner(image)]
         return [
-            _Face(
+            SeenFace(
                 _stored(face.crop),
                 None if face.context is None else _stored(face.context),
                 face.matrix,
                 face.status == FaceStatus.OK,
                 index,
                 face.box,
+                face.detector,
+                face.score,
             )
             for face in found
         ]
 
     def _forward(
-        self, faces: Sequence[_Face], batch_size: int
+        self, faces: Sequence[SeenFace], batch_size: int
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]]:
         """Give scores, attention of the last layer, and the head's own map, batch by batch."""
         last = self.model.layers[-1]
@@ -229,7 +303,7 @@ class Predictor:
                 module = None if output.attention is None else output.attention.float().cpu().numpy()
             yield scores.cpu().numpy(), maps.cpu().numpy(), module
 
-    def _views(self, face: _Face) -> Image:
+    def _views(self, face: SeenFace) -> Image:
         """Stack the model's views of a face, (S, S, 3 views)."""
         pictures = [face.crop] if face.context is None else [face.crop, face.context]
         return np.concatenate([resize_picture(picture, self.preprocess.image_size) for picture in pictures], axis=2)
@@ -256,9 +330,9 @@ def _stored(crop: Image) -> Image:
     return decode_crop_bytes(encode_crop(crop))
 
 
-def _as_given(image: Image, index: int) -> _Face:
+def _as_given(image: Image, index: int) -> SeenFace:
     box = (0.0, 0.0, float(image.shape[1]), float(image.shape[0]))
-    return _Face(image.copy(), None, np.eye(2, 3), True, index, box)
+    return SeenFace(image.copy(), None, np.eye(2, 3), True, index, box)
 
 
 def _recorded_aligner(options: Mapping[str, Any], *, with_context: bool) -> Aligner | None:

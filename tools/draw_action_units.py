@@ -32,7 +32,7 @@ from fer_au.expressions import NEUTRAL
 from fer_au.faces.geometry import apply_matrix, fit_similarity
 from fer_au.faces.templates import five_points, get_template
 from fer_au.faces.warp import warp_crop
-from fer_au.report.heat import overlay
+from fer_au.heat import overlay
 
 SIDE, COLUMNS, PERSON = 168, 5, 5
 LINE = (90, 220, 255)

@@ -46,6 +46,7 @@ class Floor:
 FLOORS = (
     Floor("Run it", ("stages", "__main__", "cli", "benchmarks", "tools"), open_plan=True),
     Floor("Say it", ("__init__", "report", "checks")),
+    Floor("Use what was trained", ("use",)),
     Floor("Ask and gather", ("results", "probe")),
     Floor("Learn and measure", ("predictor", "training", "evaluation")),
     Floor("Explain and load", ("batches", "cam")),
@@ -84,6 +85,7 @@ FLOORS = (
             "expressions",
             "ibug68",
             "maps",
+            "heat",
             "resizing",
             "classification",
             "glossary",

@@ -17,8 +17,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fer_au.ending import run_main
 from fer_au.errors import DataError
+from fer_au.heat import Map, overlay
 from fer_au.report.collect import Dataset, Experiment, read_project
-from fer_au.report.heat import Map, overlay
 from fer_au.report.painter import FacePainter, draw_landmarks
 from fer_au.report.samples import sample_ids
 

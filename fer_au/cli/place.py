@@ -49,7 +49,6 @@ def check_place(words: Sequence[str], folder: Path) -> None:
 
 
 _ELSEWHERE = {
-    "predict": "classify pictures in Python, by fer_au.Predictor: docs/predict.md",
     "video": "classify its pictures in Python, by fer_au.Predictor: docs/predict.md",
     "run": "the pipeline is run by DVC: `dvc repro`",
     "export": "a store is written as csv or npz by `fer-au store export`, results by `fer-au results --csv FILE.csv`",

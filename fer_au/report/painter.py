@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.faces.crops import decode_crop
+from fer_au.heat import Image, Map, data_uri, fit, overlay
 from fer_au.ibug68 import (
     INNER_LIPS,
     JAW,
@@ -21,7 +22,6 @@ from fer_au.ibug68 import (
     RIGHT_EYE,
 )
 from fer_au.report.collect import Dataset
-from fer_au.report.heat import Image, Map, data_uri, fit, overlay
 from fer_au.stores import FaceStatus, LandmarkStatus
 
 _STROKES = (

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fer_au.expressions import NEUTRAL, ordered
+from fer_au.heat import Image, data_uri, overlay
 from fer_au.report import statistics
 from fer_au.report.collect import Dataset, Experiment
-from fer_au.report.heat import Image, data_uri, overlay
 from fer_au.report.painter import FacePainter, mean_face
 
 MAX_SHOWN = 24

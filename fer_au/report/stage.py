@@ -11,11 +11,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fer_au.atomic import write_atomically
 from fer_au.compute import log
+from fer_au.heat import palette_stops
 from fer_au.landmarks.benchmark_results import COMMAND
 from fer_au.report.collect import Experiment, Project, read_project
 from fer_au.report.curves import HEIGHT, LEFT, WIDTH, Chart, line_chart
 from fer_au.report.dataset_summary import Summary, summarise
-from fer_au.report.heat import palette_stops
 from fer_au.report.landmark_section import PLOT_FRAME, detector_label, landmark_section, rate_text
 from fer_au.report.map_tables import MapTable, region_table, truth_table
 from fer_au.report.painter import FacePainter

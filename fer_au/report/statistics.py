@@ -18,8 +18,8 @@ from fer_au.evaluation import (
 )
 from fer_au.evaluation.comparison import comparison_maps
 from fer_au.evaluation.map_scores import FloatArray
+from fer_au.heat import stretch
 from fer_au.report.collect import Experiment
-from fer_au.report.heat import stretch
 
 _BLOCK = 512  # images whose maps are in memory at a time
 

@@ -306,10 +306,6 @@ def test_the_suffix_of_every_file_that_is_written_fits(
     ("words", "line"),
     [
         (
-            ("predict", "x.jpg"),
-            "no such command: predict; classify pictures in Python, by fer_au.Predictor: docs/predict.md",
-        ),
-        (
             ("video", "x.mp4"),
             "no such command: video; classify its pictures in Python, by fer_au.Predictor: docs/predict.md",
         ),

@@ -13,10 +13,10 @@ import pytest
 
 from fer_au.evaluation.metrics_file import HEADLINE
 from fer_au.glossary import FAMILIES, look_up
+from fer_au.heat import data_uri, enlarge, overlay, stretch
 from fer_au.report import statistics
 from fer_au.report.collect import read_project
 from fer_au.report.curves import line_chart, nice_ticks
-from fer_au.report.heat import data_uri, enlarge, overlay, stretch
 from fer_au.report.map_tables import region_table, truth_table
 from fer_au.report.painter import draw_landmarks
 from fer_au.report.samples import MAX_SHOWN, plan_layout

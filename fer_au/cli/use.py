@@ -1,0 +1,63 @@
+"""``fer-au predict``: use what was trained, on pictures of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fer_au.cli.outputs import named
+from fer_au.compute import log
+from fer_au.errors import ConfigError
+from fer_au.terminal import visible
+
+SOME_UNUSED = 3
+"""Exit code of ``fer-au predict`` where the table is whole, and some pictures have a reason in place of an answer."""
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="Folder of a trained model: models/NAME.")],
+    path: Annotated[list[str], typer.Argument(help="Pictures, folders with all below them, patterns in quotes.")],
+    table: Annotated[
+        Path, typer.Option("--csv", metavar="FILE.csv", callback=named(".csv"), help="Write the answers: FILE.csv.")
+    ],
+    form: Annotated[
+        str,
+        typer.Option("--format", help="full; or gimefive, with filepath and six classes alone, two decimals."),
+    ] = "full",
+    faces: Annotated[str, typer.Option(help="one, chosen as the training did; or all faces of each picture.")] = "one",
+    aligned: Annotated[
+        bool, typer.Option("--aligned", help="The pictures are crops already, made as the training's.")
+    ] = False,
+    overlays: Annotated[
+        Path | None,
+        typer.Option("--overlays", metavar="DIR", help="Also draw the attention over each face, a JPEG for each."),
+    ] = None,
+    maps: Annotated[
+        Path | None,
+        typer.Option("--maps", metavar="FILE.npz", callback=named(".npz"), help="Also write the attention maps."),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda:0, ...; default a GPU if there is one.")] = None,
+) -> None:
+    """Classify the faces of pictures by a trained model: a table with one row per face.
+
+    Each picture is decoded, its face found, cut out and preprocessed as in the training of the model. FER_AU_WORKERS
+    processes find faces. A run that was killed goes on where it was when the command is given again, and the table has
+    the same bytes. A picture that can't be used is a row with a reason. Exit code: 0, or 3 where there are such rows; 2
+    is an error, and no table is written.
+    """
+    from fer_au.use.predict import Wanted, outcome_lines, predict_pictures
+    from fer_au.use.table import FORMATS
+
+    for option, value, words in (("--format", form, FORMATS), ("--faces", faces, ("one", "all"))):
+        if value not in words:
+            raise ConfigError(f"{option}: expected {' or '.join(words)}, not {value!r}")
+    wanted = Wanted(table, form, faces == "all", aligned, overlays, maps)
+    outcome = predict_pictures(model, path, wanted, device)
+    first, *more = outcome_lines(outcome, wanted)
+    typer.echo(visible(first))
+    for line in more:
+        log(line)
+    if outcome.unused:
+        raise typer.Exit(SOME_UNUSED)
