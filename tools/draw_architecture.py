@@ -207,7 +207,7 @@ _COLUMNS = (
     ("checks", "evaluation", "cam", "models"),
     ("training", "presets", "shards", "command"),
     ("results", "batches", "cues", "datasets", "stores", "compute", "code", "config"),
-    ("probe", "__init__", "predictor", "faces", "demo"),
+    ("use", "probe", "__init__", "predictor", "faces", "demo"),
     ("report", "landmarks"),
 )
 """Rooms of each column; ``find_hidden_arrows`` names the arrows that would run behind a box."""

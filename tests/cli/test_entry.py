@@ -281,13 +281,14 @@ def writers() -> list[tuple[tuple[str, ...], str]]:
             for option in command.params
             if option.param_type_name == "option"
             and option.type_descriptor.annotation is Path
-            and not {"--published", "--faces"} & {*option.opts}  # these are read
+            and not {"--published", "--faces", "--overlays"} & {*option.opts}  # files that are read, and a folder
         ]
     return found
 
 
 def test_all_writers_are_looked_at() -> None:
-    assert {option for _, option in writers()} == {"--csv", "--md", "--latex", "--images", "--output", "--rejects"}
+    written = {"--csv", "--figure", "--images", "--json", "--latex", "--maps", "--md", "--output", "--rejects"}
+    assert {option for _, option in writers()} == written
 
 
 @pytest.mark.parametrize(("words", "option"), writers(), ids=str)
