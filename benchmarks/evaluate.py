@@ -26,6 +26,7 @@ from benchmarks.shared.random_points import random_faces
 from fer_au.config.experiments import EvaluateConfig
 from fer_au.cues import create_codebook, render_au_maps
 from fer_au.datasets import ManifestRow, write_manifest
+from fer_au.datasets.leaks import Leaks, write_leaks
 from fer_au.evaluation import evaluate_experiment
 from fer_au.expressions import EXPRESSIONS
 from fer_au.faces.crops import encode_crop
@@ -83,6 +84,7 @@ def make_data(folder: Path, images: int) -> None:
         path = folder / "rejects" / f"{stage}.csv"
         path.parent.mkdir(exist_ok=True)
         path.write_text("id,reason,detail\n")
+    write_leaks(folder / "rejects/leaks.csv", Leaks())
 
 
 def make_model(folder: Path) -> None:

@@ -54,7 +54,7 @@ def probe(
 
     For each feature layer, a linear classifier (multinomial logistic regression) is fitted on the pooled maps of the
     training faces, its penalty chosen on `valid`, and scored on `test`; the network itself stays as it is. See
-    docs/results.md#which-layers-know-the-expression-the-probe.
+    docs/probe.md.
     """
     from fer_au.probe.figure import draw_probes
     from fer_au.probe.formats import probe_text, write_probe_csv, write_probe_json

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from fer_au.config.data import DatasetConfig
 from fer_au.config.unread import no_effect
@@ -53,24 +53,26 @@ class UnionConfig(DatasetConfig):
     sets: dict[str, dict[str, Any]] = Field(min_length=2)
     classes: Literal["common", "all"] | tuple[Expression, ...] = "common"
 
-    @model_validator(mode="after")
-    def _right_entries(self) -> UnionConfig:
-        faults = [text for name, entry in self.sets.items() for text in _faults(name, entry, self)]
-        if faults:
-            raise ValueError("; ".join(faults))
-        return self
+    @field_validator("sets")
+    @classmethod
+    def _right_entries(cls, sets: dict[str, dict[str, Any]], known: ValidationInfo) -> dict[str, dict[str, Any]]:
+        if "root" in known.data:  # else that is the fault
+            faults = [text for name, entry in sets.items() for text in _faults(name, entry, known.data["root"])]
+            if faults:
+                raise ValueError("; ".join(faults))
+        return sets
 
 
-def _faults(name: str, entry: Mapping[str, Any], config: UnionConfig) -> Iterator[str]:
-    """Say what is wrong with an entry of a set."""
+def _faults(name: str, entry: Mapping[str, Any], root: Path) -> Iterator[str]:
+    """Say what is wrong with an entry of a set, below the union's root."""
     for key in sorted(_SHARED & entry.keys()):
-        yield f"sets.{name}.{key}: {no_effect('the key of the union decides')}"
+        yield f"{name}.{key}: {no_effect('the key of the union decides')}"
     _, found = examine_dataset(name, {key: value for key, value in entry.items() if key not in _SHARED})
     for fault in found:
-        yield f"sets.{fault.key.removeprefix('datasets.')}: {fault.text}"
-    if not found and (place := _place(config.root, entry)) in (None, "."):
+        yield f"{fault.key.removeprefix('datasets.')}: {fault.text}"
+    if not found and (place := _place(root, entry)) in (None, "."):
         where = "the root itself" if place == "." else "not below the union's root"
-        yield f"sets.{name}.root: {entry['root']} is {where}, {config.root}; ids begin with the folder of their set"
+        yield f"{name}.root: {entry['root']} is {where}, {root}; ids begin with the folder of their set"
 
 
 def _place(root: Path, entry: Mapping[str, Any]) -> str | None:

@@ -354,8 +354,8 @@ ONE: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "a whole network's size": (
         {"experiments.plain.model.backbone": "csci-cnn"},
-        ["experiments.plain.model.backbone: backbone 'csci-cnn' can't take images of 64 pixels; set "
-         "train.image_size to 48"],
+        ["experiments.plain.model.backbone: backbone 'csci-cnn' can't take images of 64 pixels: its classifier "
+         "needs a 6 x 6 map, not 8 x 8; set train.image_size to 48"],
     ),
     "head without its token": (
         {f"{MODEL}.head": "ts_cam"},

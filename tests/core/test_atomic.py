@@ -16,9 +16,11 @@ OTHER_WAYS = {
     "demo/generate.py": {"write_bytes"},  # thousands of pictures in a folder that is rendered anew as a whole
     "shards/cache.py": {"touch"},  # an empty probe of whether one may write there, taken away at once
     "shards/damaged.py": {"rename", "touch"},  # what is damaged goes out of the way as a whole; its time says when
+    "shards/pictures.py": {"replace"},  # thousands of pictures, not flushed: whoever reads one compares its hash
     "shards/finished.py": {"rename"},  # a folder is written aside, then renamed as a whole
     "shards/prune.py": {"rename"},  # a folder goes out of sight as a whole, then away
     "stores/export.py": {"savez"},  # into memory, then through AtomicFile
+    "use/maps_file.py": {"open"},  # an entry of an archive that AtomicFile writes
 }
 """File -> the calls by which it may write, with the reason."""
 

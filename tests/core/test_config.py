@@ -15,10 +15,7 @@ from fer_au.config.options import PartOptions
 from fer_au.config.published import Published
 from fer_au.config.reading import StrictModel, load_entry, load_section, name_fault, validate
 from fer_au.cues import codebook
-from fer_au.datasets.csv_labels import CsvConfig
-from fer_au.datasets.demo import DemoAdapterConfig
-from fer_au.datasets.folder import FolderConfig
-from fer_au.datasets.sep import SepConfig
+from fer_au.datasets.base import ADAPTERS
 from fer_au.errors import ConfigError
 from fer_au.presets.preset import Preset
 
@@ -140,7 +137,7 @@ def test_an_unknown_entry_among_none_says_so(params: Path) -> None:
 
 
 ROOTS = [
-    *(CsvConfig, DemoAdapterConfig, FolderConfig, SepConfig),
+    *(ADAPTERS.get(name).Config for name in ADAPTERS.built_in),
     *(AlignConfig, LandmarksConfig, HeatmapsConfig, TrainConfig, EvaluateConfig, ExperimentConfig, CrossConfig),
     *(Preset, Published, DemoConfig, codebook._File),
 ]

@@ -111,22 +111,22 @@ def test_points_of_one_set_are_nan_in_the_other(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"jaffe": {"adapter": "jafe", "root": "jaffe"}}, "sets.jaffe.adapter: unknown data set adapter 'jafe'"),
-        ({"jaffe": {"adapter": "jaffe"}}, "sets.jaffe.root: required key is missing"),
+        ({"jaffe": {"adapter": "jafe", "root": "jaffe"}}, "jaffe.adapter: unknown data set adapter 'jafe'"),
+        ({"jaffe": {"adapter": "jaffe"}}, "jaffe.root: required key is missing"),
         (
             {"jaffe": {"adapter": "jaffe", "root": "jaffe", "flods": 3}},
-            "sets.jaffe.flods: unknown key; did you mean folds",
+            "jaffe.flods: unknown key; did you mean folds",
         ),
         (
             {"jaffe": {"adapter": "jaffe", "root": "jaffe", "seed": 3}},
-            "sets.jaffe.seed: has no effect: the key of the union decides; delete it",
+            "jaffe.seed: has no effect: the key of the union decides; delete it",
         ),
         (
             {"jaffe": {"adapter": "jaffe", "root": "../jaffe"}},
-            "sets.jaffe.root: ../jaffe is not below the union's root",
+            "jaffe.root: ../jaffe is not below the union's root",
         ),
         ({"jaffe": {"adapter": "jaffe", "root": "/elsewhere"}}, "/elsewhere is not below the union's root, "),
-        ({"jaffe": {"adapter": "jaffe", "root": "."}}, "sets.jaffe.root: . is the root itself, "),
+        ({"jaffe": {"adapter": "jaffe", "root": "."}}, "jaffe.root: . is the root itself, "),
     ],
 )
 def test_a_wrong_entry_is_one_line(both: Path, changes: dict[str, Any], said: str) -> None:

@@ -20,12 +20,13 @@ from fer_au.batches.faces import FaceDataset
 from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, ModelConfig, TrainConfig
 from fer_au.errors import ConfigError
 from fer_au.evaluation.stage import evaluate_experiment
+from fer_au.models import create_model
 from fer_au.models.backbones import find_unread_options
 from fer_au.models.network import FerModel
 from fer_au.stores.columns import encode_ids
 from fer_au.stores.reader import Store
 from fer_au.stores.writer import write_store
-from fer_au.training import stage, trainer
+from fer_au.training import trainer
 from fer_au.training.origin import Origin
 from fer_au.training.stage import train_experiment
 from fer_au.yaml_files import read_yaml
@@ -254,7 +255,7 @@ def test_several_gpus_share_their_statistics(monkeypatch: pytest.MonkeyPatch) ->
     for wanted in (True, False):
         experiment, train = built({"train.sync_batch_norm": wanted})
         faces = FaceDataset(Path("data/blobs"), "train", 32)
-        model = stage.create_model(experiment.model, faces.classes, seed=0)
+        model = create_model(experiment.model, faces.classes, seed=0)
 
         processes = trainer.Processes()
         processes.count, processes.device = 2, SimpleNamespace(type="cuda")  # type: ignore[assignment]
