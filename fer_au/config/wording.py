@@ -33,6 +33,9 @@ _KINDS = {
 _NONE = ("no", "off", "none", "never", "false")
 """Words that people write for a thing that isn't to be, which YAML 1.2 reads as texts."""
 
+_BOUNDS = {"too_short": ("least", "min_length"), "too_long": ("most", "max_length")}
+"""Type of an error about the length of a list or a mapping -> word for the limit, and pydantic's name of it."""
+
 _EMPTY = "is empty; give"
 _SUBJECTS = re.compile(r"(?:Value error, |Assertion failed, |Input (?=should)|String (?=should)|List (?=should))")
 
@@ -55,6 +58,9 @@ def describe(fault: ErrorDetails, model: type[BaseModel]) -> str:
             required = any(field.is_required() for field in fields_at(model, fault["loc"]))
             return f"{_EMPTY} {_KINDS[first]}{'' if required else ', or delete the key'}"
         return f"should be {_KINDS[first]}"
+    if kind in _BOUNDS:
+        word, limit = _BOUNDS[kind]
+        return f"should have at {word} {(count := fault['ctx'][limit])} item{'' if count == 1 else 's'}"
     text = _SUBJECTS.sub("", fault["msg"], count=1)
     if fault["msg"].startswith("Value error, "):
         return text  # of the project itself; it may begin with a user's word
