@@ -27,11 +27,11 @@ from fer_au.cam import compute_cam
 from fer_au.errors import ArgumentError
 from fer_au.ibug68 import MEAN_FACE, inter_ocular_distance, mirror_points
 from fer_au.models import create_model
-from tests.arguments import kinds, of_faces, of_files, of_maps, of_models
+from tests.arguments import kinds, of_faces, of_files, of_maps, of_models, of_training
 from tests.arguments.forms import LISTS, STRIDES, Kind
 from tests.arguments.kinds import TENSOR_FORMS, Case
 
-CASES = [*of_maps.CASES, *of_faces.CASES, *of_models.CASES, *of_files.CASES]
+CASES = [*of_maps.CASES, *of_faces.CASES, *of_models.CASES, *of_training.CASES, *of_files.CASES]
 FEW = settings(derandomize=True, database=None, deadline=None, max_examples=4)
 ROUNDING = 2e-2  # bfloat16 inputs of float32 networks
 
