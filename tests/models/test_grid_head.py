@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from fer_au.errors import ConfigError
+from fer_au.models import create_model
 from fer_au.models.heads.base import create_head
 from fer_au.models.image_sizes import fit_to_images
-from fer_au.models.network import create_model
 from fer_au.models.parts import Head, TrunkOutput
 
 SIZES = [(6, 6), (14, 14), (13, 7), (5, 4)]  # even, and with cells that overlap
