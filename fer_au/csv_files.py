@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from fer_au.atomic import write_atomically
+from fer_au.errors import DataError
+from fer_au.gate import open_table
+
+Row = TypeVar("Row")
 
 
 class LineFeeds:
@@ -45,6 +50,32 @@ def harmless(text: str) -> str:
 def original(cell: str) -> str:
     """Read a cell that ``harmless`` wrote."""
     return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA) else cell
+
+
+def read_csv(path: Path, header: Sequence[str], title: str, parse: Callable[[list[str]], Row]) -> list[Row]:
+    """Read a table that ``write_csv`` wrote.
+
+    Args:
+        path: Path of the file.
+        header: Its first line.
+        title: What it is, for messages, such as ``a reject table``.
+        parse: Function that makes a row of the cells of one; raises ``ValueError`` where they are none.
+
+    Raises:
+        DataError: The file is missing, or is no such table.
+    """
+    try:
+        with open_table(path) as file:
+            reader = csv.reader(file)
+            if tuple(next(reader, ())) != tuple(header):
+                raise DataError(f"{path}: not {title} (first line must be {','.join(header)})")
+            return [parse(cells) for cells in reader]
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from error
+    except (ValueError, csv.Error) as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from textwrap import shorten
 
-from fer_au.csv_files import harmless, original, write_csv
+from fer_au.csv_files import harmless, original, read_csv, write_csv
 from fer_au.errors import DataError
-from fer_au.gate import open_table
 
 _EXAMPLES = 2
 _LONGEST = 160  # characters of an example
@@ -73,18 +71,12 @@ def read_rejects(path: Path) -> list[Reject]:
     Raises:
         DataError: The file is missing, or is not a reject table.
     """
-    try:
-        with open_table(path) as file:
-            reader = csv.reader(file)
-            if tuple(next(reader, ())) != HEADER:
-                raise DataError(f"{path}: not a reject table (first line must be {','.join(HEADER)})")
-            return [Reject(original(id_), Reason(reason), original(detail)) for id_, reason, detail in reader]
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from error
-    except (ValueError, csv.Error) as error:
-        raise DataError(f"{path}: {error}") from error
+
+    def parse(cells: list[str]) -> Reject:
+        id_, reason, detail = cells
+        return Reject(original(id_), Reason(reason), original(detail))
+
+    return read_csv(path, HEADER, "a reject table", parse)
 
 
 def name_reasons(rejects: Iterable[Reject]) -> str:

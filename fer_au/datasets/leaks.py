@@ -5,20 +5,17 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from fer_au.csv_files import harmless, original, write_csv
+from fer_au.csv_files import harmless, original, read_csv, write_csv
 from fer_au.datasets.files import printable
 from fer_au.datasets.manifest import Box, ManifestRow, Split
 from fer_au.datasets.photographs import NONE, Photographs
-from fer_au.errors import DataError
 from fer_au.expressions import ordered
-from fer_au.gate import open_table
 from fer_au.rejects import Reason, Reject
 
 Kind = Literal["same-bytes", "same-photograph", "same-person"]
@@ -275,15 +272,4 @@ def read_leaks(path: Path) -> list[LeakRow]:
     Raises:
         DataError: The file is missing, or is no such table.
     """
-    try:
-        with open_table(path) as file:
-            reader = csv.reader(file)
-            if tuple(next(reader, ())) != HEADER:
-                raise DataError(f"{path}: not a table of leaks (first line must be {','.join(HEADER)})")
-            return [LeakRow.parse(cells) for cells in reader]
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from error
-    except (ValueError, csv.Error) as error:
-        raise DataError(f"{path}: {error}") from error
+    return read_csv(path, HEADER, "a table of leaks", LeakRow.parse)
