@@ -37,7 +37,7 @@ app = typer.Typer(
 app.command("check-data", epilog="Example: fer-au check-data folder faces --set test_fraction=0.2")(check_data)
 app.command("check-params", epilog="Example: fer-au check-params")(check_params)
 app.command(epilog="Example: fer-au probe au --target both --csv probe.csv --figure probe.svg")(probe)
-app.command(epilog="Example: fer-au predict models/au photos 'more/*.jpg' --csv answers.csv")(predict)
+app.command(epilog="Example: fer-au predict models/au photos --csv answers.csv")(predict)
 app.command(epilog="Example: fer-au results --group --sort att_cos --latex table.tex")(results)
 app.command(epilog="Example: fer-au verify data/demo/landmarks.h5 evaluation/au.h5")(stores.verify)
 app.add_typer(cache.app, name="cache")

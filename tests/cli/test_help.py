@@ -22,7 +22,11 @@ from tests.results.writer import ResultsWriter
 
 ROOT = typer.main.get_command(app)
 
-ELSEWHERE = {"fer-au check-params": "tests/pipeline/test_checks.py", "fer-au probe": "tests/cli/test_probe.py"}
+ELSEWHERE = {
+    "fer-au check-params": "tests/pipeline/test_checks.py",
+    "fer-au predict": "tests/use/test_predict.py",
+    "fer-au probe": "tests/cli/test_probe.py",
+}
 """Commands whose examples need more than a tiny project -> the test that runs them."""
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from fer_au.stores.schemas import FaceStatus
 from fer_au.use import predict
 from fer_au.use.inputs import Source, find_sources
 from fer_au.use.parts import Parts
+from tests.cli.test_help import example_of
 
 LABELS = ("happiness", "surprise", "fear", "anger", "disgust", "sadness")
 ALIGN = {"detector": "dlib-hog", "keypoints": "detector", "template": "loose", "choose": "largest", "image_size": 64}
@@ -90,6 +92,13 @@ def test_the_table_has_the_answers_of_the_predictor(model: Path, call: Call) -> 
         assert (row["face"], row["detector"], row["score"], row["reason"]) == ("0", "none", "", "no_face")
         assert row["predicted"] == expected.labels[number]
         assert float(row["confidence"]) == max(scores_of(row))
+
+
+def test_the_example_of_the_help_works(model: Path, call: Call) -> None:
+    write_pictures(Path("photos"), 2)
+    shutil.copytree(model, "models/au")
+    code, out, _ = call(*example_of("fer-au predict")[2:])
+    assert (code, out) == (0, "answers.csv: 2 faces of 2 pictures\n")
 
 
 def test_red_is_red_on_every_way_to_an_answer(model: Path, call: Call) -> None:
