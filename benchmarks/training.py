@@ -30,11 +30,11 @@ from fer_au.batches.loading import BatchLoader, cut_batches, shuffled
 from fer_au.batches.precision import autocast
 from fer_au.batches.preprocess import Preprocessing
 from fer_au.batches.seeds import generator_for
-from fer_au.command import set_waiting
 from fer_au.compute import worker_count
 from fer_au.config.experiments import GuidanceConfig, ModelConfig, TrainConfig
 from fer_au.machine import cpu_name, instruction_set
 from fer_au.models import create_model
+from fer_au.speed import keep_freed_memory, set_waiting
 from fer_au.training.guidance import Guidance
 from fer_au.training.trainer import Trainer
 
@@ -174,4 +174,5 @@ if __name__ == "__main__":
         set_waiting(os.environ)
         os.environ[_WAITING] = "set"
         os.execv(sys.executable, [sys.executable, "-m", "benchmarks.training", *sys.argv[1:]])
+    keep_freed_memory(os.environ)
     main()

@@ -5,23 +5,18 @@ What it imports is small, the rest comes inside functions: Ctrl-C is one line on
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
 from fer_au.ending import run_main, run_process
 from fer_au.errors import ConfigError, FerAuError
+from fer_au.speed import prepare_networks
 
 _PACKAGE_FOLDER = Path(__file__).resolve().parent
-
-# How long a thread spins, in turns of a loop and in milliseconds, up to a load per processor; the threads of the stage
-# before make a load of 1. Images/s of a small network on two processors at 0, 20,000 and 100,000 turns: 185, 255, 315
-# where nothing else runs (bf16); 27, 10, 5 beside ten other programs (fp32).
-_SPINS = ((1.25, 100_000, 3), (2.0, 20_000, 1), (math.inf, 0, 0))
 
 
 def run_stage(main: Callable[..., None], usage: str | None, after_interrupt: str) -> NoReturn:
@@ -61,7 +56,7 @@ def stage_main(
     if parameters and not names:
         names = names_by_dvc(script.stem, os.environ)
     words = (usage or "").replace("``", "")
-    set_waiting(os.environ)
+    prepare_networks(os.environ)
 
     def call() -> None:
         check_package(script.parents[1])
@@ -122,25 +117,6 @@ def _count_fault(stage: str, parameters: list[str], names: list[str]) -> str:
         # Either several names, or one with blanks as a shell leaves it.
         text += f"; `dvc repro {' '.join(f'{stage}@{name}' for name in names)}` runs several, and a name has no blanks"
     return text
-
-
-def set_waiting(environment: MutableMapping[str, str]) -> None:
-    """Say how torch's threads wait for each other, where the user has not; OpenMP reads it when torch loads it.
-
-    They meet a thousand times per update. A thread that sleeps at once is woken too late, one that spins for long takes
-    the processor from the very thread it waits for as soon as other programs want it, too: the more of them there are,
-    the sooner it had better sleep.
-
-    Args:
-        environment: Of this process; changed in place.
-    """
-    if "OMP_WAIT_POLICY" in environment:
-        return
-    load = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 0.0
-    turns, milliseconds = next(spins for limit, *spins in _SPINS if load <= limit)
-    # GNU's OpenMP, of torch on Linux, counts turns of a loop; LLVM's and Intel's count milliseconds.
-    environment.setdefault("GOMP_SPINCOUNT", str(turns))
-    environment.setdefault("KMP_BLOCKTIME", str(milliseconds))
 
 
 def check_package(project: Path) -> None:

@@ -90,6 +90,7 @@ FLOORS = (
             "classification",
             "glossary",
             "machine",
+            "speed",
             "terminal",
             "version",
             "_lazy",

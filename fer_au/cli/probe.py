@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from fer_au.cli.outputs import named
 from fer_au.compute import log
 from fer_au.errors import ConfigError
+from fer_au.speed import prepare_networks
 from fer_au.terminal import terminal_width
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ def probe(
     training faces, its penalty chosen on `valid`, and scored on `test`; the network itself stays as it is. See
     docs/probe.md.
     """
+    prepare_networks(os.environ)
     from fer_au.probe.figure import draw_probes
     from fer_au.probe.formats import probe_text, write_probe_csv, write_probe_json
     from fer_au.probe.looking import read_looking

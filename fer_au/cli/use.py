@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 from fer_au.cli.outputs import named
 from fer_au.compute import log
 from fer_au.errors import ConfigError
+from fer_au.speed import prepare_networks
 from fer_au.terminal import visible
 
 SOME_UNUSED = 3
@@ -47,6 +49,7 @@ def predict(
     the same bytes. A picture that can't be used is a row with a reason. Exit code: 0, or 3 where there are such rows; 2
     is an error, and no table is written.
     """
+    prepare_networks(os.environ)
     from fer_au.use.predict import Wanted, outcome_lines, predict_pictures
     from fer_au.use.table import FORMATS
 
