@@ -10,9 +10,12 @@ from operator import attrgetter
 
 import pytest
 
+from fer_au.speed import keep_freed_memory
+
 # Of several processes that test at once, each computes in one thread, and so do those that its tests start.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+keep_freed_memory(os.environ)  # as stages do: a good part of the tests' time goes into networks
 
 
 @pytest.hookimpl(tryfirst=True)
