@@ -47,7 +47,7 @@ FLOORS = (
     Floor("Run it", ("stages", "__main__", "cli", "benchmarks", "tools"), open_plan=True),
     Floor("Say it", ("__init__", "report", "checks")),
     Floor("Use what was trained", ("use",)),
-    Floor("Ask and gather", ("results", "probe")),
+    Floor("Ask and gather", ("results", "measure", "probe")),
     Floor("Learn and measure", ("predictor", "training", "evaluation")),
     Floor("Explain and load", ("batches", "cam")),
     Floor("See a face", ("presets", "cues", "landmarks", "models")),
@@ -209,7 +209,7 @@ _COLUMNS = (
     ("training", "presets", "shards", "command"),
     ("results", "batches", "cues", "datasets", "stores", "compute", "code", "config"),
     ("use", "probe", "__init__", "predictor", "faces", "demo"),
-    ("report", "landmarks"),
+    ("report", "measure", "landmarks"),
 )
 """Rooms of each column; ``find_hidden_arrows`` names the arrows that would run behind a box."""
 _BENDS = tuple(side * bend for bend in range(0, 280, 20) for side in (1, -1))

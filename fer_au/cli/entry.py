@@ -12,6 +12,7 @@ import typer
 
 from fer_au.cli import cache, presets, stores
 from fer_au.cli.data import check_data
+from fer_au.cli.measure import measure
 from fer_au.cli.params import check_params
 from fer_au.cli.place import check_place, stage_advice
 from fer_au.cli.probe import probe
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.command("check-data", epilog="Example: fer-au check-data folder faces --set test_fraction=0.2")(check_data)
 app.command("check-params", epilog="Example: fer-au check-params")(check_params)
+app.command(epilog="Example: fer-au measure demo --maps maps.npz --name ours")(measure)
 app.command(epilog="Example: fer-au probe au --target both --csv probe.csv --figure probe.svg")(probe)
 app.command(epilog="Example: fer-au predict models/au photos --csv answers.csv")(predict)
 app.command(epilog="Example: fer-au results --group --sort att_cos --latex table.tex")(results)

@@ -93,7 +93,8 @@ def detail_path(path: Path) -> Path:
         ('metrics/detail/au.json', 'metrics/detail/cross/au.json')
     """
     folder = path.parent
-    return folder.parent / "detail" / "cross" / path.name if folder.name == "cross" else folder / "detail" / path.name
+    below = folder.name in ("cross", "external")
+    return folder.parent / "detail" / folder.name / path.name if below else folder / "detail" / path.name
 
 
 def write_metrics(

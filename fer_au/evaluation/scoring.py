@@ -13,6 +13,14 @@ from fer_au.config.experiments import EvaluateConfig
 from fer_au.evaluation.averages import ScoreTotals
 from fer_au.evaluation.baselines import FOLLOWING, reference_maps
 from fer_au.evaluation.comparison import comparison_maps
+from fer_au.evaluation.full_scores import (
+    attention_scores,
+    cosine_scores,
+    full_scores,
+    grid_of,
+    grid_text,
+    reduced,
+)
 from fer_au.evaluation.inference import FloatMaps, Outputs, SplitRunner, move_maps, scaled, spread_rows
 from fer_au.evaluation.map_scores import FloatArray, centered_cosine
 from fer_au.evaluation.paper_cosine import PaperCosine
@@ -22,7 +30,6 @@ from fer_au.evaluation.scores import (
     map_agreement,
     map_faults,
     map_places,
-    masked,
     motion_agreement,
     of_attention,
     of_cam,
@@ -30,7 +37,7 @@ from fer_au.evaluation.scores import (
 )
 from fer_au.evaluation.specificity import OwnTargets
 from fer_au.evaluation.truth import Truth, TruthReader
-from fer_au.resizing import Frame, resize_maps
+from fer_au.resizing import Frame
 
 _MODULE = "module."
 
@@ -104,30 +111,25 @@ class SplitScorer:
             self._comes_late(["faithfulness.deletion", "faithfulness.insertion"])
         scores: Scores = {}
         for layer, maps in attention.items():
-            scores |= of_attention(self._score_attention(maps, truth), f"layer.{layer}.")
+            scores |= of_attention(attention_scores(maps, truth, self._cosine), f"layer.{layer}.")
             scores |= of_truth(motion_agreement(maps, truth), f"layer.{layer}")
         for cam, maps in outputs.cams.items():
             self.grids[f"cam_grid.{cam}"] = grid_text(maps)
             # Agreement as published, of the map scaled to its range; places of the evidence itself, since scaling a
             # signed map lifts it everywhere.
             shown = scaled(maps)
-            cosine = _cosine_scores(self._cosine.of_cam(shown, truth.targets), truth)
+            cosine = cosine_scores(self._cosine.of_cam(shown, truth.targets), truth)
             scores |= of_cam(cosine | map_agreement(shown, truth) | map_places(maps, truth) | map_faults(maps), cam)
             scores |= of_truth(motion_agreement(shown, truth), f"cam.{cam}")
         moved, drawn = outputs.moved, reference_maps(truth)
         own = moved.attention[last] if moved else None
         scores |= self._score_fully(attention[last], own, drawn, outputs, truth, "")
-        scores |= floor_scores(truth, _grid(attention[last]))
+        scores |= floor_scores(truth, grid_of(attention[last]))
         scores |= of_truth(motion_agreement(truth.targets, truth), "au")
         if head is not None:
             scores |= of_truth(motion_agreement(head, truth), "module")
             scores |= self._score_fully(head, moved.module if moved else None, drawn, outputs, truth, _MODULE)
         return scores
-
-    def _score_attention(self, maps: NDArray[Any], truth: Truth) -> Scores:
-        """Score raw maps on their own grid: agreement with the AU maps, places on the face, and faults."""
-        cosine = _cosine_scores(self._cosine.of_attention(maps, truth.targets), truth)
-        return cosine | map_agreement(maps, truth) | map_places(maps, truth) | map_faults(maps)
 
     def _score_fully(
         self,
@@ -139,23 +141,10 @@ class SplitScorer:
         prefix: str,
     ) -> Scores:
         """Score attention, its references on the same grid, and all of them on moved images."""
-        grid = _grid(maps)
         self.grids[f"{prefix}att_grid"] = grid_text(maps)
-        references = {f"{prefix}{name}.": _reduced(own, grid) for name, own in drawn.items()}
-        scores = of_attention(self._score_attention(maps, truth) | _motion_auc(maps, truth), prefix)
-        for (name, own), fine in zip(references.items(), drawn.values(), strict=True):
-            cosine = _cosine_scores(self._cosine.of_reference(fine, grid, truth.targets), truth)
-            scores |= of_attention(cosine | map_agreement(own, truth) | _regions(own, truth), name)
-            scores |= of_attention(_motion_auc(own, truth), name)
-            if not prefix:
-                scores |= of_truth(motion_agreement(own, truth), name.removesuffix("."))
-        if truth.motion is not None:
-            best = motion_agreement(_reduced(truth.motion, grid), truth)
-            scores[f"{prefix}ceiling.att_auc_motion"] = best["auc"]
-            scores |= of_truth(best, "ceiling") if not prefix else {}
+        scores, everything = full_scores(maps, drawn, truth, self._cosine, prefix)
         if self._config.moved:
             scores |= self._score_moved(moved, drawn, outputs, truth, prefix)
-        everything: dict[str, NDArray[Any]] = {prefix: maps, **references}
         specific = {f"{name}att_specificity": own for name, own in everything.items()}
         self._own_targets.add(outputs.start, truth, specific)
         self._comes_late(list(specific))
@@ -179,11 +168,11 @@ class SplitScorer:
             nothing = {"cos_moved": np.full(count, np.nan), "ccos_moved": np.full(count, np.nan)}
             names = [prefix, *(f"{prefix}{name}." for name in drawn)]
             return {key: values for name in names for key, values in of_attention(nothing, name).items()}
-        grid, targets = _grid(maps), _moved(truth.targets[rows], outputs.moves)
+        grid, targets = grid_of(maps), _moved(truth.targets[rows], outputs.moves)
         looks: dict[str, tuple[FloatArray, NDArray[Any]]] = {prefix: (self._cosine.of_attention(maps, targets), maps)}
         for name, own in drawn.items():
             fine = _moved(own[rows], outputs.moves) if name in FOLLOWING else own[rows]
-            looks[f"{prefix}{name}."] = self._cosine.of_reference(fine, grid, targets), _reduced(fine, grid)
+            looks[f"{prefix}{name}."] = self._cosine.of_reference(fine, grid, targets), reduced(fine, grid)
         scores: Scores = {}
         for name, (cosine, raw) in looks.items():
             centred = centered_cosine(comparison_maps(raw, truth.size), targets.astype(np.float64))
@@ -199,24 +188,6 @@ def _scattered(values: FloatArray, rows: NDArray[np.int64], count: int) -> Float
     return everywhere
 
 
-def _cosine_scores(cosine: FloatArray, truth: Truth) -> Scores:
-    """Name cosines with the AU maps, of the images that have one."""
-    return {"cos": masked(cosine, truth.valid)}
-
-
-def _reduced(maps: NDArray[Any], grid: tuple[int, int]) -> FloatArray:
-    """Reduce maps (N, S, S) to a layer's grid: what such a layer could at best draw where its cells truly lie."""
-    return resize_maps(np.asarray(maps, np.float64), grid)
-
-
-def _regions(maps: NDArray[Any], truth: Truth) -> Scores:
-    return {name: values for name, values in map_places(maps, truth).items() if name.startswith("region.")}
-
-
-def _motion_auc(maps: NDArray[Any], truth: Truth) -> Scores:
-    return {f"{name}_motion": values for name, values in motion_agreement(maps, truth).items() if name == "auc"}
-
-
 def _moved(maps: NDArray[Any], moves: torch.Tensor) -> NDArray[np.float32]:
     tensor = torch.from_numpy(np.ascontiguousarray(maps, np.float32))
     return np.asarray(move_maps(tensor, moves).numpy(), np.float32)
@@ -225,17 +196,3 @@ def _moved(maps: NDArray[Any], moves: torch.Tensor) -> NDArray[np.float32]:
 def _inside(rows: NDArray[np.int64], outputs: Outputs) -> NDArray[np.int64]:
     """Find the positions of some images of the split that lie in a block, counted from its start."""
     return rows[(rows >= outputs.start) & (rows < outputs.stop)] - outputs.start
-
-
-def _grid(maps: NDArray[Any]) -> tuple[int, int]:
-    return int(maps.shape[1]), int(maps.shape[2])
-
-
-def grid_text(maps: NDArray[Any]) -> str:
-    """Write the grid of maps (N, h, w).
-
-    Example:
-        >>> grid_text(np.zeros((5, 7, 14)))
-        '7x14'
-    """
-    return "x".join(map(str, _grid(maps)))

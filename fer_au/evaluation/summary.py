@@ -67,22 +67,33 @@ def class_metrics(
     classes: Sequence[str],
     totals: ScoreTotals,
 ) -> dict[str, float | int]:
-    """Compute the metrics ``per_class.<label>.*``.
+    """Compute the metrics ``per_class.<label>.*``: those of ``class_recognition`` and of ``class_attention``."""
+    return class_recognition(probabilities, labels, classes) | class_attention(labels, classes, totals)
 
-    Recall (under the name ``accuracy``), ``precision``, ``f1`` and ``n`` of every class; and of expressions the mean
-    ``att_cos``, ``att_ccos`` and ``att_class_rank``.
-    """
+
+def class_recognition(
+    probabilities: NDArray[Any], labels: NDArray[np.int64], classes: Sequence[str]
+) -> dict[str, float | int]:
+    """Compute recall (under the name ``accuracy``), ``precision`` and ``f1`` of every class."""
     confusion = confusion_matrix(labels, probabilities.argmax(axis=1), len(classes))
     recognition = {
         "accuracy": class_recall(confusion),
         "precision": class_precision(confusion),
         "f1": class_f1(confusion),
     }
-    counts = confusion.sum(axis=1)
+    return {
+        f"per_class.{label}.{name}": float(values[index])
+        for index, label in enumerate(classes)
+        for name, values in recognition.items()
+    }
+
+
+def class_attention(labels: NDArray[np.int64], classes: Sequence[str], totals: ScoreTotals) -> dict[str, float | int]:
+    """Compute ``n`` of every class, and of expressions the mean ``att_cos``, ``att_ccos`` and ``att_class_rank``."""
+    counts = np.bincount(labels, minlength=len(classes))
     means = {name: totals.means(name) for name in _PER_CLASS}
     metrics: dict[str, float | int] = {}
     for index, label in enumerate(classes):
-        metrics |= {f"per_class.{label}.{name}": float(values[index]) for name, values in recognition.items()}
         metrics[f"per_class.{label}.n"] = int(counts[index])
         if label != NEUTRAL:
             metrics |= {f"per_class.{label}.{name}": mean.get(label, float("nan")) for name, mean in means.items()}

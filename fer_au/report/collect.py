@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,14 @@ from fer_au.datasets import ManifestRow, read_manifest
 from fer_au.datasets.joined import check_joined
 from fer_au.datasets.leaks import LEAKS, LeakRow, read_leaks
 from fer_au.errors import DataError
+from fer_au.fingerprints import file_digest
 from fer_au.gate import open_table
 from fer_au.landmarks.benchmark_results import RESULTS, LandmarkResults, read_results
 from fer_au.models.config_file import HISTORY, check_file, read_config
 from fer_au.rejects import Reject, read_rejects
 from fer_au.results.changes import NO_CHANGE, Change, Trail
 from fer_au.results.experiment import CrossResult, ExperimentResult, experiment_names, read_cross, read_experiment
+from fer_au.results.external import ExternalResult, read_external
 from fer_au.stores import Store
 from fer_au.stores.reader import check_table
 from fer_au.stores.sources import check_sources
@@ -120,6 +122,12 @@ class Dataset:
     rejects: dict[str, list[Reject]]
     leaks: list[LeakRow]
 
+    def content_hashes(self) -> dict[str, str]:
+        """Return the hashes that identify the data, as ``FaceDataset.content_hashes`` does."""
+        stores = (self.faces, self.landmarks, self.heatmaps)
+        hashes = {store.path.name: store.content_sha256 for store in stores}
+        return {"manifest.csv": file_digest(self.faces.path.with_name("manifest.csv")), **hashes}
+
 
 @dataclass(frozen=True)
 class Project:
@@ -133,6 +141,7 @@ class Project:
         datasets: Data sets that the experiments use, by name.
         landmark_results: Results of the landmark benchmark; None if it was not run.
         published: Published numbers to compare with; None if there is no file of them beside ``params.yaml``.
+        external: Scores of maps that were made elsewhere, of the data sets above.
     """
 
     params: dict[str, Any]
@@ -142,6 +151,7 @@ class Project:
     datasets: dict[str, Dataset]
     landmark_results: LandmarkResults | None
     published: Published | None = None
+    external: list[ExternalResult] = field(default_factory=list)
 
     def of_dataset(self, name: str) -> list[Experiment]:
         """List the experiments on one data set, in the order of ``params.yaml``."""
@@ -174,7 +184,8 @@ def read_project(params_path: Path, root: Path) -> Project:
     changes = {one.name: trail.cross(one.name) for one in cross}
     beside = published_path(params_path)
     published = read_published(beside) if beside.is_file() else None
-    return Project(params, experiments, cross, changes, datasets, read_results(root / RESULTS), published)
+    external = [one for one in read_external(root) if one.dataset in datasets]
+    return Project(params, experiments, cross, changes, datasets, read_results(root / RESULTS), published, external)
 
 
 def _read_experiment(name: str, params_path: Path, root: Path, trail: Trail) -> Experiment:

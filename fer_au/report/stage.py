@@ -32,7 +32,17 @@ from fer_au.report.samples import (
     shown_cam,
 )
 from fer_au.report.statistics import Matrix, alignment, confusion
-from fer_au.report.tables import GroupRow, Verdict, cross_table, group_rows, metric_table, published_table, verdict
+from fer_au.report.tables import (
+    EXTERNAL_METRICS,
+    GroupRow,
+    Verdict,
+    cross_table,
+    external_rows,
+    group_rows,
+    metric_table,
+    published_table,
+    verdict,
+)
 
 COLOURS = 8
 _HERO_CLASSES = 7
@@ -99,6 +109,8 @@ def render_page(project: Project) -> str:
         colours=colours,
         metrics=metric_table(project.experiments),
         cross=cross_table(project),
+        external=external_rows(project),
+        external_metrics=EXTERNAL_METRICS,
         published=published_table(project),
         provenance=provenance(project),
         palette=palette_stops(),

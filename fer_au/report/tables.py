@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fer_au.config.experiments import GuidanceConfig
@@ -128,6 +128,23 @@ class CrossTable:
     score_keys: list[str]
     rows: list[tuple[CrossResult, list[Metric]]]
     groups: list[GroupRow]
+
+
+@dataclass(frozen=True)
+class ExternalRow:
+    """Scores of maps that were made elsewhere.
+
+    Attributes:
+        name: What made the maps.
+        source: Data set and split, in words.
+        fresh: Whether the data set still is what it was.
+        cells: Number, and its 95 % interval in words, of each of ``EXTERNAL_METRICS``.
+    """
+
+    name: str
+    source: str
+    fresh: bool
+    cells: list[tuple[Metric, str]]
 
 
 @dataclass(frozen=True)
@@ -307,6 +324,24 @@ def cross_table(project: Project) -> CrossTable | None:
         for (group, dataset), members in tied.items()
     ]
     return CrossTable(keys, [(one, [one.metrics.get(key) for key in keys]) for one in project.cross], groups)
+
+
+EXTERNAL_METRICS = ("accuracy", "att_cos", "att_ccos", "att_auc", "att_class_rank", "region.background")
+
+
+def external_rows(project: Project) -> list[ExternalRow]:
+    """Tabulate the scores of maps that were made elsewhere."""
+    rows = []
+    for one in project.external:
+        fresh = one.is_of(project.datasets[one.dataset].content_hashes())
+        cells = [(one.metrics.get(key), _bounds(one.metrics, key)) for key in EXTERNAL_METRICS]
+        rows.append(ExternalRow(one.name, f"{one.dataset}, {one.metrics.get('external.split')}", fresh, cells))
+    return rows
+
+
+def _bounds(metrics: Mapping[str, Metric], key: str) -> str:
+    low, high = (metrics.get(f"interval.{key}.{end}") for end in ("low", "high"))
+    return f"{low:.3f} to {high:.3f}" if isinstance(low, float) and isinstance(high, float) else ""
 
 
 def published_table(project: Project) -> PublishedTable | None:

@@ -1,0 +1,1 @@
+"""Measures: the scores of attention for maps that were made elsewhere, by any program, of faces of a data set."""
