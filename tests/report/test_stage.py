@@ -14,6 +14,8 @@ from fer_au.errors import DataError, FerAuError
 from fer_au.evaluation import write_metrics
 from fer_au.models.config_file import read_config, write_config
 from fer_au.report import write_report
+from fer_au.report.collect import read_project
+from fer_au.results.external import EXTERNAL, data_digest
 from fer_au.stores import Store
 from fer_au.stores.columns import ColumnSpec
 from fer_au.stores.writer import open_writer
@@ -228,6 +230,22 @@ def test_scores_on_other_data_sets_are_listed(make_params: MakeParams, writer: W
     text = build(params)
     assert "On other data sets" in text
     assert "0.123" in text
+
+
+def test_maps_that_were_made_elsewhere_are_a_row(make_params: MakeParams, writer: Writer) -> None:
+    params = make_params()
+    assert "Maps that were made elsewhere" not in build(params)
+    hashes = read_project(params, params.parent).datasets["faces"].content_hashes()
+    figures = {"att_ccos": 0.321, "interval.att_ccos.low": 0.3, "interval.att_ccos.high": 0.345}
+    for name, digest in (("theirs", data_digest(hashes)), ("old", data_digest(hashes | {"faces.h5": "0"}))):
+        where = {"external.dataset": "faces", "external.split": "test", "external.data": digest}
+        write_metrics(params.parent / EXTERNAL / f"{name}.json", figures | where)
+    write_metrics(params.parent / EXTERNAL / "elsewhere.json", {"external.dataset": "gone", "att_ccos": 0.777})
+    text = build(params)
+    assert text.count("0.321") == 2
+    assert text.count("0.300 to 0.345") == 2
+    assert text.count("the data set has changed; measure again") == 1
+    assert "0.777" not in text
 
 
 def test_results_of_other_settings_are_named(make_params: MakeParams, writer: Writer) -> None:
