@@ -56,6 +56,10 @@ class Reject:
     detail: str = ""
 
 
+REJECT_STAGES = ("ingest", "align", "landmarks")
+"""Stages that write a reject table, in their order."""
+
+
 def write_rejects(path: Path, rejects: Iterable[Reject]) -> None:
     """Write a reject table, sorted, always with its header (an empty table says that nothing was lost)."""
     rows = (

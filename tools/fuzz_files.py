@@ -38,7 +38,6 @@ from fer_au.models import create_model
 from fer_au.models.config_file import CONFIG, WEIGHTS
 from fer_au.models.files import load_model, save_model
 from fer_au.rejects import Reason, Reject, read_rejects, write_rejects
-from fer_au.report.collect import read_history
 from fer_au.shards.finished import FinishedWork
 from fer_au.stores.columns import Array, encode_ids
 from fer_au.stores.reader import Store
@@ -47,7 +46,7 @@ from fer_au.stores.seal import USER_BLOCK, seal
 from fer_au.stores.verify import verify_store
 from fer_au.stores.writer import store_bytes, write_store
 from fer_au.training.checkpoint import Checkpoint, TrainingState
-from fer_au.training.history import HistoryRow, write_history
+from fer_au.training.history import HistoryRow, read_history, write_history
 from fer_au.yaml_files import read_yaml
 
 SEED = 20_240_501

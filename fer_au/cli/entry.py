@@ -17,6 +17,7 @@ from fer_au.cli.params import check_params
 from fer_au.cli.place import check_place, stage_advice
 from fer_au.cli.probe import probe
 from fer_au.cli.results import results
+from fer_au.cli.status import status
 from fer_au.cli.use import predict
 from fer_au.command import check_package
 from fer_au.compute import log
@@ -41,6 +42,7 @@ app.command(epilog="Example: fer-au measure demo --maps maps.npz --name ours")(m
 app.command(epilog="Example: fer-au probe au --target both --csv probe.csv --figure probe.svg")(probe)
 app.command(epilog="Example: fer-au predict models/au photos --csv answers.csv")(predict)
 app.command(epilog="Example: fer-au results --group --sort att_cos --latex table.tex")(results)
+app.command(epilog="Example: fer-au status")(status)
 app.command(epilog="Example: fer-au verify data/demo/landmarks.h5 evaluation/au.h5")(stores.verify)
 app.add_typer(cache.app, name="cache")
 app.add_typer(presets.app, name="presets")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,18 +19,16 @@ from fer_au.datasets.joined import check_joined
 from fer_au.datasets.leaks import LEAKS, LeakRow, read_leaks
 from fer_au.errors import DataError
 from fer_au.fingerprints import file_digest
-from fer_au.gate import open_table
 from fer_au.landmarks.benchmark_results import RESULTS, LandmarkResults, read_results
 from fer_au.models.config_file import HISTORY, check_file, read_config
-from fer_au.rejects import Reject, read_rejects
+from fer_au.rejects import REJECT_STAGES, Reject, read_rejects
 from fer_au.results.changes import NO_CHANGE, Change, Trail
 from fer_au.results.experiment import CrossResult, ExperimentResult, experiment_names, read_cross, read_experiment
 from fer_au.results.external import ExternalResult, read_external
 from fer_au.stores import Store
 from fer_au.stores.reader import check_table
 from fer_au.stores.sources import check_sources
-
-REJECT_STAGES = ("ingest", "align", "landmarks")
+from fer_au.training.history import read_history
 
 
 @dataclass(frozen=True)
@@ -212,32 +208,6 @@ def read_dataset(name: str, root: Path) -> Dataset:
     manifest = read_manifest(folder / "manifest.csv")
     check_joined(manifest, faces, landmarks, heatmaps)
     return Dataset(name, manifest, faces, landmarks, heatmaps, rejects, leaks)
-
-
-def read_history(path: Path) -> dict[str, list[float]]:
-    """Read ``history.csv``: one row per epoch, numeric columns.
-
-    Raises:
-        DataError: The file is missing, or a cell is not a number.
-    """
-    try:
-        with open_table(path) as file:
-            rows = list(csv.DictReader(file))
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a table: {error}") from error
-    columns = list(rows[0]) if rows else []
-    try:
-        return {name: [_cell(row[name]) for row in rows] for name in columns}
-    except (ValueError, TypeError) as error:
-        raise DataError(f"{path}: {error}") from error
-
-
-def _cell(text: str | None) -> float:
-    if text is None:
-        raise ValueError("a row is shorter than the header")
-    return float(text) if text else math.nan
 
 
 def _check_rows(experiment: Experiment, dataset: Dataset) -> None:

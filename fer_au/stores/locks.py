@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import stat
@@ -63,12 +64,12 @@ def output_lock(path: Path, wait: float = _WAIT_SECONDS) -> Iterator[None]:
         ConfigError: ``FER_AU_LOCKS`` names the home folder of nobody.
         StoreError: Another process holds it for longer than ``wait`` seconds, or the disk refuses.
     """
-    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:24]
-    folder = lock_folder(path)
+    file = _lock_file(path)
+    folder = file.parent
     try:
         _make(folder)
         # A lock that is a file's mere presence would outlive a killed run: better none, and a way out.
-        lock = FileLock(folder / f"{name}.lock", mode=_MODE, is_singleton=True, fallback_to_soft=False)
+        lock = FileLock(file, mode=_MODE, is_singleton=True, fallback_to_soft=False)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -84,3 +85,29 @@ def output_lock(path: Path, wait: float = _WAIT_SECONDS) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether a process holds the lock of an output at this moment; where that can't be told, it doesn't.
+
+    Raises:
+        ConfigError: ``FER_AU_LOCKS`` names the home folder of nobody.
+    """
+    try:
+        descriptor = os.open(_lock_file(path), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # given back as the descriptor is closed
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _lock_file(path: Path) -> Path:
+    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:24]
+    return lock_folder(path) / f"{name}.lock"

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from fer_au.atomic import write_atomically
+from fer_au.errors import DataError
+from fer_au.gate import open_table
 
 
 class Meter:
@@ -95,6 +97,32 @@ def write_history(path: Path, rows: Sequence[HistoryRow]) -> None:
     writer.writeheader()
     writer.writerows(row.cells() for row in rows)
     write_atomically(path, buffer.getvalue().encode())
+
+
+def read_history(path: Path) -> dict[str, list[float]]:
+    """Read ``history.csv``: one row per epoch, numeric columns.
+
+    Raises:
+        DataError: The file is missing, or a cell is not a number.
+    """
+    try:
+        with open_table(path) as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a table: {error}") from error
+    columns = list(rows[0]) if rows else []
+    try:
+        return {name: [_cell(row[name]) for row in rows] for name in columns}
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def _cell(text: str | None) -> float:
+    if text is None:
+        raise ValueError("a row is shorter than the header")
+    return float(text) if text else math.nan
 
 
 def best_epoch(rows: Sequence[HistoryRow]) -> int:

@@ -22,9 +22,9 @@ from fer_au.evaluation.selection import selection_metrics
 from fer_au.models.files import load_model
 from fer_au.models.weights import _file
 from fer_au.rejects import read_rejects
-from fer_au.report.collect import read_history
 from fer_au.stores.reader import Store
 from fer_au.stores.verify import verify_store
+from fer_au.training.history import read_history
 from fer_au.yaml_files import read_yaml
 
 
