@@ -16,7 +16,7 @@ from fer_au.cli.params import check_params
 from fer_au.cli.place import check_place, stage_advice
 from fer_au.cli.probe import probe
 from fer_au.cli.results import results
-from fer_au.cli.use import predict
+from fer_au.cli.use import export, predict
 from fer_au.command import check_package
 from fer_au.compute import log
 from fer_au.ending import run_main
@@ -38,6 +38,7 @@ app.command("check-data", epilog="Example: fer-au check-data folder faces --set 
 app.command("check-params", epilog="Example: fer-au check-params")(check_params)
 app.command(epilog="Example: fer-au probe au --target both --csv probe.csv --figure probe.svg")(probe)
 app.command(epilog="Example: fer-au predict models/au photos --csv answers.csv")(predict)
+app.command(epilog="Example: fer-au export models/au au.onnx")(export)
 app.command(epilog="Example: fer-au results --group --sort att_cos --latex table.tex")(results)
 app.command(epilog="Example: fer-au verify data/demo/landmarks.h5 evaluation/au.h5")(stores.verify)
 app.add_typer(cache.app, name="cache")

@@ -1,4 +1,4 @@
-"""``fer-au predict``: use what was trained, on pictures of one's own."""
+"""``fer-au predict`` and ``fer-au export``: use what was trained, on pictures of one's own and in other programs."""
 
 from __future__ import annotations
 
@@ -61,3 +61,29 @@ def predict(
         log(line)
     if outcome.unused:
         raise typer.Exit(SOME_UNUSED)
+
+
+def export(
+    model: Annotated[Path, typer.Argument(help="Folder of a trained model: models/NAME.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE.onnx", callback=named(".onnx"), help="File to write.")],
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Bring weights and activations to 8 bits, and say what that costs.")
+    ] = False,
+    dataset: Annotated[
+        Path | None,
+        typer.Option(
+            "--dataset", metavar="DIR", help="data/NAME: its train split scales the 8 bits, its test split scores them."
+        ),
+    ] = None,
+) -> None:
+    """Write a trained model as one ONNX file that needs neither torch nor fer_au: crops in, scores and maps out.
+
+    Preprocessing is part of it. Before the file takes its name, its answers to 50 inputs are compared with torch's. See
+    docs/export.md. Needs the extra `[export]`.
+    """
+    from fer_au.use.export import export_model, outcome_lines
+
+    if model.suffix == ".h5":
+        raise ConfigError(f"{model}: export takes a model; a store is written as csv or npz by `fer-au store export`")
+    for line in outcome_lines(export_model(model, file, int8=int8, dataset=dataset)):
+        typer.echo(visible(line))

@@ -24,6 +24,7 @@ ROOT = typer.main.get_command(app)
 
 ELSEWHERE = {
     "fer-au check-params": "tests/pipeline/test_checks.py",
+    "fer-au export": "tests/use/test_export.py",
     "fer-au predict": "tests/use/test_predict.py",
     "fer-au probe": "tests/cli/test_probe.py",
 }

@@ -3,7 +3,7 @@ from __future__ import annotations
 import csv
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,31 +17,14 @@ from fer_au import Predictor
 from fer_au.cli import entry
 from fer_au.errors import DataError, MissingDependencyError
 from fer_au.faces import AlignedFace, Aligner
-from fer_au.models import create_model, save_model
 from fer_au.stores.schemas import FaceStatus
 from fer_au.use import predict
 from fer_au.use.inputs import Source, find_sources
 from fer_au.use.parts import Parts
 from tests.cli.test_help import example_of
+from tests.use.conftest import LABELS, SIDE, write_model
 
-LABELS = ("happiness", "surprise", "fear", "anger", "disgust", "sadness")
-ALIGN = {"detector": "dlib-hog", "keypoints": "detector", "template": "loose", "choose": "largest", "image_size": 64}
-SIDE = 64
 Call = Callable[..., tuple[int, str, str]]
-
-
-def write_model(folder: Path, labels: Sequence[str] = LABELS, **config: Any) -> Path:
-    model = create_model({"backbone": "test_resnet", "output_stride": 8, **config}, labels, seed=0)
-    for weight in model.head.parameters():
-        weight.data *= 6  # answers that differ
-    scale = {"mean": [0.5, 0.4, 0.3], "std": [0.25, 0.3, 0.2]}
-    save_model(folder, model, {"preprocessing": {"image_size": SIDE, "channels": 3, **scale, "align": ALIGN}})
-    return folder
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_model(tmp_path_factory.mktemp("models") / "m")
 
 
 @pytest.fixture
