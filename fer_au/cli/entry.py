@@ -16,7 +16,7 @@ from fer_au.cli.params import check_params
 from fer_au.cli.place import check_place, stage_advice
 from fer_au.cli.probe import probe
 from fer_au.cli.results import results
-from fer_au.cli.use import export, predict
+from fer_au.cli.use import card, export, predict
 from fer_au.command import check_package
 from fer_au.compute import log
 from fer_au.ending import run_main
@@ -36,6 +36,7 @@ app = typer.Typer(
 )
 app.command("check-data", epilog="Example: fer-au check-data folder faces --set test_fraction=0.2")(check_data)
 app.command("check-params", epilog="Example: fer-au check-params")(check_params)
+app.command(epilog="Example: fer-au card au --output shared/au")(card)
 app.command(epilog="Example: fer-au probe au --target both --csv probe.csv --figure probe.svg")(probe)
 app.command(epilog="Example: fer-au predict models/au photos --csv answers.csv")(predict)
 app.command(epilog="Example: fer-au export models/au au.onnx")(export)

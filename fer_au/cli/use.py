@@ -1,4 +1,4 @@
-"""``fer-au predict`` and ``fer-au export``: use what was trained, on pictures of one's own and in other programs."""
+"""``fer-au predict``, ``export``, ``card``: use what was trained, on pictures, in other programs, by other people."""
 
 from __future__ import annotations
 
@@ -87,3 +87,20 @@ def export(
         raise ConfigError(f"{model}: export takes a model; a store is written as csv or npz by `fer-au store export`")
     for line in outcome_lines(export_model(model, file, int8=int8, dataset=dataset)):
         typer.echo(visible(line))
+
+
+def card(
+    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Trained experiment: NAME of models/NAME.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write.")],
+    licence: Annotated[
+        str, typer.Option("--license", metavar="ID", help="Licence of the model, as hubs list them: cc-by-nc-4.0, ...")
+    ] = "other",
+) -> None:
+    """Write a folder for others: the model's files, and a card with its scores, limits, preprocessing and hashes.
+
+    Predictor.load, `fer-au predict` and `fer-au export` take the folder, and hubs take it whole. See docs/card.md.
+    """
+    from fer_au.use.card import Place, write_folder
+
+    names = write_folder(Place(Path(), experiment), output, licence)
+    typer.echo(visible(f"{output}: {', '.join(names)}"))
