@@ -36,7 +36,7 @@ app = typer.Typer(
 )
 app.command("check-data", epilog="Example: fer-au check-data folder faces --set test_fraction=0.2")(check_data)
 app.command("check-params", epilog="Example: fer-au check-params")(check_params)
-app.command(epilog="Example: fer-au card au --output shared/au")(card)
+app.command(epilog="Example: fer-au card au --folder shared/au")(card)
 app.command(epilog="Example: fer-au probe au --target both --csv probe.csv --figure probe.svg")(probe)
 app.command(epilog="Example: fer-au predict models/au photos --csv answers.csv")(predict)
 app.command(epilog="Example: fer-au export models/au au.onnx")(export)

@@ -91,7 +91,7 @@ def export(
 
 def card(
     experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Trained experiment: NAME of models/NAME.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write.")],
+    output: Annotated[Path, typer.Option("--folder", "-o", metavar="DIR", help="Folder to write.")],
     licence: Annotated[
         str, typer.Option("--license", metavar="ID", help="Licence of the model, as hubs list them: cc-by-nc-4.0, ...")
     ] = "other",

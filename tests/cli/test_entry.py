@@ -281,7 +281,8 @@ def writers() -> list[tuple[tuple[str, ...], str]]:
             for option in command.params
             if option.param_type_name == "option"
             and option.type_descriptor.annotation is Path
-            and not {"--published", "--faces", "--overlays"} & {*option.opts}  # files that are read, and a folder
+            and not {"--published", "--faces", "--dataset", "--overlays", "--folder"}
+            & {*option.opts}  # read, or folders
         ]
     return found
 
