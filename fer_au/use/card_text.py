@@ -212,4 +212,10 @@ def _files(card: Card) -> str:
     lines = ["| file | bytes | sha256 |", "|---|---|---|"]
     for name, content in card.files.items():
         lines.append(f"| `{name}` | {len(content)} | `{hashlib.sha256(content).hexdigest()}` |")
-    return "\n".join([*lines, "", "fer_au compares them when it loads the model."])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "fer_au compares weights and config.json when it loads the model, and `fer-au verify FOLDER` compares all.",
+        ]
+    )
