@@ -84,11 +84,28 @@ def read_text(path: Path | str, most: int = SETTINGS) -> str:
 
 
 def read_json(path: Path | str, most: int = SETTINGS) -> Any:  # noqa: ANN401 (any plain data)
-    """Read a JSON file; raises as ``open_regular``, and ``ValueError`` for what is no JSON, or nested too deeply."""
+    """Read a JSON file; raises as ``open_regular`` and ``parse_json``."""
+    return parse_json(read_text(path, most))
+
+
+def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 (any plain data)
+    """Parse JSON.
+
+    Raises:
+        ValueError: It is none, is nested too deeply, or has a key twice, of which readers take one or the other.
+    """
     try:
-        return json.loads(read_text(path, most))
+        return json.loads(text, object_pairs_hook=_once)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"key {next(name for name in names if names.count(name) > 1)[:100]!r} is there twice")
+    return found
 
 
 def open_table(path: Path | str, encoding: str = "utf-8") -> TextIO:

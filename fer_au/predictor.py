@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -127,6 +127,37 @@ class SeenFace:
     box: tuple[float, float, float, float]
     detector: str = NO_DETECTOR
     score: float = math.nan
+
+
+class RawAnswer(NamedTuple):
+    """A model's answer for a batch, before anything is made of it.
+
+    Attributes:
+        logits: (N, C) scores.
+        probabilities: (N, C), their softmax.
+        attention: (N, h, w) attention of the last layer, >= 0.
+        module: (N, h, w) attention map that the head itself makes; None if it makes none.
+    """
+
+    logits: torch.Tensor
+    probabilities: torch.Tensor
+    attention: torch.Tensor
+    module: torch.Tensor | None
+
+
+def answer_pixels(model: FerModel, preprocess: Preprocessing, pixels: torch.Tensor) -> RawAnswer:
+    """Compute a model's answer for pixels: the one way from them to it, for ``Predictor`` and for exported models.
+
+    Args:
+        model: Classifier in evaluation mode.
+        preprocess: Its preprocessing.
+        pixels: (N, 3 views, S, S) uint8 RGB of the model's input size.
+    """
+    output = model(preprocess(pixels))
+    logits = output.logits.float()
+    attention = shift_non_negative(channel_mean(output.features[model.layers[-1]]))
+    module = None if output.attention is None else output.attention.float()
+    return RawAnswer(logits, logits.softmax(dim=1), attention, module)
 
 
 class Predictor:
@@ -292,16 +323,13 @@ class Predictor:
         self, faces: Sequence[SeenFace], batch_size: int
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]]:
         """Give scores, attention of the last layer, and the head's own map, batch by batch."""
-        last = self.model.layers[-1]
         for batch in batched(faces, batch_size):
             inputs = np.stack([self._views(face) for face in batch])
             with torch.inference_mode():
                 pixels = torch.from_numpy(inputs).permute(0, 3, 1, 2).to(self.device)
-                output = self.model(self.preprocess(pixels))
-                scores = output.logits.float().softmax(dim=1)
-                maps = shift_non_negative(channel_mean(output.features[last]))
-                module = None if output.attention is None else output.attention.float().cpu().numpy()
-            yield scores.cpu().numpy(), maps.cpu().numpy(), module
+                found = answer_pixels(self.model, self.preprocess, pixels)
+            module = None if found.module is None else found.module.cpu().numpy()
+            yield found.probabilities.cpu().numpy(), found.attention.cpu().numpy(), module
 
     def _views(self, face: SeenFace) -> Image:
         """Stack the model's views of a face, (S, S, 3 views)."""

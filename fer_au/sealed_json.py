@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from fer_au.gate import parse_json
+
 KEY = "sha256"
 _BLANK = "0" * 64
 _END = re.compile(rb'"sha256": "([0-9a-f]{64})"\n\}\n\Z')
@@ -45,7 +47,7 @@ def open_sealed(data: bytes) -> dict[str, Any]:
     """Check the bytes that ``seal_json`` made, and give its record.
 
     Raises:
-        ValueError: They carry no digest, or that of other bytes.
+        ValueError: They carry no digest, or that of other bytes, or are no JSON.
     """
     end = _END.search(data)
     if end is None:
@@ -53,6 +55,6 @@ def open_sealed(data: bytes) -> dict[str, Any]:
     blank = data[: end.start(1)] + _BLANK.encode() + data[end.end(1) :]
     if hashlib.sha256(blank).hexdigest().encode() != end[1]:
         raise ValueError("damaged: its sha256 is not the one that it records")
-    record: dict[str, Any] = json.loads(data)
+    record: dict[str, Any] = parse_json(data)
     record.pop(KEY, None)
     return record

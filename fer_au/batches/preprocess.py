@@ -111,7 +111,8 @@ class Preprocessing:
         Raises:
             ArgumentError: They are something else.
         """
-        images = _read_pictures("images", images)
+        if not torch.compiler.is_compiling():
+            images = _read_pictures("images", images)
         floats = images.float() if images.is_floating_point() else images.float() / 255
         size = (self.image_size, self.image_size)
         if floats.shape[-2:] != size:
@@ -123,7 +124,7 @@ class Preprocessing:
             pictures = torch.einsum("nchw,c->nhw", pictures, luma)[:, None]
             mean, std = (mean @ luma)[None], (std @ luma)[None]
         return ((pictures - mean[:, None, None]) / std[:, None, None]).reshape(
-            len(images), images.shape[1] // 3 * pictures.shape[1], *size
+            images.shape[0], images.shape[1] // 3 * pictures.shape[1], *size
         )
 
     def to_meta(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from fer_au.cli.place import check_place, stage_advice
 from fer_au.cli.probe import probe
 from fer_au.cli.results import results
 from fer_au.cli.status import status
-from fer_au.cli.use import predict
+from fer_au.cli.use import card, export, predict
 from fer_au.command import check_package
 from fer_au.compute import log
 from fer_au.ending import run_main
@@ -39,8 +39,10 @@ app = typer.Typer(
 app.command("check-data", epilog="Example: fer-au check-data folder faces --set test_fraction=0.2")(check_data)
 app.command("check-params", epilog="Example: fer-au check-params")(check_params)
 app.command(epilog="Example: fer-au measure demo --maps maps.npz --name ours")(measure)
+app.command(epilog="Example: fer-au card au --folder shared/au")(card)
 app.command(epilog="Example: fer-au probe au --target both --csv probe.csv --figure probe.svg")(probe)
 app.command(epilog="Example: fer-au predict models/au photos --csv answers.csv")(predict)
+app.command(epilog="Example: fer-au export models/au au.onnx")(export)
 app.command(epilog="Example: fer-au results --group --sort att_cos --latex table.tex")(results)
 app.command(epilog="Example: fer-au status")(status)
 app.command(epilog="Example: fer-au verify data/demo/landmarks.h5 evaluation/au.h5")(stores.verify)

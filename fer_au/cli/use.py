@@ -1,4 +1,4 @@
-"""``fer-au predict``: use what was trained, on pictures of one's own."""
+"""``fer-au predict``, ``export``, ``card``: use what was trained, on pictures, in other programs, by other people."""
 
 from __future__ import annotations
 
@@ -64,3 +64,46 @@ def predict(
         log(line)
     if outcome.unused:
         raise typer.Exit(SOME_UNUSED)
+
+
+def export(
+    model: Annotated[Path, typer.Argument(help="Folder of a trained model: models/NAME.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE.onnx", callback=named(".onnx"), help="File to write.")],
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Bring weights and activations to 8 bits, and say what that costs.")
+    ] = False,
+    dataset: Annotated[
+        Path | None,
+        typer.Option(
+            "--dataset", metavar="DIR", help="data/NAME: its train split scales the 8 bits, its test split scores them."
+        ),
+    ] = None,
+) -> None:
+    """Write a trained model as one ONNX file that needs neither torch nor fer_au: crops in, scores and maps out.
+
+    Preprocessing is part of it. Before the file takes its name, its answers to 50 inputs are compared with torch's. See
+    docs/export.md. Needs the extra `[export]`.
+    """
+    from fer_au.use.export import export_model, outcome_lines
+
+    if model.suffix == ".h5":
+        raise ConfigError(f"{model}: export takes a model; a store is written as csv or npz by `fer-au store export`")
+    for line in outcome_lines(export_model(model, file, int8=int8, dataset=dataset)):
+        typer.echo(visible(line))
+
+
+def card(
+    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Trained experiment: NAME of models/NAME.")],
+    output: Annotated[Path, typer.Option("--folder", "-o", metavar="DIR", help="Folder to write.")],
+    licence: Annotated[
+        str, typer.Option("--license", metavar="ID", help="Licence of the model, as hubs list them: cc-by-nc-4.0, ...")
+    ] = "other",
+) -> None:
+    """Write a folder for others: the model's files, and a card with its scores, limits, preprocessing and hashes.
+
+    Predictor.load, `fer-au predict` and `fer-au export` take the folder, and hubs take it whole. See docs/card.md.
+    """
+    from fer_au.use.card import Place, write_folder
+
+    names = write_folder(Place(Path(), experiment), output, licence)
+    typer.echo(visible(f"{output}: {', '.join(names)}"))

@@ -151,7 +151,7 @@ class Backbone(Trunk):
             raise ConfigError(f"backbone {self.name!r} doesn't end in one feature map; choose another one")
         if tokens:
             patches = last[:, last.shape[1] - grid.numel() :]  # without the class token and the like
-            return patches.transpose(1, 2).reshape(len(last), -1, *grid)
+            return patches.transpose(1, 2).reshape(last.shape[0], -1, *grid)
         if getattr(self.network, "output_fmt", "NCHW") == "NHWC":
             return last.permute(0, 3, 1, 2)
         return last

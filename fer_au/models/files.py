@@ -29,7 +29,12 @@ _HEAD = "head."
 _BACKBONE = "backbone."
 _CONTEXT_BACKBONE = "context_backbone."
 # A network is built with layers that it then drops, such as a backbone's own classifier.
-_MORE, _SPARE = 4, 100
+_MORE, _SPARE, _SPARE_NUMBERS = 4, 100, 10_000_000
+_LONGEST = 300  # characters of another library's reason
+_TYPES = frozenset(
+    {torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.bool}
+    | {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+)
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ def load_model(folder: Path) -> tuple[FerModel, dict[str, Any]]:
 
 
 class _TooManyError(Exception):
-    """A network has more parameters than it can have weights for."""
+    """A network has more or larger parameters than it can have weights for."""
 
 
 def _build(folder: Path, meta: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> FerModel:
@@ -116,27 +121,29 @@ def _build(folder: Path, meta: Mapping[str, Any], tensors: Mapping[str, Tensor])
         DataError: The config asks for something that can't be built, or for another network.
     """
     count, most = 0, _MORE * len(tensors) + _SPARE
+    numbers, most_numbers = 0, _MORE * sum(value.numel() for value in tensors.values()) + _SPARE_NUMBERS
 
     def counted(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
-        nonlocal count
+        nonlocal count, numbers
         count += 1
-        if count > most:
+        numbers += 0 if parameter is None else parameter.numel()
+        if count > most or numbers > most_numbers:
             raise _TooManyError
 
     for device in ("meta", "cpu"):  # first the shapes alone: what a config asks for may be larger than memory
-        count = 0
+        count = numbers = 0
         hook = register_module_parameter_registration_hook(counted)
         try:
             with torch.device(device):
                 model = build_model(meta["model"], meta["classes"], seed=0)
         except _TooManyError as error:
-            raise DataError(f"{folder / CONFIG}: its model has far more layers than {WEIGHTS} has weights") from error
+            raise DataError(f"{folder / CONFIG}: its model is far larger than the weights of {WEIGHTS}") from error
         except FerAuError as error:
             raise DataError(f"{folder / CONFIG}: {error}") from error
         except Exception as error:  # a stranger's options reach torch and timm, which raise nearly everything
             if device == "meta":  # some networks compute with numbers while they are built
                 continue
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = str(error).strip().partition("\n")[0][:_LONGEST] or type(error).__name__
             raise DataError(f"{folder / CONFIG}: no model can be built of it: {reason}") from error
         finally:
             hook.remove()
@@ -222,9 +229,11 @@ def _read_weights(folder: Path, meta: Mapping[str, Any]) -> dict[str, Tensor]:
         raise DataError(f"{path}: can't be read ({error.strerror})") from error
     check_digest(path, hashlib.sha256(data).hexdigest(), meta["weights_sha256"])
     try:
-        tensors = safetensors.torch.load(data)
+        tensors = dict(sorted(safetensors.torch.load(data).items()))
     except SafetensorError as error:
         raise DataError(f"{path}: not a safetensors file: {error}") from error
+    if odd := [name for name, value in tensors.items() if value.dtype not in _TYPES]:
+        raise DataError(f"{path}: {odd[0]} is {tensors[odd[0]].dtype}, which no model of fer_au has")
     check_finite(path, tensors)
     return tensors
 

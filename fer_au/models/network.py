@@ -110,7 +110,7 @@ class FerModel(nn.Module):
             PartError: Scores or the head's attention have another shape.
         """
         scores: object = self.head(trunk, labels)
-        title, images = HEADS.title(self.head), len(trunk.final)
+        title, images = HEADS.title(self.head), trunk.final.shape[0]
         if not isinstance(scores, HeadOutput):
             raise PartError(f"{title} gave a value of type {type(scores).__name__}, expected a HeadOutput")
         check_array(title, "logits", scores.logits, (images, len(self.classes)))
@@ -150,7 +150,7 @@ class FerModel(nn.Module):
             return own._replace(context=_features(self.context_backbone, context).final)
         # One pass for both, so that batch norms see in training the mixture that they see later.
         both = _features(self.backbone, torch.cat([face, context]))
-        count = len(x)
+        count = x.shape[0]
         return TrunkOutput(
             both.final[:count],
             {layer: maps[:count] for layer, maps in both.features.items()},
@@ -204,11 +204,11 @@ def _features(trunk: nn.Module, x: Tensor) -> TrunkOutput:
         title = NETS.title(trunk)
         if not isinstance(output, TrunkOutput):
             raise PartError(f"{title} gave a value of type {type(output).__name__}, expected a TrunkOutput")
-        check_array(title, "final map", output.final, (len(x), trunk.channels, "h", "w"))
+        check_array(title, "final map", output.final, (x.shape[0], trunk.channels, "h", "w"))
         if tuple(output.features) != trunk.layers:
             raise PartError(f"{title} gave the layers {list(output.features)}, expected {list(trunk.layers)}")
         for layer, maps in output.features.items():
-            check_array(title, f"layer {layer!r}", maps, (len(x), "c", "h", "w"))
+            check_array(title, f"layer {layer!r}", maps, (x.shape[0], "c", "h", "w"))
     return output
 
 

@@ -11,12 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fer_au.config.wording import short
 from fer_au.errors import DataError
 
-_LARGEST = 4096  # side of a picture in pixels
+_LARGEST = 4096  # side of a stored picture in pixels
+_LARGEST_INPUT = 1024  # side of a network's images, as `train.image_size` bounds it
 _MOST_CLASSES = 10_000  # persons are classes, too
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Scale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Side = Annotated[int, Field(ge=1, le=_LARGEST)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^\w[\w.-]{0,99}$")]  # of the model's folder itself
 Name = Annotated[str, Field(max_length=1000)]
 
 
@@ -39,7 +42,7 @@ class _Align(_Entries):
 class _Preprocessing(_Entries):
     """What is missing here is asked for by whoever needs it."""
 
-    image_size: Side | None = None
+    image_size: Annotated[int, Field(ge=1, le=_LARGEST_INPUT)] | None = None
     channels: Literal[1, 3] | None = None
     mean: Annotated[list[Number], Field(min_length=3, max_length=3)] | None = None
     std: Annotated[list[Scale], Field(min_length=3, max_length=3)] | None = None
@@ -49,7 +52,8 @@ class _Preprocessing(_Entries):
 class _Record(_Entries):
     model: dict[str, Any]
     classes: Annotated[list[Name], Field(min_length=1, max_length=_MOST_CLASSES)]
-    weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    weights_sha256: Digest
+    files: dict[FileName, Digest] | None = None
     preprocessing: _Preprocessing | None = None
     experiment: dict[str, Any] | None = None
     train: dict[str, Any] | None = None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fer_au.datasets.inspection import MIN_SIDE
 from fer_au.decoding import ImageRejected, decode_image
+from fer_au.errors import DataError, FerAuError, MissingDependencyError
 from fer_au.faces.alignment import AlignedFace, Aligner
 from fer_au.faces.crops import encode_crop
 from fer_au.faces.dlib_points import load_predictor
@@ -85,8 +86,23 @@ class FaceFinder:
             load_predictor(WEIGHTS[self.aligner.keypoints])
 
     def __call__(self, sources: Sequence[Source]) -> list[FacesOf]:
-        """Find the faces of some pictures; one that can't be used has a reason, and no error is raised for it."""
-        return [self._of(source) for source in sources]
+        """Find the faces of some pictures; one that can't be used has a reason, and no error is raised for it.
+
+        Raises:
+            MissingDependencyError: The detector or its weights are not installed.
+            DataError: Something else failed, as a detector of another package; the message names the picture.
+        """
+        return [self._named(source) for source in sources]
+
+    def _named(self, source: Source) -> FacesOf:
+        try:
+            return self._of(source)
+        except MissingDependencyError:
+            raise
+        except Exception as error:  # OpenCV's, a detector's, memory's: without the name, one picture of 100,000
+            kind = "" if isinstance(error, FerAuError) else f"{type(error).__name__}: "
+            reason = str(error).strip().partition("\n")[0]
+            raise DataError(f"{source.path}: {kind}{reason}; move it away, and run again to go on") from error
 
     def _of(self, source: Source) -> FacesOf:
         if source.reason:

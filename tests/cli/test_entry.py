@@ -281,7 +281,8 @@ def writers() -> list[tuple[tuple[str, ...], str]]:
             for option in command.params
             if option.param_type_name == "option"
             and option.type_descriptor.annotation is Path
-            and not {"--published", "--faces", "--overlays"} & {*option.opts}  # files that are read, and a folder
+            and not {"--published", "--faces", "--dataset", "--overlays", "--folder"}
+            & {*option.opts}  # read, or folders
         ]
     return found
 
@@ -311,7 +312,10 @@ def test_the_suffix_of_every_file_that_is_written_fits(
             "no such command: video; classify its pictures in Python, by fer_au.Predictor: docs/predict.md",
         ),
         (("run",), "no such command: run; the pipeline is run by DVC: `dvc repro`"),
-        (("export", "a.h5"), "no such command: export; a store is written as csv or npz by `fer-au store export`, "),
+        (
+            ("export", "a.h5", "b.onnx"),
+            "a.h5: export takes a model; a store is written as csv or npz by `fer-au store ",
+        ),
         (("verify", "-debug"), "No such option"),
         (("store", "export", "a.h5", "-output", "x.csv"), "no such option: -output; did you mean --output?"),
         (("store", "export", "a.h5", "--output", "x.csv", "-maps"), "no such option: -maps; did you mean --maps?"),

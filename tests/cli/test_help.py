@@ -23,8 +23,10 @@ from tests.results.writer import ResultsWriter
 ROOT = typer.main.get_command(app)
 
 ELSEWHERE = {
+    "fer-au card": "tests/use/test_card.py",
     "fer-au check-params": "tests/pipeline/test_checks.py",
     "fer-au measure": "tests/evaluation/test_measure.py",
+    "fer-au export": "tests/use/test_export.py",
     "fer-au predict": "tests/use/test_predict.py",
     "fer-au probe": "tests/cli/test_probe.py",
 }

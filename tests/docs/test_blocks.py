@@ -23,6 +23,7 @@ BLOCKS = [block for page in PAGES for block in read_blocks(page)]
 ELSEWHERE = {
     ("CONTRIBUTING.md", "python"): "tests.docs.test_contributing",
     ("docs/cli.md", "console"): "tests.docs.test_reference",
+    ("docs/export.md", "python"): "tests.use.test_export",
     ("docs/parts.md", "python"): "tests.plugins.test_lab_parts",
     ("docs/parts-of-training.md", "python"): "tests.plugins.test_lab_parts",
     ("docs/parts.md", "toml"): "tests.plugins.test_lab_parts",

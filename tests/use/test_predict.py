@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import csv
 import shutil
+import signal
+import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,31 +20,14 @@ from fer_au import Predictor
 from fer_au.cli import entry
 from fer_au.errors import DataError, MissingDependencyError
 from fer_au.faces import AlignedFace, Aligner
-from fer_au.models import create_model, save_model
 from fer_au.stores.schemas import FaceStatus
-from fer_au.use import predict
+from fer_au.use import finding, predict
 from fer_au.use.inputs import Source, find_sources
 from fer_au.use.parts import Parts
 from tests.cli.test_help import example_of
+from tests.use.conftest import LABELS, SIDE, write_model
 
-LABELS = ("happiness", "surprise", "fear", "anger", "disgust", "sadness")
-ALIGN = {"detector": "dlib-hog", "keypoints": "detector", "template": "loose", "choose": "largest", "image_size": 64}
-SIDE = 64
 Call = Callable[..., tuple[int, str, str]]
-
-
-def write_model(folder: Path, labels: Sequence[str] = LABELS, **config: Any) -> Path:
-    model = create_model({"backbone": "test_resnet", "output_stride": 8, **config}, labels, seed=0)
-    for weight in model.head.parameters():
-        weight.data *= 6  # answers that differ
-    scale = {"mean": [0.5, 0.4, 0.3], "std": [0.25, 0.3, 0.2]}
-    save_model(folder, model, {"preprocessing": {"image_size": SIDE, "channels": 3, **scale, "align": ALIGN}})
-    return folder
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_model(tmp_path_factory.mktemp("models") / "m")
 
 
 @pytest.fixture
@@ -181,6 +167,45 @@ def test_a_killed_run_goes_on_and_gives_the_same_bytes(
     assert Path("a.npz").read_bytes() == maps
     assert not Path("a.csv.parts").exists()
     assert len(list(Path("seen").iterdir())) == 9
+
+
+def test_a_run_that_was_killed_at_once_goes_on(model: Path, call: Call) -> None:
+    write_pictures(Path("photos"), 1)
+    for number in range(1, 10 * predict.PART):
+        shutil.copy("photos/00.png", f"photos/{number:03}.png")
+    words = ["predict", str(model), "photos", "--aligned", "--csv", "a.csv"]
+    running = subprocess.Popen([sys.executable, "-m", "fer_au", *words], stderr=subprocess.DEVNULL)
+    try:
+        while running.poll() is None and not list(Path().glob("a.csv.parts/*.rows")):
+            time.sleep(0.002)
+    finally:
+        running.kill()  # SIGKILL: nothing of it can tidy up
+        assert running.wait() == -signal.SIGKILL, "it ended before it was killed"
+    assert not Path("a.csv").exists()
+    code, _, err = call(*words[1:])
+    assert code == 0
+    assert "pictures were done before" in err
+    killed = Path("a.csv").read_bytes()
+    Path("a.csv").unlink()
+    assert call(*words[1:])[0] == 0
+    assert Path("a.csv").read_bytes() == killed
+
+
+def test_a_failure_in_a_worker_names_its_picture(model: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_pictures(Path("photos"), 3)
+    decode, bad = finding.decode_image, Path("photos/01.png").read_bytes()
+
+    def fail(data: bytes) -> np.ndarray:
+        if data == bad:
+            raise cv2.error("(-215) assertion\nmore of it")
+        return decode(data)
+
+    monkeypatch.setattr(finding, "decode_image", fail)
+    code, out, err = call(model, "photos", "--aligned", "--csv", "a.csv")
+    assert (code, out) == (2, "")
+    line = "error: photos/01.png: error: (-215) assertion; move it away, and run again to go on"
+    assert err.splitlines()[-1] == line
+    assert not Path("a.csv").exists()
 
 
 def test_what_changed_since_is_computed_anew(model: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

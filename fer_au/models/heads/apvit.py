@@ -121,7 +121,7 @@ class ApvitHead(Head):
         score = patches.abs().sum(1)
         tokens = (patches + self._positions(patches.shape[2], patches.shape[3])).flatten(2).transpose(1, 2)
         tokens = take(tokens, score.flatten(1).topk(self._kept(tokens.shape[1]), dim=1).indices)
-        first = (self.class_token + self.class_position).expand(len(tokens), -1, -1)
+        first = (self.class_token + self.class_position).expand(tokens.shape[0], -1, -1)
         tokens = self.blocks(torch.cat((first, tokens), dim=1))
         return HeadOutput(self.linear(self.norm(tokens[:, 0])), min_max(score))
 
