@@ -97,7 +97,7 @@ def _check_names(command: object, words: Sequence[str]) -> None:
         if word in _below(command):
             command = _below(command)[word]
     options = [one for one in getattr(command, "params", ()) if one.param_type_name == "option"]
-    names = {name for one in options for name in one.opts}
+    names = {name for one in options for name in (*one.opts, *one.secondary_opts)}
     valued = {name for one in options if not one.is_flag for name in one.opts}
     for before, word in pairwise(["", *words]):
         name, equals, value = word.partition("=")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from fer_au.compute import log
 from fer_au.config.data import DatasetConfig
 from fer_au.config.unread import no_effect
-from fer_au.datasets.base import Annotations, Record, create_adapter, list_records
+from fer_au.datasets.base import Annotations, Record, Scan, create_adapter, list_records
 from fer_au.datasets.files import check_root, printable
 from fer_au.datasets.inside import Inside, PictureFiles
 from fer_au.datasets.inspection import Picture, inspect_pictures, make_inside
@@ -123,13 +124,29 @@ def survey_dataset(label: str, config: DatasetConfig) -> Survey:
         DataError: Missing or empty root, or unusable layout or label file.
     """
     check_root(config.root)
-    scan = list_records(create_adapter(config.adapter), config)
+    return survey_scan(label, config, list_records(create_adapter(config.adapter), config))
+
+
+def survey_scan(
+    label: str, config: DatasetConfig, scan: Scan, known: Mapping[str, Picture | Reject] = MappingProxyType({})
+) -> Survey:
+    """Open every picture that an adapter has listed once, and split the faces; nothing is written.
+
+    Args:
+        label: Name of the data set, used in messages.
+        config: Entry of the data set, of the adapter's own model.
+        scan: What the adapter has listed.
+        known: Path of a picture that isn't opened -> what is known of it.
+
+    Raises:
+        DataError: A key of the entry has no effect.
+    """
     records, rejects = merge_rows(LabelRow(record) for record in scan.records)
     records, clashing = _part_forms(records)
     splits = {record.split for record in records}
     for key, why in unread_split_keys(splits, config).items() if splits else ():  # else what was lost says more
         raise DataError(f"{label}: {key}: {no_effect(why)}")
-    accepted, refused = _inspect(label, config, records, scan.inside)
+    accepted, refused = _inspect(label, config, records, scan.inside, known)
     photographs = _find_photographs(label, config, [picture for _, picture in accepted])
     rows, notes = _split_rows(accepted, photographs, config)
     groups, dropped = find_leaks(rows, photographs, scan.sets), list[Reject]()
@@ -148,10 +165,14 @@ def survey_dataset(label: str, config: DatasetConfig) -> Survey:
 
 
 def _inspect(
-    label: str, config: DatasetConfig, records: Sequence[Record], inside: Sequence[Inside]
+    label: str,
+    config: DatasetConfig,
+    records: Sequence[Record],
+    inside: Sequence[Inside],
+    known: Mapping[str, Picture | Reject],
 ) -> tuple[list[tuple[Record, Picture]], list[Reject]]:
     """Open the pictures of all records, each once however many faces it has."""
-    results = make_inside(config.root, inside, label, follow_links=config.follow_links)
+    results = {**known, **make_inside(config.root, inside, label, follow_links=config.follow_links)}
     paths = sorted({record.path for record in records} - results.keys())
     pictures = inspect_pictures(config.root, paths, label, follow_links=config.follow_links)
     results |= zip(paths, pictures, strict=True)

@@ -25,6 +25,7 @@ from fer_au.yaml_files import dump_inline
 SPLITS: tuple[Split, ...] = get_args(Split)
 _NEAR = 0.7  # how alike a label and an expression must be to be named together: Angst is no disgust
 
+_MAPPED = 8  # labels in an example of label_map: as many as there are expressions
 _DETAILS = 3  # details of rejects in a line
 _MANY = 10  # items; a list of as many others says no more than their number
 _LONGEST = 160  # characters of a detail
@@ -142,9 +143,23 @@ def name_unknown_labels(labels: Mapping[str, int], config: DatasetConfig) -> tup
         names.append(f"{label} ({count}{f', {near[0]}?' if near else ''})")
     if not isinstance(config, LabelMapConfig):
         return names, ""
-    example = dump_inline(dict(list(meant.items())[:2])).removesuffix("}")
-    example += ", ...}" if len(meant) > 2 else "}"
+    example = example_map(meant)
     return names, f"; say what they mean, `label_map: {example}` (null leaves a label out)"
+
+
+def example_map(meant: Mapping[str, str]) -> str:
+    """Write the first entries of a ``label_map``, numbers without quotes.
+
+    Example:
+        >>> example_map({"Freude": "happiness", "3": "EXPRESSION"})
+        '{Freude: happiness, 3: EXPRESSION}'
+    """
+    first = {int(key) if key == str(_number(key)) else key: value for key, value in list(meant.items())[:_MAPPED]}
+    return dump_inline(first).removesuffix("}") + (", ...}" if len(meant) > _MAPPED else "}")
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and text.isascii() else None
 
 
 def lost_labels_line(tally: Tally, config: DatasetConfig) -> str:
