@@ -27,6 +27,7 @@ from fer_au.expressions import ordered
 from fer_au.rejects import Reject
 
 Framing = Literal["none", "quick", "thorough"]
+_MANY = 20_000  # pictures whose names take a while
 _LEAKS_ABOVE = "the copies above"
 
 
@@ -42,6 +43,8 @@ def recognise(root: Path, settings: Mapping[str, Any]) -> tuple[Fit, ...]:
     """
     check_folder_there(root)
     listing = list_pictures(root, follow_links=settings.get("follow_links") is True)
+    if len(listing.pictures) > _MANY:
+        log(f"{root}: {len(listing.pictures)} pictures; reading names and labels")
     folders = list_folders(root)
     fits = find_fits(root, listing, settings)
     sets = find_sets(root, folders)
@@ -97,7 +100,6 @@ def check_folder(
     errors = tuple(filter(None, complaints))
     frame = None
     if framing != "none":
-        log(f"{label}: looking for faces")
         frame = measure_frame(config.root, holdings, thorough=framing == "thorough")
     entry = _entry(root, best)
     if frame is not None and "align" not in best.settings:

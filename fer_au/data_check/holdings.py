@@ -18,6 +18,7 @@ from fer_au.data_check.duplicates import look_at_files
 from fer_au.datasets.base import Annotations, Scan, create_adapter, list_records
 from fer_au.datasets.files import check_root, resolve_below
 from fer_au.datasets.inspection import Picture
+from fer_au.datasets.looks import MOST_PAIRS
 from fer_au.datasets.manifest import ManifestRow
 from fer_au.datasets.stage import Survey, survey_scan
 from fer_au.rejects import Reason, Reject, check_reject_fraction
@@ -27,6 +28,9 @@ MOST = 10_000
 
 MOST_BYTES = 250_000_000
 """Bytes of the pictures that are opened, roughly."""
+
+MOST_COMPARED = 5_000
+"""Pairs of pictures that look alike whose pixels are compared."""
 
 FEWEST = 200
 """Pictures that are opened in any case."""
@@ -110,7 +114,7 @@ def take_stock(label: str, config: DatasetConfig, *, whole: bool = False) -> Hol
     parts = {f"{part.file}/{name}": part for part in scan.inside for name in part.names}
     files = [path for path in paths if path not in parts]
     if whole or _is_little(config, paths, files):
-        survey = survey_scan(label, config, scan)
+        survey = survey_scan(label, config, scan, most_pairs=MOST_PAIRS if whole else MOST_COMPARED)
         there = frozenset(paths) - {picture_of(one) for one in survey.rejects if one.reason in _ABSENT}
         return Holdings(survey, len(there), there, given)
     return _sample(label, config, scan, given, paths, files)
@@ -137,7 +141,7 @@ def _sample(
         if path not in chosen and path not in known:
             known[path] = Picture(path, found.content.get(path, path), _UNKNOWN_SIDE, _UNKNOWN_SIDE)
     part = replace(scan, inside=tuple(inside), annotations=_of_paths(scan, chosen))
-    survey = survey_scan(label, config, part, known)
+    survey = survey_scan(label, config, part, known=known, most_pairs=MOST_COMPARED)
     return Holdings(survey, len(paths) - len(found.rejects), frozenset(chosen), given)
 
 

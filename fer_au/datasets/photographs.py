@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.compute import batched, map_ordered
-from fer_au.datasets.looks import find_alike
+from fer_au.datasets.looks import MOST_PAIRS, find_alike
 from fer_au.decoding import decode_image
 from fer_au.errors import DataError
 
@@ -57,16 +57,17 @@ class Photographs:
 NONE = Photographs({}, {})
 
 
-def find_photographs(looks: Mapping[str, bytes], locate: Locate, label: str) -> Photographs:
+def find_photographs(looks: Mapping[str, bytes], locate: Locate, label: str, most: int = MOST_PAIRS) -> Photographs:
     """Find the pictures that show one photograph.
 
     Args:
         looks: sha256 of each picture -> how it looks (``looks.describe_look``).
         locate: Finds the file of a picture, in this process.
         label: Name of the run in progress lines.
+        most: Most pairs that are compared.
     """
     names = sorted(looks)
-    pairs, left = find_alike([looks[name] for name in names])
+    pairs, left = find_alike([looks[name] for name in names], most)
     files = {name: locate(name) for name in {names[index] for index in pairs.ravel().tolist()}}
     wanted = [
         (first, second, str(files[first]), str(files[second]))

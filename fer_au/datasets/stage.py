@@ -17,6 +17,7 @@ from fer_au.datasets.inside import Inside, PictureFiles
 from fer_au.datasets.inspection import Picture, inspect_pictures, make_inside
 from fer_au.datasets.labels import LabelRow, merge_rows
 from fer_au.datasets.leaks import LEAKS, Leaks, drop_leaks, find_leaks, leak_fault, write_leaks
+from fer_au.datasets.looks import MOST_PAIRS
 from fer_au.datasets.manifest import Box, ManifestRow, write_manifest
 from fer_au.datasets.photographs import Photographs, find_photographs
 from fer_au.datasets.point_faults import blame_points, judge_points
@@ -128,7 +129,12 @@ def survey_dataset(label: str, config: DatasetConfig) -> Survey:
 
 
 def survey_scan(
-    label: str, config: DatasetConfig, scan: Scan, known: Mapping[str, Picture | Reject] = MappingProxyType({})
+    label: str,
+    config: DatasetConfig,
+    scan: Scan,
+    *,
+    known: Mapping[str, Picture | Reject] = MappingProxyType({}),
+    most_pairs: int = MOST_PAIRS,
 ) -> Survey:
     """Open every picture that an adapter has listed once, and split the faces; nothing is written.
 
@@ -137,6 +143,7 @@ def survey_scan(
         config: Entry of the data set, of the adapter's own model.
         scan: What the adapter has listed.
         known: Path of a picture that isn't opened -> what is known of it.
+        most_pairs: Most pairs of pictures whose pixels are compared.
 
     Raises:
         DataError: A key of the entry has no effect.
@@ -147,7 +154,7 @@ def survey_scan(
     for key, why in unread_split_keys(splits, config).items() if splits else ():  # else what was lost says more
         raise DataError(f"{label}: {key}: {no_effect(why)}")
     accepted, refused = _inspect(label, config, records, scan.inside, known)
-    photographs = _find_photographs(label, config, [picture for _, picture in accepted])
+    photographs = _find_photographs(label, config, [picture for _, picture in accepted], most_pairs)
     rows, notes = _split_rows(accepted, photographs, config)
     groups, dropped = find_leaks(rows, photographs, scan.sets), list[Reject]()
     if config.on_leak == "drop-from-train":
@@ -189,7 +196,7 @@ def _inspect(
     return accepted, rejects
 
 
-def _find_photographs(label: str, config: DatasetConfig, pictures: Sequence[Picture]) -> Photographs:
+def _find_photographs(label: str, config: DatasetConfig, pictures: Sequence[Picture], most_pairs: int) -> Photographs:
     """Find the pictures that show one photograph, however they are encoded."""
     by_hash = {picture.sha256: picture for picture in pictures}
     files = PictureFiles(config.root.resolve())
@@ -199,7 +206,7 @@ def _find_photographs(label: str, config: DatasetConfig, pictures: Sequence[Pict
         return file if isinstance(file, Path) else None
 
     looks = {sha256: picture.look for sha256, picture in by_hash.items()}
-    return find_photographs(looks, locate, f"{label}: comparing pictures that look alike")
+    return find_photographs(looks, locate, f"{label}: comparing pictures that look alike", most_pairs)
 
 
 def _part_forms(records: Sequence[Record]) -> tuple[list[Record], list[Reject]]:

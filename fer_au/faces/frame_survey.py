@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_au.compute import Progress
 from fer_au.config.data import AlignConfig
 from fer_au.decoding import decode_image
 from fer_au.errors import MissingDependencyError
@@ -127,11 +128,13 @@ def survey_frames(paths: Sequence[Path]) -> FrameSurvey:
     aligners, missing = _installed()
     faces: dict[str, list[Detection | None]] = {name: [] for name in aligners}
     sizes = []
-    for path in paths:  # one at a time: two hundred photographs may be more than fits into memory
-        image = _read(path)
-        sizes.append((image.shape[1], image.shape[0]))
-        for name, aligner in aligners.items():
-            faces[name].append(aligner.find(image))
+    with Progress("looking for faces", len(paths)) as progress:
+        for path in paths:  # one at a time: two hundred photographs may be more than fits into memory
+            image = _read(path)
+            sizes.append((image.shape[1], image.shape[0]))
+            for name, aligner in aligners.items():
+                faces[name].append(aligner.find(image))
+            progress.advance(1)
     found = {name: sum(face is not None for face in row) for name, row in faces.items()}
     best = _best(found, len(paths))
     pairs = [(path, face) for path, face in zip(paths, faces.get(best, []), strict=False) if face is not None]
