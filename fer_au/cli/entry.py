@@ -34,7 +34,7 @@ app = typer.Typer(
     epilog="Example: fer-au results --group",
     context_settings={"help_option_names": ["--help", "-h"]},  # of all commands below it, too
 )
-app.command("check-data", epilog="Example: fer-au check-data folder faces --set test_fraction=0.2")(check_data)
+app.command("check-data", epilog="Example: fer-au check-data faces")(check_data)
 app.command("check-params", epilog="Example: fer-au check-params")(check_params)
 app.command(epilog="Example: fer-au probe au --target both --csv probe.csv --figure probe.svg")(probe)
 app.command(epilog="Example: fer-au predict models/au photos --csv answers.csv")(predict)

@@ -20,7 +20,7 @@ _MOST_TABLES = 24
 _DEPTH = 2  # folders above a label file
 _FIRST = 50  # rows by which the delimiter is found
 _SAMPLE = 2000  # rows that are looked at, evenly spread
-_FEWEST = 0.5  # share of a column's cells that are pictures
+_FEWEST, _FEWEST_LOOSE = 0.5, 0.9  # share of a column's cells that are pictures, and that may mean some
 _NAMED = ("label", "legend", "annotation", "emotion", "list")  # in names of label files, which are looked at first
 
 
@@ -106,9 +106,20 @@ class PictureNames:
         path = PurePosixPath(cell.replace("\\", "/"))
         if (folder := self.folder(path.as_posix())) is not None:
             return folder
-        stem = path.stem if path.suffix.lower() in PICTURE_SUFFIXES else path.name
-        found = self._by_stem.get(compose(stem).casefold(), ())
-        return PurePosixPath(found[0]).parent.as_posix() if found else None
+        found = self._by_stem.get(compose(_stem(path)).casefold(), ())
+        return _start(PurePosixPath(found[0]), path) if found else None
+
+
+def _stem(path: PurePosixPath) -> str:
+    return path.stem if path.suffix.lower() in PICTURE_SUFFIXES else path.name
+
+
+def _start(picture: PurePosixPath, cell: PurePosixPath) -> str:
+    """Give the folder of a picture without what a cell says of it, in any case of letters."""
+    folder, above = picture.parent, cell.parent
+    while above.name and above.name.casefold() == folder.name.casefold():
+        folder, above = folder.parent, above.parent
+    return folder.as_posix()
 
 
 def _guess_table(root: Path, labels: str, names: PictureNames, given: Mapping[str, object]) -> TableGuess | None:
@@ -192,7 +203,8 @@ def _image_column(root: Path, columns: Sequence[Sequence[str]], names: PictureNa
         loose = Counter(folder for cell in told if (folder := names.means(cell)) is not None)
         for counts, rank, how in ((exact, 1.0, "name a picture"), (loose, 0.5, "may mean a picture by another name")):
             share = counts.total() / len(told)
-            if share < _FEWEST:
+            numbers = counts is loose and len(set(told)) < _FEWEST * len(told)  # codes of labels may be names, too
+            if share < (_FEWEST_LOOSE if counts is loose else _FEWEST) or numbers:
                 continue
             folder = max(sorted(counts, key=lambda one: (one.count("/"), one)), key=lambda one: counts[one])
             found = (rank * share, -place, folder, f"{share:.0%} of its cells {how}")

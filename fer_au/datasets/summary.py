@@ -17,7 +17,7 @@ from fer_au.datasets.leaks import Group
 from fer_au.datasets.manifest import ManifestRow, Split
 from fer_au.datasets.spelling import code
 from fer_au.datasets.tally import FEW_TO_SELECT, SplitFault, Tally, find_split_fault
-from fer_au.expressions import EXPRESSIONS, ordered
+from fer_au.expressions import EXPRESSIONS
 from fer_au.picture_formats import CONVERT, READ
 from fer_au.rejects import Reason, Reject, loses_too_many
 from fer_au.yaml_files import dump_inline
@@ -39,19 +39,6 @@ _REMEDIES = {
     Reason.BAD_POINTS: "; these faces stay in the set, without points",
 }
 """Reason -> what to do, where that is the same for all items."""
-
-
-def count_table(rows: Sequence[ManifestRow]) -> list[str]:
-    """Lay out the numbers of faces: a line for each class, a column for each split."""
-    counts = Counter((row.label, row.split) for row in rows)
-    lines = [["faces", *SPLITS, "all"]]
-    for label in ordered(row.label for row in rows):
-        numbers = [counts[label, split] for split in SPLITS]
-        lines.append([label, *map(str, numbers), str(sum(numbers))])
-    totals = [sum(row.split == split for row in rows) for split in SPLITS]
-    lines.append(["all", *map(str, totals), str(len(rows))])
-    first = max(len(cells[0]) for cells in lines)
-    return [cells[0].ljust(first) + "".join(cell.rjust(8) for cell in cells[1:]) for cells in lines]
 
 
 def count_line(rows: Sequence[ManifestRow]) -> str:
