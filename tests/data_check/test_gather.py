@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from fer_au.data_check.document import write_document
 from fer_au.data_check.duplicates import look_at_files
 from fer_au.data_check.gather import check_folder, recognise
 from fer_au.data_check.page import write_page
-from fer_au.data_check.result import DataCheck, Fit
+from fer_au.data_check.result import Copies, Counts, DataCheck, Fit, Frame, Guess, Pictures, Problem
 from fer_au.datasets.base import examine_dataset
 from fer_au.datasets.stage import survey_dataset
 from fer_au.rejects import Reason
@@ -191,3 +192,11 @@ def test_the_document_has_every_fact_in_order_and_the_page_fits(write: Write) ->
     page = write_page(check, 80)
     assert max(map(len, page.partition("into params.yaml")[0].splitlines())) <= 80
     assert len(page.splitlines()) < 45
+
+
+def test_the_page_of_data_sets_names_every_key_of_the_document() -> None:
+    page = (Path(__file__).parents[2] / "docs/datasets.md").read_text(encoding="utf-8")
+    table = page.partition("### As JSON")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`(\w+)`", table))
+    kinds = (DataCheck, Fit, Guess, Counts, Pictures, Problem, Copies, Frame)
+    assert {key for kind in kinds for key in kind.__dataclass_fields__} - named == set()
