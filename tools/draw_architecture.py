@@ -207,8 +207,8 @@ _COLUMNS = (
     ("checks", "evaluation", "cam", "models"),
     ("data_check", "training", "presets", "shards", "command"),
     ("results", "batches", "cues", "datasets", "stores", "compute", "code", "config"),
-    ("use", "probe", "__init__", "predictor", "faces", "demo"),
     ("report", "landmarks"),
+    ("use", "probe", "__init__", "predictor", "faces", "demo"),
 )
 """Rooms of each column; ``find_hidden_arrows`` names the arrows that would run behind a box."""
 _BENDS = tuple(side * bend for bend in range(0, 280, 20) for side in (1, -1))
