@@ -45,7 +45,7 @@ class Floor:
 
 FLOORS = (
     Floor("Run it", ("stages", "__main__", "cli", "benchmarks", "tools"), open_plan=True),
-    Floor("Say it", ("__init__", "report", "checks")),
+    Floor("Say it", ("__init__", "report", "checks", "data_check")),
     Floor("Use what was trained", ("use",)),
     Floor("Ask and gather", ("results", "measure", "probe")),
     Floor("Learn and measure", ("predictor", "training", "evaluation")),
@@ -206,10 +206,10 @@ _WIDE, _HEIGHT = 132, 36  # of a box
 _STYLE = "font-family: Helvetica, Arial, sans-serif; font-size: 14px"
 _COLUMNS = (
     ("checks", "evaluation", "cam", "models"),
-    ("training", "presets", "shards", "command"),
+    ("data_check", "training", "presets", "shards", "command"),
     ("results", "batches", "cues", "datasets", "stores", "compute", "code", "config"),
-    ("use", "probe", "__init__", "predictor", "faces", "demo"),
     ("report", "measure", "landmarks"),
+    ("use", "probe", "__init__", "predictor", "faces", "demo"),
 )
 """Rooms of each column; ``find_hidden_arrows`` names the arrows that would run behind a box."""
 _BENDS = tuple(side * bend for bend in range(0, 280, 20) for side in (1, -1))

@@ -353,6 +353,8 @@ def find_commands(group: Any, name: str) -> Iterator[tuple[str, Any]]:  # noqa: 
 def _usage(parameter: Any) -> str:  # noqa: ANN401
     """Write a parameter as it is typed."""
     if parameter.param_type_name == "argument":
+        if parameter.metavar:
+            return str(parameter.metavar)
         return str(parameter.name).upper() + ("..." if parameter.nargs == -1 else "")
     names = ", ".join(parameter.opts)
     return names if parameter.is_flag else f"{names} {parameter.metavar or parameter.name.upper()}"

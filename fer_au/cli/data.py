@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fer_au.cli.outputs import named
-from fer_au.errors import ConfigProblemsError, DataError
+from fer_au.errors import ConfigError, ConfigProblemsError, DataError, FerAuError
 from fer_au.home import at_home
 
 if TYPE_CHECKING:
-    from fer_au.config.data import DatasetConfig
     from fer_au.config.reading import Fault
-    from fer_au.datasets.manifest import ManifestRow
+    from fer_au.data_check.result import DataCheck, Fit
+    from fer_au.rejects import Reject
 
 _NAME = "given"  # of the data set, where one is needed
 _LABELS, _TABLES, _SHOWN = "labels", (".csv", ".tsv", ".txt"), 3  # the key of a label file, and what may be one
-_LINES = "the lines above"
-_ABOVE = "the lines above, and all rows by --rejects FILE.csv"  # where the stage ingest names its table
 
 
-def _read_config(entry: dict[str, object]) -> DatasetConfig:
+def _check_entry(entry: dict[str, object]) -> Fit:
     """Read an entry as of ``datasets``; where it is wrong, all that is wrong with it and with what it names is told.
 
     Raises:
@@ -32,6 +30,7 @@ def _read_config(entry: dict[str, object]) -> DatasetConfig:
     """
     from fer_au.checks.datasets import check_datasets
     from fer_au.checks.outputs import Outputs
+    from fer_au.data_check.result import Fit
     from fer_au.datasets.base import create_adapter, examine_dataset
 
     create_adapter(str(entry["adapter"]))  # another name is a line of its own
@@ -40,7 +39,8 @@ def _read_config(entry: dict[str, object]) -> DatasetConfig:
         params = {"datasets": {_NAME: entry}, "render": {}}
         _, faults = check_datasets(params, Outputs(params))
         raise ConfigProblemsError([f"command line: {_as_typed(fault, entry)}" for fault in faults])
-    return config
+    settings = {key: value for key, value in entry.items() if key not in ("adapter", "root")}
+    return Fit(str(entry["adapter"]), settings=settings)
 
 
 def _as_typed(fault: Fault, entry: dict[str, object]) -> str:
@@ -57,22 +57,33 @@ def _as_typed(fault: Fault, entry: dict[str, object]) -> str:
     return f"{text}; give it as {example or f'--set {key}=VALUE'}"
 
 
-def _frame_lines(root: Path, rows: Sequence[ManifestRow]) -> Iterator[str]:
-    """Measure which frame fits the pictures of some rows, evenly spread."""
-    from fer_au.datasets.inside import PictureFiles
-    from fer_au.faces.frame_survey import SAMPLE, survey_frames
+def _part_words(words: Sequence[str]) -> tuple[str | None, Path]:
+    """Part the adapter's name and the folder: one word is the folder, and of two words the first is the adapter.
 
-    pictures = sorted({(row.path, row.sha256) for row in rows})
-    step = max(len(pictures) / SAMPLE, 1.0)
-    chosen = [pictures[int(number * step)] for number in range(min(SAMPLE, len(pictures)))]
-    files = PictureFiles(root.resolve())
-    if chosen:
-        yield from survey_frames([files.path(*picture) for picture in chosen]).lines("NAME")
+    Raises:
+        ConfigError: More than two words, or they stand the other way round, or one is an adapter without a folder.
+    """
+    from fer_au.datasets.base import list_adapters
+
+    *before, last = words
+    adapters = list_adapters()
+    if len(before) > 1:
+        raise ConfigError(f"expected [ADAPTER] ROOT, got {len(words)} words; a path with blanks needs quotes")
+    if before and before[0] not in adapters and last in adapters and Path(before[0]).is_dir():
+        raise ConfigError(f"the adapter comes first: fer-au check-data {last} {shlex.quote(before[0])}")
+    if not before and last in adapters and not Path(last).exists():
+        raise ConfigError(f"adapter {last} of which folder? fer-au check-data {last} ROOT")
+    return (before[0] if before else None), Path(last)
 
 
 def check_data(
-    adapter: Annotated[str, typer.Argument(help="Adapter: demo, folder, csv, sep, ...")],
-    root: Annotated[Path, typer.Argument(help="Folder of the data set.")],
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[ADAPTER] ROOT",
+            help="Folder of the data set, and before it, if you like, the adapter that is to read it: folder, csv, ...",
+        ),
+    ],
     option: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Adapter key, as in params.yaml; dots lead into a mapping."),
@@ -82,34 +93,86 @@ def check_data(
         typer.Option("--rejects", callback=named(".csv"), help="Write all that can't be used, with reasons: FILE.csv."),
     ] = None,
     frame: Annotated[
-        bool, typer.Option("--frame", help="Also measure, on 200 pictures, which settings of align fit them.")
+        bool | None,
+        typer.Option(
+            "--frame/--no-frame",
+            help="Look for faces in 200 pictures, or in none; without it, in 64, or fewer large ones.",
+        ),
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Open all pictures, also those of a large set, as ingest will.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write the same facts as one JSON document: docs/datasets.md.")
     ] = False,
 ) -> None:
-    """Scan a data set as the stage ingest would, and say what it finds; only --rejects writes a file.
+    """Say what a folder is, what it holds, and which entry of params.yaml takes it; only --rejects writes a file.
 
-    --frame looks for the faces of 200 pictures with each quick detector, measures which share of a crop each template
-    would put outside its picture, and prints the line for `datasets.NAME.align` that fits.
+    Without an adapter, all are tried, and the columns of a label file are guessed; what was guessed is told. One word
+    is always the folder, also where it is called as an adapter is; of two words, the first is always the adapter.
+
+    Of more than 10,000 pictures or 250 MB, a sample is opened and compared for photographs that were encoded anew;
+    labels, missing files and files of the same bytes are those of all. --full opens all.
 
     Keys of each adapter: docs/params.md#datasetsname. A label file whose columns have other names:
     `fer-au check-data csv faces --set labels=legend.csv --set 'columns={image: File, label: Mood}'`, or one by one
     with `--set columns.image=File --set columns.label=Mood`. Pictures in a folder below: `--set images=pictures`.
+
+    The exit code is 0 where ingest takes the set and a training could use it, 2 where not, with a line that says why.
     """
     from fer_au.config.assignments import parse_settings
-    from fer_au.datasets import survey_dataset
-    from fer_au.datasets.summary import count_table, survey_lines, untrainable_line
+    from fer_au.data_check.document import write_document
+    from fer_au.data_check.page import write_page
+    from fer_au.terminal import terminal_width
+
+    check = None
+    root = words[-1]
+    try:
+        adapter, folder = _part_words(words)
+        root = str(folder)
+        settings = parse_settings("--set", option or [])
+        check = _look(adapter, folder, settings, full=full, frame=frame, table=table)
+        if check.errors:
+            raise DataError(check.errors[0])
+    except FerAuError as error:
+        if as_json:
+            typer.echo(write_document(check or _failed(root, str(error))))
+        elif check is not None:
+            typer.echo(write_page(check, terminal_width()))
+        raise
+    typer.echo(write_document(check) if as_json else write_page(check, terminal_width()))
+
+
+def _look(
+    adapter: str | None,
+    folder: Path,
+    settings: dict[str, Any],
+    *,
+    full: bool,
+    frame: bool | None,
+    table: Path | None,
+) -> DataCheck:
+    from fer_au.compute import log
+    from fer_au.data_check.gather import Framing, check_folder, recognise
     from fer_au.rejects import write_rejects
 
-    config = _read_config({"adapter": adapter, "root": str(root), **parse_settings("--set", option or [])})
-    survey = survey_dataset(str(root), config)
-    lines = survey_lines(survey.notes, survey.rows, survey.rejects, survey.leaks.told, config)
-    typer.echo("\n".join([*count_table(survey.rows), *lines]))
-    if frame:
-        for line in _frame_lines(config.root, survey.rows):
-            typer.echo(line)
-    if table is not None:
-        write_rejects(table, survey.rejects)
-        typer.echo(f"{table}: {len(survey.rejects)} rows")
-    survey.check_losses(str(root), config, table or _ABOVE)
-    survey.check_leaks(str(root), config, _LINES)
-    if line := untrainable_line(survey.rows):
-        raise DataError(f"{root}: {line}")
+    def keep(rejects: Sequence[Reject]) -> str:
+        if table is None:
+            return "the problems above, and all rows by --rejects FILE.csv"
+        write_rejects(table, rejects)
+        log(f"{table}: {len(rejects)} rows")
+        return str(table)
+
+    if adapter is None:
+        fits = recognise(folder, settings)
+    else:
+        fits = (_check_entry({"adapter": adapter, "root": str(folder), **settings}),)
+    framing: Framing = "quick" if frame is None else "thorough" if frame else "none"
+    return check_folder(folder, fits, whole=full, framing=framing, keep=keep)
+
+
+def _failed(root: str, error: str) -> DataCheck:
+    from fer_au.data_check.entry import name_dataset
+    from fer_au.data_check.result import DataCheck
+
+    return DataCheck(root, name_dataset(Path(root)), (), usable=False, errors=tuple(error.splitlines()), entry={})

@@ -36,7 +36,7 @@ app = typer.Typer(
     epilog="Example: fer-au results --group",
     context_settings={"help_option_names": ["--help", "-h"]},  # of all commands below it, too
 )
-app.command("check-data", epilog="Example: fer-au check-data folder faces --set test_fraction=0.2")(check_data)
+app.command("check-data", epilog="Example: fer-au check-data faces")(check_data)
 app.command("check-params", epilog="Example: fer-au check-params")(check_params)
 app.command(epilog="Example: fer-au measure demo --maps maps.npz --name ours")(measure)
 app.command(epilog="Example: fer-au card au --folder shared/au")(card)
@@ -103,7 +103,7 @@ def _check_names(command: object, words: Sequence[str]) -> None:
         if word in _below(command):
             command = _below(command)[word]
     options = [one for one in getattr(command, "params", ()) if one.param_type_name == "option"]
-    names = {name for one in options for name in one.opts}
+    names = {name for one in options for name in (*one.opts, *one.secondary_opts)}
     valued = {name for one in options if not one.is_flag for name in one.opts}
     for before, word in pairwise(["", *words]):
         name, equals, value = word.partition("=")

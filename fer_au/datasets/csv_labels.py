@@ -182,7 +182,7 @@ class CsvAdapter(Adapter[CsvConfig]):
         for _, cells in table.rows:
             image, label = (table.cell(cells, name) for name in ("image", "label"))
             face, split, fold = (_cell(table, cells, name) for name in ("face", "split", "fold"))
-            if image:
+            if image and not _is_torn(label):
                 found.setdefault((image, face), (split, fold, label))
         listed: Counter[Place] = Counter()
         for (split, fold, label), number in Counter(found.values()).items():
@@ -315,8 +315,8 @@ def _read_row(table: Table, cells: list[str], path: str, config: CsvConfig) -> L
     raw = table.cell(cells, "label")
     label = parse_label(raw, config.label_map)
     if not isinstance(label, str):
-        torn = PurePosixPath(f"x{raw}" if raw.startswith(".") else raw).suffix.lower() in PICTURE_SUFFIXES
-        faults.append((Reason.BAD_ROW, f"{raw!r} stands where the label should, {_TORN}") if torn else label)
+        detail = f"{raw!r} stands where the label should, {_TORN}"
+        faults.append((Reason.BAD_ROW, detail) if _is_torn(raw) else label)
         label = plain(raw)
     split_text = _cell(table, cells, "split")
     split = parse_split(split_text, config.split_map) if split_text else None
@@ -336,6 +336,11 @@ def _read_row(table: Table, cells: list[str], path: str, config: CsvConfig) -> L
         face_key=_cell(table, cells, "face") or None,
     )
     return LabelRow(record, faults[0] if faults else None)
+
+
+def _is_torn(label: str) -> bool:
+    """Tell whether the end of a picture's name stands where the label should."""
+    return PurePosixPath(f"x{label}" if label.startswith(".") else label).suffix.lower() in PICTURE_SUFFIXES
 
 
 def _cell(table: Table, cells: list[str], wanted: str) -> str:

@@ -40,6 +40,11 @@ class DemoAdapter(Adapter[DemoAdapterConfig]):
 
     Config = DemoAdapterConfig
 
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        """Look for the two files of a rendered set."""
+        return (root / LABELS).is_file() and (root / _TRUTH).is_file()
+
     def scan(self, config: DemoAdapterConfig) -> Scan:
         """List the rendered faces.
 

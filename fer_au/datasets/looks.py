@@ -18,6 +18,9 @@ SIDE = 8
 """Coefficients in each direction; the first of all, the brightness, is left out."""
 
 LENGTH = SIDE * SIDE - 1
+MOST_PAIRS = 200_000
+"""Pairs whose pixels are compared, the most alike of all."""
+
 ALIKE = 0.8
 """Least cosine of a pair that is worth a look at its pixels."""
 
@@ -26,7 +29,6 @@ _FLAT = 2.0  # grey levels of deviation: a picture with less shows nothing that 
 _WHOLE = 1000  # unit vectors are rounded to this many steps: sums of 63 products stay exact in 32 bits
 _SHRINK = 100  # pictures: mean and spread of fewer are theirs, and not those of a kind of pictures
 _ROWS, _COLUMNS = 1024, 8192  # of a block of products, 32 MiB
-_MOST = 200_000  # pairs whose pixels are compared, the most alike of all
 
 Pairs = NDArray[np.int64]
 
@@ -48,12 +50,13 @@ def describe_look(image: NDArray[np.uint8]) -> bytes:
     return np.rint(coefficients).astype(np.int16).tobytes()
 
 
-def find_alike(looks: Sequence[bytes], clips: Sequence[str | None] = ()) -> tuple[Pairs, int]:
+def find_alike(looks: Sequence[bytes], clips: Sequence[str | None] = (), most: int = MOST_PAIRS) -> tuple[Pairs, int]:
     """Find the pairs of pictures that look alike.
 
     Args:
         looks: Descriptions of N different pictures.
         clips: Clip of each that is a frame of one: frames of one clip are alike anyway, and no pairs.
+        most: Most pairs.
 
     Returns:
         (P, 2) indices of the pairs, first < second, in their order; and how many more there would be than the most
@@ -67,7 +70,7 @@ def find_alike(looks: Sequence[bytes], clips: Sequence[str | None] = ()) -> tupl
     numbers = {clip: number for number, clip in enumerate(dict.fromkeys(clips))} | {None: -1}
     of_clip = np.array([numbers[clips[index]] for index in known.tolist()], np.int64) if clips else None
     firsts, seconds, scores = _compare(units, of_clip)
-    order = np.lexsort((seconds, firsts, -scores))[:_MOST]
+    order = np.lexsort((seconds, firsts, -scores))[:most]
     pairs = np.stack([known[firsts[order]], known[seconds[order]]], axis=1)
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))], len(firsts) - len(pairs)
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.compute import batched, map_ordered
-from fer_au.datasets.looks import find_alike
+from fer_au.datasets.looks import MOST_PAIRS, find_alike
 from fer_au.decoding import decode_image
 from fer_au.errors import DataError
 
@@ -59,7 +59,11 @@ NONE = Photographs({}, {})
 
 
 def find_photographs(
-    looks: Mapping[str, bytes], locate: Locate, label: str, clips: Mapping[str, str] = MappingProxyType({})
+    looks: Mapping[str, bytes],
+    locate: Locate,
+    label: str,
+    clips: Mapping[str, str] = MappingProxyType({}),
+    most: int = MOST_PAIRS,
 ) -> Photographs:
     """Find the pictures that show one photograph.
 
@@ -68,9 +72,10 @@ def find_photographs(
         locate: Finds the file of a picture, in this process.
         label: Name of the run in progress lines.
         clips: sha256 of a picture -> clip that it is a frame of; frames of one clip are not compared.
+        most: Most pairs that are compared.
     """
     names = sorted(looks)
-    pairs, left = find_alike([looks[name] for name in names], [clips.get(name) for name in names])
+    pairs, left = find_alike([looks[name] for name in names], [clips.get(name) for name in names], most)
     files = {name: locate(name) for name in {names[index] for index in pairs.ravel().tolist()}}
     wanted = [
         (first, second, str(files[first]), str(files[second]))

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from fer_au.compute import log
 from fer_au.config.data import DatasetConfig
 from fer_au.config.unread import no_effect
-from fer_au.datasets.base import Annotations, Record, create_adapter, list_records
+from fer_au.datasets.base import Annotations, Record, Scan, create_adapter, list_records
 from fer_au.datasets.files import check_root, printable
 from fer_au.datasets.frames import clips_of, list_frames, name_groups
 from fer_au.datasets.inside import Inside, PictureFiles
 from fer_au.datasets.inspection import Picture, inspect_pictures, make_inside
 from fer_au.datasets.labels import LabelRow, merge_rows
 from fer_au.datasets.leaks import LEAKS, Leaks, drop_leaks, find_leaks, leak_fault, write_leaks
+from fer_au.datasets.looks import MOST_PAIRS
 from fer_au.datasets.manifest import Box, ManifestRow, write_manifest
 from fer_au.datasets.photographs import Photographs, find_photographs
 from fer_au.datasets.point_faults import blame_points, judge_points
@@ -124,14 +126,36 @@ def survey_dataset(label: str, config: DatasetConfig) -> Survey:
         DataError: Missing or empty root, or unusable layout or label file.
     """
     check_root(config.root)
-    scan = list_records(create_adapter(config.adapter), config)
+    return survey_scan(label, config, list_records(create_adapter(config.adapter), config))
+
+
+def survey_scan(
+    label: str,
+    config: DatasetConfig,
+    scan: Scan,
+    *,
+    known: Mapping[str, Picture | Reject] = MappingProxyType({}),
+    most_pairs: int = MOST_PAIRS,
+) -> Survey:
+    """Open every picture that an adapter has listed once, and split the faces; nothing is written.
+
+    Args:
+        label: Name of the data set, used in messages.
+        config: Entry of the data set, of the adapter's own model.
+        scan: What the adapter has listed.
+        known: Path of a picture that isn't opened -> what is known of it.
+        most_pairs: Most pairs of pictures whose pixels are compared.
+
+    Raises:
+        DataError: A key of the entry has no effect.
+    """
     records, rejects = merge_rows(LabelRow(record) for record in scan.records)
     records, clashing = _part_forms(records)
     splits = {record.split for record in records}
     for key, why in unread_split_keys(splits, config).items() if splits else ():  # else what was lost says more
         raise DataError(f"{label}: {key}: {no_effect(why)}")
-    accepted, refused = _inspect(label, config, records, scan.inside)
-    photographs = _find_photographs(label, config, accepted)
+    accepted, refused = _inspect(label, config, records, scan.inside, known)
+    photographs = _find_photographs(label, config, accepted, most_pairs)
     rows, notes = _split_rows(accepted, photographs, config)
     clips = {record.id: record.clip for record, _ in accepted}
     groups, dropped = find_leaks(rows, photographs, scan.sets, clips), list[Reject]()
@@ -150,10 +174,14 @@ def survey_dataset(label: str, config: DatasetConfig) -> Survey:
 
 
 def _inspect(
-    label: str, config: DatasetConfig, records: Sequence[Record], inside: Sequence[Inside]
+    label: str,
+    config: DatasetConfig,
+    records: Sequence[Record],
+    inside: Sequence[Inside],
+    known: Mapping[str, Picture | Reject],
 ) -> tuple[list[tuple[Record, Picture]], list[Reject]]:
     """Open the pictures of all records, each once however many faces it has; frames of a clip become records."""
-    results = make_inside(config.root, inside, label, follow_links=config.follow_links)
+    results = {**known, **make_inside(config.root, inside, label, follow_links=config.follow_links)}
     records, rejects = list_frames(records, inside, results)
     paths = sorted({record.path for record in records} - results.keys())
     pictures = inspect_pictures(config.root, paths, label, follow_links=config.follow_links)
@@ -170,7 +198,9 @@ def _inspect(
     return accepted, rejects
 
 
-def _find_photographs(label: str, config: DatasetConfig, accepted: Sequence[tuple[Record, Picture]]) -> Photographs:
+def _find_photographs(
+    label: str, config: DatasetConfig, accepted: Sequence[tuple[Record, Picture]], most_pairs: int
+) -> Photographs:
     """Find the pictures that show one photograph, however they are encoded."""
     by_hash = {picture.sha256: picture for _, picture in accepted}
     clips = clips_of([(picture.sha256, record.clip) for record, picture in accepted])
@@ -181,7 +211,7 @@ def _find_photographs(label: str, config: DatasetConfig, accepted: Sequence[tupl
         return file if isinstance(file, Path) else None
 
     looks = {sha256: picture.look for sha256, picture in by_hash.items()}
-    return find_photographs(looks, locate, f"{label}: comparing pictures that look alike", clips)
+    return find_photographs(looks, locate, f"{label}: comparing pictures that look alike", clips, most_pairs)
 
 
 def _part_forms(records: Sequence[Record]) -> tuple[list[Record], list[Reject]]:

@@ -17,7 +17,7 @@ from fer_au.datasets.leaks import Group
 from fer_au.datasets.manifest import ManifestRow, Split
 from fer_au.datasets.spelling import code
 from fer_au.datasets.tally import FEW_TO_SELECT, SplitFault, Tally, find_split_fault
-from fer_au.expressions import EXPRESSIONS, ordered
+from fer_au.expressions import EXPRESSIONS
 from fer_au.picture_formats import CONVERT, READ
 from fer_au.rejects import Reason, Reject, loses_too_many
 from fer_au.yaml_files import dump_inline
@@ -25,6 +25,7 @@ from fer_au.yaml_files import dump_inline
 SPLITS: tuple[Split, ...] = get_args(Split)
 _NEAR = 0.7  # how alike a label and an expression must be to be named together: Angst is no disgust
 
+_MAPPED = 8  # labels in an example of label_map: as many as there are expressions
 _DETAILS = 3  # details of rejects in a line
 _MANY = 10  # items; a list of as many others says no more than their number
 _LONGEST = 160  # characters of a detail
@@ -38,19 +39,6 @@ _REMEDIES = {
     Reason.BAD_POINTS: "; these faces stay in the set, without points",
 }
 """Reason -> what to do, where that is the same for all items."""
-
-
-def count_table(rows: Sequence[ManifestRow]) -> list[str]:
-    """Lay out the numbers of faces: a line for each class, a column for each split."""
-    counts = Counter((row.label, row.split) for row in rows)
-    lines = [["faces", *SPLITS, "all"]]
-    for label in ordered(row.label for row in rows):
-        numbers = [counts[label, split] for split in SPLITS]
-        lines.append([label, *map(str, numbers), str(sum(numbers))])
-    totals = [sum(row.split == split for row in rows) for split in SPLITS]
-    lines.append(["all", *map(str, totals), str(len(rows))])
-    first = max(len(cells[0]) for cells in lines)
-    return [cells[0].ljust(first) + "".join(cell.rjust(8) for cell in cells[1:]) for cells in lines]
 
 
 def count_line(rows: Sequence[ManifestRow]) -> str:
@@ -142,9 +130,23 @@ def name_unknown_labels(labels: Mapping[str, int], config: DatasetConfig) -> tup
         names.append(f"{label} ({count}{f', {near[0]}?' if near else ''})")
     if not isinstance(config, LabelMapConfig):
         return names, ""
-    example = dump_inline(dict(list(meant.items())[:2])).removesuffix("}")
-    example += ", ...}" if len(meant) > 2 else "}"
+    example = example_map(meant)
     return names, f"; say what they mean, `label_map: {example}` (null leaves a label out)"
+
+
+def example_map(meant: Mapping[str, str]) -> str:
+    """Write the first entries of a ``label_map``, numbers without quotes.
+
+    Example:
+        >>> example_map({"Freude": "happiness", "3": "EXPRESSION"})
+        '{Freude: happiness, 3: EXPRESSION}'
+    """
+    first = {int(key) if key == str(_number(key)) else key: value for key, value in list(meant.items())[:_MAPPED]}
+    return dump_inline(first).removesuffix("}") + (", ...}" if len(meant) > _MAPPED else "}")
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and text.isascii() else None
 
 
 def lost_labels_line(tally: Tally, config: DatasetConfig) -> str:

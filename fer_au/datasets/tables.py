@@ -75,10 +75,10 @@ def read_table(
         raise DataError(f"{path}: not {encoding} text; name its encoding with the key encoding{hint}") from error
     best: list[str] = []
     for candidate in [delimiter] if delimiter else DELIMITERS:
-        first = next((cells for _, cells in _parse(path, text, candidate, limit=1)), [])
+        first = next((cells for _, cells in parse_rows(path, text, candidate, limit=1)), [])
         columns = find_columns(first, wanted, header)
         if len(columns) == len(wanted):
-            rows = _parse(path, text, candidate)
+            rows = parse_rows(path, text, candidate)
             return Table(columns, rows[1:] if header else rows)
         best = max(best, first, key=len)
     if not best:
@@ -101,6 +101,26 @@ def _encoding_hint(data: bytes) -> str:
     return ""
 
 
+def read_any_text(path: Path) -> tuple[str, str]:
+    """Read a text whose encoding is not known.
+
+    Returns:
+        The text, and the first of the usual encodings that reads it, as the key ``encoding`` names it.
+
+    Raises:
+        DataError: The file can't be read, or none of them does.
+    """
+    try:
+        data = read_bytes(path, TABLES)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from error
+    marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    for encoding in ("utf-16",) if marked else ("utf-8", "cp1252", "latin-1"):
+        if (text := _decode(data, encoding)) is not None:
+            return text.removeprefix("\ufeff"), encoding
+    raise DataError(f"{path}: no text of a usual encoding")
+
+
 def _decode(data: bytes, encoding: str) -> str | None:
     """Decode a text; None if it is of another encoding, as control characters tell, too."""
     try:
@@ -121,7 +141,18 @@ def _absent_text(absent: Mapping[str, Column], first: Sequence[str], header: boo
     return f"no column {columns}; its columns are: {', '.join(first)[:_LONGEST]}{hint}"
 
 
-def _parse(path: Path, text: str, delimiter: str, limit: int | None = None) -> list[tuple[int, list[str]]]:
+def parse_rows(path: Path, text: str, delimiter: str, limit: int | None = None) -> list[tuple[int, list[str]]]:
+    """Part a text into rows: the line number of each row's end, and its stripped cells, without blank rows.
+
+    Args:
+        path: File of the text, for messages.
+        text: The text.
+        delimiter: Character between two cells.
+        limit: Most rows; None for all.
+
+    Raises:
+        DataError: Broken quoting.
+    """
     # newline="" leaves line ends to the csv reader, which takes LF, CRLF and bare CR and keeps those inside quotes.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     rows: list[tuple[int, list[str]]] = []

@@ -8,13 +8,14 @@ What a classifier learns best from is not measured: ``benchmarks/frames.py`` tra
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_au.compute import Progress
 from fer_au.config.data import AlignConfig
 from fer_au.decoding import decode_image
 from fer_au.errors import MissingDependencyError
@@ -25,7 +26,6 @@ from fer_au.faces.keypoints import Keypoints, align_matrix, check_keypoints
 from fer_au.faces.outside import MUCH_OUTSIDE, outside_shares
 from fer_au.faces.templates import TEMPLATES, keep_crop, picture_box, shrink_inside
 from fer_au.gate import PICTURES, read_bytes
-from fer_au.yaml_files import dump_inline
 
 SAMPLE = 200
 """Pictures that are looked at, evenly spread over the sorted data set."""
@@ -93,30 +93,6 @@ class FrameSurvey:
         found = {"detector": self.detector, "keypoints": self.keypoints, "template": template}
         return {**found, "size": _size(self.pixels[template])}
 
-    def lines(self, name: str) -> Iterator[str]:
-        """Say what was measured, and what to write into ``params.yaml``.
-
-        Args:
-            name: Name of the data set there.
-        """
-        low, middle, high = np.percentile(self.sides, (5, 50, 95)).round().astype(int).tolist()
-        yield f"frame: {self.pictures} pictures looked at; shorter side {middle} px ({low} to {high})"
-        counts = ", ".join(f"{one} {count}" for one, count in self.found.items())
-        absent = f"; not installed: {', '.join(self.missing)}" if self.missing else ""
-        yield f"frame: faces found by {counts or 'no detector'}{absent}"
-        if not np.isnan(self.face):
-            shares = ", ".join(f"{template} {100 * share:.0f} %" for template, share in self.outside.items())
-            yield (
-                f"frame: a face is {100 * self.face:.0f} % as wide as its picture's shorter side; outside the pictures "
-                f"lies of a crop: {shares} (medians, by the points of {self.detector})"
-            )
-        if self.aligned:
-            yield (
-                f"frame: aligned already: faces lie within {self.shift:.2f} inter-ocular distances and {self.tilt:.1f} "
-                "degrees of one place (medians), so the pictures stay as they are"
-            )
-        yield f"frame: fitting, under datasets.{name}: `align: {dump_inline(self.settings())}`"
-
 
 def survey_frames(paths: Sequence[Path]) -> FrameSurvey:
     """Measure which settings of ``align`` fit some pictures.
@@ -127,11 +103,13 @@ def survey_frames(paths: Sequence[Path]) -> FrameSurvey:
     aligners, missing = _installed()
     faces: dict[str, list[Detection | None]] = {name: [] for name in aligners}
     sizes = []
-    for path in paths:  # one at a time: two hundred photographs may be more than fits into memory
-        image = _read(path)
-        sizes.append((image.shape[1], image.shape[0]))
-        for name, aligner in aligners.items():
-            faces[name].append(aligner.find(image))
+    with Progress("looking for faces", len(paths)) as progress:
+        for path in paths:  # one at a time: two hundred photographs may be more than fits into memory
+            image = _read(path)
+            sizes.append((image.shape[1], image.shape[0]))
+            for name, aligner in aligners.items():
+                faces[name].append(aligner.find(image))
+            progress.advance(1)
     found = {name: sum(face is not None for face in row) for name, row in faces.items()}
     best = _best(found, len(paths))
     pairs = [(path, face) for path, face in zip(paths, faces.get(best, []), strict=False) if face is not None]

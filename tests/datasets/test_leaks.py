@@ -93,9 +93,8 @@ def test_blocks_of_the_comparison_miss_no_pair(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_too_many_pairs_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("fer_au.datasets.looks._MOST", 2)
     image = photograph(1)
-    found = find_photographs({str(n): describe_look(image) for n in range(4)}, lambda sha256: None, "x")
+    found = find_photographs({str(n): describe_look(image) for n in range(4)}, lambda sha256: None, "x", most=2)
     assert found.left == 4
     assert found.notes == ["4 more pairs of pictures look alike; their pixels were not compared"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -11,10 +12,13 @@ from typer.testing import CliRunner
 
 from fer_au.cli import app
 from fer_au.config.data import AlignConfig
+from fer_au.config.dataset_settings import ALIGN
+from fer_au.data_check.gather import check_folder, recognise
+from fer_au.data_check.page import write_page
 from fer_au.faces.alignment import Aligner
 from fer_au.faces.frame_survey import FrameSurvey, survey_frames
 from fer_au.faces.operation import AlignOperation
-from fer_au.yaml_files import read_yaml
+from fer_au.yaml_files import dump_inline, parse_yaml
 
 
 @pytest.fixture(scope="module")
@@ -66,20 +70,13 @@ def test_where_no_face_is_found_pictures_are_kept(tmp_path: Path) -> None:
         cv2.imwrite(str(paths[-1]), np.full((80, 100), 40 * number, np.uint8))
     survey = survey_frames(paths)
     assert survey.settings() == {"detector": "whole-image", "template": "none", "size": 112}
-    assert (
-        "fitting, under datasets.mine: `align: {detector: whole-image, template: none, size: 112}`"
-        in list(survey.lines("mine"))[-1]
-    )
 
 
-def test_what_is_recommended_is_taken(pictures: list[Path], tmp_path: Path) -> None:
-    """The last line is text for params.yaml, which ``align`` takes; the same pictures give the same lines."""
-    lines = list(survey_frames(pictures).lines("mine"))
-    assert lines == list(survey_frames(pictures).lines("mine"))
-    path = tmp_path / "params.yaml"
-    path.write_text(lines[-1].split("`")[1])
-    settings = read_yaml(path)["align"]
+def test_what_is_recommended_is_taken(pictures: list[Path]) -> None:
+    """The same pictures give the same settings, which ``align`` takes as ``params.yaml`` holds them."""
+    settings = survey_frames(pictures).settings()
     assert settings == survey_frames(pictures).settings()
+    assert settings == parse_yaml(dump_inline(settings), "settings")
     AlignOperation.of(AlignConfig.model_validate(settings))
 
 
@@ -102,7 +99,6 @@ def test_pictures_that_were_aligned_before_are_kept(rendered: Path, tmp_path: Pa
     assert found["crops"].aligned
     assert found["crops"].settings()["template"] == "none"
     assert found["crops"].settings()["size"] == 96
-    assert "frame: aligned already: " in "\n".join(found["crops"].lines("mine"))
     AlignOperation.of(AlignConfig.model_validate(found["crops"].settings()))
     assert not found["shots"].aligned
     assert found["shots"].tilt > 3 * found["crops"].tilt
@@ -122,14 +118,30 @@ def test_few_found_faces_are_no_ground_for_a_frame() -> None:
     assert survey.settings() == {"detector": "whole-image", "template": "none", "size": 48}
 
 
-def test_the_command_prints_the_line(pictures: list[Path], tmp_path: Path) -> None:
+def test_the_command_measures_a_few_pictures_unasked(pictures: list[Path], tmp_path: Path) -> None:
     for label in ("happy", "sad"):
         (tmp_path / label).mkdir()
         for number, path in enumerate(pictures):
             image = cv2.imread(str(path))
             cv2.imwrite(str(tmp_path / label / f"{number}.png"), image if label == "sad" else image[:, ::-1])
-    said = CliRunner().invoke(app, ["check-data", "folder", str(tmp_path), "--frame"])
-    assert said.exit_code == 0, said.output
-    assert "frame: 10 pictures looked at; " in said.output
-    assert "fitting, under datasets.NAME: `align: {detector: " in said.output
-    assert "frame:" not in CliRunner().invoke(app, ["check-data", "folder", str(tmp_path)]).output
+    command = ["check-data", "folder", str(tmp_path), "--json"]
+    frames = {}
+    for option in ((), ("--frame",), ("--no-frame",)):
+        said = CliRunner().invoke(app, [*command, *option])
+        assert said.exit_code == 0, said.output
+        frames[option] = json.loads(said.stdout)["frame"]
+    assert frames[()] == frames["--frame",]  # a few pictures are all looked at
+    assert frames[()]["pictures"] == 10
+    assert set(frames[()]["align"]) >= {"detector", "template", "size"}
+    assert frames["--no-frame",] is None
+
+
+def test_the_entry_of_a_set_has_the_frame_that_fits(rendered: Path) -> None:
+    fits = recognise(rendered / "raw", {})
+    assert fits[0].adapter == "demo"
+    check = check_folder(rendered / "raw", fits, framing="quick", keep=lambda rejects: "table")
+    assert check.frame is not None
+    assert check.entry["align"] == check.frame.align
+    built, faults = ALIGN.examine({"datasets": {"x": check.entry}}, "x")
+    assert (faults, built is None) == ([], False)
+    assert "faces found in" in write_page(check, 80)
