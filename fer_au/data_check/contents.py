@@ -175,8 +175,8 @@ def _without_pictures(root: Path, listing: Listing) -> str:
     if archives:
         return f"no picture, but archives: {first_names(archives[:3])}; unpack them"
     if videos:
-        example = f"ffmpeg -i {PurePosixPath(videos[0]).name} -vf fps=2 frames/%05d.png"
-        return f"{len(videos)} videos and no picture; {_READS}: take frames out first, such as by `{example}`"
+        table = "fer-au check-data video ROOT --set labels=clips.csv"
+        return f"{len(videos)} videos and no picture; in a folder for each class, or with a table of them: {table}"
     if all(_is_link_text(root / path) for path in others):
         return f"no picture; {first_names(others)} are texts that stand for links, as git writes without core.symlinks"
     held = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common(5))
