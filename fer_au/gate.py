@@ -22,6 +22,8 @@ TABLES = 2048 * MB
 """Most bytes of a table: 300,000 rows of 68 points are a sixth of it."""
 PICTURES = 512 * MB
 """Most bytes of a picture's file."""
+CLIPS = 65_536 * MB
+"""Most bytes of a clip, of which a piece is read at a time."""
 WEIGHTS = 16_384 * MB
 """Most bytes of a network's weights."""
 

@@ -39,6 +39,8 @@ class Record:
         subject: Person, where known; a person never spreads over two splits that are carved here.
         box: Box of the annotated face, x1 y1 x2 y2 in pixels of the upright picture.
         face_key: Key that tells the faces of one picture apart.
+        clip: Clip that its picture is a frame of, by its path; where no person is known, splits that are carved here
+            keep a clip together.
     """
 
     path: str
@@ -48,6 +50,7 @@ class Record:
     subject: str | None = None
     box: Box | None = None
     face_key: str | None = None
+    clip: str | None = None
 
     @property
     def id(self) -> str:
@@ -236,6 +239,7 @@ ADAPTERS: Registry[type[Adapter[Any]]] = Registry(
         "sfew": "fer_au.datasets.sfew",
         "tfeid": "fer_au.datasets.tfeid",
         "union": "fer_au.datasets.union",
+        "video": "fer_au.datasets.video",
     },
     base=Adapter,
 )

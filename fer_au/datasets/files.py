@@ -35,6 +35,10 @@ _FEW = 64  # folders of a floor that are looked at: those of a layout, and not o
 FOLDER_LINK = "a link to a folder; `follow_links: true` takes the pictures behind it"
 _LOOP = "a link to a folder that holds it"
 PICTURE_SUFFIXES = frozenset(_DECODED + _REFUSED)
+CLIP_SUFFIXES = frozenset(
+    (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".m2v", ".wmv", ".asf", ".flv", ".ts", ".mts")
+) | {".m2ts", ".3gp", ".ogv", ".mxf", ".dv"}
+"""Suffixes of clips, in lower case."""
 
 
 @dataclass
@@ -59,13 +63,13 @@ class Listing:
         """The paths, to be found by any Unicode form."""
         return Spellings((*self.pictures, *self.others, *self.added))
 
-    def notes(self, folder: Path) -> tuple[str, ...]:
-        """Write lines about the files that are no pictures, if there are any below ``folder``, which was listed."""
+    def notes(self, folder: Path, wanted: str = "picture") -> tuple[str, ...]:
+        """Write lines about the files that are not wanted, if there are any below ``folder``, which was listed."""
         raw = [path for path in self.others if PurePosixPath(path).suffix.lower() in _RAW]
         other = sorted({*self.others} - {*raw})
         lines = []
         if other:
-            lines.append(f"{len(other)} file(s) below {folder} that are named like no picture: {first_names(other)}")
+            lines.append(f"{len(other)} file(s) below {folder} that are named like no {wanted}: {first_names(other)}")
         if raw:
             names = first_names(sorted(raw))
             lines.append(f"{len(raw)} file(s) below {folder} of cameras' raw formats: {names}; {CONVERT}")

@@ -18,6 +18,7 @@ from fer_au.datasets.labels import (
     tally_labels,
 )
 from fer_au.datasets.manifest import Split
+from fer_au.datasets.recognition import mostly_clips
 from fer_au.datasets.tally import Place
 from fer_au.rejects import Reason, Reject
 
@@ -38,10 +39,8 @@ class FolderAdapter(Adapter[FolderConfig]):
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
-        """Look for class folders, alone or below a folder of a split."""
-        names = list_folders(root)
-        below = [one for name in names if parse_split(name) for one in list_folders(root / name)]
-        return any(isinstance(parse_label(name, {}), str) for name in (*names, *below))
+        """Look for class folders, alone or below a folder of a split, that don't hold clips."""
+        return has_class_folders(root) and not mostly_clips(root)
 
     def scan(self, config: FolderConfig) -> Scan:
         """List pictures by class folder.
@@ -50,18 +49,11 @@ class FolderAdapter(Adapter[FolderConfig]):
             DataError: Missing or empty root, or no folder below it names a split or an expression.
         """
         check_root(config.root)
-        depth = 1 if _layout_has_splits(config.root, config) else 0
-        listing = _list_followed(depth, config)
-        notes = _check_keys(listing.pictures, depth, config)
-        records: list[Record] = []
-        rejects = list(listing.rejects)
-        for path in listing.pictures:
-            found = _read_place(path, depth, config)
-            if isinstance(found, Reject):
-                rejects.append(found)
-            else:
-                records.append(found)
-        return Scan(tuple(records), tuple(rejects), notes=(*notes, *listing.notes(config.root)))
+        depth = find_depth(config.root, config)
+        listing = list_followed(depth, config)
+        notes = check_folder_keys(listing.pictures, depth, config)
+        records, rejects = read_places(listing.pictures, depth, config)
+        return Scan(tuple(records), (*listing.rejects, *rejects), notes=(*notes, *listing.notes(config.root)))
 
     def outline(self, config: FolderConfig) -> Outline:
         """Count the pictures of each class folder.
@@ -70,27 +62,34 @@ class FolderAdapter(Adapter[FolderConfig]):
             DataError: As for ``scan``.
         """
         check_root(config.root)
-        depth = 1 if _layout_has_splits(config.root, config) else 0
-        pictures = _list_followed(depth, config).pictures
-        _check_keys(pictures, depth, config)
-        listed: Counter[Place] = Counter()
-        for folders, number in Counter(_class_folders(path, depth) for path in pictures).items():
-            split = parse_split(folders[0], config.split_map) if depth else None
-            if len(folders) > depth and (split or not depth):
-                listed[split, None, folders[depth]] += number
+        depth = find_depth(config.root, config)
+        pictures = list_followed(depth, config).pictures
+        check_folder_keys(pictures, depth, config)
+        listed = count_places(pictures, depth, config)
         splits = frozenset(split for split, _, _ in listed)
         return Outline(
             splits, subjects=config.subject_pattern is not None, tally=tally_labels(listed, config.label_map)
         )
 
 
-def _layout_has_splits(root: Path, config: FolderConfig) -> bool:
-    """Tell whether the folders below the root are splits; at least one must be a split or a class."""
+def has_class_folders(root: Path) -> bool:
+    """Tell whether a folder has folders of expressions, alone or below a folder of a split."""
+    names = list_folders(root)
+    below = [one for name in names if parse_split(name) for one in list_folders(root / name)]
+    return any(isinstance(parse_label(name, {}), str) for name in (*names, *below))
+
+
+def find_depth(root: Path, config: SplitLabelledConfig) -> int:
+    """Tell how many folders stand above a class folder: one if those below the root are splits, else none.
+
+    Raises:
+        LayoutError: None of them is a split or a class.
+    """
     names = list_folders(root)
     if any(parse_split(name, config.split_map) for name in names):
-        return True
+        return 1
     if any(isinstance(parse_label(name, config.label_map), str) for name in names):
-        return False
+        return 0
     found = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "none"
     raise LayoutError(
         (
@@ -101,7 +100,7 @@ def _layout_has_splits(root: Path, config: FolderConfig) -> bool:
     )
 
 
-def _list_followed(depth: int, config: FolderConfig) -> Listing:
+def list_followed(depth: int, config: SplitLabelledConfig) -> Listing:
     """List the pictures; ``depth`` folders stand above a class folder.
 
     Raises:
@@ -115,13 +114,13 @@ def _list_followed(depth: int, config: FolderConfig) -> Listing:
     return listing
 
 
-def _names_class(path: str, depth: int, config: FolderConfig) -> bool:
+def _names_class(path: str, depth: int, config: SplitLabelledConfig) -> bool:
     """Tell whether a folder stands where classes do, and is named like one."""
     folders = path.split("/")
     return len(folders) == depth + 1 and isinstance(parse_label(folders[depth], config.label_map), str)
 
 
-def _check_keys(pictures: Sequence[str], depth: int, config: FolderConfig) -> list[str]:
+def check_folder_keys(pictures: Sequence[str], depth: int, config: SplitLabelledConfig) -> list[str]:
     """Refuse a ``label_map`` and a ``subject_pattern`` that no picture needs; say which labels none has."""
     check_subject_pattern(pictures, config)
     folders = {_class_folders(path, depth) for path in pictures}
@@ -133,7 +132,23 @@ def _class_folders(path: str, depth: int) -> tuple[str, ...]:
     return tuple(path.split("/", depth + 1)[:-1])
 
 
-def _read_place(path: str, depth: int, config: FolderConfig) -> Record | Reject:
+def count_places(paths: Sequence[str], depth: int, config: SplitLabelledConfig) -> Counter[Place]:
+    """Count pictures by the folders of their split and class; those that lie elsewhere are left out."""
+    listed: Counter[Place] = Counter()
+    for folders, number in Counter(_class_folders(path, depth) for path in paths).items():
+        split = parse_split(folders[0], config.split_map) if depth else None
+        if len(folders) > depth and (split or not depth):
+            listed[split, None, folders[depth]] += number
+    return listed
+
+
+def read_places(paths: Sequence[str], depth: int, config: SplitLabelledConfig) -> tuple[list[Record], list[Reject]]:
+    """Read split and label from the folders of pictures; ``depth`` folders stand above a class folder."""
+    found = [_read_place(path, depth, config) for path in paths]
+    return [one for one in found if isinstance(one, Record)], [one for one in found if isinstance(one, Reject)]
+
+
+def _read_place(path: str, depth: int, config: SplitLabelledConfig) -> Record | Reject:
     """Read split and label from the folders of a picture; ``depth`` folders stand above the class folder."""
     folders = PurePosixPath(path).parts[:-1]
     split: Split | None = None

@@ -30,7 +30,7 @@ class Inside(ABC):
     @property
     @abstractmethod
     def names(self) -> tuple[str, ...]:
-        """Names of the pictures in the file; ``Record.path`` of each is ``file/name``."""
+        """Names of the pictures in the file, ``file/name`` their paths; none where only reading it tells them."""
 
     @abstractmethod
     def pictures(self, path: Path) -> Iterator[tuple[str, bytes | Reject]]:
@@ -43,6 +43,27 @@ class Inside(ABC):
 
         Raises:
             OSError: It can't be read.
+        """
+
+
+class Reel(Inside):
+    """All frames of a file that are taken; how many there are is known once it has been read.
+
+    Faces are listed for the file: ``Record.path`` is its path, ``Record.face_key`` tells several parts of it apart.
+    What ``pictures`` says of the file, or of a part, is a ``Reject`` that has its id.
+    """
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Nothing: the frames are not known yet."""
+        return ()
+
+    @abstractmethod
+    def owners(self, name: str) -> tuple[str | None, ...]:
+        """Give the ``face_key`` of each listed part that a frame lies in; None is the whole file.
+
+        Args:
+            name: Name of the frame.
         """
 
 

@@ -104,12 +104,11 @@ class _MakeInside:
     def __call__(self, part: Inside) -> list[Picture | Reject]:
         file = resolve_below(self.root, part.file, follow_links=self.follow_links)
         if isinstance(file, Reject):
-            return [Reject(f"{part.file}/{name}", file.reason, file.detail) for name in part.names]
+            return _of_all(part, file.reason, file.detail)
         try:
             return [self._one(f"{part.file}/{name}", made) for name, made in part.pictures(file)]
         except OSError as error:
-            detail = error.strerror or str(error)
-            return [Reject(f"{part.file}/{name}", Reason.UNREADABLE, detail) for name in part.names]
+            return _of_all(part, Reason.UNREADABLE, error.strerror or str(error))
 
     def _one(self, path: str, made: bytes | Reject) -> Picture | Reject:
         if isinstance(made, Reject):
@@ -118,6 +117,13 @@ class _MakeInside:
         if isinstance(found, Picture):
             self.keeper.keep(made)
         return found
+
+
+def _of_all(part: Inside, reason: Reason, detail: str) -> list[Picture | Reject]:
+    """Reject all pictures of a file; the file itself where they are not known."""
+    return [Reject(id_, reason, detail) for id_ in (f"{part.file}/{name}" for name in part.names)] or [
+        Reject(part.file, reason, detail)
+    ]
 
 
 def make_inside(
@@ -132,7 +138,7 @@ def make_inside(
         follow_links: Whether the files may be links that lead out of the root, see ``resolve_below``.
 
     Returns:
-        Path of each picture below the root -> what it is.
+        Path of each picture below the root -> what it is; id of what was rejected as a whole -> why.
 
     Raises:
         StoreError: The cache can't keep them.
@@ -140,7 +146,7 @@ def make_inside(
     if not parts:
         return {}
     make = _MakeInside(root.resolve(), follow_links, PictureKeeper())
-    results = map_ordered(make, parts, label=label, weights=[len(part.names) for part in parts])
+    results = map_ordered(make, parts, label=label, weights=[max(len(part.names), 1) for part in parts])
     found = [one for result in results for one in result]
     return {one.path if isinstance(one, Picture) else one.id: one for one in found}
 

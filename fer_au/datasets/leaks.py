@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from fer_au.csv_files import harmless, original, read_csv, write_csv
@@ -113,16 +114,20 @@ class Leaks:
 
 
 def find_leaks(
-    rows: Sequence[ManifestRow], photographs: Photographs = NONE, sets: Sequence[str] = ()
+    rows: Sequence[ManifestRow],
+    photographs: Photographs = NONE,
+    sets: Sequence[str] = (),
+    clips: Mapping[str, str | None] = MappingProxyType({}),
 ) -> tuple[Group, ...]:
     """Group the faces of one photograph, and those of a person who lies in two parts.
 
-    Of a picture with several faces, each face is looked at alone.
+    Of a picture with several faces, each face is looked at alone. Frames of one clip alone are no group.
 
     Args:
         rows: Rows of the manifest.
         photographs: Pictures of other bytes that show one photograph.
         sets: Names of the data sets of a union.
+        clips: Id of a face -> clip that its picture is a frame of.
     """
     shown: dict[str, list[ManifestRow]] = defaultdict(list)
     persons: dict[str, list[ManifestRow]] = defaultdict(list)
@@ -133,6 +138,8 @@ def find_leaks(
     groups = []
     for same in shown.values():
         for faces in _part_faces(same) if len(same) > 1 else ():
+            if len(shots := {clips.get(row.id) for row in faces}) == 1 and shots != {None}:
+                continue
             kind: Kind = "same-bytes" if len({row.sha256 for row in faces}) == 1 else "same-photograph"
             groups.append(Group(kind, tuple(faces), tuple(sets)))
     people = (Group("same-person", tuple(faces), tuple(sets)) for faces in persons.values())

@@ -50,12 +50,15 @@ def describe_look(image: NDArray[np.uint8]) -> bytes:
     return np.rint(coefficients).astype(np.int16).tobytes()
 
 
-def find_alike(looks: Sequence[bytes], most: int = MOST_PAIRS) -> tuple[Pairs, int]:
+def find_alike(
+    looks: Sequence[bytes], most: int = MOST_PAIRS, clips: Sequence[str | None] = ()
+) -> tuple[Pairs, int]:
     """Find the pairs of pictures that look alike.
 
     Args:
         looks: Descriptions of N different pictures.
         most: Most pairs.
+        clips: Clip of each that is a frame of one: frames of one clip are alike anyway, and no pairs.
 
     Returns:
         (P, 2) indices of the pairs, first < second, in their order; and how many more there would be than the most
@@ -66,7 +69,9 @@ def find_alike(looks: Sequence[bytes], most: int = MOST_PAIRS) -> tuple[Pairs, i
         return np.empty((0, 2), np.int64), 0
     joined = np.frombuffer(b"".join(looks[index] for index in known.tolist()), np.int16).reshape(-1, LENGTH)
     units = _units(joined)
-    firsts, seconds, scores = _compare(units)
+    numbers = {clip: number for number, clip in enumerate(dict.fromkeys(clips))} | {None: -1}
+    of_clip = np.array([numbers[clips[index]] for index in known.tolist()], np.int64) if clips else None
+    firsts, seconds, scores = _compare(units, of_clip)
     order = np.lexsort((seconds, firsts, -scores))[:most]
     pairs = np.stack([known[firsts[order]], known[seconds[order]]], axis=1)
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))], len(firsts) - len(pairs)
@@ -93,8 +98,11 @@ def _spread(power: NDArray[np.float64], count: int) -> NDArray[np.float32]:
     return np.asarray(np.maximum(np.sqrt(shrunk).round(1), 1.0), np.float32)
 
 
-def _compare(units: NDArray[np.float32]) -> tuple[Pairs, Pairs, NDArray[np.float32]]:
-    """Multiply all with all, block by block; return first and second of each pair that is alike, and its score."""
+def _compare(units: NDArray[np.float32], clips: NDArray[np.int64] | None) -> tuple[Pairs, Pairs, NDArray[np.float32]]:
+    """Multiply all with all, block by block; return first and second of each pair that is alike, and its score.
+
+    Pairs of one clip, by its number, are none; -1 stands for no clip.
+    """
     least = ALIKE * _WHOLE**2
     found: list[tuple[Pairs, Pairs, NDArray[np.float32]]] = []
     for top in range(0, len(units), _ROWS):
@@ -106,6 +114,8 @@ def _compare(units: NDArray[np.float32]) -> tuple[Pairs, Pairs, NDArray[np.float
                 continue
             first, second = at // scores.shape[1] + top, at % scores.shape[1] + left
             upper = second > first
+            if clips is not None:
+                upper &= (clips[first] != clips[second]) | (clips[first] < 0)
             found.append((first[upper], second[upper], scores.ravel()[at[upper]]))
     if not found:
         empty = np.empty(0, np.int64)

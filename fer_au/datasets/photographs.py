@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -57,7 +58,13 @@ class Photographs:
 NONE = Photographs({}, {})
 
 
-def find_photographs(looks: Mapping[str, bytes], locate: Locate, label: str, most: int = MOST_PAIRS) -> Photographs:
+def find_photographs(
+    looks: Mapping[str, bytes],
+    locate: Locate,
+    label: str,
+    most: int = MOST_PAIRS,
+    clips: Mapping[str, str] = MappingProxyType({}),
+) -> Photographs:
     """Find the pictures that show one photograph.
 
     Args:
@@ -65,9 +72,10 @@ def find_photographs(looks: Mapping[str, bytes], locate: Locate, label: str, mos
         locate: Finds the file of a picture, in this process.
         label: Name of the run in progress lines.
         most: Most pairs that are compared.
+        clips: sha256 of a picture -> clip that it is a frame of; frames of one clip are not compared.
     """
     names = sorted(looks)
-    pairs, left = find_alike([looks[name] for name in names], most)
+    pairs, left = find_alike([looks[name] for name in names], most, [clips.get(name) for name in names])
     files = {name: locate(name) for name in {names[index] for index in pairs.ravel().tolist()}}
     wanted = [
         (first, second, str(files[first]), str(files[second]))
@@ -81,7 +89,7 @@ def find_photographs(looks: Mapping[str, bytes], locate: Locate, label: str, mos
     for first, second, value in edges:
         for name in (first, second):
             likeness[name] = max(value, likeness.get(name, 0.0))
-    return Photographs(_join(edges), likeness, left)
+    return Photographs(join_pairs([edge[:2] for edge in edges]), likeness, left)
 
 
 def _compare_pairs(batch: Sequence[tuple[str, str, str, str]]) -> list[tuple[str, str, float]]:
@@ -127,7 +135,7 @@ def compare(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
     return round(min(best, 1.0), 2)
 
 
-def _join(edges: Sequence[tuple[str, str, float]]) -> dict[str, str]:
+def join_pairs(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Name the groups that pairs make together by their smallest member."""
     parent: dict[str, str] = {}
 
@@ -137,7 +145,7 @@ def _join(edges: Sequence[tuple[str, str, float]]) -> dict[str, str]:
             name = above
         return name
 
-    for first, second, _ in edges:
+    for first, second in pairs:
         one, other = sorted((root(first), root(second)))
         parent[other] = one
     return {name: root(name) for name in list(parent)}

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import math
 import os
-import struct
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 
 from fer_au.atomic import read_at
 from fer_au.datasets.inside import Inside
+from fer_au.datasets.plain_png import plain_png
 from fer_au.datasets.spelling import plain
 from fer_au.datasets.tables import MissingColumnsError
 from fer_au.errors import DataError
@@ -108,7 +107,7 @@ class PixelRows(Inside):
             for name, start, length in self.places:
                 pixels = read_pixels(read_at(descriptor, start, length))
                 fault = Reject(f"{self.file}/{name}", Reason.BAD_ROW, pixels) if isinstance(pixels, str) else None
-                yield name, fault or grey_png(np.asarray(pixels, np.uint8))
+                yield name, fault or plain_png(np.asarray(pixels, np.uint8))
         finally:
             os.close(descriptor)
 
@@ -214,23 +213,3 @@ def read_pixels(text: bytes) -> NDArray[np.uint8] | str:
     if values.min() < 0 or values.max() > np.iinfo(np.uint8).max:
         return _NO_BYTES
     return values.reshape(side, side).astype(np.uint8)
-
-
-def grey_png(pixels: NDArray[np.uint8]) -> bytes:
-    """Write a grey picture (H, W) as a PNG without compression: equal pixels give equal bytes under any library."""
-    height, width = pixels.shape
-    lines = np.zeros((height, width + 1), np.uint8)  # each begins with its filter, none
-    lines[:, 1:] = pixels
-    raw = lines.tobytes()
-    blocks = [raw[start : start + 0xFFFF] for start in range(0, len(raw), 0xFFFF)]
-    stored = b"".join(
-        struct.pack("<BHH", place == len(blocks) - 1, len(block), len(block) ^ 0xFFFF) + block
-        for place, block in enumerate(blocks)
-    )
-    body = b"\x78\x01" + stored + struct.pack(">I", zlib.adler32(raw))
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", body) + _chunk(b"IEND", b"")
-
-
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 from pathlib import Path
 
 from fer_au.datasets.base import create_adapter, list_adapters
-from fer_au.datasets.files import PICTURE_SUFFIXES
+from fer_au.datasets.files import CLIP_SUFFIXES, PICTURE_SUFFIXES
 from fer_au.errors import FerAuError
 
 _LOOKED_AT = 20_000  # files and folders
@@ -20,12 +20,23 @@ def sample_pictures(root: Path) -> list[str]:
     return list(islice(_pictures(root), _SAMPLE))
 
 
+def mostly_clips(root: Path) -> bool:
+    """Tell whether a folder holds more clips than pictures, as far as a walk goes that ends soon."""
+    clips = sum(1 for _ in islice(_named(root, CLIP_SUFFIXES), _SAMPLE))
+    return clips > len(sample_pictures(root))
+
+
 def _pictures(root: Path) -> Iterator[str]:
+    yield from _named(root, PICTURE_SUFFIXES)
+
+
+def _named(root: Path, suffixes: Collection[str]) -> Iterator[str]:
+    """List the files of some suffixes."""
     seen = 0
     for above, folders, files in os.walk(root):
         folders.sort()
         for name in sorted(files):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES:  # noqa: PTH122 (quick)
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes:  # noqa: PTH122 (quick)
                 yield Path(above, name).relative_to(root).as_posix()
         seen += len(folders) + len(files)
         if seen > _LOOKED_AT:

@@ -13,6 +13,7 @@ from fer_au.config.data import DatasetConfig
 from fer_au.config.unread import no_effect
 from fer_au.datasets.base import Annotations, Record, Scan, create_adapter, list_records
 from fer_au.datasets.files import check_root, printable
+from fer_au.datasets.frames import clips_of, list_frames, name_groups
 from fer_au.datasets.inside import Inside, PictureFiles
 from fer_au.datasets.inspection import Picture, inspect_pictures, make_inside
 from fer_au.datasets.labels import LabelRow, merge_rows
@@ -154,9 +155,10 @@ def survey_scan(
     for key, why in unread_split_keys(splits, config).items() if splits else ():  # else what was lost says more
         raise DataError(f"{label}: {key}: {no_effect(why)}")
     accepted, refused = _inspect(label, config, records, scan.inside, known)
-    photographs = _find_photographs(label, config, [picture for _, picture in accepted], most_pairs)
+    photographs = _find_photographs(label, config, accepted, most_pairs)
     rows, notes = _split_rows(accepted, photographs, config)
-    groups, dropped = find_leaks(rows, photographs, scan.sets), list[Reject]()
+    clips = {record.id: record.clip for record, _ in accepted}
+    groups, dropped = find_leaks(rows, photographs, scan.sets, clips), list[Reject]()
     if config.on_leak == "drop-from-train":
         rows, dropped = drop_leaks(rows, groups)
     leaks = Leaks(groups, photographs, frozenset(reject.id for reject in dropped))
@@ -178,13 +180,13 @@ def _inspect(
     inside: Sequence[Inside],
     known: Mapping[str, Picture | Reject],
 ) -> tuple[list[tuple[Record, Picture]], list[Reject]]:
-    """Open the pictures of all records, each once however many faces it has."""
+    """Open the pictures of all records, each once however many faces it has; frames of a clip become records."""
     results = {**known, **make_inside(config.root, inside, label, follow_links=config.follow_links)}
+    records, rejects = list_frames(records, inside, results)
     paths = sorted({record.path for record in records} - results.keys())
     pictures = inspect_pictures(config.root, paths, label, follow_links=config.follow_links)
     results |= zip(paths, pictures, strict=True)
     accepted: list[tuple[Record, Picture]] = []
-    rejects: list[Reject] = []
     for record in sorted(records, key=lambda record: record.id):
         result = results[record.path]
         if isinstance(result, Reject):
@@ -196,9 +198,12 @@ def _inspect(
     return accepted, rejects
 
 
-def _find_photographs(label: str, config: DatasetConfig, pictures: Sequence[Picture], most_pairs: int) -> Photographs:
+def _find_photographs(
+    label: str, config: DatasetConfig, accepted: Sequence[tuple[Record, Picture]], most_pairs: int
+) -> Photographs:
     """Find the pictures that show one photograph, however they are encoded."""
-    by_hash = {picture.sha256: picture for picture in pictures}
+    by_hash = {picture.sha256: picture for _, picture in accepted}
+    clips = clips_of([(picture.sha256, record.clip) for record, picture in accepted])
     files = PictureFiles(config.root.resolve())
 
     def locate(sha256: str) -> Path | None:
@@ -206,7 +211,7 @@ def _find_photographs(label: str, config: DatasetConfig, pictures: Sequence[Pict
         return file if isinstance(file, Path) else None
 
     looks = {sha256: picture.look for sha256, picture in by_hash.items()}
-    return find_photographs(looks, locate, f"{label}: comparing pictures that look alike", most_pairs)
+    return find_photographs(looks, locate, f"{label}: comparing pictures that look alike", most_pairs, clips)
 
 
 def _part_forms(records: Sequence[Record]) -> tuple[list[Record], list[Reject]]:
@@ -231,15 +236,9 @@ def _split_rows(
     accepted: Sequence[tuple[Record, Picture]], photographs: Photographs, config: DatasetConfig
 ) -> tuple[list[ManifestRow], list[str]]:
     accepted = [(replace(one, subject=one.subject and compose(one.subject)), picture) for one, picture in accepted]
-    members = [
-        # Without a known person the photograph stands for one, so that copies don't fall on both sides of a split.
-        Member(
-            record.label,
-            f"subject {record.subject}" if record.subject else photographs.name(picture.sha256),
-            record.split,
-        )
-        for record, picture in accepted
-    ]
+    # Without a known person the clip or the photograph stands for one: copies don't fall on both sides of a split.
+    groups = name_groups([(one.subject, one.clip, photographs.name(picture.sha256)) for one, picture in accepted])
+    members = [Member(one.label, group, one.split) for (one, _), group in zip(accepted, groups, strict=True)]
     splits, notes = assign_splits(
         members, valid_fraction=config.valid_fraction, test_fraction=config.test_fraction, seed=config.seed
     )

@@ -222,7 +222,9 @@ def _classes(present: Mapping[str, set[str]], config: UnionConfig) -> frozenset[
 def _moved(record: Record, place: str, *, folds: bool) -> Record:
     """Say of a face where its set lies."""
     subject = f"{place}/{record.subject}" if record.subject else None
-    return replace(record, path=f"{place}/{record.path}", subject=subject, fold=record.fold if folds else None)
+    clip = f"{place}/{record.clip}" if record.clip else None
+    fold = record.fold if folds else None
+    return replace(record, path=f"{place}/{record.path}", subject=subject, clip=clip, fold=fold)
 
 
 def _part_notes(scans: Mapping[str, Scan]) -> list[str]:

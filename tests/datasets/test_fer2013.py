@@ -15,7 +15,8 @@ from PIL import Image
 from fer_au.config.data import AlignConfig
 from fer_au.datasets import ingest_dataset, read_manifest
 from fer_au.datasets.base import examine_dataset
-from fer_au.datasets.pixel_table import grey_png, read_pixels
+from fer_au.datasets.pixel_table import read_pixels
+from fer_au.datasets.plain_png import plain_png
 from fer_au.datasets.recognition import fitting_adapters
 from fer_au.decoding import decode_image
 from fer_au.errors import DataError
@@ -263,6 +264,6 @@ def test_pixels_are_read_exactly_and_written_alike_by_any_library() -> None:
     np.testing.assert_array_equal(read, image)
     for size in (1, 16, 300):  # 300 x 301 bytes need two blocks
         noise = np.random.default_rng(size).integers(0, 256, (size, size), dtype=np.uint8)
-        data = grey_png(noise)
+        data = plain_png(noise)
         np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), noise)
         np.testing.assert_array_equal(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED), noise)

@@ -33,5 +33,13 @@ OFFICIAL: dict[str, dict[str, Case]] = {
         "sets": Case(UNION["sets"], {**UNION["sets"], "kdef": FRONT}),
         "classes": Case("common", ["fear", "anger"], {"sets": UNION["sets"]}),
     },
+    "video": {
+        "columns.clip": Case("clip", "twin", {"labels": "clips.csv"}),
+        "columns.start": Case(None, "from", {"labels": "clips.csv"}),
+        "columns.end": Case(None, "to", {"labels": "clips.csv"}),
+        "every": Case(6, 5),
+        "fps": Case(None, 5.0),
+        "max_frames": Case(None, 1),
+    },
     "tfeid": {"folds": Case(10, 5), "views": Case(["front"], ["profile"])},
 }

@@ -15,7 +15,7 @@ from fer_au.datasets import create_adapter
 from fer_au.datasets.stage import survey_dataset
 from fer_au.errors import ConfigError, DataError
 from tests.datasets.miniatures import ferplus, kdef, sfew
-from tests.effects.keys import cases, digest, leaves
+from tests.effects.keys import cases, digest, leaves, put
 from tests.effects.official_sets import OFFICIAL
 from tests.effects.test_data import LISTED
 
@@ -46,7 +46,7 @@ def surveyed(entry: dict[str, Any]) -> str:
 def test_a_key_changes_what_ingest_makes(name: str, key: str, roots: Path) -> None:
     case = OFFICIAL[name][key]
     entry = {"adapter": name, "root": str(roots / name), **case.beside}
-    one, other = (surveyed({**entry, key: value}) for value in case[:2])
+    one, other = (surveyed(put(dict(entry), {key: value})) for value in case[:2])
     assert one != other
 
 
