@@ -228,6 +228,7 @@ ADAPTERS: Registry[type[Adapter[Any]]] = Registry(
         "ckplus": "fer_au.datasets.ckplus",
         "csv": "fer_au.datasets.csv_labels",
         "demo": "fer_au.datasets.demo",
+        "disfa": "fer_au.datasets.disfa",
         "expw": "fer_au.datasets.expw",
         "fer2013": "fer_au.datasets.fer2013",
         "ferplus": "fer_au.datasets.ferplus",

@@ -85,7 +85,7 @@ class CkplusAdapter(Adapter[CkplusConfig]):
             DataError: Missing or empty root, or no folder of images or of emotions.
         """
         sequences, listing, notes = _read(config)
-        folds = divide_persons([_person(place) for place, one in sequences.items() if one.codes], config)
+        folds = divide_persons([_person(place) for place, one in sequences.items() if one.codes], config.folds)
         records: list[Record] = []
         rejects = list(listing.rejects)
         for place, sequence in sequences.items():
@@ -109,7 +109,7 @@ class CkplusAdapter(Adapter[CkplusConfig]):
             DataError: As for ``scan``.
         """
         sequences, _, _ = _read(config)
-        folds = divide_persons([_person(place) for place, one in sequences.items() if one.codes], config)
+        folds = divide_persons([_person(place) for place, one in sequences.items() if one.codes], config.folds)
         listed: Counter[Place] = Counter()
         for place, sequence in sequences.items():
             if _fault(sequence) is None:

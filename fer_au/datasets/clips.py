@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.datasets.inside import Reel
+from fer_au.datasets.inside import Inside, Reel
 from fer_au.datasets.plain_png import plain_png
 from fer_au.decoding import MAX_PIXELS
 from fer_au.gate import CLIPS, open_regular
@@ -129,6 +129,49 @@ class Clip(Reel):
             set(range(number)) if number <= most else {(2 * place + 1) * number // (2 * most) for place in range(most)}
             for number in choice.taken
         ]
+
+
+@dataclass(frozen=True)
+class NumberedFrames(Inside):
+    """Frames of a clip that are known by their numbers.
+
+    Attributes:
+        numbers: Numbers of the frames, counted from 1.
+    """
+
+    numbers: tuple[int, ...]
+
+    @staticmethod
+    def name(number: int) -> str:
+        """Name a frame."""
+        return f"{number:05d}.png"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the frames."""
+        return tuple(map(self.name, self.numbers))
+
+    def pictures(self, path: Path) -> Iterator[tuple[str, bytes | Reject]]:
+        """Make a picture of each frame; those that the clip lacks are told one by one.
+
+        Raises:
+            OSError: The file can't be opened.
+        """
+        left, number, fault = {*self.numbers}, 0, ClipFault(Reason.MISSING_FILE, "the clip ends before it")
+        try:
+            for number, (_, frame) in enumerate(read_frames(path), 1):
+                if number in left:
+                    left.remove(number)
+                    yield self.name(number), plain_png(upright_pixels(frame))
+                if not left:
+                    return
+        except ClipFault as found:
+            fault = found
+        for lost in sorted(left):
+            yield (
+                self.name(lost),
+                Reject(f"{self.file}/{self.name(lost)}", fault.reason, f"{fault}; it has {number} frames"),
+            )
 
 
 class _Choice:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import codecs
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, cast
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from fer_au.config.reading import StrictModel
 from fer_au.config.unread import ReadIf
@@ -42,6 +42,7 @@ from fer_au.datasets.manifest import Box, Split
 from fer_au.datasets.points import OFFSET, PointsCollector, PointsSource, parse_points
 from fer_au.datasets.points_files import read_points_file
 from fer_au.datasets.recognition import fitting_text
+from fer_au.datasets.shares import Shares, check_expressions, leading, read_shares, with_shares
 from fer_au.datasets.spelling import plain, says_nothing
 from fer_au.datasets.tables import Column, MissingColumnsError, Table, read_table
 from fer_au.datasets.tally import Place, Tally
@@ -50,6 +51,7 @@ from fer_au.rejects import Reason, Reject
 
 _BOX_KEYS = ("box0", "box1", "box2", "box3")
 _POINTS_KEY = "points"
+_SOFT_KEY = "soft "
 _TORN = "as if the picture's name were parted; quote it, or see delimiter and columns"
 _DELIMITER_NAMES = {"tab": "\t", "\\t": "\t", "space": " "}
 Position = Annotated[int, Field(ge=0)]
@@ -61,21 +63,32 @@ class Columns(StrictModel):
 
     Attributes:
         image: Column of the picture's path, below ``images``.
-        label: Column of the expression's name or code.
+        label: Column of the expression's name or code; null takes the expression of the largest share in `soft`.
         subject: Column of the person.
         split: Column of the split (train, valid or test); an empty cell counts as train.
         fold: Column of the cross-validation fold.
         face: Column that tells several faces of one picture apart; without it, every picture has one row.
         box: Four columns of the face's box, in the order of ``box_format``.
+        soft: Expression -> column of its votes or its probability, as `{happiness: p_happy, sadness: p_sad}`: the soft
+            label that `target: soft` of an experiment trains on. Votes may have any sum, probabilities sum to 1 in each
+            row; both are kept as shares.
     """
 
     image: ColumnName = "image"
-    label: ColumnName = "label"
+    label: ColumnName | None = "label"
     subject: ColumnName | None = None
     split: ColumnName | None = None
     fold: ColumnName | None = None
     face: ColumnName | None = None
     box: tuple[ColumnName, ColumnName, ColumnName, ColumnName] | None = None
+    soft: dict[str, ColumnName] = Field(default_factory=dict, validate_default=True)
+
+    @field_validator("soft")
+    @classmethod
+    def _known_expressions(cls, value: dict[str, ColumnName], known: ValidationInfo) -> dict[str, ColumnName]:
+        if not value and known.data.get("label", "") is None:
+            raise ValueError("names no columns, and label names none: nothing tells a face's expression")
+        return cast("dict[str, ColumnName]", check_expressions(value)) if value else {}
 
     def wanted(self, points: ColumnName | None = None) -> dict[str, Column]:
         """List the columns that are named, by their meaning.
@@ -86,7 +99,8 @@ class Columns(StrictModel):
         single = {key: getattr(self, key) for key in ("image", "label", "subject", "split", "fold", "face")}
         single[_POINTS_KEY] = points
         boxes = dict(zip(_BOX_KEYS, self.box, strict=True)) if self.box else {}
-        return {key: column for key, column in (single | boxes).items() if column is not None}
+        soft = {_SOFT_KEY + name: column for name, column in self.soft.items()}
+        return {key: column for key, column in (single | boxes | soft).items() if column is not None}
 
 
 class CsvConfig(SplitLabelledConfig):
@@ -140,6 +154,13 @@ class CsvConfig(SplitLabelledConfig):
         return value
 
 
+_ANNOTATIONS: dict[str, Callable[[CsvConfig], object]] = {
+    "points": lambda config: config.points,
+    "soft_label": lambda config: config.columns.soft,
+}
+"""Column of annotations.h5 -> what of an entry asks for it."""
+
+
 @ADAPTERS.register("csv")
 class CsvAdapter(Adapter[CsvConfig]):
     """Labels come from the rows of one file; pictures that no row names are rejected as unlabelled."""
@@ -157,18 +178,25 @@ class CsvAdapter(Adapter[CsvConfig]):
         listing = list_pictures(config.root, config.images, follow_links=config.follow_links)
         rows: list[LabelRow] = []
         rejects: list[Reject] = []
-        for line, cells in table.rows:
+        shares = _read_shares(table, config)
+        found: dict[str, Shares] = {}
+        for (line, cells), own in zip(table.rows, shares, strict=True):
             name = table.cell(cells, "image")
             if name:
                 path = listing.spellings.find(_picture_path(name, config))
-                rows.append(_read_row(table, cells, path, config))
+                row = _read_row(table, cells, path, config, own)
+                if found.setdefault(row.record.id, own) != own and not (row.fault or own.fault):
+                    fault = Reason.CONFLICTING_LABELS, "several rows that differ in their soft labels"
+                    row = replace(row, fault=fault)
+                rows.append(row)
             else:
                 rejects.append(Reject(f"{config.labels}:{line}", Reason.BAD_ROW, "names no picture"))
         notes = _check_keys(table, config)
         own = {config.labels, *([config.points.file] if config.points and config.points.file else [])}
         scan = scan_rows(config.root, {config.images: listing}, rows, rejects, own)
         scan = replace(scan, notes=(*_lookup_notes(rows, scan, config), *notes, *scan.notes))
-        return _with_points(scan, table, config, listing) if config.points else scan
+        scan = _with_points(scan, table, config, listing) if config.points else scan
+        return with_shares(scan, found, tuple(config.columns.soft)) if config.columns.soft else scan
 
     def outline(self, config: CsvConfig) -> Outline:
         """Count the rows of the label file.
@@ -179,8 +207,8 @@ class CsvAdapter(Adapter[CsvConfig]):
         table = _read_labels(_spell_as_on_disk(config))
         _check_keys(table, config)
         found: dict[tuple[str, str], tuple[str, str, str]] = {}  # several rows of a face are one
-        for _, cells in table.rows:
-            image, label = (table.cell(cells, name) for name in ("image", "label"))
+        for (_, cells), shares in zip(table.rows, _read_shares(table, config), strict=True):
+            image, label = table.cell(cells, "image"), _label(table, cells, config, shares)
             face, split, fold = (_cell(table, cells, name) for name in ("face", "split", "fold"))
             if image and not _is_torn(label):
                 found.setdefault((image, face), (split, fold, label))
@@ -202,14 +230,17 @@ def _outline(config: CsvConfig, splits: frozenset[Split | None], tally: Tally | 
         splits,
         subjects=config.columns.subject is not None or config.subject_pattern is not None,
         folds=config.columns.fold is not None,
-        columns=frozenset({"points"} if config.points else ()),
+        columns=frozenset(name for name, key in _ANNOTATIONS.items() if key(config)),
         tally=tally,
     )
 
 
 def _check_keys(table: Table, config: CsvConfig) -> list[str]:
     """Refuse a ``label_map`` and a ``subject_pattern`` that no row needs; say which labels no row has."""
-    names = ((table.cell(cells, "image"), table.cell(cells, "label"), cells) for _, cells in table.rows)
+    names = (
+        (table.cell(cells, "image"), _label(table, cells, config, shares), cells)
+        for (_, cells), shares in zip(table.rows, _read_shares(table, config), strict=True)
+    )
     rows = [(image, label, _cell(table, cells, "subject")) for image, label, cells in names]
     check_subject_pattern((_picture_path(image, config) for image, _, subject in rows if image and not subject), config)
     return check_label_keys({label for image, label, _ in rows if image and label}, config)
@@ -310,9 +341,20 @@ def _picture_path(name: str, config: CsvConfig) -> str:
     return path.as_posix()
 
 
-def _read_row(table: Table, cells: list[str], path: str, config: CsvConfig) -> LabelRow:
-    faults: list[Fault] = []
-    raw = table.cell(cells, "label")
+def _read_shares(table: Table, config: CsvConfig) -> list[Shares]:
+    """Read the soft label of each row; none where no columns are named."""
+    keys = [_SOFT_KEY + name for name in config.columns.soft]
+    return read_shares([[table.cell(cells, key) for key in keys] for _, cells in table.rows])
+
+
+def _label(table: Table, cells: list[str], config: CsvConfig, shares: Shares) -> str:
+    """Give the label of a row as it is written, or the expression of its largest share."""
+    return table.cell(cells, "label") if config.columns.label is not None else leading(shares, [*config.columns.soft])
+
+
+def _read_row(table: Table, cells: list[str], path: str, config: CsvConfig, shares: Shares) -> LabelRow:
+    faults: list[Fault] = [shares.fault] if shares.fault else []
+    raw = _label(table, cells, config, shares)
     label = parse_label(raw, config.label_map)
     if not isinstance(label, str):
         detail = f"{raw!r} stands where the label should, {_TORN}"

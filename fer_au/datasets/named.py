@@ -84,7 +84,7 @@ class NamedAdapter(Adapter[FoldedT]):
             DataError: Missing or empty root, or no picture is named as the set's.
         """
         listing, names, notes = self._read(config)
-        folds = divide_persons([name.subject for name in names.values() if name], config)
+        folds = divide_persons([name.subject for name in names.values() if name], config.folds)
         records: list[Record] = []
         rejects = list(listing.rejects)
         taken: dict[str, str] = {}
@@ -108,7 +108,7 @@ class NamedAdapter(Adapter[FoldedT]):
             DataError: As for ``scan``.
         """
         _, names, _ = self._read(config)
-        folds = divide_persons([name.subject for name in names.values() if name], config)
+        folds = divide_persons([name.subject for name in names.values() if name], config.folds)
         wanted = [name for name in names.values() if name and self.wanted(name, config)]
         listed: Counter[Place] = Counter((None, folds[name.subject], name.code) for name in wanted)
         return Outline(

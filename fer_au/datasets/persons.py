@@ -27,19 +27,19 @@ class FoldedConfig(LabelMapConfig):
         return tuple(map(str, range(self.folds)))
 
 
-def divide_persons(persons: Collection[str], config: FoldedConfig) -> dict[str, str | None]:
+def divide_persons(persons: Collection[str], folds: int) -> dict[str, str | None]:
     """Name the fold of each person; nothing but the persons' names decides it.
 
     Args:
         persons: Names of the persons.
-        config: Entry of the data set.
+        folds: Number of the folds; 0 for none.
 
     Raises:
         LayoutError: More folds than persons, or a single fold, which leaves nobody to train on.
     """
     names = sorted({*persons})
-    if config.folds == 1:
+    if folds == 1:
         raise LayoutError((("folds",), "one fold leaves nobody to train on: say 0 for none, or 2 at least"))
-    if config.folds > len(names) > 0:
-        raise LayoutError((("folds",), f"{config.folds} folds of {len(names)} persons; say {len(names)} at most"))
-    return {name: str(place % config.folds) if config.folds else None for place, name in enumerate(names)}
+    if folds > len(names) > 0:
+        raise LayoutError((("folds",), f"{folds} folds of {len(names)} persons; say {len(names)} at most"))
+    return {name: str(place % folds) if folds else None for place, name in enumerate(names)}

@@ -18,6 +18,12 @@ OFFICIAL: dict[str, dict[str, Case]] = {
         "last_frames": Case(3, 1),
         "first_as_neutral": Case(False, True),
     },
+    "disfa": {
+        "folds": Case(3, 2),
+        "camera": Case("left", "right"),
+        "every": Case(1, 2),
+        "present": Case(2, 4, {"every": 1}),
+    },
     "expw": {"min_confidence": Case(0.0, 70.0)},
     "fer2013": {},
     "ferplus": {"mode": Case("majority", "plurality")},

@@ -54,6 +54,7 @@ LISTED: dict[str, Case] = {
     "columns.fold": Case(None, "fold"),
     "columns.face": Case(None, "face"),
     "columns.box": Case(None, ["x0", "y0", "x1", "y1"]),
+    "columns.soft": Case({}, {"happiness": "p", "sadness": "q"}),
     "header": Case(True, False, {"columns": {"image": 0, "label": 1}}),
     "delimiter": Case(None, ";"),
     "encoding": Case("utf-8", "latin-1", {"columns.subject": "who"}),
@@ -165,14 +166,14 @@ def files(workspace: Path) -> None:
         (workspace / f"listed/linked/{number}.png").symlink_to(workspace / f"listed-too/{number}.png")
     for number in range(12):
         noise(workspace / f"listed/twice/{number}.png", number // 2)
-    header = "image,label,twin,mood,who,part,fold,face,x0,y0,x1,y1,lm"
+    header = "image,label,twin,mood,who,part,fold,face,x0,y0,x1,y1,p,q,lm"
     points = [MEAN_FACE * 20 + [32, 20] + shift for shift in range(12)]
     rows = []
     for number in range(12):
         label = "odd" if number == 11 else ("happy", "sad")[number % 2]
         lm = ";".join(f"{value:.2f}" for value in points[number].ravel())
         cells = (label, f"{(number + 1) % 12}.png", "fear" if number else "anger", f"é{number // 2}")
-        rest = (("train", "valid", "test")[number % 3], number % 2, "left", 4, 5, 40 + number, 50, lm)
+        rest = (("train", "valid", "test")[number % 3], number % 2, "left", 4, 5, 40 + number, 50, number, 3, lm)
         rows.append(",".join(map(str, (f"{number}.png", *cells, *rest))))
     for root, kept in (("listed", 12), ("listed-too", 10)):
         (workspace / root / "labels.csv").write_text("\n".join([header, *rows[:kept]]) + "\n")
