@@ -17,7 +17,7 @@ _LEAKS: tuple[tuple[Split, tuple[Split, ...], str], ...] = (
     ("test", ("train", "valid"), _NO_TEST),
     ("valid", ("train",), "an epoch that is good on them may have learnt them by heart"),
 )
-_HOW = {True: "same bytes", False: "same photograph"}
+_BYTES, _PHOTOGRAPH, _MIRRORED = "same bytes", "same photograph", "same photograph, mirrored"
 
 
 def copy_lines(groups: Sequence[Group]) -> list[str]:
@@ -34,15 +34,21 @@ def copy_lines(groups: Sequence[Group]) -> list[str]:
     return [*lines, *_person_lines([group for group in groups if group.kind == "same-person"])]
 
 
+def _how(group: Group, *, same_bytes: bool) -> str:
+    if same_bytes:
+        return _BYTES
+    return _MIRRORED if group.kind == "mirrored" else _PHOTOGRAPH
+
+
 def _split_lines(copies: Sequence[Group]) -> Iterator[str]:
     for split, others, why in _LEAKS:
-        for same_bytes, how in _HOW.items():
+        for how in (_BYTES, _PHOTOGRAPH, _MIRRORED):
             found = []
             for group in copies:
                 for row in group.rows if group.leaks else ():
                     twins = [twin for twin in group.rows if row.split == split and twin.split in others]
                     equal = [twin for twin in twins if twin.sha256 == row.sha256]
-                    if twins and bool(equal) == same_bytes:
+                    if twins and _how(group, same_bytes=bool(equal)) == how:
                         found.append((row, equal or twins))
             if found:
                 are = f"1 picture of {split} is" if len(found) == 1 else f"{len(found)} pictures of {split} are"
@@ -53,11 +59,11 @@ def _split_lines(copies: Sequence[Group]) -> Iterator[str]:
 
 
 def _fold_lines(copies: Sequence[Group]) -> Iterator[str]:
-    for same_bytes, how in _HOW.items():
+    for how in (_BYTES, _PHOTOGRAPH, _MIRRORED):
         found = []
         for group in copies:
             folds = {row.fold: row for row in group.rows if row.fold}
-            if len(folds) > 1 and (group.kind == "same-bytes") == same_bytes:
+            if len(folds) > 1 and _how(group, same_bytes=group.kind == "same-bytes") == how:
                 found.append(folds)
         if found:
             first = " = ".join(f"{row.id} (fold {fold})" for fold, row in list(found[0].items())[:2])
@@ -86,7 +92,7 @@ def _label_lines(copies: Sequence[Group]) -> Iterator[str]:
         equal += several
         if not several and len(group.labels) > 1:
             alike.append({row.label: row for row in group.rows})
-    for found, how in ((equal, _HOW[True]), (alike, _HOW[False])):
+    for found, how in ((equal, _BYTES), (alike, _PHOTOGRAPH)):
         if found:
             first = " = ".join(f"{found[0][label].id} ({label})" for label in ordered(found[0])[:2])
             have = "1 picture has" if len(found) == 1 else f"{len(found)} pictures have"

@@ -19,7 +19,7 @@ from fer_au.datasets.photographs import NONE, Photographs
 from fer_au.expressions import ordered
 from fer_au.rejects import Reason, Reject
 
-Kind = Literal["same-bytes", "same-photograph", "same-person"]
+Kind = Literal["same-bytes", "same-photograph", "mirrored", "same-person"]
 LEAKS = "leaks.csv"
 """Name of the table, below ``rejects/``."""
 
@@ -43,6 +43,11 @@ class Group:
     kind: Kind
     rows: tuple[ManifestRow, ...]
     sets: tuple[str, ...] = ()
+
+    @property
+    def shared(self) -> str:
+        """What they share, in words."""
+        return "same photograph, mirrored," if self.kind == "mirrored" else self.kind.replace("-", " ")
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -137,20 +142,26 @@ def find_leaks(
             persons[row.subject].append(row)
     groups = []
     for same in shown.values():
-        for faces in _part_faces(same) if len(same) > 1 else ():
+        for faces in _part_faces(same, photographs) if len(same) > 1 else ():
             if len(shots := {clips.get(row.id) for row in faces}) == 1 and shots != {None}:
                 continue
-            kind: Kind = "same-bytes" if len({row.sha256 for row in faces}) == 1 else "same-photograph"
-            groups.append(Group(kind, tuple(faces), tuple(sets)))
+            groups.append(Group(_kind(faces, photographs), tuple(faces), tuple(sets)))
     people = (Group("same-person", tuple(faces), tuple(sets)) for faces in persons.values())
     return (*groups, *(group for group in people if group.leaks))
 
 
-def _part_faces(rows: Sequence[ManifestRow]) -> Iterator[list[ManifestRow]]:
+def _kind(rows: Sequence[ManifestRow], photographs: Photographs) -> Kind:
+    """Say what faces of one photograph share."""
+    if len({row.sha256 for row in rows}) == 1:
+        return "same-bytes"
+    return "mirrored" if len({row.sha256 in photographs.turned for row in rows}) > 1 else "same-photograph"
+
+
+def _part_faces(rows: Sequence[ManifestRow], photographs: Photographs) -> Iterator[list[ManifestRow]]:
     """Part the faces of pictures of one photograph: the same key, and boxes at the same place of the picture."""
     found: list[list[ManifestRow]] = []
     for row in rows:
-        group = next((one for one in found if _is_face(one[0], row)), None)
+        group = next((one for one in found if _is_face(one[0], row, photographs)), None)
         if group is None:
             found.append([row])
         else:
@@ -158,15 +169,20 @@ def _part_faces(rows: Sequence[ManifestRow]) -> Iterator[list[ManifestRow]]:
     return (group for group in found if len(group) > 1)
 
 
-def _is_face(one: ManifestRow, other: ManifestRow) -> bool:
+def _is_face(one: ManifestRow, other: ManifestRow, photographs: Photographs) -> bool:
     if one.path == other.path or one.id.removeprefix(one.path) != other.id.removeprefix(other.path):
         return False
-    return one.box is None or other.box is None or _overlap(_share(one), _share(other)) >= _OVERLAP
+    if one.box is None or other.box is None:
+        return True
+    places = (_share(row, mirrored=row.sha256 in photographs.turned) for row in (one, other))
+    return _overlap(*places) >= _OVERLAP
 
 
-def _share(row: ManifestRow) -> Box:
+def _share(row: ManifestRow, *, mirrored: bool) -> Box:
     """Give a box in shares of its picture's width and height."""
     left, top, right, bottom = row.box or (0, 0, row.width, row.height)
+    if mirrored:
+        left, right = row.width - right, row.width - left
     return left / row.width, top / row.height, right / row.width, bottom / row.height
 
 
@@ -193,7 +209,7 @@ def drop_leaks(rows: Sequence[ManifestRow], groups: Sequence[Group]) -> tuple[li
         for row in dropped:
             if stays is not None:
                 place = f"fold {stays.fold}" if stays.fold else stays.split
-                lost.setdefault(row.id, f"{group.kind.replace('-', ' ')} as {stays.id} in {place}; on_leak dropped it")
+                lost.setdefault(row.id, f"{group.shared} as {stays.id} in {place}; on_leak dropped it")
     kept = [row for row in rows if row.id not in lost]
     return kept, [Reject(id_, Reason.LEAK, detail) for id_, detail in lost.items()]
 
@@ -203,8 +219,8 @@ def leak_fault(groups: Sequence[Group]) -> str:
     leaking = [group for group in groups if group.leaks]
     if not leaking:
         return ""
-    counts = Counter(group.kind for group in leaking)
-    what = ", ".join(f"{number} of the {kind.replace('-', ' ')}" for kind, number in sorted(counts.items()))
+    counts = Counter(group.shared for group in leaking)
+    what = ", ".join(f"{number} of the {shared}" for shared, number in sorted(counts.items()))
     first = leaking[0]
     example = printable(" = ".join(row.id for row in (*first.to_drop()[:1], *_staying(first)[:1])))
     return f"{len(leaking)} groups of faces lie in two splits or folds ({what}), such as {example}; on_leak is fail"
@@ -228,7 +244,9 @@ def _table(leaks: Leaks) -> Iterator[list[str]]:
     ranked = sorted(leaks.groups, key=lambda group: (not group.leaks, group.kind, group.rows[0].id))
     for number, group in enumerate(ranked, 1):
         for row, faces in _shown(group):
-            likeness = leaks.photographs.likeness.get(row.sha256) if group.kind == "same-photograph" else None
+            likeness = (
+                leaks.photographs.likeness.get(row.sha256) if group.kind in ("same-photograph", "mirrored") else None
+            )
             cells = (row.id, row.split, row.fold or "", row.label, row.subject or "")
             dropped = "yes" if row.id in leaks.dropped else "no"
             more = ("" if likeness is None else f"{likeness:.2f}", str(faces), dropped)

@@ -4,6 +4,10 @@ The numbers are the coarsest coefficients of a discrete cosine transform, as in 
 reduced to signs: what all faces of a set share is taken off, and each coefficient is measured by its spread, so that
 two faces in one frame are not alike for being faces. Another size, quality or colour changes them little, and so does a
 slightly other crop. Pairs are compared all with all, by products of whole numbers, which are exact on every machine.
+
+A mirrored picture has the same coefficients, of which every second one across has the other sign. So the products of
+the others (``even``) and of these (``odd``) tell both: their sum is the likeness as they are, their difference that of
+one to the mirrored other.
 """
 
 from __future__ import annotations
@@ -29,8 +33,12 @@ _FLAT = 2.0  # grey levels of deviation: a picture with less shows nothing that 
 _WHOLE = 1000  # unit vectors are rounded to this many steps: sums of 63 products stay exact in 32 bits
 _SHRINK = 100  # pictures: mean and spread of fewer are theirs, and not those of a kind of pictures
 _ROWS, _COLUMNS = 1024, 8192  # of a block of products, 32 MiB
+_ODD = np.arange(1, SIDE * SIDE) % SIDE % 2 == 1  # coefficients whose sign a mirror turns
 
 Pairs = NDArray[np.int64]
+
+AS_THEY_ARE, MIRRORED, EITHER = range(3)
+"""How the pictures of a pair are alike; one that is nearly its own mirror image may be so in either way."""
 
 
 def describe_look(image: NDArray[np.uint8]) -> bytes:
@@ -61,19 +69,19 @@ def find_alike(
         clips: Clip of each that is a frame of one: frames of one clip are alike anyway, and no pairs.
 
     Returns:
-        (P, 2) indices of the pairs, first < second, in their order; and how many more there would be than the most
-        that are looked at.
+        (P, 3) indices of the pairs, first < second, in their order, and how they are alike; and how many more there
+        would be than the most that are looked at.
     """
     known = np.flatnonzero([len(look) > 0 for look in looks])
     if len(known) < 2:
-        return np.empty((0, 2), np.int64), 0
+        return np.empty((0, 3), np.int64), 0
     joined = np.frombuffer(b"".join(looks[index] for index in known.tolist()), np.int16).reshape(-1, LENGTH)
     units = _units(joined)
     numbers = {clip: number for number, clip in enumerate(dict.fromkeys(clips))} | {None: -1}
     of_clip = np.array([numbers[clips[index]] for index in known.tolist()], np.int64) if clips else None
-    firsts, seconds, scores = _compare(units, of_clip)
+    firsts, seconds, ways, scores = _compare(units, of_clip)
     order = np.lexsort((seconds, firsts, -scores))[:most]
-    pairs = np.stack([known[firsts[order]], known[seconds[order]]], axis=1)
+    pairs = np.stack([known[firsts[order]], known[seconds[order]], ways[order]], axis=1)
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))], len(firsts) - len(pairs)
 
 
@@ -98,17 +106,23 @@ def _spread(power: NDArray[np.float64], count: int) -> NDArray[np.float32]:
     return np.asarray(np.maximum(np.sqrt(shrunk).round(1), 1.0), np.float32)
 
 
-def _compare(units: NDArray[np.float32], clips: NDArray[np.int64] | None) -> tuple[Pairs, Pairs, NDArray[np.float32]]:
-    """Multiply all with all, block by block; return first and second of each pair that is alike, and its score.
+def _compare(
+    units: NDArray[np.float32], clips: NDArray[np.int64] | None
+) -> tuple[Pairs, Pairs, Pairs, NDArray[np.float32]]:
+    """Multiply all with all, block by block; return first and second of each pair that is alike, how, and its score.
 
     Pairs of one clip, by its number, are none; -1 stands for no clip.
     """
     least = ALIKE * _WHOLE**2
-    found: list[tuple[Pairs, Pairs, NDArray[np.float32]]] = []
+    even_units, odd_units = (np.ascontiguousarray(units[:, part]) for part in (~_ODD, _ODD))
+    found: list[tuple[Pairs, Pairs, Pairs, NDArray[np.float32]]] = []
     for top in range(0, len(units), _ROWS):
-        rows = units[top : top + _ROWS]
+        even_rows, odd_rows = (part[top : top + _ROWS] for part in (even_units, odd_units))
         for left in range(top, len(units), _COLUMNS):
-            scores = rows @ units[left : left + _COLUMNS].T
+            even = even_rows @ even_units[left : left + _COLUMNS].T
+            odd = odd_rows @ odd_units[left : left + _COLUMNS].T
+            scores = np.abs(odd)
+            scores += even
             at = np.flatnonzero(scores >= least)
             if not len(at):
                 continue
@@ -116,9 +130,13 @@ def _compare(units: NDArray[np.float32], clips: NDArray[np.int64] | None) -> tup
             upper = second > first
             if clips is not None:
                 upper &= (clips[first] != clips[second]) | (clips[first] < 0)
-            found.append((first[upper], second[upper], scores.ravel()[at[upper]]))
+            at, first, second = at[upper], first[upper], second[upper]
+            evens, odds = even.ravel()[at], odd.ravel()[at]
+            way = np.where(odds >= 0, AS_THEY_ARE, MIRRORED)
+            way[evens - np.abs(odds) >= least] = EITHER
+            found.append((first, second, way, scores.ravel()[at]))
     if not found:
         empty = np.empty(0, np.int64)
-        return empty, empty, np.empty(0, np.float32)
-    firsts, seconds, scores_ = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return firsts, seconds, scores_
+        return empty, empty, empty, np.empty(0, np.float32)
+    firsts, seconds, ways, scores_ = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return firsts, seconds, ways, scores_

@@ -6,6 +6,7 @@ other, at a few sizes. What is told here as one photograph was compared so; the 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.compute import batched, map_ordered
-from fer_au.datasets.looks import MOST_PAIRS, find_alike
+from fer_au.datasets.looks import AS_THEY_ARE, MIRRORED, MOST_PAIRS, find_alike
 from fer_au.decoding import decode_image
 from fer_au.errors import DataError
 
@@ -30,6 +31,8 @@ _BATCH = 64
 Locate = Callable[[str], Path | None]
 """Finds the file of a picture by its sha256; None where it is no more."""
 
+_Edge = tuple[str, str, float, bool]  # two pictures of one photograph, their correlation, and whether one is mirrored
+
 
 @dataclass(frozen=True)
 class Photographs:
@@ -38,11 +41,13 @@ class Photographs:
     Attributes:
         groups: sha256 of a picture that shows what another one shows -> smallest sha256 of all that show it.
         likeness: sha256 -> largest correlation with another picture of its photograph.
+        turned: sha256 of the pictures that show it mirrored, as seen from the one that names it.
         left: Pairs that look alike and were not compared, for there were too many.
     """
 
     groups: Mapping[str, str]
     likeness: Mapping[str, float]
+    turned: frozenset[str] = frozenset()
     left: int = 0
 
     @property
@@ -76,36 +81,61 @@ def find_photographs(
     """
     names = sorted(looks)
     pairs, left = find_alike([looks[name] for name in names], most, [clips.get(name) for name in names])
-    files = {name: locate(name) for name in {names[index] for index in pairs.ravel().tolist()}}
+    files = {name: locate(name) for name in {names[index] for index in pairs[:, :2].ravel().tolist()}}
     wanted = [
-        (first, second, str(files[first]), str(files[second]))
-        for first, second in ((names[i], names[j]) for i, j in pairs.tolist())
+        (first, second, str(files[first]), str(files[second]), way)
+        for first, second, way in ((names[i], names[j], way) for i, j, way in pairs.tolist())
         if files[first] and files[second]
     ]
     batches = batched(wanted, _BATCH)
     results = map_ordered(_compare_pairs, batches, label=label, weights=[len(batch) for batch in batches])
     edges = [edge for result in results for edge in result]
     likeness: dict[str, float] = {}
-    for first, second, value in edges:
+    for first, second, value, _ in edges:
         for name in (first, second):
             likeness[name] = max(value, likeness.get(name, 0.0))
-    return Photographs(join_pairs([edge[:2] for edge in edges]), likeness, left)
+    groups = join_pairs([edge[:2] for edge in edges])
+    return Photographs(groups, likeness, _find_turned(edges, groups), left)
 
 
-def _compare_pairs(batch: Sequence[tuple[str, str, str, str]]) -> list[tuple[str, str, float]]:
-    """Compare pairs of pictures; give those that show one photograph, with their correlation."""
+def _compare_pairs(batch: Sequence[tuple[str, str, str, str, int]]) -> list[_Edge]:
+    """Compare pairs of pictures; give those that show one photograph, with their correlation, and whether mirrored."""
     greys: dict[str, NDArray[np.uint8] | None] = {}
-    for path in {path for one in batch for path in one[2:]}:
+    for path in {path for one in batch for path in one[2:4]}:
         try:
             greys[path] = shrink(decode_image(path))
         except DataError:  # gone or changed since it was inspected: `align` finds that out
             greys[path] = None
     found = []
-    for first, second, one, other in batch:
+    for first, second, one, other, way in batch:
         a, b = greys[one], greys[other]
-        if a is not None and b is not None and (value := compare(a, b)) >= SAME:
-            found.append((first, second, value))
+        if a is None or b is None:
+            continue
+        value = compare(a, b) if way != MIRRORED else -1.0
+        mirrored = value < SAME and way != AS_THEY_ARE
+        if mirrored:
+            value = compare(a, np.ascontiguousarray(b[:, ::-1]))
+        if value >= SAME:
+            found.append((first, second, value, mirrored))
     return found
+
+
+def _find_turned(edges: Sequence[_Edge], groups: Mapping[str, str]) -> frozenset[str]:
+    """Find the pictures that are mirrored as seen from the first one of their group, by the shortest way to it."""
+    near: dict[str, list[tuple[bool, str]]] = defaultdict(list)
+    for first, second, _, mirrored in edges:
+        near[first].append((mirrored, second))
+        near[second].append((mirrored, first))
+    turned: dict[str, bool] = {}
+    for start in sorted({*groups.values()}):
+        turned[start] = False
+        waiting = [start]
+        for name in waiting:  # it grows
+            for mirrored, other in sorted(near[name]):
+                if other not in turned:
+                    turned[other] = turned[name] != mirrored
+                    waiting.append(other)
+    return frozenset(name for name, so in turned.items() if so)
 
 
 def shrink(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from fer_au.datasets import ingest_dataset, read_manifest
 from fer_au.datasets.base import examine_dataset
+from fer_au.datasets.copies import copy_lines
 from fer_au.datasets.leaks import Group, LeakRow, Leaks, drop_leaks, find_leaks, read_leaks, write_leaks
-from fer_au.datasets.looks import LENGTH, describe_look, find_alike
+from fer_au.datasets.looks import AS_THEY_ARE, EITHER, LENGTH, MIRRORED, describe_look, find_alike
 from fer_au.datasets.manifest import ManifestRow
 from fer_au.datasets.photographs import SAME, Photographs, compare, find_photographs, shrink
 from fer_au.errors import DataError
 from fer_au.rejects import read_rejects
+from tests.datasets.official import survey
 from tests.datasets.test_copies import row
 
 Image = NDArray[np.uint8]
@@ -58,11 +60,82 @@ def save(path: Path, image: Image) -> None:
 def test_a_copy_looks_alike_and_is_one_photograph(how: str, others: int) -> None:
     pictures = [photograph(1), COPIES[how](photograph(1)), *(photograph(seed) for seed in range(2, 2 + others))]
     pairs, left = find_alike([describe_look(image) for image in pictures])
-    assert [0, 1] in pairs.tolist()
+    assert [0, 1, AS_THEY_ARE] in pairs.tolist()
     assert left == 0
     assert compare(shrink(pictures[0]), shrink(pictures[1])) >= SAME
-    for first, second in pairs.tolist():
+    for first, second, _ in pairs.tolist():
         assert (first, second) == (0, 1) or compare(shrink(pictures[first]), shrink(pictures[second])) < SAME
+
+
+@pytest.mark.parametrize("others", [0, 60])
+@pytest.mark.parametrize("how", COPIES)
+def test_a_mirrored_copy_looks_alike_and_is_one_photograph(how: str, others: int, tmp_path: Path) -> None:
+    pictures = [photograph(1), COPIES[how](photograph(1))[:, ::-1], *(photograph(s) for s in range(2, 2 + others))]
+    pairs, _ = find_alike([describe_look(np.ascontiguousarray(image)) for image in pictures])
+    assert [0, 1, MIRRORED] in pairs.tolist()
+    files = {f"{number:02d}": tmp_path / f"{number}.png" for number in range(len(pictures))}
+    for path, image in zip(files.values(), pictures, strict=True):
+        save(path, image)
+    found = find_photographs(
+        {name: describe_look(cv2.imread(str(path))) for name, path in files.items()}, files.get, "x"
+    )
+    assert dict(found.groups) == {"00": "00", "01": "00"}
+    assert found.turned == {"01"}
+    assert found.likeness["01"] >= SAME
+
+
+def test_a_picture_that_is_its_own_mirror_image_is_compared_either_way(tmp_path: Path) -> None:
+    half = photograph(4)[:, :48]
+    whole = np.hstack([half, half[:, ::-1]])
+    pairs, _ = find_alike([describe_look(whole), describe_look(recode(whole, 60))])
+    assert pairs.tolist() == [[0, 1, EITHER]]
+    files = {"a": tmp_path / "a.png", "b": tmp_path / "b.png"}
+    save(files["a"], whole)
+    save(files["b"], recode(whole, 60))
+    found = find_photographs(
+        {name: describe_look(cv2.imread(str(path))) for name, path in files.items()}, files.get, "x"
+    )
+    assert set(found.groups) == {"a", "b"}
+    assert not found.turned
+
+
+def test_a_mirrored_face_between_train_and_test_is_a_leak(tmp_path: Path) -> None:
+    for number in range(4):
+        for part in ("train", "test"):
+            save(
+                tmp_path / "raw" / part / ("happy", "sad")[number % 2] / f"{number}.png",
+                photograph(number * 2 + (part == "test")),
+            )
+    save(tmp_path / "raw/train/sad/turned.jpg", np.ascontiguousarray(photograph(1)[:, ::-1]))
+    found = survey("folder", tmp_path / "raw", valid_fraction=0.0)
+    (group,) = found.leaks.groups
+    assert (group.kind, group.problem) == ("mirrored", "between train and test; labels happiness and sadness")
+    write_leaks(tmp_path / "leaks.csv", found.leaks)
+    rows = read_leaks(tmp_path / "leaks.csv")
+    assert [(one.kind, one.id) for one in rows] == [
+        ("mirrored", "test/happy/0.png"),
+        ("mirrored", "train/sad/turned.jpg"),
+    ]
+    assert all(float(one.likeness) >= SAME for one in rows)
+    assert "1 picture of test is in train, too (same photograph, mirrored), such as" in "".join(
+        copy_lines(found.leaks.groups)
+    )
+    dropped = survey("folder", tmp_path / "raw", valid_fraction=0.0, on_leak="drop-from-train")
+    assert [(one.id, one.detail) for one in dropped.rejects] == [
+        ("train/sad/turned.jpg", "same photograph, mirrored, as test/happy/0.png in test; on_leak dropped it")
+    ]
+
+
+def test_boxes_of_a_mirrored_picture_are_mirrored_as_well() -> None:
+    photographs = Photographs({"m": "m", "n": "m"}, {"m": 0.99, "n": 0.99}, frozenset({"n"}))
+
+    def face(place: str, sha256: str, left: float) -> ManifestRow:
+        box = (left, 10.0, left + 20, 40.0)
+        return ManifestRow(place, place, sha256, place.split("/")[0], None, "fear", None, 100, 50, box)  # type: ignore[arg-type]
+
+    (group,) = find_leaks([face("test/1", "m", 10), face("train/2", "n", 70)], photographs)
+    assert group.kind == "mirrored"
+    assert not find_leaks([face("test/1", "m", 10), face("train/2", "n", 10)], photographs)
 
 
 def test_flat_pictures_look_like_nothing() -> None:
@@ -70,7 +143,7 @@ def test_flat_pictures_look_like_nothing() -> None:
     look = describe_look(photograph(3))
     assert len(look) == 2 * LENGTH
     pairs, _ = find_alike([b"", look, b"", b""])
-    assert pairs.shape == (0, 2)
+    assert pairs.shape == (0, 3)
 
 
 def test_what_all_pictures_share_makes_no_pair_alike() -> None:
@@ -89,7 +162,9 @@ def test_blocks_of_the_comparison_miss_no_pair(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("fer_au.datasets.looks._COLUMNS", 11)
     parts, _ = find_alike(looks)
     assert np.array_equal(whole, parts)
-    assert {(a, b) for a in range(50) for b in range(a + 1, 50) if a % 20 == b % 20} <= set(map(tuple, whole.tolist()))
+    assert {(a, b) for a in range(50) for b in range(a + 1, 50) if a % 20 == b % 20} <= set(
+        map(tuple, whole[:, :2].tolist())
+    )
 
 
 def test_too_many_pairs_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

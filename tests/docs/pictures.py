@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -16,6 +17,7 @@ from PIL import Image
 from fer_au.config.data import DatasetConfig
 from fer_au.datasets.csv_labels import CsvConfig
 from fer_au.datasets.sep import CODES
+from fer_au.datasets.video import VideoConfig
 from fer_au.datasets.votes import VOTES
 from fer_au.stores import Store
 
@@ -127,6 +129,36 @@ def _ferplus(config: DatasetConfig, faces: list[Face]) -> None:
     (config.root / "fer2013new.csv").write_text("\n".join(votes) + "\n")
 
 
+def _video(config: DatasetConfig, faces: list[Face]) -> None:
+    """Clips of a face that stands still, and the table that the entry names."""
+    assert isinstance(config, VideoConfig)
+    columns = config.columns
+    rows = []
+    for face in faces:
+        clip = f"{Path(face.name).stem}.avi"
+        (config.root / clip).parent.mkdir(parents=True, exist_ok=True)
+        image = np.asarray(Image.open(face.picture).convert("RGB"))
+        with av.open(str(config.root / clip), "w") as container:
+            stream = container.add_stream("mjpeg", rate=4)
+            stream.height, stream.width = image.shape[:2]
+            stream.pix_fmt = "yuvj420p"
+            for _ in range(4):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
+            container.mux(stream.encode())
+        cells = {
+            columns.clip: clip,
+            columns.label: face.label,
+            columns.subject: face.subject,
+            columns.split: face.split,
+        }
+        rows.append({**cells, columns.start: "0.25", columns.end: "0:00.9"})
+    names = [name for name in rows[0] if name is not None]
+    with (config.root / str(config.labels)).open("w", newline="") as file:
+        writer = csv.DictWriter(file, names, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def _lines(config: DatasetConfig, faces: list[Face]) -> None:
     """The layout of the adapter that docs/parts.md shows."""
     for face in faces:
@@ -144,6 +176,7 @@ def _cells(config: CsvConfig, face: Face, label: str) -> dict[str, str]:
         columns.label: label,
         columns.subject: face.subject,
         columns.split: face.split,
+        **{column: "8" if face.label == name else "1" for name, column in columns.soft.items()},
         **dict(zip(columns.box or (), map(str, (left, top, *sides)), strict=False)),
         config.points and config.points.column: ";".join(map(str, face.points.ravel().tolist())),
     }
@@ -161,4 +194,5 @@ _LAYOUTS: dict[str, Callable[[Any, list[Face]], None]] = {
     "folder": _folder,
     "lab-lines": _lines,
     "sep": _sep,
+    "video": _video,
 }
