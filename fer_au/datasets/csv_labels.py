@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, cast
@@ -154,13 +154,6 @@ class CsvConfig(SplitLabelledConfig):
         return value
 
 
-_ANNOTATIONS: dict[str, Callable[[CsvConfig], object]] = {
-    "points": lambda config: config.points,
-    "soft_label": lambda config: config.columns.soft,
-}
-"""Column of annotations.h5 -> what of an entry asks for it."""
-
-
 @ADAPTERS.register("csv")
 class CsvAdapter(Adapter[CsvConfig]):
     """Labels come from the rows of one file; pictures that no row names are rejected as unlabelled."""
@@ -179,13 +172,13 @@ class CsvAdapter(Adapter[CsvConfig]):
         rows: list[LabelRow] = []
         rejects: list[Reject] = []
         shares = _read_shares(table, config)
-        found: dict[str, Shares] = {}
-        for (line, cells), own in zip(table.rows, shares, strict=True):
+        soft: dict[str, Shares] = {}
+        for (line, cells), mine in zip(table.rows, shares, strict=True):
             name = table.cell(cells, "image")
             if name:
                 path = listing.spellings.find(_picture_path(name, config))
-                row = _read_row(table, cells, path, config, own)
-                if found.setdefault(row.record.id, own) != own and not (row.fault or own.fault):
+                row = _read_row(table, cells, path, config, mine)
+                if soft.setdefault(row.record.id, mine) != mine and not row.fault:
                     fault = Reason.CONFLICTING_LABELS, "several rows that differ in their soft labels"
                     row = replace(row, fault=fault)
                 rows.append(row)
@@ -196,7 +189,7 @@ class CsvAdapter(Adapter[CsvConfig]):
         scan = scan_rows(config.root, {config.images: listing}, rows, rejects, own)
         scan = replace(scan, notes=(*_lookup_notes(rows, scan, config), *notes, *scan.notes))
         scan = _with_points(scan, table, config, listing) if config.points else scan
-        return with_shares(scan, found, tuple(config.columns.soft)) if config.columns.soft else scan
+        return with_shares(scan, soft, tuple(config.columns.soft)) if config.columns.soft else scan
 
     def outline(self, config: CsvConfig) -> Outline:
         """Count the rows of the label file.
@@ -230,7 +223,7 @@ def _outline(config: CsvConfig, splits: frozenset[Split | None], tally: Tally | 
         splits,
         subjects=config.columns.subject is not None or config.subject_pattern is not None,
         folds=config.columns.fold is not None,
-        columns=frozenset(name for name, key in _ANNOTATIONS.items() if key(config)),
+        columns=frozenset({"points"} if config.points else ()) | ({"soft_label"} if config.columns.soft else set()),
         tally=tally,
     )
 

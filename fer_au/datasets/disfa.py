@@ -117,7 +117,7 @@ class DisfaAdapter(Adapter[DisfaConfig]):
         folds = _divide(persons, config)
         records: list[Record] = []
         inside: list[NumberedFrames] = []
-        rows: list[NDArray[np.float32]] = []
+        rows: list[NDArray[np.floating]] = []
         for name, person in persons.items():
             if fault := _fault(person):
                 rejects.append(Reject(name, *fault))
@@ -220,12 +220,14 @@ def _read(config: DisfaConfig) -> tuple[dict[str, _Person], Listing, list[Reject
             known = persons[name].intensities
             for number, value in values.items():
                 known.setdefault(number, np.full(len(UNITS), np.nan, np.float32))[UNITS.index(unit)] = value
-    found = dict(sorted(persons.items()))
-    notes += check_label_keys({text for one in found.values() for _, text in _expressions(one, config) if text}, config)
+    people = dict(sorted(persons.items()))
+    notes += check_label_keys(
+        {text for one in people.values() for _, text in _expressions(one, config) if text}, config
+    )
     complete = sum(map(len, PARTS))
-    if (whole := sum(not _fault(one) for one in found.values())) < complete:
+    if (whole := sum(not _fault(one) for one in people.values())) < complete:
         notes.append(f"DISFA has {complete} persons; here are {whole} with frames and labels")
-    return found, listing, rejects, notes
+    return people, listing, rejects, notes
 
 
 def _find_frames(persons: dict[str, _Person], listing: Listing, config: DisfaConfig) -> list[str]:

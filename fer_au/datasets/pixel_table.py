@@ -1,14 +1,15 @@
 """Tables whose rows hold pixels, as FER2013's: read in one pass, and made into grey pictures row by row.
 
-Only where each row's pixels lie is kept of them, so that 300 MB of numbers are in memory once and for a moment.
+Only where each row's pixels lie is kept of them, and a piece of the file is in memory at a time.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from fer_au.datasets.plain_png import plain_png
 from fer_au.datasets.spelling import plain
 from fer_au.datasets.tables import MissingColumnsError
 from fer_au.errors import DataError
-from fer_au.gate import TABLES, open_regular, read_bytes
+from fer_au.gate import TABLES, open_regular
 from fer_au.rejects import Reason, Reject
 
 PIXELS = "pixels"
@@ -28,7 +29,8 @@ _DELIMITERS = (b",", b";", b"\t", b"|")  # no blank: it stands between pixels
 _TOGETHER = 512  # rows that a worker makes at a time
 _NUMBERS = b"0123456789 \t"
 _NO_BYTES = "its pixels are not all whole numbers from 0 to 255"
-_QUOTES = b"\"'"
+_AROUND = b" \t\"'"  # a cell
+_PIECE = 1 << 22  # bytes that are read at a time
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _MANY = 16 * 16  # numbers, which no cell but that of the pixels has
 
@@ -130,18 +132,29 @@ def read_pixel_table(root: Path, file: str, required: Mapping[str, str], optiona
     """
     path = root / file
     try:
-        data = read_bytes(path, TABLES)
+        descriptor = open_regular(path, TABLES)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from error
-    if data.startswith(_BOMS[1:]) or b"\0" in data[:4096]:
+    try:
+        return _read_table(path, file, _lines(descriptor), required, optional)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
+
+
+def _read_table(
+    path: Path, file: str, lines: Iterator[tuple[int, bytes]], required: Mapping[str, str], optional: Sequence[str]
+) -> PixelTable:
+    place, first = next(lines, (0, b""))
+    if first.startswith(_BOMS[1:]) or b"\0" in first[:4096]:
         raise DataError(f"{path}: no UTF-8 text; save it as plain csv")
-    lines = _lines(data)
-    first = next(lines, None)
-    if first is None:
+    if not first:
         raise DataError(f"{path}: no rows")
-    head = data[first[0] : first[1]].removeprefix(_BOMS[0])
-    delimiter = max(_DELIMITERS, key=head.count)
-    names = [plain(cell.strip(b" " + _QUOTES).decode("utf-8", "replace")) for cell in head.split(delimiter)]
+    if first.startswith(_BOMS[0]):
+        place, first = place + len(_BOMS[0]), first.removeprefix(_BOMS[0])
+    delimiter = max(_DELIMITERS, key=first.count)
+    names = [plain(cell.strip(_AROUND).decode("utf-8", "replace")) for cell in first.split(delimiter)]
     headed = PIXELS in names
     if not headed and not any(name.replace(" ", "").isdecimal() and name.count(" ") + 1 >= _MANY for name in names):
         found = ", ".join(names)[:300]
@@ -150,54 +163,81 @@ def read_pixel_table(root: Path, file: str, required: Mapping[str, str], optiona
         names = [*required, PIXELS, *optional][: len(names)]
     if absent := [f"{name!r} ({why})" for name, why in required.items() if name not in names]:
         raise MissingColumnsError(f"{path}: no column {' and '.join(absent)}; its columns are: {', '.join(names)}")
-    return _read_rows(data, file, names, delimiter, [] if headed else [first], lines)
+    return _read_rows(file, names, delimiter, lines if headed else chain([(place, first)], lines))
 
 
-def _read_rows(
-    data: bytes,
-    file: str,
-    names: Sequence[str],
-    delimiter: bytes,
-    begun: Sequence[tuple[int, int]],
-    lines: Iterator[tuple[int, int]],
-) -> PixelTable:
+def _read_rows(file: str, names: Sequence[str], delimiter: bytes, lines: Iterable[tuple[int, bytes]]) -> PixelTable:
     column = list(names).index(PIXELS)
+    others = [name for name in names if name != PIXELS]
     rows: list[PixelRow] = []
     rejects: list[Reject] = []
     number = 0
-    for start, end in (*begun, *lines):
-        cells = data[start:end].split(delimiter)
-        texts = [cell.strip(b" \t" + _QUOTES) for cell in cells]
-        if not any(texts):
+    for start, line in lines:
+        if not line.strip(_AROUND + delimiter):
             continue
-        if len(cells) != len(names):
-            detail = f"{len(cells)} cells, expected {len(names)}"
+        parts = _part(line, delimiter, column, len(names) - 1 - column)
+        if parts is None:
+            detail = f"{line.count(delimiter) + 1} cells, expected {len(names)}"
             rejects.append(Reject(f"{file}/{number:05d}.png", Reason.BAD_ROW, detail))
-        elif len(texts[column]) == len(PIXELS) and texts[column].lower() == PIXELS.encode():
+        elif parts[2] - parts[1] == len(PIXELS) and line[parts[1] : parts[2]].lower() == PIXELS.encode():
             rejects.append(Reject(f"{file}/{number:05d}.png", Reason.BAD_ROW, "the header once more"))
             continue  # whoever numbers the rows counts no header
         else:
-            place = start + sum(map(len, cells[:column])) + column * len(delimiter)
-            place += cells[column].find(texts[column]) if texts[column] else 0
-            known = {
-                name: text.decode("utf-8", "replace") for name, text in zip(names, texts, strict=True) if name != PIXELS
-            }
-            rows.append(PixelRow(number, known, place, len(texts[column])))
+            cells, begin, end = parts
+            known = {name: cell.decode("utf-8", "replace") for name, cell in zip(others, cells, strict=True)}
+            rows.append(PixelRow(number, known, start + begin, end - begin))
         number += 1
-    return PixelTable(file, frozenset(names) - {PIXELS}, tuple(rows), tuple(rejects), number)
+    return PixelTable(file, frozenset(others), tuple(rows), tuple(rejects), number)
 
 
-def _lines(data: bytes) -> Iterator[tuple[int, int]]:
-    """Find where lines begin and end, with LF, CRLF or bare CR."""
-    newline = b"\n" if b"\n" in data else b"\r"
-    start = 0
-    while start < len(data):
-        end = data.find(newline, start)
-        end = len(data) if end < 0 else end
-        stop = end - 1 if end > start and data[end - 1 : end] == b"\r" else end
-        if stop > start:
-            yield start, stop
-        start = end + 1
+def _part(line: bytes, delimiter: bytes, before: int, after: int) -> tuple[list[bytes], int, int] | None:
+    """Part a line, without a copy of the pixels, which are nearly all of it.
+
+    Args:
+        line: The line.
+        delimiter: What stands between two cells.
+        before: Number of cells before that of the pixels.
+        after: Number of cells after it.
+
+    Returns:
+        The other cells, and begin and end of the pixels; None where there are more cells, or fewer.
+    """
+    cells, begin, end = list[bytes](), 0, len(line)
+    for _ in range(before):
+        if (at := line.find(delimiter, begin)) < 0:
+            return None
+        cells.append(line[begin:at].strip(_AROUND))
+        begin = at + 1
+    for _ in range(after):
+        if (at := line.rfind(delimiter, begin, end)) < 0:
+            return None
+        cells.insert(before, line[at + 1 : end].strip(_AROUND))
+        end = at
+    if line.find(delimiter, begin, end) >= 0:
+        return None
+    while begin < end and line[begin] in _AROUND:
+        begin += 1
+    while begin < end and line[end - 1] in _AROUND:
+        end -= 1
+    return cells, begin, end
+
+
+def _lines(descriptor: int) -> Iterator[tuple[int, bytes]]:
+    """Read the lines of a file piece by piece, with LF, CRLF or bare CR: where each begins, and the line."""
+    newline, place, begun = b"", 0, list[bytes]()
+    while piece := os.read(descriptor, _PIECE):
+        newline = newline or (b"\n" if b"\n" in piece else b"\r" if b"\r" in piece else b"")
+        if not newline or newline not in piece:
+            begun.append(piece)
+            continue
+        *whole, rest = b"".join([*begun, piece]).split(newline)
+        for line in whole:
+            if line.strip(b"\r"):
+                yield place, line.removesuffix(b"\r")
+            place += len(line) + 1
+        begun = [rest]
+    if last := b"".join(begun).removesuffix(b"\r"):
+        yield place, last
 
 
 def read_pixels(text: bytes) -> NDArray[np.uint8] | str:

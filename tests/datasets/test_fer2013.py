@@ -15,7 +15,8 @@ from PIL import Image
 from fer_au.config.data import AlignConfig
 from fer_au.datasets import ingest_dataset, read_manifest
 from fer_au.datasets.base import examine_dataset
-from fer_au.datasets.pixel_table import read_pixels
+from fer_au.datasets.fer2013 import COLUMNS
+from fer_au.datasets.pixel_table import read_pixel_table, read_pixels
 from fer_au.datasets.plain_png import plain_png
 from fer_au.datasets.recognition import fitting_adapters
 from fer_au.decoding import decode_image
@@ -267,3 +268,32 @@ def test_pixels_are_read_exactly_and_written_alike_by_any_library() -> None:
         data = plain_png(noise)
         np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), noise)
         np.testing.assert_array_equal(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED), noise)
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_a_table_is_read_alike_in_pieces_of_any_size(
+    ends: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = " ".join(map(str, range(256)))
+    lines = [
+        "\ufeffUsage;pixels;emotion",
+        f'Training;"{pixels}";3',
+        "",
+        f"PublicTest; {pixels} ;4",
+        ";;",
+        f"Training;{pixels};6;1",
+    ]
+    (tmp_path / "fer2013.csv").write_bytes(
+        ends.join([*lines, "Usage;Pixels;emotion", f"PrivateTest;{pixels};0"]).encode()
+    )
+    whole = read_pixel_table(tmp_path, "fer2013.csv", COLUMNS, ("usage",))
+    assert [(row.number, row.cells["emotion"]) for row in whole.rows] == [(0, "3"), (1, "4"), (3, "0")]
+    data = (tmp_path / "fer2013.csv").read_bytes()
+    assert {data[row.start : row.start + row.length].decode() for row in whole.rows} == {pixels}
+    assert [(one.id[-9:], one.detail) for one in whole.rejects] == [
+        ("00002.png", "4 cells, expected 3"),
+        ("00003.png", "the header once more"),
+    ]
+    for size in (300, 701, 5000):
+        monkeypatch.setattr("fer_au.datasets.pixel_table._PIECE", size)
+        assert read_pixel_table(tmp_path, "fer2013.csv", COLUMNS, ("usage",)) == whole
