@@ -32,7 +32,7 @@ _GRID = 32  # pixels in each direction that the transform sees
 _FLAT = 2.0  # grey levels of deviation: a picture with less shows nothing that could be compared
 _WHOLE = 1000  # unit vectors are rounded to this many steps: sums of 63 products stay exact in 32 bits
 _SHRINK = 100  # pictures: mean and spread of fewer are theirs, and not those of a kind of pictures
-_ROWS, _COLUMNS = 1024, 8192  # of a block of products, 32 MiB
+_ROWS, _COLUMNS = 256, 1024  # of a block of products, 1 MiB, which stays in a processor's cache
 _ODD = np.arange(1, SIDE * SIDE) % SIDE % 2 == 1  # coefficients whose sign a mirror turns
 
 Pairs = NDArray[np.int64]
@@ -123,9 +123,9 @@ def _compare(
             odd = odd_rows @ odd_units[left : left + _COLUMNS].T
             scores = np.abs(odd)
             scores += even
-            at = np.flatnonzero(scores >= least)
-            if not len(at):
+            if scores.max() < least:
                 continue
+            at = np.flatnonzero(scores >= least)
             first, second = at // scores.shape[1] + top, at % scores.shape[1] + left
             upper = second > first
             if clips is not None:
