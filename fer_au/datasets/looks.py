@@ -58,9 +58,7 @@ def describe_look(image: NDArray[np.uint8]) -> bytes:
     return np.rint(coefficients).astype(np.int16).tobytes()
 
 
-def find_alike(
-    looks: Sequence[bytes], most: int = MOST_PAIRS, clips: Sequence[str | None] = ()
-) -> tuple[Pairs, int]:
+def find_alike(looks: Sequence[bytes], most: int = MOST_PAIRS, clips: Sequence[str | None] = ()) -> tuple[Pairs, int]:
     """Find the pairs of pictures that look alike.
 
     Args:
