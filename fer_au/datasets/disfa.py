@@ -252,7 +252,7 @@ def _find_frames(persons: dict[str, _Person], listing: Listing, config: DisfaCon
         else:
             doubled.add(path)
     listing.others = sorted({*listing.others, *listing.pictures} - taken)
-    notes = [f"passed over, {len(other)} of the other camera: {first_names(other)}"] if other else []
+    notes = [f"passed over, {len(other)} of the other camera: {first_names(sorted(other))}"] if other else []
     if doubled:
         notes.append(f"passed over, {len(doubled)} of frames that are there already: {first_names(sorted(doubled))}")
     for person in persons.values():

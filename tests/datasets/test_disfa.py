@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_au.batches.faces import FaceDataset
-from fer_au.config.data import AlignConfig, LandmarksConfig
-from fer_au.cues import FaceBatch, create_cue
+from fer_au.config.data import AlignConfig, HeatmapsConfig
+from fer_au.cues import render_dataset
 from fer_au.datasets import ingest_dataset, read_manifest
 from fer_au.datasets.base import examine_dataset
 from fer_au.datasets.clips import read_frames, upright_pixels
@@ -20,12 +19,13 @@ from fer_au.datasets.recognition import fitting_adapters
 from fer_au.decoding import decode_image
 from fer_au.errors import DataError
 from fer_au.faces import align_dataset
-from fer_au.landmarks import extract_dataset
+from fer_au.ibug68 import MEAN_FACE
 from fer_au.shards.pictures import find_kept
-from fer_au.stores import Store
+from fer_au.stores import LandmarkStatus, Store, write_store
 from tests.datasets.miniatures.disfa import PERSONS, SEEN, write, write_person
 from tests.datasets.miniatures.noise import write_noise
 from tests.datasets.official import check_outline, reasons, scan, survey
+from tests.training.guided import build, still
 
 VIDEO = "Videos_LeftCamera/LeftVideo{}_comp.avi"
 SHOWN = {
@@ -194,15 +194,20 @@ def test_intensities_reach_the_cue_of_active_units(disfa: Path, tmp_path: Path) 
         seen = SEEN[int(Path(id_).stem) - 1]
         np.testing.assert_allclose(known[id_], [seen.get(unit, 0) / 5 for unit in UNITS])
     align_dataset(AlignConfig(detector="whole-image", template="none", size=64), data, disfa)
-    extract_dataset(LandmarksConfig(extractor="mean-shape"), data)
-    faces = FaceDataset(data, "train", 64)
-    batch = faces.batch(range(len(faces)))
-    columns = {"au": np.array([known[id_] for id_ in batch.ids])}
-    attributes = {"au_names": str(store.attributes["au_names"])}
-    maps, valid = create_cue("au_active").render(
-        FaceBatch(batch.points.numpy(), [""] * len(faces), faces.crop_size, 28, columns, attributes)
-    )
+    faces = Store.open(data / "faces.h5", "faces")
+    landmarks = {
+        "id": faces["id"],
+        "points": np.tile((MEAN_FACE * 20 + [32, 24]).astype(np.float32), (len(rows), 1, 1)),
+        "score": np.ones(len(rows), np.float32),
+        "status": np.full(len(rows), LandmarkStatus.OK, np.uint8),
+    }
+    write_store(data / "landmarks.h5", "landmarks", landmarks, fingerprint="a" * 64, attributes={"image_size": 64})
+    render_dataset(HeatmapsConfig(), data)
+    guidance, _, trained = build(data, {"cue": "au_active"})
+    batch = trained.batch(range(len(trained)))
+    ((maps, valid, _),) = guidance.targets(batch, still(len(batch)))
+    assert {len(SEEN[int(Path(id_).stem) - 1]) for id_ in batch.ids} == {0, 2, 3, 4, 5}
     for id_, face, drawn in zip(batch.ids, maps, valid, strict=True):
         seen = SEEN[int(Path(id_).stem) - 1]
-        assert drawn == bool(seen)
-        assert face.max() == pytest.approx(max(seen.values(), default=0) / 5, abs=0.05)
+        assert bool(drawn) == bool(seen)
+        assert float(face.max()) == pytest.approx(max(seen.values(), default=0) / 5, abs=0.05)
