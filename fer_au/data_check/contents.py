@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from shlex import quote
 
-from fer_au.datasets.files import FOLDER_LINK, Listing, first_names
+from fer_au.datasets.files import CLIP_SUFFIXES, FOLDER_LINK, Listing, first_names
 from fer_au.datasets.labels import parse_split
 from fer_au.datasets.recognition import fitting_adapters
 from fer_au.datasets.summary import example_map
@@ -24,7 +24,6 @@ TABLES = (".csv", ".tsv", ".txt", ".lst", ".list")
 """Suffixes of files that may be label files."""
 
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".zst")
-_VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg", ".m4v", ".flv", ".3gp")
 _MOST_SETS = 16  # folders below a root that may each be a data set; more are persons or classes
 _LONGEST_PATH = 4096  # bytes
 _SHOWN = 8  # folders in a message
@@ -164,7 +163,7 @@ def _without_pictures(root: Path, listing: Listing) -> str:
     others = sorted(listing.others)
     kinds = Counter(PurePosixPath(path).suffix.lower() or "no suffix" for path in others)
     archives = [path for path in others if _is_archive(path)]
-    videos = [path for path in others if PurePosixPath(path).suffix.lower() in _VIDEOS]
+    videos = [path for path in others if PurePosixPath(path).suffix.lower() in CLIP_SUFFIXES]
     if any(reject.detail == FOLDER_LINK for reject in listing.rejects):
         return "nothing but links to folders; --set follow_links=true takes the pictures behind them"
     if not others and listing.rejects:
@@ -175,8 +174,8 @@ def _without_pictures(root: Path, listing: Listing) -> str:
     if archives:
         return f"no picture, but archives: {first_names(archives[:3])}; unpack them"
     if videos:
-        table = "fer-au check-data video ROOT --set labels=clips.csv"
-        return f"{len(videos)} videos and no picture; in a folder for each class, or with a table of them: {table}"
+        table = "or those that a table names: --set labels=FILE"
+        return f"{len(videos)} videos and no picture; adapter video reads clips in class folders, {table}"
     if all(_is_link_text(root / path) for path in others):
         return f"no picture; {first_names(others)} are texts that stand for links, as git writes without core.symlinks"
     held = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common(5))

@@ -17,6 +17,7 @@ from fer_au.config.data import DatasetConfig
 from fer_au.data_check.duplicates import look_at_files
 from fer_au.datasets.base import Annotations, Scan, create_adapter, list_records
 from fer_au.datasets.files import check_root, resolve_below
+from fer_au.datasets.inside import Reel
 from fer_au.datasets.inspection import Picture
 from fer_au.datasets.looks import MOST_PAIRS
 from fer_au.datasets.manifest import ManifestRow
@@ -110,6 +111,8 @@ def take_stock(label: str, config: DatasetConfig, *, whole: bool = False) -> Hol
     check_root(config.root)
     scan = list_records(create_adapter(config.adapter), config)
     given = frozenset(record.split for record in scan.records if record.split)
+    if reels := [part for part in scan.inside if isinstance(part, Reel)]:
+        return _watch(label, config, scan, given, reels if whole else spread(reels, FEWEST))
     paths = sorted({record.path for record in scan.records})
     parts = {f"{part.file}/{name}": part for part in scan.inside for name in part.names}
     files = [path for path in paths if path not in parts]
@@ -118,6 +121,17 @@ def take_stock(label: str, config: DatasetConfig, *, whole: bool = False) -> Hol
         there = frozenset(paths) - {picture_of(one) for one in survey.rejects if one.reason in _ABSENT}
         return Holdings(survey, len(there), there, given)
     return _sample(label, config, scan, given, paths, files)
+
+
+def _watch(label: str, config: DatasetConfig, scan: Scan, given: frozenset[str], reels: Sequence[Reel]) -> Holdings:
+    """Decode some clips; how many frames the others have is not known, so that each counts as one picture."""
+    chosen = {part.file for part in reels}
+    left = {part.file for part in scan.inside if isinstance(part, Reel)} - chosen
+    inside = tuple(part for part in scan.inside if part.file not in left)
+    records = tuple(record for record in scan.records if record.path not in left)
+    survey = survey_scan(label, config, replace(scan, records=records, inside=inside), most_pairs=MOST_COMPARED)
+    opened = frozenset(row.path for row in survey.rows)
+    return Holdings(survey, len(opened) + len(left), opened, given)
 
 
 def _sample(

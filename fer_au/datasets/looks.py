@@ -58,13 +58,13 @@ def describe_look(image: NDArray[np.uint8]) -> bytes:
     return np.rint(coefficients).astype(np.int16).tobytes()
 
 
-def find_alike(looks: Sequence[bytes], clips: Sequence[str | None] = (), most: int = MOST_PAIRS) -> tuple[Pairs, int]:
+def find_alike(looks: Sequence[bytes], most: int = MOST_PAIRS, clips: Sequence[str | None] = ()) -> tuple[Pairs, int]:
     """Find the pairs of pictures that look alike.
 
     Args:
         looks: Descriptions of N different pictures.
-        clips: Clip of each that is a frame of one: frames of one clip are alike anyway, and no pairs.
         most: Most pairs.
+        clips: Clip of each that is a frame of one: frames of one clip are alike anyway, and no pairs.
 
     Returns:
         (P, 3) indices of the pairs, first < second, in their order, and how they are alike; and how many more there

@@ -67,8 +67,8 @@ def find_photographs(
     looks: Mapping[str, bytes],
     locate: Locate,
     label: str,
-    clips: Mapping[str, str] = MappingProxyType({}),
     most: int = MOST_PAIRS,
+    clips: Mapping[str, str] = MappingProxyType({}),
 ) -> Photographs:
     """Find the pictures that show one photograph.
 
@@ -76,11 +76,11 @@ def find_photographs(
         looks: sha256 of each picture -> how it looks (``looks.describe_look``).
         locate: Finds the file of a picture, in this process.
         label: Name of the run in progress lines.
-        clips: sha256 of a picture -> clip that it is a frame of; frames of one clip are not compared.
         most: Most pairs that are compared.
+        clips: sha256 of a picture -> clip that it is a frame of; frames of one clip are not compared.
     """
     names = sorted(looks)
-    pairs, left = find_alike([looks[name] for name in names], [clips.get(name) for name in names], most)
+    pairs, left = find_alike([looks[name] for name in names], most, [clips.get(name) for name in names])
     files = {name: locate(name) for name in {names[index] for index in pairs[:, :2].ravel().tolist()}}
     wanted = [
         (first, second, str(files[first]), str(files[second]), way)

@@ -211,7 +211,7 @@ def _find_photographs(
         return file if isinstance(file, Path) else None
 
     looks = {sha256: picture.look for sha256, picture in by_hash.items()}
-    return find_photographs(looks, locate, f"{label}: comparing pictures that look alike", clips, most_pairs)
+    return find_photographs(looks, locate, f"{label}: comparing pictures that look alike", most_pairs, clips)
 
 
 def _part_forms(records: Sequence[Record]) -> tuple[list[Record], list[Reject]]:

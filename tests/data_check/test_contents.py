@@ -44,7 +44,7 @@ def test_what_is_no_folder_is_named(tmp_path: Path) -> None:
     [
         (
             ["a.mp4", "b.AVI"],
-            "2 videos and no picture; in a folder for each class, or with a table of them: fer-au check-data video",
+            "2 videos and no picture; adapter video reads clips in class folders, or those that a table names: --set",
         ),
         (["a.zip", "read.me"], "no picture, but archives: a.zip; unpack them"),
         (

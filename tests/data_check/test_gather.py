@@ -22,7 +22,20 @@ from fer_au.rejects import Reason
 from fer_au.yaml_files import parse_yaml
 from tests.data_check.conftest import Write
 
-SETS = ("affectnet", "ckplus", "expw", "fer2013", "ferplus", "jaffe", "kdef", "rafdb", "sfew", "tfeid")
+SETS = (
+    "affectnet",
+    "ckplus",
+    "disfa",
+    "expw",
+    "fer2013",
+    "ferplus",
+    "jaffe",
+    "kdef",
+    "rafdb",
+    "sfew",
+    "tfeid",
+    "video",
+)
 CLASSES = [f"{label}/{number}.png" for label in ("happy", "sad") for number in range(20)]
 
 
@@ -56,6 +69,18 @@ def test_a_known_set_is_recognised_and_its_entry_taken(name: str, tmp_path: Path
     assert check.counts is not None
     faces = sum(sum(numbers.values()) for numbers in check.counts.faces.values())
     assert 0 < faces == ingested(check)
+
+
+def test_of_many_clips_some_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import_module("tests.datasets.miniatures.video").write(tmp_path / "set")
+    monkeypatch.setattr(holdings, "FEWEST", 3)
+    config, _ = examine_dataset("x", {"adapter": "video", "root": str(tmp_path / "set"), "every": 4})
+    assert config is not None
+    some, all_ = (holdings.take_stock("x", config, whole=whole) for whole in (False, True))
+    assert (some.sampled, all_.sampled) == (True, False)
+    assert (some.listed, len(some.opened), len(some.opened_rows)) == (9 + 6, 9, 9)
+    assert (all_.listed, len(all_.opened_rows)) == (27, 27)
+    assert not some.survey.rejects
 
 
 def test_a_label_file_is_guessed_told_and_taken(write: Write) -> None:
