@@ -205,9 +205,9 @@ _WIDTH, _LEFT, _TOP, _ROW = 980, 165, 90, 72
 _WIDE, _HEIGHT = 132, 36  # of a box
 _STYLE = "font-family: Helvetica, Arial, sans-serif; font-size: 14px"
 _COLUMNS = (
-    ("checks", "evaluation", "cam", "models"),
+    ("checks", "results", "evaluation", "cam", "models"),
     ("data_check", "training", "presets", "shards", "command"),
-    ("results", "batches", "cues", "datasets", "stores", "compute", "code", "config"),
+    ("batches", "cues", "datasets", "stores", "compute", "code", "config"),
     ("report", "measure", "landmarks"),
     ("use", "probe", "__init__", "predictor", "faces", "demo"),
 )

@@ -44,7 +44,7 @@ def measure(
         raise DataError(f"{folder}: no such folder; DATASET is a key of `datasets`, whose stages have run")
     from fer_au.measure.maps_file import open_maps
     from fer_au.measure.measuring import SpannedFrame, measure_maps, summary_lines
-    from fer_au.results.external import EXTERNAL
+    from fer_au.measure.results import EXTERNAL
 
     output = EXTERNAL / f"{name}.json"
     with open_maps(maps) as brought:

@@ -24,8 +24,8 @@ from fer_au.evaluation.specificity import OwnTargets
 from fer_au.evaluation.summary import class_attention, class_recognition, classification_metrics, map_metrics
 from fer_au.evaluation.truth import TruthReader, motion_in_crop
 from fer_au.measure.maps_file import BroughtMaps
+from fer_au.measure.results import data_digest
 from fer_au.resizing import Frame
-from fer_au.results.external import data_digest
 from fer_au.stores import Store
 
 SpannedFrame = Literal["crop", "picture"]

@@ -20,11 +20,11 @@ from fer_au.datasets.leaks import LEAKS, LeakRow, read_leaks
 from fer_au.errors import DataError
 from fer_au.fingerprints import file_digest
 from fer_au.landmarks.benchmark_results import RESULTS, LandmarkResults, read_results
+from fer_au.measure.results import ExternalResult, read_external
 from fer_au.models.config_file import HISTORY, check_file, read_config
 from fer_au.rejects import REJECT_STAGES, Reject, read_rejects
 from fer_au.results.changes import NO_CHANGE, Change, Trail
 from fer_au.results.experiment import CrossResult, ExperimentResult, experiment_names, read_cross, read_experiment
-from fer_au.results.external import ExternalResult, read_external
 from fer_au.stores import Store
 from fer_au.stores.reader import check_table
 from fer_au.stores.sources import check_sources

@@ -16,7 +16,7 @@ from fer_au.cli import entry
 from fer_au.config.experiments import EvaluateConfig
 from fer_au.evaluation import read_metrics
 from fer_au.evaluation.stage import evaluate_experiment
-from fer_au.results.external import read_external
+from fer_au.measure.results import read_external
 from fer_au.stores import Store
 from tests.cli.test_help import example_of
 

@@ -12,10 +12,10 @@ import yaml
 
 from fer_au.errors import DataError, FerAuError
 from fer_au.evaluation import write_metrics
+from fer_au.measure.results import EXTERNAL, data_digest
 from fer_au.models.config_file import read_config, write_config
 from fer_au.report import write_report
 from fer_au.report.collect import read_project
-from fer_au.results.external import EXTERNAL, data_digest
 from fer_au.stores import Store
 from fer_au.stores.columns import ColumnSpec
 from fer_au.stores.writer import open_writer
