@@ -287,6 +287,7 @@ def writers() -> list[tuple[tuple[str, ...], str]]:
             and option.type_descriptor.annotation is Path
             and not {"--published", "--faces", "--dataset", "--overlays", "--folder"}
             & {*option.opts}  # read, or folders
+            and (words, option.opts[0]) != (("measure",), "--maps")  # read
         ]
     return found
 
