@@ -57,7 +57,7 @@ def test_a_bad_assignment_is_one_line(texts: list[str], message: str) -> None:
         ("head_option", ExperimentConfig, (), "did you mean model.head_options?"),
         ("image", CsvConfig, (), "did you mean columns.image or images?"),
         ("subject", CsvConfig, (), "did you mean columns.subject?"),
-        ("zzz", CsvConfig, ("columns",), "known: box, face, fold, image, label, split, subject"),
+        ("zzz", CsvConfig, ("columns",), "known: box, face, fold, image, label, soft, split, subject"),
     ],
 )
 def test_an_unknown_key_is_searched_for_further_in_too(
