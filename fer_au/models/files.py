@@ -28,8 +28,9 @@ _RESERVED = ("schema", "fer_au_version", "model", "classes", "weights_sha256", "
 _HEAD = "head."
 _BACKBONE = "backbone."
 _CONTEXT_BACKBONE = "context_backbone."
-# A network is built with layers that it then drops, such as a backbone's own classifier.
-_MORE, _SPARE, _SPARE_NUMBERS = 4, 100, 10_000_000
+# A network is built with layers that it then drops, such as a backbone's own classifier: the largest, VGG's, has 124
+# million numbers, 500 MB.
+_MORE, _SPARE, _SPARE_NUMBERS = 4, 100, 150_000_000
 _LONGEST = 300  # characters of another library's reason
 _TYPES = frozenset(
     {torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.bool}
