@@ -59,7 +59,13 @@ from fer_au.training.trainer import Trainer
 if "BREAK_IN_EPOCH" in os.environ:
     original = Trainer._train_epoch
     end = int(os.environ["BREAK_IN_EPOCH"])
-    Trainer._train_epoch = lambda self, epoch, *rest: original(self, epoch, *rest) if epoch < end else os._exit(3)
+
+    def train_epoch(self, epoch, *rest):
+        if epoch == end and os.environ["RANK"] == "0":  # it has kept the epoch before by then; others may be ahead
+            os._exit(3)
+        return original(self, epoch, *rest)
+
+    Trainer._train_epoch = train_epoch
 experiment = ExperimentConfig.model_validate_json(sys.argv[1])
 train = TrainConfig.model_validate_json(sys.argv[2])
 train_experiment("au", experiment, train, Path(sys.argv[3]), Path("models/none"), Path(sys.argv[4]))
