@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, cast
 
 import typer
 
 from fer_au.compute import log
+from fer_au.config.reading import name_fault
 from fer_au.errors import ConfigError, DataError
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _SPLITS = ("train", "valid", "test")
 _FRAMES = ("crop", "picture")
 
@@ -37,10 +36,11 @@ def measure(
     for option, value, words in (("--split", split, _SPLITS), ("--frame", frame, _FRAMES)):
         if value not in words:
             raise ConfigError(f"{option}: expected {', '.join(words[:-1])} or {words[-1]}, not {value!r}")
-    if not _NAME.fullmatch(name):
-        raise ConfigError(f"--name: expected small letters, digits, - and _, as names of experiments; not {name!r}")
+    if fault := name_fault(name):
+        what = "expected small letters, digits, - and _, as names of experiments"
+        raise ConfigError(f"--name: {what}; not {name!r}: {fault}")
     folder = Path("data") / dataset
-    if not _NAME.fullmatch(dataset) or not folder.is_dir():
+    if name_fault(dataset) or not folder.is_dir():
         raise DataError(f"{folder}: no such folder; DATASET is a key of `datasets`, whose stages have run")
     from fer_au.measure.maps_file import open_maps
     from fer_au.measure.measuring import SpannedFrame, measure_maps, summary_lines

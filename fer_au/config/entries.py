@@ -18,8 +18,18 @@ def load_experiment(name: str, path: Path = PARAMS) -> tuple[ExperimentConfig, T
     Raises:
         ConfigError: A bad key or value, or a data set or base that params.yaml doesn't have.
     """
-    params = read_params(path)
     entry("experiments", name, path)
+    return build_experiment(read_params(path), name, path)
+
+
+def build_experiment(params: Mapping[str, Any], name: str, path: Path) -> tuple[ExperimentConfig, TrainConfig]:
+    """Build one experiment of a file that is read already, as ``load_experiment`` does.
+
+    Args:
+        params: The whole of ``params.yaml``, its top level checked.
+        name: Name of the experiment.
+        path: The file, for messages.
+    """
     shared = examine_train(params)
     experiment, train, faults = examine_experiment(params, name)
     refuse(path, [*shared, *faults, *find_reference_faults(params, name)])

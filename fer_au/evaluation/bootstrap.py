@@ -90,6 +90,12 @@ def bootstrap_recall(
     return float(low), float(high)
 
 
+def bootstrap_macro(scores: NDArray[Any], labels: Sequence[str]) -> tuple[float, float]:
+    """Compute the 95 % interval of a mean over expressions, of (N,) scores of images with these N labels."""
+    found = paired_bootstrap(scores, np.zeros_like(scores), strata=labels)
+    return found.low, found.high
+
+
 def paired_bootstrap(
     a: NDArray[Any],
     b: NDArray[Any],

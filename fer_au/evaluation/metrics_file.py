@@ -139,6 +139,11 @@ def metrics_text(metrics: Mapping[str, Metric]) -> str:
     return json.dumps({key: _plain(key, metrics[key]) for key in sorted(metrics)}, indent=2, allow_nan=False) + "\n"
 
 
+def number_text(value: Metric) -> str:
+    """Write a metric for a reader, with three decimals; one of no image is undefined."""
+    return "undefined" if value is None or math.isnan(float(value)) else f"{float(value):.3f}"
+
+
 def read_metrics(
     path: Path, detail: Path | None = None, evaluation: str | None = None, model: str | None = None
 ) -> dict[str, Metric]:

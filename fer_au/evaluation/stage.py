@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,7 +20,7 @@ from fer_au.config.experiments import EvaluateConfig
 from fer_au.errors import DataError
 from fer_au.evaluation.cams import choose_cams
 from fer_au.evaluation.inference import SplitRunner, count_passes
-from fer_au.evaluation.metrics_file import Metric, environment_metrics, read_metrics, write_metrics
+from fer_au.evaluation.metrics_file import Metric, environment_metrics, number_text, read_metrics, write_metrics
 from fer_au.evaluation.metrics_file import detail_path as default_detail_path
 from fer_au.evaluation.results_file import ResultsFile
 from fer_au.evaluation.scoring import SplitScorer
@@ -191,13 +190,8 @@ def _conditions(config: EvaluateConfig) -> dict[str, Metric]:
 def _headline(metrics: Mapping[str, Metric]) -> str:
     """Say in a few words how well the model does."""
     counts = {"accuracy": "n", "att_ccos": "n_cos"}
-    parts = [f"{name} {_number(metrics[name])} (n {metrics[count]})" for name, count in counts.items()]
+    parts = [f"{name} {number_text(metrics[name])} (n {metrics[count]})" for name, count in counts.items()]
     return ", ".join(parts)
-
-
-def _number(value: Metric) -> str:
-    """Write a metric; one of no image is undefined."""
-    return "undefined" if value is None or math.isnan(float(value)) else f"{float(value):.3f}"
 
 
 def _context(meta: Mapping[str, Any], model_dir: Path, device: torch.device) -> dict[str, float | int | str]:

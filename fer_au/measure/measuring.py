@@ -15,9 +15,9 @@ from fer_au.datasets.manifest import read_manifest
 from fer_au.errors import DataError
 from fer_au.evaluation.averages import ScoreTotals
 from fer_au.evaluation.baselines import reference_maps
-from fer_au.evaluation.bootstrap import bootstrap_share, paired_bootstrap
+from fer_au.evaluation.bootstrap import bootstrap_macro, bootstrap_share
 from fer_au.evaluation.full_scores import full_scores, grid_text
-from fer_au.evaluation.metrics_file import Metric, write_metrics
+from fer_au.evaluation.metrics_file import CLASS_BLIND, Metric, number_text, write_metrics
 from fer_au.evaluation.paper_cosine import PaperCosine
 from fer_au.evaluation.scores import floor_scores
 from fer_au.evaluation.specificity import OwnTargets
@@ -31,6 +31,7 @@ from fer_au.stores import Store
 SpannedFrame = Literal["crop", "picture"]
 INTERVALS = ("att_cos", "att_ccos", "att_auc", "att_class_rank")
 """Scores of maps with an interval, beside the accuracy's."""
+_FAULTS = ("att_maps.zero", "att_maps.constant")
 _BLOCK = 128
 _SHOWN = 3
 
@@ -157,9 +158,8 @@ def _score(
         **map_metrics(totals),
     }
     for key, parts in kept.items():
-        values = np.concatenate(parts)
-        bounds = paired_bootstrap(values, np.zeros_like(values), strata=truth.labels)
-        metrics |= {f"interval.{key}.low": bounds.low, f"interval.{key}.high": bounds.high}
+        low, high = bootstrap_macro(np.concatenate(parts), truth.labels)
+        metrics |= {f"interval.{key}.low": low, f"interval.{key}.high": high}
     return metrics
 
 
@@ -176,23 +176,14 @@ def _recognition(probabilities: NDArray[np.float32], dataset: FaceDataset) -> di
 
 def summary_lines(name: str, metrics: dict[str, Metric]) -> Sequence[str]:
     """Say in a few lines where the maps lie, beside what knows no class."""
-    from fer_au.evaluation.metrics_file import CLASS_BLIND
-
     lines = [f"{name}: {metrics['n']} faces, {metrics['n_cos']} with an AU map, maps of {metrics['att_grid']} cells"]
     for key in ("accuracy", *INTERVALS):
         if key in metrics:
-            low, high = _text(metrics[f"interval.{key}.low"]), _text(metrics[f"interval.{key}.high"])
-            lines.append(f"  {key:<15} {_text(metrics[key])}  (95 % interval {low} to {high})")
+            low, high = number_text(metrics[f"interval.{key}.low"]), number_text(metrics[f"interval.{key}.high"])
+            lines.append(f"  {key:<15} {number_text(metrics[key])}  (95 % interval {low} to {high})")
     blind = {name: metrics[f"baseline.{name}.att_ccos"] for name in (*CLASS_BLIND, "class_mean")}
-    lines.append("  att_ccos of     " + ", ".join(f"{name} {_text(value)}" for name, value in blind.items()))
-    lines.append(f"  best possible   {_text(metrics['ceiling.att_ccos'])} on this grid")
+    lines.append("  att_ccos of     " + ", ".join(f"{name} {number_text(value)}" for name, value in blind.items()))
+    lines.append(f"  best possible   {number_text(metrics['ceiling.att_ccos'])} on this grid")
     if faults := [f"{metrics[key]} {key.rpartition('.')[2]}" for key in _FAULTS if metrics.get(key)]:
         lines.append(f"  without a shape {', '.join(faults)} of {metrics['n']} maps")
     return lines
-
-
-_FAULTS = ("att_maps.zero", "att_maps.constant")
-
-
-def _text(value: Metric) -> str:
-    return "undefined" if value is None or value != value else f"{float(value):.3f}"

@@ -16,7 +16,7 @@ from fer_au.config.entries import merge
 from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig
 from fer_au.config.published import Published
 from fer_au.datasets.base import examine_dataset
-from fer_au.evaluation.bootstrap import bootstrap_share, paired_bootstrap
+from fer_au.evaluation.bootstrap import bootstrap_macro, bootstrap_share
 from fer_au.results.changes import shorten
 from fer_au.results.experiment import ExperimentResult
 from fer_au.results.groups import Spread, group_spreads
@@ -207,6 +207,4 @@ def interval(result: ExperimentResult, key: str) -> tuple[float, float]:
         return bootstrap_share(result.correct)
     if f"score/{key}" not in result.results.columns:
         return math.nan, math.nan
-    scores = np.asarray(result.results[f"score/{key}"], np.float64)
-    found = paired_bootstrap(scores, np.zeros_like(scores), strata=result.labels)
-    return found.low, found.high
+    return bootstrap_macro(np.asarray(result.results[f"score/{key}"], np.float64), result.labels)

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from fer_au.config.entries import load_experiment
-from fer_au.config.experiments import TrainConfig
+from fer_au.config.entries import build_experiment
+from fer_au.config.experiments import ExperimentConfig, TrainConfig
 from fer_au.config.reading import PARAMS, read_params
 from fer_au.datasets.manifest import read_manifest
 from fer_au.errors import DataError
@@ -100,7 +100,8 @@ def read_status(params_path: Path = PARAMS, root: Path = Path()) -> ProjectStatu
     if not params.get("experiments"):
         return ProjectStatus(list(datasets.values()), [], [])
     found = read_results(params_path, root)
-    experiments = [_read_experiment(one, params_path, root, datasets) for one in found.experiments]
+    built = {one.name: build_experiment(params, one.name, params_path) for one in found.experiments}
+    experiments = [_read_experiment(one, *built[one.name], root, datasets) for one in found.experiments]
     trained = {one.name for one in experiments if one.state in ("trained", "evaluated", "outdated")}
     return ProjectStatus(
         list(datasets.values()), experiments, [_read_cross(one, params, trained) for one in found.cross]
@@ -130,9 +131,12 @@ def _stage_state(output: Path) -> StageState:
 
 
 def _read_experiment(
-    entry: Entry, params_path: Path, root: Path, datasets: Mapping[str, DatasetStatus]
+    entry: Entry,
+    experiment: ExperimentConfig,
+    train: TrainConfig,
+    root: Path,
+    datasets: Mapping[str, DatasetStatus],
 ) -> ExperimentStatus:
-    experiment, train = load_experiment(entry.name, params_path)
     folder = root / "models" / entry.name
     known: dict[str, Any] = {"epochs": train.epochs}
     try:

@@ -17,7 +17,7 @@ from fer_au.classification import confusion_matrix
 from fer_au.compute import log
 from fer_au.config.differences import mapping
 from fer_au.config.experiments import DEFAULT_HEAD, ExperimentConfig
-from fer_au.config.reading import validate
+from fer_au.config.reading import name_fault, validate
 from fer_au.errors import ConfigError, DataError
 from fer_au.evaluation.bootstrap import bootstrap_recall
 from fer_au.gate import WEIGHTS as MOST_BYTES
@@ -37,7 +37,6 @@ from fer_au.use.notes import crop_frame, licence_notice
 README = "README.md"
 FILES = (WEIGHTS, CONFIG, HISTORY, CLUSTERS)
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}")
 _RECOGNITION = ("accuracy", "balanced_accuracy", "macro_f1")
 _ATTENTION = ("att_ccos", "att_cos", "att_auc", "att_class_rank")
@@ -88,7 +87,7 @@ def write_folder(place: Place, target: Path, licence: str = "other") -> list[str
     """
     if not _LICENCE.fullmatch(licence):
         raise ConfigError(f"--license: expected an identifier such as cc-by-nc-4.0 or other, not {licence!r}")
-    if not _NAME.fullmatch(place.name):
+    if name_fault(place.name):
         raise ConfigError(f"{place.name}: is no experiment's name; for models/NAME, say NAME")
     if target.resolve() == place.model.resolve():
         raise ConfigError(f"{target}: is the output of a stage; name another folder")
