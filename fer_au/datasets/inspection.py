@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fer_au.compute import batched, map_ordered
 from fer_au.datasets.base import create_adapter, list_records, load_dataset_config
 from fer_au.datasets.files import resolve_below
@@ -78,11 +81,20 @@ def inspect_picture(root: Path, path: str, *, follow_links: bool = False) -> Pic
     except OSError as error:
         reason = Reason.TOO_LARGE if error.errno == errno.EFBIG else Reason.UNREADABLE
         return Reject(path, reason, error.strerror or str(error))
-    return inspect_bytes(path, data)
+    found = inspect_bytes(path, data)
+    return found if isinstance(found, Reject) else found[0]
 
 
-def inspect_bytes(path: str, data: bytes) -> Picture | Reject:
-    """Fully decode the bytes of one picture; ``path`` is its path below the root."""
+def inspect_bytes(path: str, data: bytes) -> tuple[Picture, NDArray[np.uint8]] | Reject:
+    """Fully decode the bytes of one picture.
+
+    Args:
+        path: Its path below the root.
+        data: The bytes.
+
+    Returns:
+        What it is, and its pixels, (H, W, 3) uint8 RGB; or why it can't be used.
+    """
     try:
         image = decode_image(data)
     except ImageRejected as rejected:
@@ -90,7 +102,7 @@ def inspect_bytes(path: str, data: bytes) -> Picture | Reject:
     height, width = image.shape[:2]
     if min(width, height) < MIN_SIDE:
         return Reject(path, Reason.TOO_SMALL, f"{width}x{height}: a side below {MIN_SIDE} pixels")
-    return Picture(path, hashlib.sha256(data).hexdigest(), width, height, describe_look(image))
+    return Picture(path, hashlib.sha256(data).hexdigest(), width, height, describe_look(image)), image
 
 
 @dataclass(frozen=True)
@@ -114,9 +126,10 @@ class _MakeInside:
         if isinstance(made, Reject):
             return made
         found = inspect_bytes(path, made)
-        if isinstance(found, Picture):
-            self.keeper.keep(made)
-        return found
+        if isinstance(found, Reject):
+            return found
+        self.keeper.keep(made, found[1])
+        return found[0]
 
 
 def _of_all(part: Inside, reason: Reason, detail: str) -> list[Picture | Reject]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -25,6 +25,7 @@ from fer_au.fingerprints import fingerprint
 from fer_au.gate import PICTURES, read_bytes
 from fer_au.rejects import Reason
 from fer_au.shards.assemble import Field
+from fer_au.shards.pictures import is_picture
 from fer_au.shards.sound import find_shard_fault, find_text_fault
 from fer_au.stores.columns import Array, offset_name, pack_ragged
 from fer_au.stores.layout import Attribute
@@ -215,7 +216,7 @@ class AlignOperation:
         except OSError as error:
             # The file was checked moments ago: it went away, or a worker on another machine does not see the folder.
             raise DataError(f"{payload.path}: {error.strerror or error}; does every worker see it?") from error
-        if hashlib.sha256(data).hexdigest() != payload.sha256:
+        if not is_picture(Path(payload.path), data, payload.sha256):
             # The file was checked moments ago; a row of other bytes must not enter the cache under this hash.
             raise DataError(f"{payload.path}: changed while align ran; run it again")
         try:

@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fer_au.config.data import AlignConfig
 from fer_au.datasets.inside import Inside, PictureFiles
 from fer_au.datasets.inspection import Picture, make_inside
+from fer_au.datasets.plain_png import plain_png
+from fer_au.decoding import decode_image
 from fer_au.faces import align_dataset
 from fer_au.rejects import Reason, Reject, read_rejects
 from fer_au.shards.cache import cache_root
-from fer_au.shards.pictures import find_kept
+from fer_au.shards.pictures import PictureKeeper, find_kept, is_picture
 from fer_au.shards.prune import list_work, prune
 from fer_au.stores import Store
 from tests.datasets.conftest import encode, picture
@@ -66,6 +69,53 @@ def test_pictures_become_files_once_by_their_hash(album: Path, tmp_path: Path) -
     kept.write_bytes(b"damaged")
     make_inside(root, [Album("sub/album.bin")], "test")
     assert hashlib.sha256(kept.read_bytes()).hexdigest() == first.sha256
+
+
+@pytest.mark.parametrize("channels", [0, 3])
+def test_a_large_picture_is_packed_and_keeps_its_name_and_pixels(
+    channels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FER_AU_CACHE", str(tmp_path / "cache"))
+    pixels = np.asarray(picture(1, 96, 96).convert("RGB" if channels else "L"))
+    data = plain_png(pixels)
+    sha256 = PictureKeeper().keep(data, decode_image(data))
+    kept = find_kept(sha256)
+    assert kept is not None
+    packed = kept.read_bytes()
+    assert sha256 == hashlib.sha256(data).hexdigest()
+    assert len(packed) < 0.8 * len(data)
+    np.testing.assert_array_equal(decode_image(kept), decode_image(data))
+    assert is_picture(kept, packed, sha256)
+    for place in (20, -1):  # in the pixels, and in the seal
+        spoilt = bytearray(packed)
+        spoilt[place] ^= 1
+        assert not is_picture(kept, bytes(spoilt), sha256)
+    other = hashlib.sha256(b"other").hexdigest()
+    assert not is_picture(kept.with_name(other), packed, other)
+    assert not is_picture(Path("a.webp"), packed, sha256)  # a file of a data set is known by its own bytes alone
+
+
+def test_what_an_older_release_kept_stays_valid_and_is_packed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FER_AU_CACHE", str(tmp_path / "cache"))
+    large, small = (plain_png(np.asarray(picture(seed, side, side))) for seed, side in ((1, 96), (2, 32)))
+    kept = {}
+    for data in (large, small):
+        sha256 = hashlib.sha256(data).hexdigest()
+        kept[data] = tmp_path / "cache" / "pictures" / sha256[:2] / sha256
+        kept[data].parent.mkdir(parents=True, exist_ok=True)
+        kept[data].write_bytes(data)
+        assert is_picture(kept[data], data, sha256)
+    times = []
+    for _ in range(2):
+        for data in (large, small):
+            PictureKeeper().keep(data, decode_image(data))
+        times.append([path.stat().st_mtime_ns for path in kept.values()])
+    assert times[0] == times[1]
+    assert kept[small].read_bytes() == small
+    assert len(kept[large].read_bytes()) < 0.8 * len(large)
+    assert len([path for path in (tmp_path / "cache").rglob("*") if path.is_file()]) == 2
 
 
 def test_the_cache_knows_how_much_they_take_and_removes_them(album: Path, tmp_path: Path) -> None:
