@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from shlex import quote
 
-from fer_au.datasets.files import CLIP_SUFFIXES, FOLDER_LINK, Listing, first_names
+from fer_au.datasets.files import CLIP_SUFFIXES, FOLDER_LINK, Listing, first_names, list_folders
 from fer_au.datasets.labels import parse_split
 from fer_au.datasets.recognition import fitting_adapters
 from fer_au.datasets.summary import example_map
@@ -81,19 +81,23 @@ def _is_archive(name: str) -> bool:
 
 
 def find_sets(root: Path, folders: Sequence[str]) -> dict[str, str]:
-    """Find the folders right below a root that are data sets of their own.
+    """Find the folders right below a root, or in the only folder there, that are data sets of their own.
 
     Args:
         root: The root.
         folders: Names of the folders in it.
 
     Returns:
-        Folder -> the first adapter that it looks like; nothing where they are parts, classes or persons of one set.
+        Path of a folder below the root -> the first adapter that it looks like; nothing where they are parts, classes
+        or persons of one set.
     """
     own = [name for name in folders if not (parse_split(name) or parse_expression(name))]
     if not 0 < len(own) <= _MOST_SETS:
         return {}
     found = {name: fitting_adapters(root / name) for name in own}
+    if len(own) == 1 and not found[own[0]]:
+        inner = list_folders(root / own[0])
+        found = {f"{own[0]}/{name}": fitting_adapters(root / own[0] / name) for name in inner[:_MOST_SETS]}
     return {name: next((one for one in fits if one != "folder"), fits[0]) for name, fits in found.items() if fits}
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from fer_au.config.data import DatasetConfig
 from fer_au.config.reading import Fault
 from fer_au.data_check.label_tables import TableGuess, guess_tables
 from fer_au.data_check.result import Fit, Guess
-from fer_au.datasets.base import Outline, create_adapter, examine_dataset
+from fer_au.datasets.base import LayoutError, Outline, create_adapter, examine_dataset
 from fer_au.datasets.files import Listing
 from fer_au.datasets.recognition import fitting_adapters
 from fer_au.datasets.summary import lost_labels_line
@@ -83,6 +83,8 @@ def _try(root: Path, fit: Fit) -> Fit:
         return replace(fit, fault="; ".join(fault_text(fault) for fault in faults))
     try:
         outline = create_adapter(fit.adapter).outline(config)
+    except LayoutError as error:
+        return _try_others(root, fit, config, error) or replace(fit, fault=str(error))
     except (FerAuError, OSError) as error:
         return replace(fit, fault=str(error))
     if outline is None or outline.tally is None:
@@ -94,6 +96,21 @@ def _try(root: Path, fit: Fit) -> Fit:
     guess = Guess("test_fraction", _TEST, "the set has no test part; another share as you like")
     settings = {**fit.settings, "test_fraction": _TEST}
     return replace(fit, faces=faces, fault=fault, settings=settings, guesses=(*fit.guesses, guess))
+
+
+def _try_others(root: Path, fit: Fit, config: DatasetConfig, error: LayoutError) -> Fit | None:
+    """Try the other values of a key to whose few values the folder may fit, such as ``pictures``; None if none does."""
+    for (key, *_), _ in error.faults:
+        field = type(config).model_fields.get(key)
+        values = get_args(field.annotation) if field and get_origin(field.annotation) is Literal else ()
+        for value in values if key not in config.model_fields_set else ():
+            if value == getattr(config, key):
+                continue
+            guess = Guess(key, value, f"the folder has no {getattr(config, key)} ones")
+            found = _try(root, replace(fit, settings={**fit.settings, key: value}, guesses=(*fit.guesses, guess)))
+            if not found.fault:
+                return found
+    return None
 
 
 def _needs_test(outline: Outline) -> bool:

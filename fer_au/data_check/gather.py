@@ -48,8 +48,9 @@ def recognise(root: Path, settings: Mapping[str, Any]) -> tuple[Fit, ...]:
     folders = list_folders(root)
     fits = find_fits(root, listing, settings)
     sets = find_sets(root, folders)
-    one = any(fit.adapter in LAYOUTS and not fit.fault for fit in fits)
-    if len(set(sets.values())) > 1 and not one:
+    usable = [fit.adapter for fit in fits if not fit.fault]
+    apart = len({*sets.values()}) > 1 or not (usable or {*sets.values()} & {"folder"})
+    if len(sets) > 1 and apart and not {*LAYOUTS} & {*usable}:
         raise DataError(sets_line(root, sets))
     if not fits:
         raise DataError(describe_unfit(root, listing, folders))

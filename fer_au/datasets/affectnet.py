@@ -15,7 +15,7 @@ from typing import Literal
 
 from fer_au.config.unread import no_effect
 from fer_au.datasets.absent import explain_absent
-from fer_au.datasets.affectnet_forms import FORMS, Found, Item, coded_parts, find_form
+from fer_au.datasets.affectnet_forms import FORMS, Found, Item, coded_parts, find_form, is_mixed
 from fer_au.datasets.base import ADAPTERS, Adapter, Annotations, LayoutError, Outline, Record, Scan
 from fer_au.datasets.files import check_root, first_names, list_folders
 from fer_au.datasets.labels import (
@@ -72,8 +72,8 @@ class AffectnetAdapter(Adapter[AffectnetConfig]):
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
-        """Look for the tables, the small release's folders, or folders of the codes; names of classes say little."""
-        return find_form(root) not in (None, "folders") or bool(coded_parts(root))
+        """Look for the tables, the small release's folders, folders of the codes, or a mixture with FFHQ's faces."""
+        return find_form(root) not in (None, "folders") or bool(coded_parts(root)) or is_mixed(root)
 
     def scan(self, config: AffectnetConfig) -> Scan:
         """Read the set in whatever form it lies here.
@@ -184,6 +184,8 @@ def _count_notes(scan: Scan, config: AffectnetConfig) -> list[str]:
     whole = {config.validation if split == "test" else split: n for split, n in _COMPLETE[config.classes].items()}
     lacking = [f"{counts[split]} of {number} {split}" for split, number in whole.items() if counts[split] < number]
     notes = [f"AffectNet has more: here are {', '.join(lacking)}"] if lacking else []
+    if None in counts:
+        return []
     if config.validation == "test":
         notes.append("the validation part is test, as the authors' test part was never published")
     return notes

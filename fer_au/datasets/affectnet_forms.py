@@ -4,7 +4,8 @@
   ``Manually_Annotated_Images``; boxes and 68 points lie in the whole pictures.
 * arrays: ``train_set`` and ``val_set`` of the small release, with ``images/7.jpg`` and ``annotations/7_exp.npy``, whose
   points lie in the crops; arrays hold numbers, or texts in some copies.
-* folders: ``train/3/...`` and ``val/3/...``, by codes or by names of classes.
+* folders: ``train/3/...`` and ``val/3/...``, by codes or by names of classes; a copy on Kaggle, which mixes in faces of
+  FFHQ, has folders of classes alone.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from fer_au.datasets.files import Listing, check_below, find_near, list_folders,
 from fer_au.datasets.labels import Fault, parse_split
 from fer_au.datasets.manifest import Box, Split
 from fer_au.datasets.points import Points, parse_points, to_points
+from fer_au.datasets.recognition import sample_pictures
 from fer_au.datasets.side_files import read_side_files
 from fer_au.datasets.spelling import says_nothing
 from fer_au.datasets.tables import Column, Table, read_table
@@ -55,7 +57,7 @@ class Item:
 
     Attributes:
         path: POSIX path of the picture below the root.
-        part: Part of the set.
+        part: Part of the set; None in a copy without parts.
         code: Expression, as it is written.
         box: Box of the face, or what is wrong with it.
         points: 68 points, or what is wrong with them; None where there are none.
@@ -63,15 +65,15 @@ class Item:
     """
 
     path: str
-    part: Part
+    part: Part | None
     code: str
     box: Box | str | None = None
     points: Points | str | None = None
     fault: Fault | None = None
 
-    def split(self, validation: Split) -> Split:
-        """Give the split, where the validation part is ``validation``."""
-        return validation if self.part == "valid" else "train"
+    def split(self, validation: Split) -> Split | None:
+        """Give the split, where the validation part is ``validation``; None in a copy without parts."""
+        return validation if self.part == "valid" else self.part
 
 
 @dataclass
@@ -107,8 +109,11 @@ class Form(ABC):
     wanted: ClassVar[str]
 
     @abstractmethod
-    def parts(self, root: Path) -> Mapping[str, Part]:
-        """Find the parts of the set: what holds each, below the root -> part; empty where the form is another one."""
+    def parts(self, root: Path) -> Mapping[str, Part | None]:
+        """Find the parts of the set: what holds each, below the root -> part; empty where the form is another one.
+
+        The part is None where the form has none.
+        """
 
     @abstractmethod
     def read(self, root: Path, *, annotations: bool, follow_links: bool) -> Found:
@@ -180,8 +185,11 @@ def _read_box(texts: Sequence[str]) -> Box | str:
 def _read_table(root: Path, name: str, follow_links: bool) -> Table:
     """Read a table with or without its header."""
     check_below(root, name, follow_links=follow_links)
-    with open_table(root / name, "latin-1") as file:
-        header = _COLUMNS[0].lower() in file.readline(10_000).lower()
+    try:
+        with open_table(root / name, "latin-1") as file:
+            header = _COLUMNS[0].lower() in file.readline(10_000).lower()
+    except OSError as error:
+        raise LayoutError((("root",), f"{root / name}: {error.strerror}")) from error
     named: dict[str, Column] = dict(zip(_MEANINGS, _COLUMNS if header else range(len(_COLUMNS)), strict=True))
     try:
         return read_table(root / name, named, header=header)
@@ -232,7 +240,15 @@ class ArrayForm(Form):
             files = read_side_files(root, wanted, f"read {name}/annotations", follow_links=follow_links)
             for path, stem in stems.items():
                 found.items.append(_array_item(path, part, files[f"{stem}_exp.npy"], files.get(f"{stem}_lnd.npy")))
+            found.rejects += _without_picture(root, f"{name}/annotations", {*stems.values()}, follow_links)
         return _with_lacking(found, parts, self.wanted)
+
+
+def _without_picture(root: Path, folder: str, stems: set[str], follow_links: bool) -> list[Reject]:
+    """Reject arrays of expressions beside which there is no picture."""
+    files = list_pictures(root, folder, follow_links=follow_links).others
+    ends = [path for path in files if path.endswith("_exp.npy") and path.removesuffix("_exp.npy") not in stems]
+    return [Reject(path, Reason.MISSING_FILE, "no picture of its number") for path in sorted(ends)]
 
 
 def _array_item(path: str, part: Part, label: bytes | Reject, points: bytes | Reject | None) -> Item:
@@ -269,9 +285,9 @@ class FolderForm(Form):
 
     wanted = "folders train and val of the codes 0 to 7 or of classes"
 
-    def parts(self, root: Path) -> Mapping[str, Part]:
-        """Find folders of parts whose class folders are the set's codes, or names of expressions."""
-        return coded_parts(root) or _named_parts(root)
+    def parts(self, root: Path) -> Mapping[str, Part | None]:
+        """Find folders of parts whose class folders are the set's codes, or names of expressions, or those alone."""
+        return coded_parts(root) or _named_parts(root) or ({".": None} if is_mixed(root) else {})
 
     def read(self, root: Path, *, annotations: bool, follow_links: bool) -> Found:
         """List the pictures of each class folder."""
@@ -312,9 +328,19 @@ def _named_parts(root: Path) -> Mapping[str, Part]:
     return found
 
 
-def _with_lacking(found: Found, parts: Mapping[str, Part], wanted: str) -> Found:
+def is_mixed(root: Path) -> bool:
+    """Tell whether a folder is the copy on Kaggle: class folders, contempt among them, with pictures named of FFHQ."""
+    folders = list_folders(root)
+    inner = [one for name in folders if parse_split(name) for one in list_folders(root / name)]
+    if "contempt" not in map(parse_expression, (*folders, *inner)):
+        return False
+    return any(PurePosixPath(path).name.startswith(_KAGGLE) for path in sample_pictures(root))
+
+
+def _with_lacking(found: Found, parts: Mapping[str, Part | None], wanted: str) -> Found:
     """Say which part is not there."""
-    if lacking := {"train", "valid"} - {*parts.values()}:
+    lacking = {"train", "valid"} - {*parts.values()}
+    if lacking and None not in parts.values():
         word = "training" if "train" in lacking else "validation"
         found.notes.append(f"half of AffectNet is here, and no {word} part: {wanted} belong together")
     return found

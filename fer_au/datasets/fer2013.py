@@ -53,13 +53,14 @@ class Fer2013Adapter(Adapter[Fer2013Config]):
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
-        """Look for the table, or for pictures that are called by their use."""
+        """Look for the table, or for pictures that are called by their use, and lie in folders of classes."""
         if find_near(root, (_VOTES,)):
             return False
         if find_near(root, TABLES[:-1]) or any(_begins_with_pixels(root / one) for one in find_near(root, TABLES[-1:])):
             return True
-        names = [PurePosixPath(path).name.partition("_")[0].lower() for path in sample_pictures(root)]
-        return bool(names) and 2 * sum(name in _USAGES for name in names) > len(names)
+        paths = [PurePosixPath(path) for path in sample_pictures(root)]
+        named = [path for path in paths if path.name.partition("_")[0].lower() in _USAGES]
+        return 2 * sum(parse_split(path.parent.name) is None for path in named) > len(paths)
 
     def scan(self, config: Fer2013Config) -> Scan:
         """Read the table, or list the pictures of the folders.
@@ -125,9 +126,12 @@ def _rank(name: str) -> tuple[int, str]:
 
 
 def _begins_with_pixels(path: Path) -> bool:
-    """Tell whether a table of a name that many have begins as one of pixels does."""
-    with open_table(path, "latin-1") as file:
-        return PIXELS in file.readline(1000).lower()
+    """Tell whether a table of a name that many have begins as one of pixels does; not where it can't be read."""
+    try:
+        with open_table(path, "latin-1") as file:
+            return PIXELS in file.readline(1000).lower()
+    except OSError:
+        return False
 
 
 def _scan_table(table: PixelTable, config: Fer2013Config) -> Scan:

@@ -33,7 +33,8 @@ from fer_au.rejects import Reason, Reject
 CODES: dict[str | int, str | None] = dict(enumerate(VOTES[:8]))
 _TABLE, _PART = "fer2013new.csv", "label.csv"
 _PIXELS = "fer2013.csv"
-_PARTS: dict[str, Split] = {"fer2013train": "train", "fer2013valid": "valid", "fer2013test": "test"}
+_FOLDERS: dict[str, Split] = {"FER2013Train": "train", "FER2013Valid": "valid", "FER2013Test": "test"}
+_PARTS: dict[str, Split] = {name.lower(): split for name, split in _FOLDERS.items()}
 _PARTED = {"image": 0, **{name: place + 2 for place, name in enumerate(VOTES)}}  # of label.csv: name, box, ten votes
 _NAMED = {"usage": "Usage", "image": "Image name", **{name: name for name in VOTES}}
 
@@ -215,8 +216,8 @@ def _read_parts(parts: Mapping[str, Split], config: FerplusConfig) -> _Found:
             Reject(one, Reason.UNLABELLED, f"not in {name}") for one in listing.pictures if one not in named
         ]
         found.rejects += listing.rejects
-    if lacking := [name for name in ("train", "valid", "test") if name not in parts.values()]:
-        found.notes.append(f"FERPlus has more: here is no folder of {' or '.join(lacking)}")
+    if lacking := [name for name, split in _FOLDERS.items() if split not in parts.values()]:
+        found.notes.append(f"FERPlus has more: here is no {' and no '.join(f'{name}/{_PART}' for name in lacking)}")
     return found
 
 

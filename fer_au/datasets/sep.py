@@ -54,8 +54,8 @@ class SepAdapter(Adapter[SepConfig]):
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
-        """Look for split folders with a label file beside them, here or in one folder below."""
-        return any(_split_files(base) for base in (root, *(root / name for name in list_folders(root))))
+        """Look for split folders with a label file beside them, here or in the only such folder below."""
+        return bool(_split_files(root)) or sum(bool(_split_files(root / name)) for name in list_folders(root)) == 1
 
     def scan(self, config: SepConfig) -> Scan:
         """Read the label file of each split folder.

@@ -49,7 +49,7 @@ def read_table(
     *,
     header: bool = True,
     delimiter: str | None = None,
-    encoding: str = "utf-8",
+    encoding: str | None = None,
 ) -> Table:
     """Read a delimited text file with LF, CRLF or bare CR line ends, with or without a byte-order mark.
 
@@ -59,7 +59,7 @@ def read_table(
         header: Whether the first row names the columns.
         delimiter: Character between two cells. None tries comma, semicolon, tab, bar and space, and takes the first
             one that yields all columns.
-        encoding: Encoding of the text.
+        encoding: Encoding of the text, as a key of the entry says it; None where there is no such key: UTF-8.
 
     Raises:
         DataError: Missing file, other encoding, or broken quoting; the message names the file.
@@ -67,12 +67,12 @@ def read_table(
     """
     try:
         data = read_bytes(path, TABLES)
-        text = data.decode("utf-8-sig" if encoding == "utf-8" else encoding)
+        text = data.decode("utf-8-sig" if encoding in (None, "utf-8") else encoding)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from error
     except UnicodeError as error:
-        hint = _encoding_hint(data)
-        raise DataError(f"{path}: not {encoding} text; name its encoding with the key encoding{hint}") from error
+        remedy = "save it as UTF-8" if encoding is None else "name its encoding with the key encoding"
+        raise DataError(f"{path}: not {encoding or 'utf-8'} text; {remedy}{_encoding_hint(data)}") from error
     best: list[str] = []
     for candidate in [delimiter] if delimiter else DELIMITERS:
         first = next((cells for _, cells in parse_rows(path, text, candidate, limit=1)), [])

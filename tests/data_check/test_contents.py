@@ -102,3 +102,16 @@ def test_several_sets_are_named_with_the_command_that_joins_them(write: Write) -
     kdef.write(root / "KDEF", 2)
     jaffe.write(root / "jaffe")
     assert "KDEF (adapter kdef)" in refuse(root)
+
+
+def test_sets_in_the_only_folder_are_found_also_of_one_kind(write: Write) -> None:
+    paths = [f"archive/{name}/{split}/1_fear.jpg" for name in ("FER", "RAF") for split in ("train", "test")]
+    root = write(*paths)
+    for name in ("FER", "RAF"):
+        for split in ("train", "test"):
+            (root / f"archive/{name}/{split}_{name}_labels.csv").write_text("1_fear.jpg,5\n")
+    said = refuse(root)
+    assert said.startswith(
+        "holds 2 data sets: archive/FER (adapter sep), archive/RAF (adapter sep); check one of these"
+    )
+    assert "archive-fer: {adapter: sep, root: archive/FER}" in said

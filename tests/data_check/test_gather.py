@@ -71,6 +71,15 @@ def test_a_known_set_is_recognised_and_its_entry_taken(name: str, tmp_path: Path
     assert 0 < faces == ingested(check)
 
 
+def test_pictures_of_the_other_kind_are_taken_where_the_usual_ones_are_missing(tmp_path: Path) -> None:
+    import_module("tests.datasets.miniatures.sfew").write(tmp_path / "set", "_Aligned_Faces")
+    check = look(tmp_path / "set")
+    assert (check.usable, check.entry["adapter"], check.entry["pictures"]) == (True, "sfew", "aligned")
+    assert [guess.why for guess in check.fits[0].guesses] == ["the folder has no original ones"]
+    assert ingested(check) == 35
+    assert "can't take it" in look(tmp_path / "set", pictures="original").errors[0]  # what was given is not guessed
+
+
 def test_of_many_clips_some_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import_module("tests.datasets.miniatures.video").write(tmp_path / "set")
     monkeypatch.setattr(holdings, "FEWEST", 3)

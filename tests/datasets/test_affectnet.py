@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -177,6 +178,37 @@ def test_folders_of_codes_and_of_names(root: Path) -> None:
     assert "1 pictures are named ffhq_...: of FFHQ, and not AffectNet's" in found.notes
     with pytest.raises(DataError, match="annotations: has no effect: folders of classes bring no boxes"):
         scan("affectnet", root, annotations=False)
+
+
+@pytest.mark.parametrize("folders", [("",), ("train", "test")])
+def test_a_mixture_with_faces_of_ffhq_is_known_and_told(folders: tuple[str, ...], root: Path) -> None:
+    for folder in folders:
+        for name in LABELS:
+            write_noise(root / folder / name / f"image{LABELS.index(name):07d}.jpg")
+            write_noise(root / folder / name / f"ffhq_{LABELS.index(name)}.png")
+    assert fitting_adapters(root) == ["affectnet", "folder"]
+    found = scan("affectnet", root)
+    assert {one.split for one in found.records} == ({None} if folders == ("",) else {"train", "test"})
+    assert {one.label for one in found.records} == {*LABELS}
+    assert f"{8 * len(folders)} pictures are named ffhq_...: of FFHQ, and not AffectNet's" in found.notes
+    assert not any("half of AffectNet" in note for note in found.notes)
+    check_outline("affectnet", root)
+
+
+def test_arrays_without_a_picture_are_told(root: Path) -> None:
+    write_arrays(root)
+    first = sorted((root / "train_set/images").iterdir())[0]
+    first.unlink()
+    assert reasons(scan("affectnet", root)) == {f"train_set/annotations/{first.stem}_exp.npy": "missing_file"}
+
+
+def test_a_table_that_is_a_pipe_is_one_line(root: Path) -> None:
+    write(root)
+    (table,) = root.rglob("training.csv")
+    table.unlink()
+    os.mkfifo(table)
+    with pytest.raises(DataError, match=r"training\.csv: no regular file, but a pipe"):
+        scan("affectnet", root)
 
 
 def test_half_of_the_set_and_other_layouts_are_one_line(root: Path, tmp_path: Path) -> None:

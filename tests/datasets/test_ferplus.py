@@ -161,4 +161,4 @@ def test_the_folder_is_recognised(root: Path, tmp_path: Path) -> None:
     write_parts(tmp_path / "parts")
     assert fitting_adapters(tmp_path / "parts") == ["ferplus"]
     (tmp_path / "parts" / "data" / "FER2013Test" / "label.csv").unlink()
-    assert "FERPlus has more: here is no folder of test" in scan("ferplus", tmp_path / "parts").notes
+    assert "FERPlus has more: here is no FER2013Test/label.csv" in scan("ferplus", tmp_path / "parts").notes

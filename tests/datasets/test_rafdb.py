@@ -44,6 +44,12 @@ def test_photographs_have_their_boxes(root: Path) -> None:
     check_outline("rafdb", root, pictures="original")
 
 
+def test_a_list_of_another_encoding_names_no_key_that_the_adapter_lacks(root: Path) -> None:
+    (root / "basic" / LIST).write_bytes("train_00001.jpg 5".encode("utf-16"))
+    with pytest.raises(DataError, match=r"not utf-8 text; save it as UTF-8: utf-16 reads it; a line of RAF-DB is"):
+        scan("rafdb", root)
+
+
 def test_kaggles_folders_are_codes_from_1(tmp_path: Path) -> None:
     write_kaggle(tmp_path)
     found = scan("rafdb", tmp_path)

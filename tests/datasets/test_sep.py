@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fer_au.datasets import Scan
+from fer_au.datasets.recognition import fitting_adapters
 from fer_au.datasets.sep import SepAdapter, SepConfig
 from fer_au.errors import DataError
 
@@ -40,6 +41,16 @@ def test_codes_and_splits_are_read_and_the_first_row_counts(tmp_path: Path, make
         for code, name in enumerate(CODES)
     }
     assert found.rejects == ()
+
+
+def test_only_one_set_below_looks_like_it_and_not_like_fer2013(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    one = make(tmp_path / "archive/FER2013")
+    for path in [*one.rglob("*.jpg")]:
+        use = "Training" if path.parent.name == "train" else "PublicTest"
+        path.rename(path.with_name(f"{use}_{path.name}"))
+    assert fitting_adapters(one) == fitting_adapters(one.parent) == ["sep"]
+    make(tmp_path / "archive/RAF-DB")
+    assert fitting_adapters(one.parent) == []
 
 
 def test_the_root_may_be_the_folder_above_the_only_set(tmp_path: Path, make: Callable[[Path], Path]) -> None:
