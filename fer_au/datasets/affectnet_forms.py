@@ -46,6 +46,7 @@ _COLUMNS = (
 )
 _MEANINGS = ("image", "x", "y", "width", "height", "points", "expression")
 _IMAGES = "Manually_Annotated"  # begins the names of folders that hold the pictures
+_LISTS = "Manually_Annotated_file_lists"  # holds the tables, as the owners pack them
 _SETS: dict[str, Part] = {"train_set": "train", "val_set": "valid"}
 _CODES = {str(number) for number in range(8)}
 _KAGGLE = "ffhq_"  # begins the names of pictures that a copy on Kaggle has added
@@ -207,13 +208,21 @@ def _find_images(root: Path, names: Sequence[str]) -> str:
     candidates = ["."]
     for _ in range(3):
         inner = [PurePosixPath(one, name).as_posix() for one in candidates for name in list_folders(root / one)]
-        candidates += [one for one in inner if PurePosixPath(one).name.startswith(_IMAGES) and one not in candidates]
-    counts = {one: sum((root / one / name.replace("\\", "/")).is_file() for name in names) for one in candidates}
+        near = [one for one in inner if (name := PurePosixPath(one).name).startswith(_IMAGES) and name != _LISTS]
+        candidates += [one for one in near if one not in candidates]
+    counts = {one: sum(_is_file(root / one / name.replace("\\", "/")) for name in names) for one in candidates}
     best = max(candidates, key=lambda one: (counts[one], one.count("/"), one != "."))
     if not counts[best] and best == ".":
         text = f"{root}: no folder {_IMAGES}_Images, and no {names[0] if names else 'pictures'} below the root itself"
         raise LayoutError((("root",), f"{text}: AffectNet's tables are here without the pictures"))
     return best
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long
+        return False
 
 
 class ArrayForm(Form):

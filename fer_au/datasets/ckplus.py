@@ -8,6 +8,7 @@ Cohn-Kanade Dataset (CK+)", CVPR Workshops 2010.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ CODES: dict[str | int, str | None] = {
 _IMAGES = ("cohn-kanade-images", "extended-cohn-kanade-images")
 _LABELS = ("emotion", "emotion_labels")
 _ENDING = "_emotion.txt"
+_FRAME = re.compile(r"S\d+_\d+_\d+", re.IGNORECASE)
 _COMPLETE = (327, 118)  # sequences with a label, and their persons
 
 
@@ -140,7 +142,7 @@ def _read(config: CkplusConfig) -> tuple[dict[str, Sequence], Listing, list[str]
     check_root(config.root)
     images, labels = (_find_folder(config.root, names) for names in (_IMAGES, _LABELS))
     if images is None or labels is None:
-        lacks = [names[0] for names, found in ((_IMAGES, images), (_LABELS, labels)) if found is None]
+        lacks = [name for name, found in ((_IMAGES[0], images), (_LABELS[0].title(), labels)) if found is None]
         there = first_names(list_folders(config.root)) or "none"
         text = f"{config.root}: no folder {' and no '.join(lacks)}; CK+ has both, each in an archive of its own"
         fit = fitting_text(config.root, config.adapter)
@@ -149,7 +151,9 @@ def _read(config: CkplusConfig) -> tuple[dict[str, Sequence], Listing, list[str]
     listing = list_pictures(config.root, images, follow_links=config.follow_links)
     for path in listing.pictures:
         parts = PurePosixPath(path).parts
-        if len(parts) == 4:
+        if len(parts) == 4 and not _FRAME.fullmatch(PurePosixPath(path).stem):
+            listing.rejects.append(Reject(path, Reason.UNLABELLED, "named like no frame, as S005_001_00000011.png is"))
+        elif len(parts) == 4:
             sequences["/".join(parts[:3])].frames.append(path)
         else:
             listing.rejects.append(Reject(path, Reason.UNLABELLED, "lies in no folder of a person's sequence"))

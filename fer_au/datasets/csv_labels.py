@@ -278,7 +278,7 @@ def _read_labels(config: CsvConfig) -> Table:
         faults.append((("columns", "labels", "points", "header", "delimiter", "encoding"), text))
     except DataError as error:
         there = (config.root / config.labels).exists()
-        hint = "" if there else elsewhere_hint(config.root, "labels", config.labels)
+        hint = "" if there else elsewhere_hint(config.root, "labels", config.labels) or fitting_text(config.root, "csv")
         faults.append((("labels", "encoding", "delimiter"), f"{error}{hint}"))
     if faults or table is None:
         raise LayoutError(*faults)

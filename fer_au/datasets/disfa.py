@@ -56,7 +56,8 @@ _FILE = re.compile(r"(SN\d{3})_au(\d+)\.txt", re.IGNORECASE)
 _PERSON = re.compile(r"SN\d{3}", re.IGNORECASE)
 _CAMERA = re.compile(r"left|right", re.IGNORECASE)
 _NUMBER = re.compile(r"(\d+)$")
-_TEXT = b"0123456789., \t\r\n"
+_TEXT = b"0123456789.,; \t\r\n"
+_SEPARATORS = bytes.maketrans(b",;", b"  ")
 
 
 class DisfaConfig(LabelMapConfig):
@@ -203,7 +204,8 @@ def _read(config: DisfaConfig) -> tuple[dict[str, _Person], Listing, list[Reject
     notes = _find_frames(persons, listing, config)
     if not persons:
         text = f"{config.root}: neither a video nor a frame of camera {config.camera}, such as LeftVideoSN001_comp.avi"
-        raise LayoutError((("camera", "root"), f"{text}; the cameras' videos lie in an archive each"))
+        text += listing.links_text or "; the cameras' videos lie in an archive each"
+        raise LayoutError((("camera", "root"), text))
     files = {path: found for path in listing.others if (found := _FILE.fullmatch(PurePosixPath(path).name))
              and path.startswith(f"{labels}/")}  # fmt: skip
     listing.others = [path for path in listing.others if path not in files]
@@ -221,6 +223,7 @@ def _read(config: DisfaConfig) -> tuple[dict[str, _Person], Listing, list[Reject
             for number, value in values.items():
                 known.setdefault(number, np.full(len(UNITS), np.nan, np.float32))[UNITS.index(unit)] = value
     people = dict(sorted(persons.items()))
+    rejects += _without_units(people)
     notes += check_label_keys(
         {text for one in people.values() for _, text in _expressions(one, config) if text}, config
     )
@@ -261,6 +264,17 @@ def _find_frames(persons: dict[str, _Person], listing: Listing, config: DisfaCon
     return notes
 
 
+def _without_units(persons: Mapping[str, _Person]) -> list[Reject]:
+    """Tell of each person that has some intensities of which action units there are none: its frames get no label."""
+    found = []
+    for name, person in persons.items():
+        values = np.array(list(person.intensities.values())).reshape(-1, len(UNITS))
+        absent = [f"AU{unit}" for unit, known in zip(UNITS, np.isfinite(values).any(axis=0), strict=True) if not known]
+        if len(values) and absent:
+            found.append(Reject(name, Reason.MISSING_FILE, f"no intensities of {', '.join(absent)}"))
+    return found
+
+
 def read_intensities(data: bytes) -> tuple[dict[int, float], list[tuple[int, str]]]:
     """Read lines ``frame,intensity``.
 
@@ -270,7 +284,7 @@ def read_intensities(data: bytes) -> tuple[dict[int, float], list[tuple[int, str
     """
     lines = data.removeprefix(b"\xef\xbb\xbf").splitlines()
     if not data.translate(None, _TEXT):  # the usual file, read as a whole
-        numbers = np.array(b" ".join(lines).replace(b",", b" ").split(), np.float64) if b"." not in data else None
+        numbers = np.array(b" ".join(lines).translate(_SEPARATORS).split(), np.float64) if b"." not in data else None
         filled = sum(bool(line.strip()) for line in lines)
         if numbers is not None and len(numbers) == 2 * filled:
             frames, values = numbers.reshape(-1, 2).T
@@ -279,7 +293,7 @@ def read_intensities(data: bytes) -> tuple[dict[int, float], list[tuple[int, str
     found: dict[int, float] = {}
     faults: list[tuple[int, str]] = []
     for place, line in enumerate(lines, 1):
-        cells = line.decode("utf-8", "replace").replace(",", " ").split()
+        cells = line.translate(_SEPARATORS).decode("utf-8", "replace").split()
         if not cells:
             continue
         try:

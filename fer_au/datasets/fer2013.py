@@ -8,7 +8,7 @@ Source: Goodfellow et al., "Challenges in Representation Learning: A Report on T
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -83,6 +83,7 @@ class Fer2013Adapter(Adapter[Fer2013Config]):
         table = find_table(config.root, follow_links=config.follow_links)
         if table is None:
             found = [(place.split, place.label) for place in _read_places(_list_folders(config), config).values()]
+            _check_numbers({label.strip() for _, label in found}, config)
         else:
             found = [(read_usage(row.cells), row.cells["emotion"]) for row in table.rows]
         check_coded_keys({label for _, label in found}, CODES, config)
@@ -201,6 +202,7 @@ def _list_folders(config: Fer2013Config) -> Listing:
 def _scan_folders(config: Fer2013Config) -> Scan:
     listing = _list_folders(config)
     places = _read_places(listing, config)
+    _check_numbers({place.label.strip() for place in places.values()}, config)
     notes = check_coded_keys({place.label for place in places.values() if place.label}, CODES, config)
     codes = lay_over(CODES, config.label_map)
     records: list[Record] = []
@@ -217,6 +219,19 @@ def _scan_folders(config: Fer2013Config) -> Scan:
         else:
             records.append(Record(path, label, place.split))
     return Scan(tuple(records), tuple(rejects), notes=(*_folder_notes(places), *notes, *listing.notes(config.root)))
+
+
+def _check_numbers(folders: Collection[str], config: Fer2013Config) -> None:
+    """Refuse class folders whose numbers are another set's codes: most of them would be read, and wrongly.
+
+    Raises:
+        LayoutError: There are numbers, and one is no code.
+    """
+    known = {*map(str, CODES), *map(str, config.label_map)}
+    odd = sorted(name for name in folders if name.isdecimal() and name not in known)
+    if odd:
+        text = f"{config.root}: class folders {first_names(odd)} are no codes of FER2013, which are 0 to 6"
+        raise LayoutError((("root", "adapter"), f"{text}{fitting_text(config.root, config.adapter)}"))
 
 
 def _folder_notes(places: Mapping[str, _PlaceOf]) -> list[str]:

@@ -63,6 +63,12 @@ class Listing:
         """The paths, to be found by any Unicode form."""
         return Spellings((*self.pictures, *self.others, *self.added))
 
+    @property
+    def links_text(self) -> str:
+        """Which folders are links that aren't followed, as the end of a message; empty if none are."""
+        links = sorted(reject.id for reject in self.rejects if reject.detail == FOLDER_LINK)
+        return f"; {first_names(links)}: {FOLDER_LINK}" if links else ""
+
     def notes(self, folder: Path, wanted: str = "picture") -> tuple[str, ...]:
         """Write lines about the files that are not wanted, if there are any below ``folder``, which was listed."""
         raw = [path for path in self.others if PurePosixPath(path).suffix.lower() in _RAW]

@@ -18,7 +18,7 @@ from fer_au.datasets.labels import (
     tally_labels,
 )
 from fer_au.datasets.manifest import Split
-from fer_au.datasets.recognition import mostly_clips
+from fer_au.datasets.recognition import fitting_text, mostly_clips
 from fer_au.datasets.tally import Place
 from fer_au.rejects import Reason, Reject
 
@@ -95,7 +95,8 @@ def find_depth(root: Path, config: SplitLabelledConfig) -> int:
         (
             ("root", "label_map"),
             f"{root}: no folder here is named like a split (train, valid, test) or an expression (happiness, ...); "
-            f"folders found: {found}. Point root to the folder above them, or name the classes in label_map",
+            f"folders found: {found}. Point root to the folder above them, or name the classes in label_map"
+            f"{fitting_text(root, config.adapter)}",
         )
     )
 

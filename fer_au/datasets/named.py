@@ -132,7 +132,9 @@ class NamedAdapter(Adapter[FoldedT]):
         if not any(isinstance(parse_label(name.code, self.codes), str) for name in known):
             text = f"{config.root}: no picture is named as those of {self.title}, such as {self.example}"
             found = f"; pictures found: {first_names(listing.pictures[:3])}" if listing.pictures else ""
-            raise LayoutError((("root", "adapter"), f"{text}{found}{fitting_text(config.root, config.adapter)}"))
+            raise LayoutError(
+                (("root", "adapter"), f"{text}{found}{listing.links_text or fitting_text(config.root, config.adapter)}")
+            )
         notes += check_label_keys({name.code for name in known}, config)
         return listing, names, [*notes, *self._counts(known, config)]
 

@@ -8,11 +8,11 @@ Source: Wang and Kawka, "GiMeFive: Towards Interpretable Facial Emotion Classifi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from fer_au.datasets.base import ADAPTERS, Adapter, Outline, Record, Scan
+from fer_au.datasets.base import ADAPTERS, Adapter, LayoutError, Outline, Record, Scan
 from fer_au.datasets.files import check_below, check_root, list_folders, list_pictures
 from fer_au.datasets.labels import (
     Fault,
@@ -26,6 +26,7 @@ from fer_au.datasets.labels import (
     scan_rows,
     tally_labels,
 )
+from fer_au.datasets.recognition import fitting_text
 from fer_au.datasets.tables import Table, read_table
 from fer_au.datasets.tally import Place
 from fer_au.errors import DataError
@@ -75,7 +76,7 @@ class SepAdapter(Adapter[SepConfig]):
             for name, folder in folders.items()
         }
         tables = {name: _read_codes(file, config) for name, file in files.items()}
-        notes = _check_keys(tables, config)
+        notes = [*_check_keys(tables, config), *_half_notes(base, folders, files)]
         for name, table in tables.items():
             for line, cells in table.rows:
                 image = table.cell(cells, "image")
@@ -102,6 +103,19 @@ class SepAdapter(Adapter[SepConfig]):
             listed.update((parse_split(name), None, code) for image, code in codes.items() if image)
         tally = tally_labels(listed, CODES | config.label_map)
         return Outline(frozenset(map(parse_split, tables)), subjects=config.subject_pattern is not None, tally=tally)
+
+
+def _half_notes(base: Path, folders: Collection[str], files: Collection[str]) -> list[str]:
+    """Say which label files have no folder of pictures, and which folders have no label file."""
+    told = (path.name for path in sorted(base.glob("*_labels.csv")))
+    lost = [name for name in told if (word := name.partition("_")[0]) not in folders and parse_split(word)]
+    notes = [
+        f"{name}: there is no folder {name.partition('_')[0]} beside it, so that its pictures are missing"
+        for name in lost
+    ]
+    return notes + [
+        f"{name}: there is no label file {name}_..._labels.csv beside it" for name in folders if name not in files
+    ]
 
 
 def _check_keys(tables: Mapping[str, Table], config: SepConfig) -> list[str]:
@@ -157,4 +171,5 @@ def _find_set(root: Path) -> Path:
         return below[0]
     if below:
         raise DataError(f"{root}: several sets below it ({', '.join(path.name for path in below)}); point root to one")
-    raise DataError(f"{root}: no split folder with a label file (train/ and train_..._labels.csv)")
+    text = f"{root}: no split folder with a label file (train/ and train_..._labels.csv)"
+    raise LayoutError((("root", "adapter"), f"{text}{fitting_text(root, 'sep')}"))

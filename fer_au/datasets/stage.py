@@ -22,6 +22,7 @@ from fer_au.datasets.looks import MOST_PAIRS
 from fer_au.datasets.manifest import Box, ManifestRow, write_manifest
 from fer_au.datasets.photographs import Photographs, find_photographs
 from fer_au.datasets.point_faults import blame_points, judge_points
+from fer_au.datasets.recognition import fitting_text
 from fer_au.datasets.spelling import compose
 from fer_au.datasets.splits import Member, assign_splits, unread_split_keys
 from fer_au.datasets.summary import count_line, survey_lines
@@ -109,7 +110,8 @@ class Survey:
         counted = [reject for reject in self.rejects if reject.reason not in _NOT_LOST]
         if not self.rows and not counted:
             unlabelled = f" ({len(self.rejects)} without a label, see {table})" if self.rejects else ""
-            raise DataError(f"{label}: no labelled picture below {config.root}{unlabelled}")
+            fitting = fitting_text(config.root, config.adapter)
+            raise DataError(f"{label}: no labelled picture below {config.root}{unlabelled}{fitting}")
         check_reject_fraction(label, counted, len(self.rows) + len(counted), config.max_reject_fraction, table)
         if fault := blame_points(self.annotations, self.rows, self.rejects):
             raise DataError(f"{label}: {fault}; see {table}")

@@ -51,7 +51,7 @@ from fer_au.datasets.labels import (
     parse_subject,
     tally_labels,
 )
-from fer_au.datasets.recognition import mostly_clips
+from fer_au.datasets.recognition import fitting_text, mostly_clips
 from fer_au.datasets.spelling import says_nothing
 from fer_au.datasets.tables import Column, Table, read_table
 from fer_au.datasets.tally import Place, Tally
@@ -205,7 +205,8 @@ def _scan_folders(config: VideoConfig) -> _Found:
     depth = find_depth(config.root, config)
     listing = _list_clips(list_followed(depth, config))
     if not listing.pictures:
-        raise LayoutError((("root", "adapter"), f"{config.root}: no clip below the class folders ({_suffixes()})"))
+        text = f"{config.root}: no clip below the class folders ({_suffixes()})"
+        raise LayoutError((("root", "adapter"), f"{text}{fitting_text(config.root, config.adapter)}"))
     notes = check_folder_keys(listing.pictures, depth, config)
     records, rejects = read_places(listing.pictures, depth, config)
     return _Found(records, rejects, listing, notes, {})
@@ -253,7 +254,9 @@ def _read_table(config: VideoConfig, file: str) -> Table:
         check_below(config.root, spelt, follow_links=config.follow_links)
         return read_table(config.root / spelt, config.columns.wanted)
     except DataError as error:
-        hint = "" if (config.root / spelt).exists() else elsewhere_hint(config.root, "labels", file)
+        hint = ""
+        if not (config.root / spelt).exists():
+            hint = elsewhere_hint(config.root, "labels", file) or fitting_text(config.root, config.adapter)
         raise LayoutError((("labels", "columns"), f"{error}{hint}")) from error
 
 

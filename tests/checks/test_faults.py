@@ -279,7 +279,7 @@ ONE: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "label file": (
         {"datasets.mine": {"adapter": "csv", "root": "faces", "labels": "legend.csv", "test_fraction": 0.2}},
-        ["datasets.mine.labels: faces/legend.csv: No such file or directory"],
+        ["datasets.mine.labels: faces/legend.csv: No such file or directory; it looks like adapter folder"],
     ),
     "no test": (
         {"datasets.mine.test_fraction": None},

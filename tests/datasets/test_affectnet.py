@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -236,3 +237,21 @@ def test_half_of_the_set_and_other_layouts_are_one_line(root: Path, tmp_path: Pa
 def test_each_form_is_recognised(root: Path, form) -> None:  # type: ignore[no-untyped-def]
     form(root)
     assert fitting_adapters(root) == ["affectnet"]
+
+
+def test_tables_without_their_pictures_and_names_that_are_too_long_are_told(root: Path) -> None:
+    write(root)
+    (table,) = root.rglob("training.csv")
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([*lines, lines[1].replace(lines[1].partition(",")[0], "1/" + 300 * "a" + ".jpg")]))
+    assert reasons(survey("affectnet", root))[f"{IMAGES}/1/{300 * 'a'}.jpg"] == "unreadable"
+    lists = root / "Manually_Annotated_file_lists"
+    lists.mkdir()
+    for path in [*root.rglob("*.csv")]:
+        path.rename(lists / path.name)
+    shutil.rmtree(root / IMAGES)
+    for folder in (root / IMAGES).parents:
+        if folder != root and folder.is_relative_to(root):
+            folder.rmdir()
+    with pytest.raises(DataError, match="AffectNet's tables are here without the pictures"):
+        scan("affectnet", root)

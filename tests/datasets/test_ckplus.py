@@ -96,7 +96,7 @@ def test_half_of_the_set_is_one_line(ckplus: Path) -> None:
     with pytest.raises(DataError) as caught:
         scan("ckplus", ckplus)
     assert str(caught.value) == (
-        f"{ckplus}: no folder emotion; CK+ has both, each in an archive of its own; folders found: FACS, {IMAGES}"
+        f"{ckplus}: no folder Emotion; CK+ has both, each in an archive of its own; folders found: FACS, {IMAGES}"
     )
     (ckplus / "FACS").rename(ckplus / "Emotion_labels")
     assert len(scan("ckplus", ckplus).records) == 90
@@ -104,3 +104,12 @@ def test_half_of_the_set_is_one_line(ckplus: Path) -> None:
         file.unlink()
     with pytest.raises(DataError, match=r"no file ends in _emotion\.txt: no sequence has a label"):
         scan("ckplus", ckplus)
+
+
+def test_a_stray_picture_is_no_peak_of_a_sequence(ckplus: Path) -> None:
+    before = scan("ckplus", ckplus)
+    stray = ckplus / IMAGES / "S010/001/zzz_copy.png"
+    shutil.copy(next(stray.parent.iterdir()), stray)
+    found = scan("ckplus", ckplus)
+    assert found.records == before.records
+    assert reasons(found)[f"{IMAGES}/S010/001/zzz_copy.png"] == "unlabelled"

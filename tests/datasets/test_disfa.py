@@ -211,3 +211,20 @@ def test_intensities_reach_the_cue_of_active_units(disfa: Path, tmp_path: Path) 
         seen = SEEN[int(Path(id_).stem) - 1]
         assert bool(drawn) == bool(seen)
         assert float(face.max()) == pytest.approx(max(seen.values(), default=0) / 5, abs=0.05)
+
+
+def test_a_missing_action_unit_is_named_as_the_cause(disfa: Path) -> None:
+    folder = disfa / "ActionUnit_Labels/SN001"
+    (folder / "SN001_au6.txt").unlink()
+    (folder / "SN001_au12.txt").write_text("")
+    told = [one.detail for one in scan("disfa", disfa).rejects if one.id == "SN001"]
+    assert told[0] == "no intensities of AU6, AU12"
+    assert "show no expression" in told[1]
+
+
+def test_a_camera_behind_a_link_is_told(disfa: Path, tmp_path: Path) -> None:
+    (disfa / "Videos_LeftCamera").rename(tmp_path / "elsewhere")
+    (disfa / "Videos_LeftCamera").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="Videos_LeftCamera: a link to a folder; `follow_links: true`"):
+        scan("disfa", disfa)
+    assert scan("disfa", disfa, follow_links=True).records

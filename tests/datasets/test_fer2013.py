@@ -25,6 +25,7 @@ from fer_au.faces import align_dataset
 from fer_au.shards.pictures import find_kept
 from fer_au.stores import Store
 from stages import align, ingest
+from tests.datasets.miniatures import rafdb
 from tests.datasets.miniatures.fer2013 import CLASSES, pixels, rows, write, write_folders, write_kaggle_table
 from tests.datasets.miniatures.noise import write_noise
 from tests.datasets.official import check_outline, reasons, scan, survey
@@ -297,3 +298,9 @@ def test_a_table_is_read_alike_in_pieces_of_any_size(
     for size in (300, 701, 5000):
         monkeypatch.setattr("fer_au.datasets.pixel_table._PIECE", size)
         assert read_pixel_table(tmp_path, "fer2013.csv", COLUMNS, ("usage",)) == whole
+
+
+def test_numbers_of_another_sets_folders_are_refused(tmp_path: Path) -> None:
+    rafdb.write_kaggle(tmp_path)
+    with pytest.raises(DataError, match="class folders 7 are no codes of FER2013, which are 0 to 6; it looks like"):
+        scan("fer2013", tmp_path)

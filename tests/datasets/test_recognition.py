@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from fer_au.datasets.base import examine_dataset
 from fer_au.datasets.recognition import fitting_adapters, fitting_text
+from fer_au.datasets.stage import survey_dataset
+from fer_au.errors import DataError
+from tests.datasets.miniatures import jaffe, kdef
+from tests.datasets.official import scan
 
 
 @pytest.mark.parametrize(
@@ -32,3 +37,38 @@ def test_a_layout_is_recognised(
 
 def test_a_missing_folder_looks_like_none(tmp_path: Path) -> None:
     assert fitting_adapters(tmp_path / "absent") == []
+
+
+@pytest.mark.parametrize(
+    ("adapter", "keys"),
+    [
+        ("folder", {}),
+        ("sep", {}),
+        ("video", {}),
+        ("video", {"labels": "clips.csv"}),
+        ("csv", {"labels": "labels.csv", "columns": {"image": 0, "label": 1}, "header": False}),
+        ("jaffe", {}),
+        ("fer2013", {}),
+    ],
+)
+def test_a_wrong_adapter_names_the_right_one(adapter: str, keys: dict[str, object], tmp_path: Path) -> None:
+    kdef.write(tmp_path)
+    with pytest.raises(DataError, match=r"; it looks like adapter kdef$"):
+        scan(adapter, tmp_path, **keys)
+
+
+def test_a_folder_without_a_labelled_picture_names_the_right_adapter(tmp_path: Path) -> None:
+    (tmp_path / "happy").mkdir()
+    (tmp_path / "happy/a.mp4").write_bytes(b"a clip")
+    config, _ = examine_dataset("x", {"adapter": "folder", "root": str(tmp_path)})
+    assert config is not None
+    with pytest.raises(DataError, match=r"no labelled picture below .*; it looks like adapter video"):
+        survey_dataset("x", config).check_losses("x", config, "table")
+
+
+def test_pictures_behind_a_link_are_told_where_nothing_else_is_there(tmp_path: Path) -> None:
+    jaffe.write(tmp_path / "far")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/jaffe").symlink_to(tmp_path / "far")
+    with pytest.raises(DataError, match=r"no picture is named as those of JAFFE.*; jaffe: a link to a folder; `follow"):
+        scan("jaffe", tmp_path / "set")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,3 +101,13 @@ def test_other_layouts_are_one_line(tmp_path: Path, make: Callable[[Path], Path]
     (tmp_path / "twice" / "train_RAF_labels.csv").write_text("")
     with pytest.raises(DataError, match="several label files for train"):
         scan(tmp_path / "twice")
+
+
+def test_half_of_the_set_is_told(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    root = make(tmp_path / "set")
+    (root / "train_FER_labels.csv").unlink()
+    assert scan(root).notes[0] == "train: there is no label file train_..._labels.csv beside it"
+    root = make(tmp_path / "other")
+    shutil.rmtree(root / "test")
+    text = "test_FER_labels.csv: there is no folder test beside it, so that its pictures are missing"
+    assert scan(root).notes[0] == text
