@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
-from fer_au.data_check.entry import write_entry
+from fer_au.config.place import find_project
+from fer_au.data_check.entry import first_experiment, write_entry
 from fer_au.data_check.result import Copies, Counts, DataCheck, Fit, Frame, Guess, Pictures, Problem
 from fer_au.datasets.files import printable
 from fer_au.terminal import wrap
@@ -35,8 +37,23 @@ def write_page(check: DataCheck, width: int) -> str:
         facts += [_paragraph(line, width) for line in _frame(check.frame)]
     blocks += [facts, _problems(check.problems, width)] if check.counts is not None else []
     if check.usable:
-        blocks.append(["into params.yaml, and then `fer-au check-params`:", "", write_entry(check.name, check.entry)])
+        blocks += _next_steps(check, width)
     return printable("\n\n".join("\n".join(block) for block in blocks if block))
+
+
+def _next_steps(check: DataCheck, width: int) -> list[list[str]]:
+    """Say what to write where, and what to run: the entry, and a first experiment on it."""
+    where = "" if find_project(Path.cwd()) else " of a project, which is a clone of fer_au's repository"
+    experiment, text = first_experiment(check.name, check.counts.folds if check.counts else ())
+    runs = (
+        f"then `fer-au check-params`, and `dvc repro evaluate@{experiment}` prepares the faces, trains and scores; "
+        "`dvc repro` runs all that params.yaml names, and writes report/index.html"
+    )
+    return [
+        [_paragraph(f"into params.yaml{where}, each entry below its section, where it has one:", width)],
+        [write_entry(check.name, check.entry), text],
+        [_paragraph(runs, width)],
+    ]
 
 
 def _paragraph(text: str, width: int, indent: str = "") -> str:

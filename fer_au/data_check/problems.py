@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 from textwrap import shorten
 
 from fer_au.config.data import DatasetConfig
@@ -16,6 +18,8 @@ from fer_au.rejects import Reason, Reject
 
 _EXAMPLES = 3
 _LONGEST = 200  # characters of a text
+_FEWEST_PERSONS = 20
+_NAMED = re.compile(r"([^\W\d_]+(?:[_ -][^\W\d_]+)+)_\d+$")  # first and last name, and a number
 
 _REMEDIES = {
     Reason.MISSING_FILE: "looked up below {root}: bring them, or mend the names in the label file",
@@ -53,8 +57,23 @@ def find_problems(
         found[reject.reason].append(reject)
     ranked = sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0]))
     kinds = [_problem(reason, items, config, len(found.get(Reason.MISSING_FILE, ()))) for reason, items in ranked]
-    lines = (*notes, *split_lines(rows, config), *small_split_lines(rows))
+    lines = (*notes, *split_lines(rows, config), *small_split_lines(rows), *_person_lines(rows, config))
     return (*kinds, *(_note(line) for line in lines))
+
+
+def _person_lines(rows: Sequence[ManifestRow], config: DatasetConfig) -> list[str]:
+    """Say how names of files tell persons, where they look so and nothing else knows any."""
+    if "subject_pattern" not in type(config).model_fields or any(row.subject for row in rows):
+        return []
+    found = [match[1] for row in rows if (match := _NAMED.match(PurePosixPath(row.path).stem))]
+    persons = len({*found})
+    if 2 * len(found) <= len(rows) or not _FEWEST_PERSONS <= persons < len(found):
+        return []
+    first = next(row.path for row in rows if _NAMED.match(PurePosixPath(row.path).stem))
+    return [
+        f"{len(found)} files are named like {PurePosixPath(first).name}, maybe by {persons} persons; "
+        f"--set 'subject_pattern=^(.+)_\\d+$' keeps each person in one split"
+    ]
 
 
 def _note(line: str) -> Problem:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fer_au.config.experiments import ExperimentConfig
 from fer_au.data_check import holdings
 from fer_au.data_check.document import write_document
 from fer_au.data_check.duplicates import look_at_files
@@ -110,10 +111,41 @@ def test_a_label_file_is_guessed_told_and_taken(write: Write) -> None:
     page = write_page(check, 80)
     assert "guessed, so look whether it is right" in page
     assert "columns.label: Mood (100% of its cells name an expression)" in page
-    assert page.endswith("    columns: {image: File, label: Mood, subject: subject}\n    test_fraction: 0.2")
+    assert "    columns: {image: File, label: Mood, subject: subject}\n    test_fraction: 0.2\nexperiments:" in page
     mine = look(root, columns={"subject": None}, test_fraction=0.4)
     assert mine.entry["columns"] == {**columns, "subject": None}
     assert not {"columns.subject", "test_fraction"} & {guess.key for guess in mine.fits[0].guesses}
+
+
+def test_what_is_printed_is_all_that_a_first_run_needs(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    check = look(write(*CLASSES))
+    page = write_page(check, 80)
+    assert "into params.yaml, each entry below its section" in page
+    text = page.partition("datasets:")[2].partition("\n\n")[0]
+    params = parse_yaml(f"datasets:{text}", "params.yaml")
+    assert params["datasets"] == {check.name: check.entry}
+    assert ExperimentConfig.model_validate(params["experiments"]["set-first"]).dataset == check.name
+    assert "evaluate@set-first" in page
+    monkeypatch.chdir("/")
+    assert "of a project, which is a clone" in write_page(check, 80)
+
+
+def test_of_a_set_with_folds_the_first_is_held_out(tmp_path: Path) -> None:
+    import_module("tests.datasets.miniatures.jaffe").write(tmp_path / "set")
+    assert "    fold: '0'" in write_page(look(tmp_path / "set"), 80)
+
+
+def test_names_of_files_that_look_like_persons_are_told(write: Write) -> None:
+    names = [f"{first}_{last}_000{n}" for first in ("Ann", "Bob", "Cy", "Di", "Ed") for last in "ABCD" for n in (1, 2)]
+    paths = [f"{label}/{name}.png" for label, half in (("happy", names[:20]), ("sad", names[20:])) for name in half]
+    root = write(*paths)
+    page = write_page(look(root), 80)
+    assert "40 files are named like Ann_A_0001.png, maybe by 20 persons" in " ".join(page.split())
+    known = look(root, subject_pattern=r"^(.+)_\d+$")
+    assert known.counts is not None
+    assert known.counts.persons == 20
+    assert "maybe by" not in write_page(known, 80)
 
 
 def test_codes_are_asked_for_and_the_answer_is_taken(write: Write) -> None:
