@@ -50,7 +50,7 @@ def _next_steps(check: DataCheck, width: int) -> list[list[str]]:
         "`dvc repro` runs all that params.yaml names, and writes report/index.html"
     )
     return [
-        [_paragraph(f"into params.yaml{where}, each entry below its section, where it has one:", width)],
+        [_paragraph(f"into params.yaml{where}; where it has a section, the lines go below that one's first:", width)],
         [write_entry(check.name, check.entry), text],
         [_paragraph(runs, width)],
     ]

@@ -121,7 +121,7 @@ def test_what_is_printed_is_all_that_a_first_run_needs(write: Write, monkeypatch
     monkeypatch.chdir(Path(__file__).parents[2])
     check = look(write(*CLASSES))
     page = write_page(check, 80)
-    assert "into params.yaml, each entry below its section" in page
+    assert "into params.yaml; where it has a section" in page
     text = page.partition("datasets:")[2].partition("\n\n")[0]
     params = parse_yaml(f"datasets:{text}", "params.yaml")
     assert params["datasets"] == {check.name: check.entry}
