@@ -46,7 +46,7 @@ class Floor:
 FLOORS = (
     Floor("Run it", ("stages", "__main__", "cli", "benchmarks", "tools"), open_plan=True),
     Floor("Say it", ("__init__", "report", "checks", "data_check")),
-    Floor("Use what was trained", ("use",)),
+    Floor("Use what was trained", ("use", "project")),
     Floor("Ask and gather", ("results", "measure", "probe")),
     Floor("Learn and measure", ("predictor", "training", "evaluation")),
     Floor("Explain and load", ("batches", "cam")),
@@ -93,6 +93,7 @@ FLOORS = (
             "speed",
             "terminal",
             "version",
+            "data_frames",
             "_lazy",
         ),
         open_plan=True,
@@ -208,7 +209,7 @@ _COLUMNS = (
     ("checks", "results", "evaluation", "cam", "models"),
     ("data_check", "training", "presets", "shards", "command"),
     ("batches", "cues", "datasets", "stores", "compute", "code", "config"),
-    ("report", "measure", "landmarks"),
+    ("report", "project", "measure", "landmarks"),
     ("use", "probe", "__init__", "predictor", "faces", "demo"),
 )
 """Rooms of each column; ``find_hidden_arrows`` names the arrows that would run behind a box."""
