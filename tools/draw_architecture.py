@@ -46,7 +46,7 @@ class Floor:
 FLOORS = (
     Floor("Run it", ("stages", "__main__", "cli", "benchmarks", "tools"), open_plan=True),
     Floor("Say it", ("__init__", "report", "checks", "data_check")),
-    Floor("Use what was trained", ("use", "project")),
+    Floor("Use what was trained", ("use",)),
     Floor("Ask and gather", ("results", "measure", "probe")),
     Floor("Learn and measure", ("predictor", "training", "evaluation")),
     Floor("Explain and load", ("batches", "cam")),
@@ -209,7 +209,7 @@ _COLUMNS = (
     ("checks", "results", "evaluation", "cam", "models"),
     ("data_check", "training", "presets", "shards", "command"),
     ("batches", "cues", "datasets", "stores", "compute", "code", "config"),
-    ("report", "project", "measure", "landmarks"),
+    ("report", "measure", "landmarks"),
     ("use", "probe", "__init__", "predictor", "faces", "demo"),
 )
 """Rooms of each column; ``find_hidden_arrows`` names the arrows that would run behind a box."""

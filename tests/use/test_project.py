@@ -15,15 +15,20 @@ import pytest
 import fer_au
 from fer_au.datasets import ManifestRow, write_manifest
 from fer_au.errors import ArgumentError, ConfigError, DataError, MissingDependencyError
-from fer_au.project import Project
 from fer_au.rejects import Reason, Reject, write_rejects
 from fer_au.training.history import HistoryRow, write_history
+from fer_au.use.project import Project
 from tests.results.writer import ResultsWriter
 
 ROWS = [
     ManifestRow(f"{split}.png", f"{split}.png", "0" * 64, split, None, "anger", None, 64, 48, None)
     for split in ("test", "train", "valid")
 ]
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> ResultsWriter:
+    return ResultsWriter(tmp_path)
 
 
 @pytest.fixture
