@@ -8,6 +8,16 @@ from fer_au._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from fer_au.predictor import Predictor as Predictor
+    from fer_au.use.project import Project as Project
+    from fer_au.use.project import open_project as open_project
     from fer_au.version import __version__ as __version__
 
-__getattr__, __all__ = lazy_exports(__name__, {"Predictor": ".predictor", "__version__": ".version"})
+__getattr__, __all__ = lazy_exports(
+    __name__,
+    {
+        "Predictor": ".predictor",
+        "Project": ".use.project",
+        "__version__": ".version",
+        "open_project": ".use.project",
+    },
+)

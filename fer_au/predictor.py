@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from fer_au.arguments import check_type, choose, read_flag, read_path, read_whole
 from fer_au.batches.preprocess import Preprocessing, resize_picture
 from fer_au.compute import batched
-from fer_au.errors import ArgumentError, DataError, MissingDependencyError
+from fer_au.data_frames import make_frame
+from fer_au.errors import ArgumentError, DataError
 from fer_au.faces import AlignedFace, Aligner
 from fer_au.faces.crops import decode_crop_bytes, encode_crop
 from fer_au.faces.placing import Place
@@ -86,10 +87,6 @@ class Prediction:
         Raises:
             MissingDependencyError: pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise MissingDependencyError("to_frame() needs pandas; run `pip install pandas`") from error
         columns: dict[str, object] = {
             "picture": self.pictures,
             "path": [self.paths[index] for index in self.pictures.tolist()],
@@ -101,7 +98,7 @@ class Prediction:
             "confidence": self.scores.max(axis=1, initial=0.0),
             **{name: self.scores[:, place] for place, name in enumerate(self.classes)},
         }
-        return pd.DataFrame(columns)
+        return make_frame(columns, "to_frame()")
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,7 @@ FLOORS = (
             "speed",
             "terminal",
             "version",
+            "data_frames",
             "_lazy",
         ),
         open_plan=True,

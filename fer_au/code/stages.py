@@ -24,6 +24,7 @@ from typing import Any
 
 from fer_au.code.closure import PART_FOLDERS, CodeBase, this_code
 from fer_au.code.plugins import plugin_digest
+from fer_au.config.data import DEFAULT_DETECTOR
 from fer_au.config.dataset_settings import OVERRIDABLE, STAGES, stage_settings
 from fer_au.config.experiments import NAMED_WEIGHTS
 from fer_au.config.pipeline import read_taken_keys
@@ -198,7 +199,7 @@ def _ingest_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterat
 
 
 def _align_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[Part]:
-    detectors = _lain_over(params, "align", entry).get("detector", "dlib-hog")
+    detectors = _lain_over(params, "align", entry).get("detector", DEFAULT_DETECTOR)
     for name in detectors if isinstance(detectors, list) else [detectors]:
         yield "fer_au.detectors", str(name)
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fer_au.arguments import check_type, choose, read_names, read_whole
 from fer_au.array_arguments import read_box
+from fer_au.config.data import DEFAULT_DETECTOR
 from fer_au.faces.detectors import Choice, Detection, Detector, choose_detection, create_detector, find_faces
 from fer_au.faces.geometry import Matrix, box_area, box_iou, invert_matrix, map_box
 from fer_au.faces.given_boxes import inset_box
@@ -75,7 +76,7 @@ class Aligner:
         UnknownNameError: There is no such detector or template.
     """
 
-    detector: str | tuple[str, ...] = "dlib-hog"
+    detector: str | tuple[str, ...] = DEFAULT_DETECTOR
     keypoints: Keypoints = "dlib68"
     template: str = "loose"
     size: int = 256

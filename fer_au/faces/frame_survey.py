@@ -30,7 +30,7 @@ from fer_au.gate import PICTURES, read_bytes
 SAMPLE = 200
 """Pictures that are looked at, evenly spread over the sorted data set."""
 
-DETECTORS_ASKED = ("dlib-hog", "mediapipe-face", "yunet")
+DETECTORS_ASKED = ("yunet", "dlib-hog", "mediapipe-face")
 """Detectors that are quick enough to be tried one after the other; the first of equals is recommended."""
 
 _FEW_FOUND = 0.5  # share of faces found, below which points are no ground for a frame

@@ -294,6 +294,7 @@ CASES = [
         {"folder": FOLDER, "device": Kind({"text": str, "device": torch.device}, ["gpu", 3, ["cpu"]])},
         counts=(1,),
     ),
+    Case("fer_au:open_project", lambda n: {"folder": world()["params"].parent}, {"folder": FOLDER}, counts=(1,)),
     Case(
         "fer_au:Predictor.__call__",
         lambda n: {"images": crops(n), "aligned": True, "faces": "one", "batch_size": 2},

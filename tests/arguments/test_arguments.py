@@ -66,6 +66,7 @@ _NOT_CALLED = {
         "ModelOutput",
         "PairedDifference",
         "Preset",
+        "Project",
         "Template",
     ),
     "stages, called with settings that are checked": (

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 PUBLIC = {
-    "fer_au": ["Predictor"],
+    "fer_au": ["Predictor", "open_project"],
     "fer_au.cues": [
         "render_au_maps",
         "list_codebooks",

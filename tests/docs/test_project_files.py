@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,12 @@ def test_the_changelog_has_this_version_and_links_of_its_headings() -> None:
     assert headings == re.findall(r"^\[([^\]]+)\]: #", CHANGELOG, re.MULTILINE)
     kinds = set(re.findall(r"^### (.+)$", CHANGELOG, re.MULTILINE))
     assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_the_changelog_says_everything_once() -> None:
+    for release in re.split(r"^## ", CHANGELOG, flags=re.MULTILINE):
+        entries = re.findall(r"^- .*(?:\n  .*)*", release, re.MULTILINE)
+        assert [entry for entry, count in Counter(entries).items() if count > 1] == []
 
 
 def test_hooks_are_local_and_their_programs_are_installed() -> None:

@@ -23,7 +23,7 @@ DETECTORS = [
     ("mediapipe-face", {"exhaustive": True}, "87506e70d5cd0a0f02663d82fcc1be173779490d7cee61ae9003320e6096ec76"),
 ]
 ALIGNMENTS = [
-    ({}, "0e409f309eea8cbbf60e493f30c9fa88490e228d31f95f5ec5ec76cefa1a06c7"),
+    ({}, "03ca8d2d106eb2dcc7a7d1e03936c3bfb9ced3b1d05dcc50642701037f7153f0"),
     (
         {"detector": "mediapipe-face", "keypoints": "detector", "template": "arcface"},
         "1b477f07c32686a648ed4a270d2d26b65768bea41169bdf97746a9b02dbeabba",
