@@ -62,6 +62,7 @@ FLOORS = (
         "Ground",
         (
             "decoding",
+            "clip_decoding",
             "picture_formats",
             "png_metadata",
             "rejects",
