@@ -156,7 +156,9 @@ def _decode_packet(stream: VideoStream, packet: Packet[Any]) -> list[VideoFrame]
         return None
 
 
-def check_end(container: InputContainer, stream: VideoStream, end: float | None, text: str) -> None:
+def check_end(
+    container: InputContainer, stream: VideoStream, end: float | None, text: str, beside: Sequence[float] = ()
+) -> None:
     """Make sure that a clip that was decoded without a fault has frames, and ends where its header says.
 
     Args:
@@ -164,23 +166,30 @@ def check_end(container: InputContainer, stream: VideoStream, end: float | None,
         stream: Its stream of frames.
         end: Where the last frame ends, in seconds after the first one's begin; None if there was no frame.
         text: Where that is, in words.
+        beside: Where the other streams that were read end.
 
     Raises:
         ClipFault: It has none, or was cut short unnoticed.
     """
     if end is None:
         raise ClipFault(Reason.NOT_AN_IMAGE, "the clip has no frame")
-    length = _length(container, stream)
-    if length and end + _LACKING < length:
+    length = _length(container, stream, 1 + len(beside))
+    if length and max(end, *beside, 0) + _LACKING < length:
         raise ClipFault(Reason.TRUNCATED, f"ends after {text}, and its header says {length:.2f} s")
 
 
-def _length(container: InputContainer, stream: VideoStream) -> float | None:
-    """Give the length in seconds that a header tells where the end of a file that was cut short passes unnoticed."""
+def _length(container: InputContainer, stream: VideoStream, read: int) -> float | None:
+    """Give the length in seconds that a header tells where the end of a file that was cut short passes unnoticed.
+
+    Args:
+        container: Open clip.
+        stream: Its stream of frames.
+        read: Number of streams that were read; the length is that of the longest of all.
+    """
     name = container.format.name
     if name == "avi" and stream.frames and stream.average_rate:
         return float(stream.frames / stream.average_rate)
-    if "matroska" in name and len(container.streams) == 1 and container.duration:
+    if "matroska" in name and len(container.streams) == read and container.duration:
         return container.duration / 1_000_000
     return None
 

@@ -172,19 +172,21 @@ def lay_heat(picture: Picture, heat: NDArray[np.float32], matrix: Matrix) -> Non
         return
     moved = matrix.copy()
     moved[:, 2] += matrix[:, :2] @ (x0, y0)
-    values = enlarge(stretch(heat), _HEAT_SIDE)
-    layers = np.dstack([values, _window()])
+    values = np.rint(255 * enlarge(stretch(heat), _HEAT_SIDE)).astype(np.uint8)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    inverse = to_opencv(moved)
-    value, window = cv2.split(cv2.warpAffine(layers, inverse, (x1 - x0, y1 - y0), flags=flags))
-    share = (256 * _HEAT * value**_CURVE * window).astype(np.uint16)[..., None]
+    layers = cv2.warpAffine(np.dstack([values, _WINDOW]), to_opencv(moved), (x1 - x0, y1 - y0), flags=flags)
+    share = (_SHARES[layers[..., 0]] * layers[..., 1] // 255)[..., None]
     part = picture[y0:y1, x0:x1]
-    colours = PALETTE[np.rint(255 * np.clip(value, 0, 1)).astype(np.uint8)].astype(np.uint16)
-    part[:] = (part * (256 - share) + colours * share) >> 8
+    part[:] = (part * (256 - share) + PALETTE[layers[..., 0]] * share) >> 8
 
 
-def _window() -> NDArray[np.float32]:
-    """Make the window in which a map is seen: 1 inside, falling to 0 at its edges."""
+def _window() -> NDArray[np.uint8]:
+    """Make the window in which a map is seen: 255 inside, falling to 0 at its edges."""
     edge = np.minimum(np.arange(_HEAT_SIDE) + 0.5, _HEAT_SIDE - 0.5 - np.arange(_HEAT_SIDE)) / (_FADE * _HEAT_SIDE)
-    ramp = np.clip(edge, 0, 1).astype(np.float32)
-    return np.asarray(np.minimum.outer(ramp, ramp), np.float32)
+    ramp = np.clip(edge, 0, 1)
+    return np.asarray(255 * np.minimum.outer(ramp, ramp), np.uint8)
+
+
+_WINDOW = _window()
+_SHARES = (256 * _HEAT * (np.arange(256) / 255) ** _CURVE).astype(np.uint16)
+"""How much of the colour a value gets, of 256."""

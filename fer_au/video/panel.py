@@ -14,7 +14,7 @@ from fer_au.video.lettering import DARK, WHITE, Colour, Picture, letters, paint,
 
 _SHARE = 0.4  # of the frame's width that a card may take
 _MOST_HIDDEN = 0.25  # of a card, that may lie over faces; the largest face's card is drawn anyway
-_STAY = 0.2  # of a card, that another place must hide less before the card goes there
+_STAY = 0.08  # of a card, that another place must hide less before the card goes there
 _NEAR = 0.05  # weight of the way from the face to its card, in widths of the frame
 _PALE: Colour = (196, 200, 208)
 _GROOVE: Colour = (74, 80, 92)

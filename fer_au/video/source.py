@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,6 +111,7 @@ class ClipFootage(Footage):
         self.total = self._stream.frames or _frames_of(container, self._stream, rate)
         self._step = max(round(self._interval / self.unit), 1)
         self._shift = 0
+        self._heard = dict.fromkeys((one.index for one in self.sounds), 0.0)  # where each sound ends, in seconds
 
     def frames(self) -> Iterator[Frame]:
         """Read the frames; see ``Footage``."""
@@ -117,7 +119,7 @@ class ClipFootage(Footage):
 
         first = last = None
         try:
-            for number, decoded in enumerate(decode(self._container, self._stream, self.sounds, self.packets.append)):
+            for number, decoded in enumerate(decode(self._container, self._stream, self.sounds, self._take)):
                 frame = self._read(number, decoded, last)
                 if first is None:
                     first = frame
@@ -129,7 +131,7 @@ class ClipFootage(Footage):
                 last = frame
                 yield frame
             ended = None if last is None or first is None else last.time - first.time + float(self._interval)
-            check_end(self._container, self._stream, ended, _place(last))
+            check_end(self._container, self._stream, ended, _place(last), [*self._heard.values()])
         except ClipFault as fault:
             if last is None:
                 raise
@@ -139,6 +141,11 @@ class ClipFootage(Footage):
             if last is None:
                 raise
             self.fault = (Reason.UNREADABLE, f"damaged after {_place(last)}: {error.strerror or error}")
+
+    def _take(self, packet: Packet[Any]) -> None:
+        if packet.pts is not None and packet.time_base is not None:
+            self._heard[packet.stream.index] = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+        self.packets.append(packet)
 
     def _read(self, number: int, decoded: VideoFrame, last: Frame | None) -> Frame:
         unit = decoded.time_base or self.unit
@@ -204,18 +211,30 @@ def open_source(word: str) -> Iterator[Footage]:
     with _open(word) as file:
         rewinds = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
         try:
-            with open_clip(file) as container:
+            with open_clip(file if rewinds else _Stream(file).stream) as container:
                 yield ClipFootage(container, name, live=not rewinds)
         except ClipFault as fault:
             hint = "" if rewinds or str(fault) != "no clip that FFmpeg reads" else f"; {_NO_REWIND}"
             raise DataError(f"{name}: {fault}{hint}") from fault
 
 
+class _Stream:
+    """A pipe as FFmpeg reads it: what is there, without waiting for more, and never back."""
+
+    def __init__(self, file: BufferedReader) -> None:
+        self.read, self.fileno = file.read1, file.fileno
+
+    @property
+    def stream(self) -> IO[bytes]:
+        """The pipe, by the name of its type; nothing else of it is used."""
+        return cast("IO[bytes]", self)
+
+
 @contextmanager
-def _open(word: str) -> Iterator[IO[bytes]]:
+def _open(word: str) -> Iterator[BufferedReader]:
     """Open a file for reading; a pipe, once somebody writes to it."""
     if word == STDIN:
-        yield sys.stdin.buffer
+        yield cast("BufferedReader", sys.stdin.buffer)
         return
     try:
         path = Path(word)

@@ -38,6 +38,7 @@ class _Rewritable:
 
     def __init__(self, file: AtomicFile) -> None:
         self._file, self._place, self._end = file, 0, 0
+        self.refused: StoreError | None = None  # FFmpeg tells of it in words of its own
 
     @property
     def stream(self) -> IO[bytes]:
@@ -46,7 +47,11 @@ class _Rewritable:
 
     def write(self, data: bytes) -> int:
         """Write bytes."""
-        self._file.write(self._place, data)
+        try:
+            self._file.write(self._place, data)
+        except StoreError as error:
+            self.refused = error
+            raise
         self._place += len(data)
         self._end = max(self._end, self._place)
         return len(data)
@@ -164,8 +169,9 @@ def open_video(path: Path, footage: Footage, shape: tuple[int, int]) -> Iterator
     import av
 
     with AtomicFile(path) as file:
+        target = _Rewritable(file)
         try:
-            container = av.open(_Rewritable(file).stream, "w", format=_FORMATS[path.suffix])
+            container = av.open(target.stream, "w", format=_FORMATS[path.suffix])
             try:
                 writer = VideoWriter(container, footage, shape)
                 yield writer
@@ -173,4 +179,4 @@ def open_video(path: Path, footage: Footage, shape: tuple[int, int]) -> Iterator
             finally:
                 container.close()
         except av.FFmpegError as error:
-            raise StoreError(f"{path}: cannot write: {error.strerror or error}") from error
+            raise target.refused or StoreError(f"{path}: cannot write: {error.strerror or error}") from error
