@@ -13,9 +13,9 @@ from fer_au.cam.registry import resolve_cams
 from fer_au.predictor import Predictor, SeenFace
 from fer_au.use.finding import FoundFace
 from fer_au.use.predict import seen_faces
+from fer_au.video.footage import Frame
 from fer_au.video.looking import LookedFace, Points
 from fer_au.video.smoothing import Smoother, Smoothing
-from fer_au.video.source import Frame
 from fer_au.video.tracking import Tracker
 
 NO_MAP, ATTENTION = "none", "attention"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fer_au.errors import DataError
 from fer_au.rejects import Reason
-from fer_au.video.source import Footage, Frame
+from fer_au.video.footage import Footage, Frame
 
 _USUAL_RATE = 30
 _PATIENCE = 10.0  # seconds that a camera may take for a frame

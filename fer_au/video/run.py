@@ -23,9 +23,10 @@ from fer_au.rejects import Reason
 from fer_au.stores.locks import output_lock
 from fer_au.video.answering import NO_MAP, Answerer, Moment
 from fer_au.video.drawing import Drawer
+from fer_au.video.footage import Footage, Frame
 from fer_au.video.looking import FrameLooker, LookedFace
 from fer_au.video.smoothing import Smoothing
-from fer_au.video.source import Footage, Frame, open_source
+from fer_au.video.source import open_source
 from fer_au.video.table import TableWriter
 from fer_au.video.timeline import Timeline
 from fer_au.video.writing import VideoWriter, open_video

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fer_au.atomic import AtomicFile
 from fer_au.errors import StoreError
-from fer_au.video.source import Footage, Frame
+from fer_au.video.footage import Footage, Frame
 
 if TYPE_CHECKING:
     from av import Packet, VideoStream

@@ -12,10 +12,10 @@ from fer_au.errors import ConfigError
 from fer_au.use.finding import FoundFace
 from fer_au.video.answering import Moment, ShownFace
 from fer_au.video.drawing import Drawer, lay_heat
+from fer_au.video.footage import Frame
 from fer_au.video.layout import Area, Scale, overlap
 from fer_au.video.panel import Panel
 from fer_au.video.smoothing import Smoother, Smoothing
-from fer_au.video.source import Frame
 from fer_au.video.timeline import MOST_FACES, Timeline, thinned
 from fer_au.video.tracking import Tracker
 

@@ -20,7 +20,8 @@ import PIL.Image
 import pytest
 
 from fer_au.video import run
-from fer_au.video.source import Frame, open_source
+from fer_au.video.footage import Frame
+from fer_au.video.source import open_source
 from tests.datasets.miniatures.video import turn
 from tests.video.clips import SIZE, draw, read_clip, write_clip
 from tests.video.conftest import Call
@@ -198,7 +199,7 @@ def test_a_clock_that_is_set_back_goes_on() -> None:
             yield frame
 
     footage: Any = SimpleNamespace(unit=Fraction(1, 100), _step=4, _shift=0)
-    from fer_au.video.source import ClipFootage
+    from fer_au.video.clip import ClipFootage
 
     last, found = None, []
     for number, frame in enumerate(decoded(None, 4, None, 2, 6, 6, 10)):
