@@ -13,8 +13,8 @@ from fer_au.video.layout import Area, Scale, box_area, overlap
 from fer_au.video.lettering import DARK, WHITE, Colour, Picture, letters, paint, rounded, track_colour, width_of
 
 _SHARE = 0.4  # of the frame's width that a card may take
-_MOST_HIDDEN = 0.25  # of a card, that may lie over faces; the largest face's card is drawn anyway
-_STAY = 0.08  # of a card, that another place must hide less before the card goes there
+_MOST_HIDDEN = (0.5, 0.25)  # of a face, that the card of the largest face may hide, and that of another one
+_STAY = 0.08  # of a face, that another place must hide less before the card goes there
 _NEAR = 0.05  # weight of the way from the face to its card, in widths of the frame
 _PALE: Colour = (196, 200, 208)
 _GROOVE: Colour = (74, 80, 92)
@@ -90,15 +90,14 @@ class Panel:
         shown = faces[: len(self._places)]
         if not shown:
             return []
-        size = self._card.width * self._card.height
         boxes = [box_area(face.found.box) for face in faces]
-        hidden = np.array([sum(overlap(place, box) for box in boxes) / size for place in self._places])
+        hidden = np.array([sum(_hidden(place, box) for box in boxes) for place in self._places])
         costs = np.array([[self._cost(face, place) for place in self._places] for face in shown]) + hidden
         rows, columns = linear_sum_assignment(costs)
         return [
             (shown[row], self._places[column])
             for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
-            if row == 0 or hidden[column] <= _MOST_HIDDEN
+            if hidden[column] <= _MOST_HIDDEN[min(row, 1)]
         ]
 
     def _cost(self, face: ShownFace, place: Area) -> float:
@@ -138,6 +137,11 @@ class Panel:
         x += card.bar + card.pad
         text = letters(f"{round(100 * score)}", font)
         paint(picture, text, x + card.number - text.shape[1], y + self._sink, WHITE if best else _PALE)
+
+
+def _hidden(place: Area, box: Area) -> float:
+    """Say how much of a face a card hides; of a face that is larger than the card, how much of the card lies on it."""
+    return overlap(place, box) / min(place.width * place.height, box.width * box.height)
 
 
 def _places(card: _Card, scale: Scale) -> list[Area]:

@@ -47,7 +47,7 @@ class Track:
         way = self.velocity * (time - self.time)
         return self.box + np.concatenate([way, way]), self.anchors + way
 
-    def move(self, time: float, box: Array, anchors: Array) -> None:
+    def follow(self, time: float, box: Array, anchors: Array) -> None:
         """Take the place that the face has now."""
         passed = time - self.time
         if passed > 0:
@@ -96,7 +96,7 @@ class Tracker:
                 track = Track(self._numbers, box, anchors, time)
                 self._tracks.append(track)
             else:
-                track.move(time, box, anchors)
+                track.follow(time, box, anchors)
             numbers.append(track.number)
         return numbers
 
