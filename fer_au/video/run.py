@@ -128,7 +128,7 @@ def watch(model: Path, source: str, wanted: Wanted, device: str | None = None) -
         for path in sorted({wanted.video, wanted.csv, wanted.plot}):
             stack.enter_context(output_lock(path, _LOCK_SECONDS))
         footage = stack.enter_context(open_source(source))
-        workers = stack.enter_context(open_workers(_MANY, worker_count(), runs=looker))
+        workers = stack.enter_context(open_workers(footage.total or _MANY, worker_count(), runs=looker))
         with ExitStack() as opened:
             files = _Files(opened, footage, predictor, wanted, timeline)
             interrupted = files.write_all(_moments(footage, looker, answerer, workers, wanted))

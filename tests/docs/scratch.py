@@ -82,9 +82,9 @@ def film(pictures: Sequence[Path], path: Path) -> None:
     """Make a video of pictures, of one size: five frames per second."""
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream("libx264", rate=5)
-        for picture in pictures:
-            frame = av.VideoFrame.from_ndarray(decode_image(picture), "rgb24")
-            stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
+        frames = [av.VideoFrame.from_ndarray(decode_image(picture), "rgb24") for picture in pictures]
+        stream.width, stream.height, stream.pix_fmt = frames[0].width, frames[0].height, "yuv420p"
+        for frame in frames:
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
 

@@ -170,6 +170,18 @@ def test_sound_that_has_no_place_is_left_out_and_told(model: Path, call: Call) -
     assert b"".join(sounds_of(Path("b.mkv"))) == b"".join(sounds_of(Path("a.mkv"))) != b""
 
 
+@pytest.mark.parametrize(
+    ("name", "sound", "into"), [("a.ts", "aac", "b.mp4"), ("a.ts", "mp2", "b.mov"), ("a.webm", "libopus", "b.mp4")]
+)
+def test_sound_goes_from_one_kind_of_file_into_another(
+    name: str, sound: str, into: str, model: Path, call: Call
+) -> None:
+    write_clip(Path(name), codec="libvpx" if name == "a.webm" else "libx264", sound=sound)
+    code, _, err = call(model, name, "-o", into)
+    assert code == 0, err
+    assert len(sounds_of(Path(into))) >= len(sounds_of(Path(name))) - 2 > 0
+
+
 def test_the_figure_is_where_it_is_wanted(model: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Timeline, "draw", DRAW)
     write_clip(Path("a.mp4"))
