@@ -321,12 +321,19 @@ class Predictor:
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]]:
         """Give scores, attention of the last layer, and the head's own map, batch by batch."""
         for batch in batched(faces, batch_size):
-            inputs = np.stack([self._views(face) for face in batch])
             with torch.inference_mode():
-                pixels = torch.from_numpy(inputs).permute(0, 3, 1, 2).to(self.device)
-                found = answer_pixels(self.model, self.preprocess, pixels)
+                found = answer_pixels(self.model, self.preprocess, self.pixels(batch))
             module = None if found.module is None else found.module.cpu().numpy()
             yield found.probabilities.cpu().numpy(), found.attention.cpu().numpy(), module
+
+    def pixels(self, faces: Sequence[SeenFace]) -> torch.Tensor:
+        """Bring faces to the model's input size, on its device: (N, 3 views, S, S) uint8 RGB, for ``preprocess``.
+
+        Args:
+            faces: At least one face.
+        """
+        views = np.stack([self._views(face) for face in faces])
+        return torch.from_numpy(views).permute(0, 3, 1, 2).to(self.device)
 
     def _views(self, face: SeenFace) -> Image:
         """Stack the model's views of a face, (S, S, 3 views)."""

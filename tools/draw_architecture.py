@@ -45,7 +45,7 @@ class Floor:
 
 FLOORS = (
     Floor("Run it", ("stages", "__main__", "cli", "benchmarks", "tools"), open_plan=True),
-    Floor("Say it", ("__init__", "report", "checks", "data_check")),
+    Floor("Say it", ("__init__", "report", "checks", "data_check", "video")),
     Floor("Use what was trained", ("use",)),
     Floor("Ask and gather", ("results", "measure", "probe")),
     Floor("Learn and measure", ("predictor", "training", "evaluation")),
@@ -62,6 +62,7 @@ FLOORS = (
         "Ground",
         (
             "decoding",
+            "clip_decoding",
             "picture_formats",
             "png_metadata",
             "rejects",
@@ -208,7 +209,7 @@ _STYLE = "font-family: Helvetica, Arial, sans-serif; font-size: 14px"
 _COLUMNS = (
     ("checks", "results", "evaluation", "cam", "models"),
     ("data_check", "training", "presets", "shards", "command"),
-    ("batches", "cues", "datasets", "stores", "compute", "code", "config"),
+    ("video", "batches", "cues", "datasets", "stores", "compute", "code", "config"),
     ("report", "measure", "landmarks"),
     ("use", "probe", "__init__", "predictor", "faces", "demo"),
 )

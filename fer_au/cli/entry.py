@@ -19,6 +19,7 @@ from fer_au.cli.probe import probe
 from fer_au.cli.results import results
 from fer_au.cli.status import status
 from fer_au.cli.use import card, export, predict
+from fer_au.cli.video import video
 from fer_au.command import check_package
 from fer_au.compute import log
 from fer_au.ending import run_main
@@ -42,6 +43,7 @@ app.command(epilog="Example: fer-au measure demo --maps maps.npz --name ours")(m
 app.command(epilog="Example: fer-au card au --folder shared/au")(card)
 app.command(epilog="Example: fer-au probe au --target both --csv probe.csv --figure probe.svg")(probe)
 app.command(epilog="Example: fer-au predict models/au photos --csv answers.csv")(predict)
+app.command(epilog="Example: fer-au video models/au clip.mp4 -o seen.mp4 --overlay attention")(video)
 app.command(epilog="Example: fer-au export models/au au.onnx")(export)
 app.command(epilog="Example: fer-au results --group --sort att_cos --latex table.tex")(results)
 app.command(epilog="Example: fer-au status")(status)

@@ -49,7 +49,6 @@ def check_place(words: Sequence[str], folder: Path) -> None:
 
 
 _ELSEWHERE = {
-    "video": "classify its pictures in Python, by fer_au.Predictor: docs/predict.md",
     "run": "the pipeline is run by DVC: `dvc repro`",
     "report": "the report is made by `dvc repro report`, into report/index.html",
     "check": "look at a data set by `fer-au check-data`, at params.yaml by `fer-au check-params`",

@@ -28,13 +28,14 @@ class Progress:
 
     Args:
         label: Name of the run.
-        total: Number of items in all.
+        total: Number of items in all; None where nobody knows it.
         unit: What the items are called; default nothing.
     """
 
-    def __init__(self, label: str, total: int, unit: str = "") -> None:
+    def __init__(self, label: str, total: int | None, unit: str = "") -> None:
         self.label = label
-        self.total = total
+        self.total = total or 0
+        self._known = total is not None
         self.unit = unit
         self.done = 0
         self.rejects = 0
@@ -42,8 +43,8 @@ class Progress:
         self._bar: tqdm[NoReturn] | None = None
 
     def __enter__(self) -> Progress:
-        if self.total and sys.stderr.isatty():
-            self._bar = tqdm(total=self.total, desc=self.label, unit=f" {self.unit}" if self.unit else "item")
+        if (self.total or not self._known) and sys.stderr.isatty():
+            self._bar = tqdm(total=self.total or None, desc=self.label, unit=f" {self.unit}" if self.unit else "item")
         return self
 
     def advance(self, count: int, rejects: int = 0) -> None:
@@ -57,9 +58,10 @@ class Progress:
         elif time.monotonic() - self._last > _LOG_SECONDS:
             self._last = time.monotonic()
             rate = self.done / max(self._last - self._start, 1e-9)
-            left = (self.total - self.done) / max(rate, 1e-9)
-            items = f"{self.done}/{self.total}{self._unit}"
-            log(f"{self.label}: {items}, {per_second(rate)}/s{self._rejected()}, {in_words(left)} left")
+            of, left = "", ""
+            if self._known:
+                of, left = f"/{self.total}", f", {in_words(max(self.total - self.done, 0) / max(rate, 1e-9))} left"
+            log(f"{self.label}: {self.done}{of}{self._unit}, {per_second(rate)}/s{self._rejected()}{left}")
 
     def _rejected(self) -> str:
         return f", {self.rejects} rejected" if self.rejects else ""

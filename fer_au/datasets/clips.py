@@ -1,40 +1,17 @@
-"""Clips, whose frames become pictures: decoded by FFmpeg, turned upright, and named by their time.
-
-The decoder runs alone in its thread and conceals nothing: what comes after a fault is not taken. Colours are computed
-without the processor's shortcuts, so that equal frames give equal bytes everywhere.
-"""
+"""Clips, whose frames become pictures: turned upright, and named by their time."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from fer_au.clip_decoding import ClipFault, read_frames, upright_pixels
 from fer_au.datasets.inside import Inside, Reel
 from fer_au.datasets.plain_png import plain_png
-from fer_au.decoding import MAX_PIXELS
-from fer_au.gate import CLIPS, open_regular
 from fer_au.rejects import Reason, Reject
-
-if TYPE_CHECKING:
-    from av import Packet, VideoFrame, VideoStream
-    from av.container import InputContainer
-
-# Containers that hold frames themselves: playlists and scripts name other files, and would have them opened.
-_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,asf,flv,ogg,mxf,dv"
-_STRICT = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
-_BUFFER = 1 << 20  # bytes that the decoder asks for at a time
-_USUAL_RATE = 25  # frames per second, of a clip that tells neither its rate nor its times
-_LACKING = 0.5  # seconds: a clip that ends earlier than its header says was cut short
-_MATRIX = 9  # numbers of a display matrix, by rows, of which the first two of two rows turn and mirror
 
 
 @dataclass(frozen=True)
@@ -202,157 +179,3 @@ class _Choice:
     def ended(self, time: int) -> bool:
         """Tell whether all parts end before the next frame."""
         return all(span.end is not None and time >= span.end - 1 for span in self._spans)
-
-
-class ClipFault(Exception):  # noqa: N818 (what happened to the clip, not a fault of the program)
-    """A clip can't be read, or not to its end.
-
-    Attributes:
-        reason: Reason, from the fixed enumeration.
-    """
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-
-
-def read_frames(path: Path) -> Iterator[tuple[int, VideoFrame]]:
-    """Decode a clip from its begin: the time of each frame in milliseconds after the first one, and the frame.
-
-    Times are those of the frames, whatever their rate. They always grow: a frame without a time of its own, or with an
-    earlier one, comes a millisecond or a usual interval after the one before it.
-
-    Raises:
-        OSError: The file can't be opened.
-        ClipFault: It is no clip, is damaged, or ends early; what was given before stands.
-    """
-    import av
-
-    with os.fdopen(open_regular(path, CLIPS), "rb") as file:
-        try:
-            with av.open(file, "r", options={"format_whitelist": _FORMATS}, buffer_size=_BUFFER) as container:
-                yield from _decode(container)
-        except (av.FFmpegError, UnicodeDecodeError) as error:
-            empty = not os.fstat(file.fileno()).st_size
-            raise ClipFault(
-                Reason.NOT_AN_IMAGE, "the file is empty" if empty else "no clip that FFmpeg reads"
-            ) from error
-
-
-def _decode(container: InputContainer) -> Iterator[tuple[int, VideoFrame]]:
-    stream = _find_stream(container)
-    decoder = stream.codec_context
-    decoder.thread_count, decoder.options = 1, _STRICT
-    clock = _Clock(stream)
-    fault: ClipFault | None = None
-    for packet in container.demux(stream):
-        frames = _decode_packet(stream, packet)
-        broken = frames is None or any(frame.is_corrupt for frame in frames)
-        for frame in frames or ():
-            if frame.is_corrupt:
-                break
-            yield clock.read(frame), frame
-        if broken:
-            reason = Reason.TRUNCATED if packet.is_corrupt else Reason.UNREADABLE
-            what = "cut short" if packet.is_corrupt else "damaged"
-            # Frames that still wait for their turn are left: some decoders give the damaged one, too.
-            fault = ClipFault(reason, f"{what} after {clock.text}")
-            break
-    if fault is None and clock.time is None:
-        fault = ClipFault(Reason.NOT_AN_IMAGE, "the clip has no frame")
-    if fault is None and (length := _length(container, stream)) and clock.seconds + clock.interval + _LACKING < length:
-        fault = ClipFault(Reason.TRUNCATED, f"ends after {clock.text}, and its header says {length:.2f} s")
-    if fault is not None:
-        raise fault
-
-
-def _find_stream(container: InputContainer) -> VideoStream:
-    """Find the first stream of frames that is no picture of a cover.
-
-    Raises:
-        ClipFault: There is none, or its frames are too large, or of a codec that nothing decodes.
-    """
-    from av.stream import Disposition
-
-    streams = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
-    if not streams:
-        raise ClipFault(Reason.NOT_AN_IMAGE, "it has no video stream")
-    stream = streams[0]
-    if stream.codec_context is None:
-        raise ClipFault(Reason.UNSUPPORTED_FORMAT, "its codec is not known")
-    width, height = stream.codec_context.width, stream.codec_context.height
-    if width * height > MAX_PIXELS:
-        raise ClipFault(Reason.TOO_LARGE, f"frames of {width}x{height} pixels; at most {MAX_PIXELS} are read")
-    return stream
-
-
-def _decode_packet(stream: VideoStream, packet: Packet[VideoStream]) -> list[VideoFrame] | None:
-    """Decode a packet; None where the decoder refuses."""
-    import av
-
-    try:
-        return list(stream.codec_context.decode(packet))
-    except av.FFmpegError:
-        return None
-
-
-def _length(container: InputContainer, stream: VideoStream) -> float | None:
-    """Give the length in seconds that a header tells where the end of a file that was cut short passes unnoticed."""
-    name = container.format.name
-    if name == "avi" and stream.frames and stream.average_rate:
-        return float(stream.frames / stream.average_rate)
-    if "matroska" in name and len(container.streams) == 1 and container.duration:
-        return container.duration / 1_000_000
-    return None
-
-
-class _Clock:
-    """Reads the times of frames, in milliseconds after the first one."""
-
-    def __init__(self, stream: VideoStream) -> None:
-        rate = stream.average_rate or stream.guessed_rate or Fraction(_USUAL_RATE)
-        self._unit = stream.time_base
-        self._first: int | None = None
-        self.interval = 1 / float(rate)
-        self.time: int | None = None
-
-    @property
-    def seconds(self) -> float:
-        """Time of the last frame in seconds."""
-        return (self.time or 0) / 1000
-
-    @property
-    def text(self) -> str:
-        """Where the frames end, in words."""
-        return "its begin" if self.time is None else f"{self.seconds:.2f} s"
-
-    def read(self, frame: VideoFrame) -> int:
-        """Give the time of the next frame."""
-        unit = frame.time_base or self._unit
-        if frame.pts is None or unit is None:
-            time = 0 if self.time is None else self.time + round(1000 * self.interval)
-        else:
-            self._first = frame.pts if self._first is None else self._first
-            time = round((frame.pts - self._first) * unit * 1000)
-        self.time = time if self.time is None else max(time, self.time + 1)
-        return self.time
-
-
-def upright_pixels(frame: VideoFrame) -> NDArray[np.uint8]:
-    """Bring a frame to (H, W, 3) uint8 RGB, upright: a turned or mirrored camera is told beside the frame.
-
-    Pixels are taken as squares.
-    """
-    from av.sidedata.sidedata import Type
-    from av.video.reformatter import Interpolation
-
-    exact = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INT
-    pixels = np.asarray(frame.reformat(format="rgb24", interpolation=int(exact), threads=1).to_ndarray(), np.uint8)
-    beside: Any = frame.side_data  # typed otherwise than it is
-    found = bytes(beside.get(Type.DISPLAYMATRIX, b""))
-    if len(found) != _MATRIX * np.dtype(np.int32).itemsize:
-        return pixels
-    (xx, xy, _), (yx, yy, _), _ = np.frombuffer(found, np.int32).astype(np.int64).reshape(3, 3).tolist()
-    if abs(xx) + abs(yy) < abs(xy) + abs(yx):  # the picture's x becomes y, by a quarter of a turn
-        pixels, xx, yy = pixels.transpose(1, 0, 2), yx, xy
-    return np.ascontiguousarray(pixels[:: -1 if yy < 0 else 1, :: -1 if xx < 0 else 1])

@@ -124,14 +124,15 @@ class FaceFinder:
         found = self.aligner.all(image) if self.every else [self.aligner(image)]
         if not found:
             return FacesOf(source.path, (), Reason.NO_FACE.value, _NO_FACE)
-        faces = tuple(_packed(face) for face in found)
+        faces = tuple(pack_face(face) for face in found)
         if found[0].status == FaceStatus.OK:
             return FacesOf(source.path, faces)
         detail = _PLACED if found[0].status == FaceStatus.PLACED else _WHOLE
         return FacesOf(source.path, faces, Reason.NO_FACE.value, detail)
 
 
-def _packed(face: AlignedFace) -> FoundFace:
+def pack_face(face: AlignedFace) -> FoundFace:
+    """Make a face as small as ``faces.h5`` keeps it."""
     context = b"" if face.context is None else encode_crop(face.context)
     found = face.status == FaceStatus.OK
     return FoundFace(encode_crop(face.crop), context, face.matrix, face.box, face.detector, face.score, found)

@@ -18,7 +18,7 @@ from fer_au.models.config_file import CONFIG
 from fer_au.predictor import Predictor, SeenFace
 from fer_au.rejects import Reason, Reject, name_reasons
 from fer_au.stores.locks import output_lock
-from fer_au.use.finding import FaceFinder, FacesOf
+from fer_au.use.finding import FaceFinder, FacesOf, FoundFace
 from fer_au.use.inputs import Source, find_sources, stamp_of
 from fer_au.use.maps_file import keep_maps, write_maps
 from fer_au.use.overlays import write_overlays
@@ -160,7 +160,7 @@ def _compute(
 
 def _finish(predictor: Predictor, wanted: Wanted, pictures: list[FacesOf], parts: Parts, number: int) -> Part:
     """Classify the faces of a part, and keep all that is wanted of them."""
-    faces = [face for index, picture in enumerate(pictures) for face in _seen(picture, index)]
+    faces = [face for index, picture in enumerate(pictures) for face in seen_faces(picture.faces, index)]
     prediction = predictor.answer(faces, [picture.path for picture in pictures], PART)
     if wanted.overlays is not None:
         write_overlays(wanted.overlays, prediction, pictures, number * PART)
@@ -182,8 +182,14 @@ def _finish(predictor: Predictor, wanted: Wanted, pictures: list[FacesOf], parts
     return part
 
 
-def _seen(picture: FacesOf, index: int) -> Iterator[SeenFace]:
-    for face in picture.faces:
+def seen_faces(faces: Sequence[FoundFace], index: int) -> Iterator[SeenFace]:
+    """Unpack the faces of a picture, which workers found, for ``Predictor.answer``.
+
+    Args:
+        faces: Faces.
+        index: Index of the picture.
+    """
+    for face in faces:
         context = decode_crop_bytes(face.context) if face.context else None
         crop = decode_crop_bytes(face.crop)
         yield SeenFace(crop, context, face.matrix, face.found, index, face.box, face.detector, face.score)

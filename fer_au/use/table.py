@@ -11,13 +11,16 @@ from fer_au.csv_files import LineFeeds, harmless
 from fer_au.datasets.files import printable
 from fer_au.errors import ConfigError
 from fer_au.predictor import Prediction
-from fer_au.use.finding import FacesOf
+from fer_au.use.finding import FacesOf, FoundFace
 
 FULL, GIMEFIVE = "full", "gimefive"
 FORMATS = (FULL, GIMEFIVE)
 
-_BEFORE = ("path", "face", "x0", "y0", "x1", "y1", "detector", "score", "predicted", "confidence")
-_BEHIND = ("reason", "detail")
+FACE = ("face", "x0", "y0", "x1", "y1", "detector", "score", "predicted", "confidence")
+"""Columns of a face; the probabilities of the classes follow."""
+BEHIND = ("reason", "detail")
+"""Columns that say why there is no answer, or no face."""
+
 _GIMEFIVE = ("happiness", "surprise", "sadness", "anger", "disgust", "fear")
 """Classes of GiMeFive's tables, in the order of its codes."""
 
@@ -33,7 +36,7 @@ def header_of(form: str, classes: Sequence[str]) -> tuple[str, ...]:
         ConfigError: The model lacks a class that the format needs.
     """
     if form == FULL:
-        return (*_BEFORE, *classes, *_BEHIND)
+        return ("path", *FACE, *classes, *BEHIND)
     if lacking := [name for name in _GIMEFIVE if name not in classes]:
         raise ConfigError(f"--format {form}: the model has no class {', '.join(lacking)}")
     return ("filepath", *_GIMEFIVE)
@@ -70,20 +73,29 @@ def _full(prediction: Prediction, pictures: Sequence[FacesOf]) -> Iterator[Seque
     for picture in pictures:
         name, why = _cell(picture.path), (picture.reason, _cell(" ".join(picture.detail.split())))
         if not picture.faces:
-            yield (name, *[""] * (len(_BEFORE) - 1 + len(prediction.classes)), *why)
+            yield (name, *[""] * (len(FACE) + len(prediction.classes)), *why)
         for number, face in enumerate(picture.faces):
-            scores = prediction.scores[row].tolist()
-            yield (
-                name,
-                str(number),
-                *(f"{edge:.2f}" for edge in face.box),
-                face.detector,
-                "" if math.isnan(face.score) else f"{face.score:.4f}",
-                prediction.labels[row],
-                *(f"{score:.6f}" for score in (max(scores), *scores)),
-                *why,
-            )
+            yield (name, *face_cells(number, face, prediction.labels[row], prediction.scores[row].tolist()), *why)
             row += 1
+
+
+def face_cells(number: int, face: FoundFace, label: str, scores: Sequence[float]) -> list[str]:
+    """Write the cells of a face, those of its classes included.
+
+    Args:
+        number: Number of the face in its picture, from 0.
+        face: The face.
+        label: Class that the model predicts.
+        scores: Probability of each class.
+    """
+    return [
+        str(number),
+        *(f"{edge:.2f}" for edge in face.box),
+        face.detector,
+        "" if math.isnan(face.score) else f"{face.score:.4f}",
+        label,
+        *(f"{score:.6f}" for score in (max(scores), *scores)),
+    ]
 
 
 def _gimefive(prediction: Prediction, pictures: Sequence[FacesOf]) -> Iterator[Sequence[str]]:

@@ -312,10 +312,6 @@ def test_the_suffix_of_every_file_that_is_written_fits(
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (
-            ("video", "x.mp4"),
-            "no such command: video; classify its pictures in Python, by fer_au.Predictor: docs/predict.md",
-        ),
         (("run",), "no such command: run; the pipeline is run by DVC: `dvc repro`"),
         (
             ("export", "a.h5", "b.onnx"),

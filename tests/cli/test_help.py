@@ -29,6 +29,7 @@ ELSEWHERE = {
     "fer-au export": "tests/use/test_export.py",
     "fer-au predict": "tests/use/test_predict.py",
     "fer-au probe": "tests/cli/test_probe.py",
+    "fer-au video": "tests/video/test_video.py",
 }
 """Commands whose examples need more than a tiny project -> the test that runs them."""
 

@@ -21,6 +21,7 @@ OTHER_WAYS = {
     "shards/prune.py": {"rename"},  # a folder goes out of sight as a whole, then away
     "stores/export.py": {"savez"},  # into memory, then through AtomicFile
     "use/maps_file.py": {"open"},  # an entry of an archive that AtomicFile writes
+    "video/writing.py": {"open"},  # a container that AtomicFile writes
 }
 """File -> the calls by which it may write, with the reason."""
 

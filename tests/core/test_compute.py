@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from fer_au.compute import batched, map_ordered, worker_count
+from fer_au.compute import Progress, batched, map_ordered, worker_count
 from fer_au.errors import ConfigError, DataError, FerAuError
 
 
@@ -203,3 +204,13 @@ def test_processes_that_end_at_their_start_are_one_line(tmp_path: Path, program:
     _, error = run_script(tmp_path, CALL.format(function="abs", start=start))
     assert error.startswith("fer_au.errors.FerAuError: worker processes can't be started: ")
     assert error.endswith("FER_AU_WORKERS=1 does without")
+
+
+def test_a_run_whose_length_nobody_knows_tells_what_is_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("fer_au.compute.progress._LOG_SECONDS", 0.0)
+    monkeypatch.setattr("fer_au.compute.progress.time", SimpleNamespace(monotonic=iter(range(9)).__next__))
+    with Progress("video", None, "frames") as progress:
+        progress.advance(20)
+    assert capsys.readouterr().err == "video: 20 frames, 10/s\n"

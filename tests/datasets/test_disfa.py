@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fer_au.clip_decoding import read_frames, upright_pixels
 from fer_au.config.data import AlignConfig, HeatmapsConfig
 from fer_au.cues import render_dataset
 from fer_au.datasets import ingest_dataset, read_manifest
 from fer_au.datasets.base import examine_dataset
-from fer_au.datasets.clips import read_frames, upright_pixels
 from fer_au.datasets.disfa import PARTS, UNITS, name_expressions, read_intensities
 from fer_au.datasets.recognition import fitting_adapters
 from fer_au.decoding import decode_image

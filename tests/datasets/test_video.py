@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fer_au.clip_decoding import read_frames
 from fer_au.config.reading import examine
 from fer_au.datasets import create_adapter
-from fer_au.datasets.clips import Clip, Sampling, Span, read_frames
+from fer_au.datasets.clips import Clip, Sampling, Span
 from fer_au.datasets.recognition import fitting_adapters
 from fer_au.datasets.stage import Survey
 from fer_au.decoding import decode_image

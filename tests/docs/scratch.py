@@ -7,12 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 import yaml
 from dvc.repo import Repo
@@ -21,6 +22,7 @@ from fer_au.checks import refuse_problems
 from fer_au.config.entries import load_experiment, merge
 from fer_au.config.reading import PARAMS, read_params
 from fer_au.datasets import load_dataset_config
+from fer_au.decoding import decode_image
 from stages import align, cross, evaluate, heatmaps, ingest, landmarks, render, report, train
 from tests.docs.blocks import ROOT, Block, missing_output, read_blocks, read_commands
 from tests.docs.pictures import provide
@@ -39,7 +41,7 @@ _PLACES = re.compile(r"(?<![\w.])/(?:lab|path/to)(?=/)")  # what pages call fold
 def build(folder: Path) -> None:
     """Make a project with a finished, committed run of the demo with few faces, small pictures and one epoch.
 
-    What pages presume besides: ``me.jpg``, a picture of the reader's own.
+    What pages presume besides: ``me.jpg`` and ``clip.mp4``, a picture and a video of the reader's own.
     """
     folder.mkdir()
     for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", "pyproject.toml"):
@@ -54,7 +56,9 @@ def build(folder: Path) -> None:
     change_params(folder, SMALL)
     with inside(folder):
         render.main("demo")
-        shutil.copy(min(Path("data/demo/raw/images").rglob("*.jpg")), "me.jpg")
+        pictures = sorted(Path("data/demo/raw/images").rglob("*.jpg"))
+        shutil.copy(pictures[0], "me.jpg")
+        film(pictures[:5], Path("clip.mp4"))
         for stage in (ingest, align, landmarks, heatmaps):
             stage.main("demo")
         for name in EXPERIMENTS:
@@ -72,6 +76,17 @@ def build(folder: Path) -> None:
         "git -c user.name=lab -c user.email=lab@lab commit -qm Second --allow-empty",
     ):
         run_command(folder, command)
+
+
+def film(pictures: Sequence[Path], path: Path) -> None:
+    """Make a video of pictures, of one size: five frames per second."""
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=5)
+        frames = [av.VideoFrame.from_ndarray(decode_image(picture), "rgb24") for picture in pictures]
+        stream.width, stream.height, stream.pix_fmt = frames[0].width, frames[0].height, "yuv420p"
+        for frame in frames:
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
 
 
 def run_command(folder: Path, command: str) -> str:
