@@ -22,7 +22,6 @@ from fer_au.config.entries import (
     list_unreached,
     merge_train,
 )
-from fer_au.config.external import UNTRAINED, InputConfig
 from fer_au.config.experiments import (
     NAMED_WEIGHTS,
     CrossConfig,
@@ -32,6 +31,7 @@ from fer_au.config.experiments import (
     ModelConfig,
     TrainConfig,
 )
+from fer_au.config.external import UNTRAINED, InputConfig
 from fer_au.config.reading import Fault, doubtful_keys, examine, salvage
 from fer_au.config.unread import no_effect
 from fer_au.datasets.spelling import find_code

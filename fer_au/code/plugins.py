@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
-from importlib.metadata import entry_points
 from importlib.machinery import PathFinder
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
-from fer_au.fingerprints import file_digest
 from fer_au.code.syntax import SyntaxMemory, iter_sources
+from fer_au.fingerprints import file_digest
 
 
 @cache

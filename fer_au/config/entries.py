@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from fer_au.config.external import EXTERNAL, UNTRAINED
 from fer_au.config.experiments import CrossConfig, ExperimentConfig, TrainConfig
+from fer_au.config.external import EXTERNAL, UNTRAINED
 from fer_au.config.reading import PARAMS, Fault, entry, examine, read_params, refuse
 from fer_au.config.unread import drop_inherited, find_unread, is_written
 from fer_au.registry import near_names

@@ -130,7 +130,7 @@ def read_classes(classes: object) -> dict[str, str | None]:
     kept = [one for one in named.values() if one is not None]
     if twice := next((one for one in kept if kept.count(one) > 1), None):
         raise ValueError(f"{twice} is meant by two classes; leave one out by null")
-    if 0 < len(kept) < 2 or named and not kept:
+    if 0 < len(kept) < 2 or (named and not kept):
         raise ValueError("should name at least two expressions")
     return named
 

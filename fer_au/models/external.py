@@ -95,7 +95,7 @@ class ExternalTrunk(Trunk):
         """Move the tensors as torch does, but keep their usual order, since foreign code may call ``view``."""
         super()._apply(fn, recurse)
         for tensor in (*self.parameters(), *self.buffers()):
-            if tensor.ndim == 4 and not tensor.is_contiguous():  # noqa: PLR2004 (a kernel)
+            if tensor.ndim == 4 and not tensor.is_contiguous():
                 tensor.data = tensor.data.contiguous()
         return self
 
@@ -155,7 +155,7 @@ class ExternalTrunk(Trunk):
                 raise ConfigError(
                     f"model.layers: {self.modules_of_layers[layer]!r} gave NaN or infinite values on pictures of noise"
                 )
-            if 0 in maps.shape[2:] or math.prod(maps.shape[2:]) < 2:  # noqa: PLR2004
+            if 0 in maps.shape[2:] or math.prod(maps.shape[2:]) < 2:
                 name = self.modules_of_layers[layer]
                 raise ConfigError(f"model.layers: {name!r} gave a map of one cell, which has no place in the picture")
         given = scores.exp() if self._probabilities else scores

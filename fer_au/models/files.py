@@ -139,7 +139,9 @@ def _check_trust(folder: Path, meta: Mapping[str, Any], trust: str | None) -> No
     """Check that the code which a model's folder names is code that the caller names, too."""
     if meta["model"].get("backbone") != EXTERNAL:
         if trust is not None:
-            raise DataError(f"{folder / CONFIG}: names no factory, so that there is nothing to trust; leave out `trust`")
+            raise DataError(
+                f"{folder / CONFIG}: names no factory, so that there is nothing to trust; leave out `trust`"
+            )
         return
     factory = meta["model"].get("factory")
     if trust is None or factory != trust:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -51,8 +52,9 @@ class Taps:
         self._kept: dict[str, Tensor] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
         self._handles = [inner.register_forward_pre_hook(_sizer(self._sizes), with_kwargs=True)]
-        self._handles += [modules[name].register_forward_hook(_keeper(self._kept, name, copies)) for name in self.layers]
         self._modules = {name: modules[name] for name in self.layers}
+        keep = partial(_keeper, self._kept, copies=copies)
+        self._handles += [module.register_forward_hook(keep(name)) for name, module in self._modules.items()]
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -137,7 +139,7 @@ def _check_layer(place: str, name: str, modules: Mapping[str, nn.Module]) -> Non
         )
 
 
-def _keeper(kept: dict[str, Tensor], name: str, copies: bool) -> Callable[[nn.Module, object, object], None]:
+def _keeper(kept: dict[str, Tensor], name: str, *, copies: bool) -> Callable[[nn.Module, object, object], None]:
     def keep(_: nn.Module, __: object, output: object) -> None:
         first = output[0] if isinstance(output, tuple | list) and output else output
         if isinstance(first, Tensor):

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fer_au.config.entries import build_experiment
-from fer_au.config.external import UNTRAINED
 from fer_au.config.experiments import ExperimentConfig, TrainConfig
+from fer_au.config.external import UNTRAINED
 from fer_au.config.reading import PARAMS, read_params
 from fer_au.datasets.manifest import read_manifest
 from fer_au.errors import DataError

@@ -14,8 +14,8 @@ from torch import Tensor
 from fer_au.atomic import write_atomically
 from fer_au.batches.faces import FaceDataset
 from fer_au.compute import log
-from fer_au.config.external import UNTRAINED
 from fer_au.config.experiments import ExperimentConfig, TrainConfig
+from fer_au.config.external import UNTRAINED
 from fer_au.datasets.tally import FEW_TO_SELECT
 from fer_au.errors import ConfigError, DataError
 from fer_au.gate import TABLES, read_bytes
