@@ -43,6 +43,7 @@ class ForwardPass:
         model: Classifier, whose state is left as it is.
         images: Normalised images (N, views * in_chans, H, W) on the model's device.
         layers: Names of the feature layers whose gradients will be wanted.
+        gradients: Whether any gradients will be wanted.
 
     Attributes:
         model: The classifier.
@@ -50,12 +51,12 @@ class ForwardPass:
         output: The model's output without gradient history.
     """
 
-    def __init__(self, model: FerModel, images: Tensor, layers: Sequence[str] = ()) -> None:
+    def __init__(self, model: FerModel, images: Tensor, layers: Sequence[str] = (), *, gradients: bool = True) -> None:
         self.model = model
         with undisturbed(model, images.device):
             self.images = images.clone() if images.is_inference() else images.detach()
             # A network that scores itself has no head that could be differentiated alone.
-            whole = bool(layers) or model.scores_itself
+            whole = gradients and (bool(layers) or model.scores_itself)
             with torch.set_grad_enabled(whole):
                 trunk = model.trunk(self.images.detach().requires_grad_() if whole else self.images)
             with torch.enable_grad(), in_float32(trunk) as exact:

@@ -27,6 +27,8 @@ class Native(CamMethod):
 
     layered = False
 
+    needs_gradients = False
+
     def check(self, model: FerModel) -> None:
         """Make sure that the classifier is a head of this project, which knows how it scores a place.
 
@@ -34,7 +36,7 @@ class Native(CamMethod):
             ConfigError: The network was made elsewhere.
         """
         if model.scores_itself:
-            raise ConfigError("an external model has no class map of its own; try gradcam, or layercam")
+            raise ConfigError("an external model has no class map of its own; try gradcam, layercam or occlusion")
 
     def maps(self, batch: CamInput) -> Tensor:
         """Take the head's map of each target."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from fer_au.checks.memory import Memory
 from fer_au.code.stages import work_code
 from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, ModelConfig
+from fer_au.config.external import is_file
 from fer_au.config.reading import Fault
 from fer_au.errors import FerAuError, MissingCamError
 
@@ -35,7 +36,7 @@ def check_external(config: ExperimentConfig, evaluate: EvaluateConfig, memory: M
     faults = list(_import_faults(config.model.factory or ""))
     asked = evaluate.model_dump(include={"attention_layers", "cams"})
     code = work_code("evaluate", {"model": {"backbone": config.model.backbone}}, {"evaluate": asked})
-    question = ("external", code, len(config.model.layers), asked)
+    question = ("external", code, is_file(config.model.factory), len(config.model.layers), asked)
     answer = memory.recall(*question)
     if answer is None:
         answer = [(fault.key, fault.text) for fault in _ask_stand_in(config.model, evaluate)]
@@ -45,6 +46,9 @@ def check_external(config: ExperimentConfig, evaluate: EvaluateConfig, memory: M
 
 def _import_faults(factory: str) -> Iterator[Fault]:
     """Say that there is no such package: it is looked for, and not imported."""
+    if is_file(factory):
+        yield from _file_faults(factory)
+        return
     package = factory.partition(":")[0].partition(".")[0]
     if not package.isidentifier():
         return
@@ -55,6 +59,18 @@ def _import_faults(factory: str) -> Iterator[Fault]:
     if found is None:
         where = "neither among the installed packages nor beside params.yaml"
         yield Fault("model.factory", f"there is no module {package!r}, {where}")
+
+
+def _file_faults(factory: str) -> Iterator[Fault]:
+    """Say that a file can't be read, or what it needs isn't installed; what is in it, the stage says."""
+    from fer_au.models.onnx_network import check_packages, read_file
+
+    try:
+        read_file(Path(factory))
+        check_packages()
+    except FerAuError as error:
+        key, _, text = str(error).partition(": ")
+        yield Fault(key, text)
 
 
 def _ask_stand_in(config: ModelConfig, evaluate: EvaluateConfig) -> Iterator[Fault]:

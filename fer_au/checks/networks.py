@@ -39,7 +39,7 @@ _BLURRED = ("aa", "blur")  # in the names of networks whose strides blur, and ta
 _PLAIN_LAYERS = ("1", "2", "3", "4", "5", "last", "all")
 # CAM methods that take any network, and of these the ones that explain any layer of it.
 _LAYER_CAMS = frozenset({"gradcam", "gradcam++", "xgradcam", "hirescam", "layercam"})
-_PLAIN_CAMS = frozenset({"native", "integrated_gradients"}) | _LAYER_CAMS
+_PLAIN_CAMS = frozenset({"native", "integrated_gradients", "occlusion"}) | _LAYER_CAMS
 PLAIN_HEADS = frozenset({"gap", "lan", "mlp", "prm", "wildcat"})
 _PLAIN_SIZE, _PLAIN_STRIDE = 32, 32
 _FEWEST_CELLS = 4

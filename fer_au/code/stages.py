@@ -26,7 +26,7 @@ from fer_au.code.closure import PART_FOLDERS, CodeBase, this_code
 from fer_au.code.plugins import factory_digest, plugin_digest
 from fer_au.config.dataset_settings import OVERRIDABLE, STAGES, stage_settings
 from fer_au.config.experiments import NAMED_WEIGHTS
-from fer_au.config.external import EXTERNAL
+from fer_au.config.external import EXTERNAL, ONNX, is_file
 from fer_au.config.pipeline import read_taken_keys
 from fer_au.config.reading import PARAMS, read_params
 from fer_au.errors import ConfigError
@@ -178,7 +178,7 @@ def _built_in(code: CodeBase, group: str, name: str) -> set[Path]:
 
 
 def _is_path(name: str) -> bool:
-    return "/" in name or name.endswith((".yaml", ".yml"))
+    return "/" in name or name.endswith((".yaml", ".yml", ONNX))
 
 
 def _bytes_digest(project: Path, name: str) -> str:
@@ -247,7 +247,8 @@ def _cross_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterato
 
 def _model_parts(model: Mapping[str, Any]) -> Iterator[Part]:
     if model.get("backbone") == EXTERNAL:
-        yield _FACTORY, str(model.get("factory"))
+        factory = str(model.get("factory"))
+        yield (_FILE if is_file(factory) else _FACTORY), factory
         yield _CLASSES, json.dumps(list(_mapping(model.get("classes"))), default=str)
         return
     yield "fer_au.nets", str(model.get("backbone"))

@@ -9,7 +9,7 @@ from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 
 from fer_au.config.cams import CamChoice
 from fer_au.config.data import Seed
-from fer_au.config.external import EXTERNAL, UNTRAINED, InputConfig, factory_fault, read_classes
+from fer_au.config.external import EXTERNAL, UNTRAINED, InputConfig, factory_fault, is_file, read_classes
 from fer_au.config.keys import PartOf
 from fer_au.config.reading import NameOrPath, StrictModel
 from fer_au.config.unread import ReadIf
@@ -45,9 +45,9 @@ class ModelConfig(StrictModel):
         in_chans: Channels of the input: 3 (RGB) or 1 (grey).
         factory: Maker of an ``external`` backbone, ``package.module:function``: code of yours, found among the
             installed packages and beside ``params.yaml``, which gives a ``torch.nn.Module`` with its weights. Nobody
-            else's is ever run.
-        layers: Feature layers of an ``external`` backbone: names of its modules, in the order in which they run; the
-            first is layer 1.
+            else's is ever run. Or the path of an ONNX file, which is data.
+        layers: Feature layers of an ``external`` backbone: names of its modules, or of an ONNX file's tensors, in the
+            order in which they run; the first is layer 1.
         input: Pictures that an ``external`` backbone wants.
         classes: Outputs of an ``external`` backbone, by name in their order, or by number from 0 -> expressions; null
             leaves one out, and the probabilities of the others then sum up to 1.
@@ -89,7 +89,7 @@ class ModelConfig(StrictModel):
     output_stride: Literal[4, 8, 16, 32] | None = None
     large_maps: bool = False
     in_chans: Literal[1, 3] = _USUAL_CHANNELS
-    factory: str | None = Field(default=None, validate_default=True)
+    factory: NameOrPath | None = Field(default=None, validate_default=True)
     layers: tuple[str, ...] = Field(default=(), validate_default=True)
     input: InputConfig | None = Field(default=None, validate_default=True)
     classes: dict[str, str | None] = Field(default_factory=dict, validate_default=True)
@@ -115,6 +115,11 @@ class ModelConfig(StrictModel):
     def channels(self) -> int:
         """Channels of the input."""
         return self.in_chans if self.input is None else self.input.count
+
+    @property
+    def code(self) -> str | None:
+        """Code that makes an external backbone; None where it is a file, and of all others."""
+        return None if is_file(self.factory) else self.factory
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -19,7 +19,8 @@ UNTRAINED = "none"
 """The ``train`` of experiments whose model is measured as it is."""
 
 _FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
-_FILES = (".onnx", ".pt2", ".pt", ".pth", ".tflite", ".safetensors", ".h5", ".keras")
+ONNX = ".onnx"
+_FILES = (".pt2", ".pt", ".pth", ".tflite", ".safetensors", ".h5", ".keras")
 
 _SMALLEST = 0.001  # of a divisor; that of a network of pixels from 0 to 255 is 0.004
 
@@ -93,17 +94,22 @@ class InputConfig(StrictModel):
 
 
 def factory_fault(factory: str) -> str:
-    """Say why a text can't name the maker of a model; empty if it can.
+    """Say why a text can't name a model or the function that makes it; empty if it can.
 
     Example:
         >>> factory_fault("my_nets.resnet:create")
         ''
     """
-    if _FACTORY.fullmatch(factory):
+    if _FACTORY.fullmatch(factory) or is_file(factory):
         return ""
     if factory.endswith(_FILES):
-        return "a file can't be measured yet; write package.module:function, which gives a torch.nn.Module"
-    return "should be package.module:function, whose function gives a torch.nn.Module"
+        return "of files, only .onnx can be measured; or write package.module:function, which gives a torch.nn.Module"
+    return "should be package.module:function, whose function gives a torch.nn.Module, or a file .onnx"
+
+
+def is_file(factory: str | None) -> bool:
+    """Tell whether a ``model.factory`` is a file, which is data, and no code."""
+    return factory is not None and factory.endswith(ONNX)
 
 
 def read_classes(classes: object) -> dict[str, str | None]:

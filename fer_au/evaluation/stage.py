@@ -74,7 +74,7 @@ def evaluate_experiment(
     title = f"{'cross' if store_path is None else 'evaluate'} {metrics_path.stem}"
     if trained is not None:  # first, since it also says whose code may run
         check_training(model_dir, read_config(model_dir), trained)
-    model, meta = load_model(model_dir, trust=trained and trained.experiment.model.factory)
+    model, meta = load_model(model_dir, trust=trained and trained.experiment.model.code)
     cams, skipped = choose_cams(config, model)
     for cam, reason in skipped.items():
         log(f"{title}: without the CAM {cam}: {reason}")

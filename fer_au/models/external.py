@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from fer_au.config.experiments import ModelConfig
-from fer_au.config.external import InputConfig
+from fer_au.config.external import InputConfig, is_file
 from fer_au.errors import ArgumentError, ConfigError, DataError
-from fer_au.models.factory import reason
+from fer_au.models.factory import make_network, reason
+from fer_au.models.onnx_network import BYTES, OnnxNetwork, read_file
 from fer_au.models.parts import Head, HeadOutput, Trunk, TrunkOutput
 from fer_au.models.taps import Taps
 
 _PROBED = 2  # pictures by which a network is looked at, so that it must keep them apart
-_LOGITS = "logits"  # name of the scores in the mappings that networks give
 _ALIKE = 1e-3  # of sums of probabilities, which half precision rounds
 
 
@@ -49,11 +49,14 @@ class ExternalTrunk(Trunk):
             self.anchor = nn.Parameter(torch.zeros(()), requires_grad=False)
         self.layers = tuple(str(number + 1) for number in range(len(config.layers)))
         self.modules_of_layers = dict(zip(self.layers, config.layers, strict=True))
+        self._is_file = is_file(config.factory)
         self._classes, self._probabilities = tuple(config.classes), config.scores == "probabilities"
-        try:
-            self._taps = Taps(network, config.layers, copies=True)
-        except ArgumentError as error:
-            raise ConfigError(f"model.{error}") from error
+        self._taps: Taps | None = None
+        if not isinstance(network, OnnxNetwork):
+            try:
+                self._taps = Taps(network, config.layers, copies=True)
+            except ArgumentError as error:
+                raise ConfigError(f"model.{error}") from error
         self._ran: tuple[str, ...] = ()
         self.channels = self._look()
 
@@ -62,24 +65,40 @@ class ExternalTrunk(Trunk):
         pictures = x.contiguous()  # in torch's usual order: foreign code may call view
         if self._input.channels == "bgr":
             pictures = pictures.flip(1)
-        self._taps.forget()
         try:
-            given = self.network(pictures)
+            given, found = self._run(pictures)
+        except ConfigError:
+            raise
         except Exception as error:
             raise ConfigError(
                 f"model.factory: its network failed with pictures of {tuple(pictures.shape)}: {reason(error)}"
             ) from error
         scores = self._scores(given, len(x)).float()
-        self._ran = self._taps.order
+        maps = dict(zip(self.layers, found, strict=True))
+        if self._probabilities:
+            scores = scores.clamp_min(torch.finfo(scores.dtype).tiny).log()
+        return TrunkOutput(maps[self.layers[-1]], maps, scores=scores)
+
+    def _run(self, pictures: Tensor) -> tuple[object, list[Tensor]]:
+        """Run the network: what it gives, and the map of each layer."""
+        if self._taps is None:
+            self._ran = self.network.order
+            answer: tuple[object, list[Tensor]] = self.network.answer(pictures)
+            return answer
+        self._taps.forget()
         try:
-            maps = dict(zip(self.layers, self._taps.maps(), strict=True))
+            given = self.network(pictures)
+            self._ran = self._taps.order
+            return given, self._taps.maps()
         except ArgumentError as error:
             raise ConfigError(f"model.{error}") from error
         finally:
             self._taps.forget()
-        if self._probabilities:
-            scores = scores.clamp_min(torch.finfo(scores.dtype).tiny).log()
-        return TrunkOutput(maps[self.layers[-1]], maps, scores=scores)
+
+    @property
+    def has_gradients(self) -> bool:
+        """Whether scores can be differentiated by features and pictures; files have none."""
+        return not self._is_file
 
     @contextmanager
     def attention_recorded(self) -> Iterator[None]:
@@ -93,7 +112,7 @@ class ExternalTrunk(Trunk):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> ExternalTrunk:
         """Move the tensors as torch does, but keep their usual order, since foreign code may call ``view``."""
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for tensor in (*self.parameters(), *self.buffers()):
             if tensor.ndim == 4 and not tensor.is_contiguous():
                 tensor.data = tensor.data.contiguous()
@@ -103,8 +122,9 @@ class ExternalTrunk(Trunk):
         """Find the scores in what the network gave: a tensor, ``logits`` of a mapping, or the one with the classes."""
         wanted = (images, len(self._classes))
         found = _tensors(given)
-        if isinstance(given, Mapping) and isinstance(given.get(_LOGITS), Tensor):
-            found = {_LOGITS: given[_LOGITS]}
+        usual = "probabilities" if self._probabilities else "logits"
+        if isinstance(given, Mapping) and isinstance(given.get(usual), Tensor):
+            found = {usual: given[usual]}
         fitting = [tensor for tensor in found.values() if tuple(tensor.shape) == wanted]
         if len(fitting) == 1:
             return fitting[0]
@@ -163,6 +183,29 @@ class ExternalTrunk(Trunk):
         if are_shares != self._probabilities:
             other, are = ("logits", "no probabilities") if self._probabilities else ("probabilities", "probabilities")
             raise ConfigError(f"model.scores: what the network gives are {are}; write `scores: {other}`")
+
+
+def open_network(config: ModelConfig, kept: Tensor | None = None) -> nn.Module:
+    """Make the network that ``model.factory`` names.
+
+    Args:
+        config: The ``model`` of an experiment, with backbone ``external``.
+        kept: Bytes of the file, (n,) uint8, where a model's folder has them; None reads the file.
+
+    Raises:
+        ConfigError: There is none, or it can't be made.
+    """
+    factory = config.factory or ""
+    if not is_file(factory):
+        return make_network(factory)
+    assert config.input is not None  # noqa: S101 (the configuration needs it)
+    data = read_file(Path(factory)) if kept is None else kept.cpu().numpy().tobytes()
+    return OnnxNetwork(data, config.layers, config.input)
+
+
+def file_tensor() -> str:
+    """Name the tensor of a model's folder that holds the file of its network."""
+    return f"backbone.network.{BYTES}"
 
 
 def check_template(config: ModelConfig, frame: Mapping[str, object], dataset_dir: Path) -> None:
@@ -225,4 +268,4 @@ class OwnScores(Head):
         Raises:
             ConfigError: Always.
         """
-        raise ConfigError("an external model has no class map of its own; try gradcam, or layercam")
+        raise ConfigError("an external model has no class map of its own; try gradcam, layercam or occlusion")

@@ -17,7 +17,8 @@ from fer_au.config.external import factory_fault
 from fer_au.errors import ConfigError
 from fer_au.registry import near_names
 
-_KEY = "model.factory"
+KEY = "model.factory"
+"""The key, for messages."""
 _LONGEST = 200  # characters of another package's reason
 
 
@@ -34,7 +35,7 @@ def make_network(factory: str) -> nn.Module:
         ConfigError: The function can't be imported or called, or gives something else.
     """
     if fault := factory_fault(factory):
-        raise ConfigError(f"{_KEY}: {fault}, got {factory!r}")
+        raise ConfigError(f"{KEY}: {fault}, got {factory!r}")
     name, _, function = factory.partition(":")
     here = str(Path.cwd())
     if here not in sys.path:
@@ -42,19 +43,19 @@ def make_network(factory: str) -> nn.Module:
     try:
         module = import_module(name)
     except Exception as error:  # somebody's module may raise anything
-        raise ConfigError(f"{_KEY}: {name!r} can't be imported: {reason(error)}") from error
+        raise ConfigError(f"{KEY}: {name!r} can't be imported: {reason(error)}") from error
     create = getattr(module, function, None)
     if create is None:
         names = [one for one in vars(module) if not one.startswith("_") and callable(getattr(module, one))]
-        raise ConfigError(f"{_KEY}: {name!r} has no function {function!r}; {near_names(function, names)}")
+        raise ConfigError(f"{KEY}: {name!r} has no function {function!r}; {near_names(function, names)}")
     if not callable(create):
-        raise ConfigError(f"{_KEY}: {factory!r} is no function, but {describe(create)}")
+        raise ConfigError(f"{KEY}: {factory!r} is no function, but {describe(create)}")
     try:
         network = create()
     except Exception as error:
-        raise ConfigError(f"{_KEY}: {factory!r}, called without arguments, failed: {reason(error)}") from error
+        raise ConfigError(f"{KEY}: {factory!r}, called without arguments, failed: {reason(error)}") from error
     if not isinstance(network, nn.Module):
-        raise ConfigError(f"{_KEY}: {factory!r} should give a torch.nn.Module, got {describe(network)}")
+        raise ConfigError(f"{KEY}: {factory!r} should give a torch.nn.Module, got {describe(network)}")
     return network
 
 

@@ -17,13 +17,14 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from fer_au.arguments import check_type, read_path, read_text
 from fer_au.atomic import write_atomically
 from fer_au.compute import log
-from fer_au.config.external import EXTERNAL
+from fer_au.config.external import EXTERNAL, is_file
 from fer_au.config.wording import short
 from fer_au.errors import DataError, FerAuError
 from fer_au.gate import WEIGHTS as MOST_BYTES
 from fer_au.gate import read_bytes
 from fer_au.models.config_file import CONFIG, SCHEMA, WEIGHTS, check_digest, config_bytes, read_config, write_config
-from fer_au.models.network import FerModel, build_model, check_model
+from fer_au.models.external import file_tensor
+from fer_au.models.network import FerModel, build_external, build_model, check_model
 from fer_au.models.parts import Trunk
 
 _RESERVED = ("schema", "fer_au_version", "model", "classes", "weights_sha256", "files", "sha256")
@@ -137,13 +138,11 @@ def load_model(folder: Path, *, trust: str | None = None) -> tuple[FerModel, dic
 
 def _check_trust(folder: Path, meta: Mapping[str, Any], trust: str | None) -> None:
     """Check that the code which a model's folder names is code that the caller names, too."""
-    if meta["model"].get("backbone") != EXTERNAL:
-        if trust is not None:
-            raise DataError(
-                f"{folder / CONFIG}: names no factory, so that there is nothing to trust; leave out `trust`"
-            )
-        return
     factory = meta["model"].get("factory")
+    if meta["model"].get("backbone") != EXTERNAL or (isinstance(factory, str) and is_file(factory)):
+        if trust is not None:
+            raise DataError(f"{folder / CONFIG}: runs no code: there is nothing to trust; leave out `trust`")
+        return
     if trust is None or factory != trust:
         named = "" if trust is None else f", not of {short(trust)}"
         raise DataError(
@@ -172,13 +171,17 @@ def _build(folder: Path, meta: Mapping[str, Any], tensors: Mapping[str, Tensor])
         if count > most or numbers > most_numbers:
             raise _TooManyError
 
+    external = meta["model"].get("backbone") == EXTERNAL
     # First the shapes alone: what a config asks for may be larger than memory. A factory loads weights, which are here.
-    for device in ("cpu",) if meta["model"].get("backbone") == EXTERNAL else ("meta", "cpu"):
+    for device in ("cpu",) if external else ("meta", "cpu"):
         count = numbers = 0
         hook = register_module_parameter_registration_hook(counted)
         try:
             with torch.device(device):
-                model = build_model(meta["model"], meta["classes"], seed=0)
+                if external:
+                    model = build_external(meta["model"], meta["classes"], tensors.get(file_tensor()))
+                else:
+                    model = build_model(meta["model"], meta["classes"], seed=0)
         except _TooManyError as error:
             raise DataError(f"{folder / CONFIG}: its model is far larger than the weights of {WEIGHTS}") from error
         except FerAuError as error:

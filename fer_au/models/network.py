@@ -13,12 +13,12 @@ from fer_au.answers import check_array, describe
 from fer_au.arguments import check_type, plain, read_list, read_seed
 from fer_au.array_arguments import read_array
 from fer_au.config.experiments import DEFAULT_HEAD, ModelConfig
-from fer_au.config.external import EXTERNAL
+from fer_au.config.external import EXTERNAL, is_file
 from fer_au.config.options import construct_part
 from fer_au.config.reading import validate
 from fer_au.errors import ArgumentError, ConfigError, PartError
 from fer_au.models.classes import check_classes
-from fer_au.models.external import ExternalTrunk, OwnScores
+from fer_au.models.external import ExternalTrunk, OwnScores, open_network
 from fer_au.models.heads.base import HEADS, create_head
 from fer_au.models.nets.base import NETS, Net, own_head
 from fer_au.models.parts import Head, HeadOutput, Trunk, TrunkOutput, in_float32
@@ -92,6 +92,11 @@ class FerModel(nn.Module):
     def scores_itself(self) -> bool:
         """Whether it is a network that was made elsewhere, whose scores no head can compute of its final map."""
         return isinstance(self.backbone, ExternalTrunk)
+
+    @property
+    def has_gradients(self) -> bool:
+        """Whether its scores can be differentiated: not those of a file."""
+        return not isinstance(self.backbone, ExternalTrunk) or self.backbone.has_gradients
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> ModelOutput:
         """Classify images.
@@ -313,6 +318,23 @@ def build_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return FerModel(typed, classes)
+
+
+def build_external(config: Mapping[str, Any], classes: Sequence[str], file: Tensor | None) -> FerModel:
+    """Build a classifier that was made elsewhere, of what its folder keeps.
+
+    Args:
+        config: Entry ``model`` of its ``config.json``, with backbone ``external``; who calls this has seen to its code.
+        classes: Its classes.
+        file: Bytes of the file that it is, (n,) uint8; None where code makes it.
+
+    Raises:
+        ConfigError: It can't be made, the configuration is wrong, or the file is missing.
+    """
+    typed = validate(ModelConfig, config, "", "model")
+    if is_file(typed.factory) and (file is None or file.dtype != torch.uint8 or file.ndim != 1):
+        raise ConfigError("model: the network's file is not among its weights")
+    return FerModel(typed, classes, ExternalTrunk(typed, open_network(typed, file)))
 
 
 def _create_head(config: ModelConfig, channels: int, names: Sequence[str]) -> Head:

@@ -11,8 +11,7 @@ from fer_au.config.experiments import ModelConfig
 from fer_au.config.external import EXTERNAL
 from fer_au.errors import ConfigError
 from fer_au.models.backbones import Backbone
-from fer_au.models.external import ExternalTrunk
-from fer_au.models.factory import make_network
+from fer_au.models.external import ExternalTrunk, open_network
 from fer_au.models.nets.base import NETS, create_net, own_head
 from fer_au.models.parts import Trunk, cut_after
 from fer_au.models.strides import LARGE_MAPS_STRIDE
@@ -33,7 +32,7 @@ def create_trunk(config: ModelConfig) -> Trunk:
         ConfigError: A setting that the backbone would ignore or doesn't support, or a bad option.
     """
     if config.backbone == EXTERNAL:
-        return ExternalTrunk(config, make_network(config.factory or ""))
+        return ExternalTrunk(config, open_network(config))
     if config.large_maps and config.output_stride is not None:
         raise ConfigError("model: large_maps and output_stride exclude each other (large_maps is stride 8, undilated)")
     if config.backbone not in NETS.names():

@@ -45,7 +45,8 @@ def test_a_model_from_elsewhere_is_right_and_its_code_does_not_run(check: Check)
     ("changes", "line"),
     [
         ({"model.factory": "no_such_nets:create"}, f"{FAR}.model.factory: there is no module 'no_such_nets'"),
-        ({"model.factory": "net.onnx"}, f"{FAR}.model.factory: a file can't be measured yet"),
+        ({"model.factory": "net.pt2"}, f"{FAR}.model.factory: of files, only .onnx can be measured"),
+        ({"model.factory": "net.onnx"}, f"{FAR}.model.factory: net.onnx: can't be read (No such file or directory)"),
         ({"model.factory": "/tmp/net:create"}, f"{FAR}.model.factory: should be package.module:function"),
         ({"model.layers": []}, f"{FAR}.model.layers: backbone external needs it"),
         ({"model.classes": {"a": "anger"}}, f"{FAR}.model.classes: should name at least two expressions"),
@@ -75,6 +76,16 @@ def test_cams_that_need_insides_are_refused_or_skipped(check: Check) -> None:
     assert "(far); or write `evaluate.on_missing_cam: skip`" in lines[0]
     assert check({**far(), "evaluate.cams": ["native", "gradcam"], "evaluate.on_missing_cam": "skip"}) == []
     assert check({**far(), "evaluate.attention_layers": ["3"]})[0].startswith("evaluate.attention_layers: unknown")
+
+
+def test_a_file_is_looked_for_and_has_no_gradients(check: Check, project: Path) -> None:
+    (project / "net.onnx").write_bytes(b"bytes that no check opens")
+    file = far(**{"model.factory": "net.onnx"})
+    assert check({**file, "evaluate.cams": ["occlusion"]}) == []
+    assert check(file)[0].startswith("evaluate.cams: layercam@2: the model is a file, which has no gradients")
+    (project / "net.onnx").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n")
+    (line,) = check({**file, "evaluate.cams": ["occlusion"]})
+    assert line == f"{FAR}.model.factory: net.onnx: is a pointer of Git LFS; `git lfs pull` fetches the file itself"
 
 
 def test_another_experiment_can_not_start_from_it(check: Check) -> None:
@@ -112,6 +123,9 @@ def test_the_stamp_knows_the_code_behind_the_factory_and_the_order_of_classes(pr
     seen.append(stamps())
     (project / "their_nets.py").write_text(f"{NETS}SIZE = 2\n")
     seen.append(stamps())
+    for content in (b"one", b"other"):
+        (project / "net.onnx").write_bytes(content)
+        seen.append(stamps(**{"model.factory": "net.onnx"}))
     assert all(len(set(column)) == len(seen) for column in zip(*seen, strict=True))
 
 

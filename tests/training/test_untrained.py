@@ -22,6 +22,7 @@ from fer_au.stores.columns import encode_ids
 from fer_au.stores.reader import Store
 from fer_au.stores.writer import write_store
 from fer_au.training.stage import train_experiment
+from fer_au.use.export import export_model
 
 LABELS = ("neutral", "happiness", "anger")
 MODULE = """
@@ -116,6 +117,29 @@ def test_the_same_network_gets_the_same_scores_here_and_from_elsewhere(taken: Tr
 
 
 HERE = TrainConfig(epochs=1, batch_size=4, image_size=64)
+
+
+def test_an_exported_model_gets_the_same_scores_from_its_file(taken: Training) -> None:
+    export_model(Path("models/here"), Path("here.onnx"))
+    trained = Training("here", ExperimentConfig(dataset="blobs", model={"backbone": "test_resnet"}), HERE)  # type: ignore[arg-type]
+    ours = scores(trained, cams=["occlusion"])
+    model = {
+        "factory": "here.onnx",
+        "layers": ["attention"],
+        "input": {"size": 64, "mean": 0, "std": 1 / 255},
+        "classes": {label: label for label in LABELS},
+    }
+    file = run("file", elsewhere(**model))
+    Path("here.onnx").unlink()  # the folder of the model is enough
+    theirs = scores(file, cams=["occlusion"])
+    assert ours[0]["accuracy"] == theirs[0]["accuracy"]
+    assert theirs[0]["att_ccos"] == pytest.approx(ours[0]["att_ccos"], abs=1e-4)
+    assert theirs[0]["att_ccos_moved"] == pytest.approx(ours[0]["att_ccos_moved"], abs=0.02)  # bytes are rounded
+    for column in ("probabilities", "cam/occlusion"):
+        assert np.abs(np.asarray(ours[1][column]) - np.asarray(theirs[1][column])).max() <= LIMITS[column]
+
+
+LIMITS = {"probabilities": 1e-4, "cam/occlusion": 0.02}  # a cover's colour is rounded to a byte, too
 
 
 def test_the_folder_is_that_of_a_model_without_a_training(taken: Training) -> None:
