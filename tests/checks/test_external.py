@@ -82,7 +82,7 @@ def test_a_file_is_looked_for_and_has_no_gradients(check: Check, project: Path) 
     (project / "net.onnx").write_bytes(b"bytes that no check opens")
     file = far(**{"model.factory": "net.onnx"})
     assert check({**file, "evaluate.cams": ["occlusion"]}) == []
-    assert check(file)[0].startswith("evaluate.cams: layercam@2: the model is a file, which has no gradients")
+    assert check(file)[0].startswith("evaluate.cams: gradcam: the model is a file, which has no gradients")
     (project / "net.onnx").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n")
     (line,) = check({**file, "evaluate.cams": ["occlusion"]})
     assert line == f"{FAR}.model.factory: net.onnx: is a pointer of Git LFS; `git lfs pull` fetches the file itself"
