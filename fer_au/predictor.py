@@ -194,19 +194,22 @@ class Predictor:
         self.aligner = aligner
 
     @classmethod
-    def load(cls, folder: Path | str, device: torch.device | str | None = None) -> Predictor:
+    def load(
+        cls, folder: Path | str, device: torch.device | str | None = None, *, trust: str | None = None
+    ) -> Predictor:
         """Load a trained model.
 
         Args:
             folder: Folder ``models/<exp>``, with model.safetensors and config.json.
             device: Device of the model; default a GPU if there is one.
+            trust: The ``factory`` of an external model, ``package.module:function``, whose code you let run.
 
         Raises:
-            DataError: A missing, damaged or foreign file.
+            DataError: A missing, damaged or foreign file, or one that names code which you don't trust.
         """
         folder = read_path("folder", folder)
         device = _chosen(device)
-        model, meta = load_model(folder)
+        model, meta = load_model(folder, trust=trust)
         recorded = meta.get("preprocessing")
         if not isinstance(recorded, dict):
             raise DataError(f"{folder / 'config.json'}: 'preprocessing' is missing; was it written by the train stage?")

@@ -54,7 +54,8 @@ class CamRun:
         x = read_input("x", x, model)
         self._cams = resolve_cams(read_list("cams", cams, "a list of names"), model)
         layers = dict.fromkeys(cam.layer for cam in self._cams.values() if cam.layer is not None)
-        self._passed = ForwardPass(model, x, tuple(layers))
+        gradients = any(cam.method.needs_gradients for cam in self._cams.values())
+        self._passed = ForwardPass(model, x, tuple(layers), gradients=gradients)
         self.output = self._passed.output
 
     def maps(self, target: Target = None, *, normalize: bool = True) -> dict[str, Tensor]:

@@ -35,13 +35,15 @@ def undisturbed(model: FerModel, device: torch.device) -> Iterator[None]:
 class ForwardPass:
     """A batch that went through a model.
 
-    Without ``layers`` only the head is differentiated, so that gradients cost next to nothing. With them the graph of
-    the whole network is kept, which needs the memory of a training step of the same batch.
+    Without ``layers`` only the head is differentiated, so that gradients cost next to nothing. With them, and of models
+    that were made elsewhere, the graph of the whole network is kept, which needs the memory of a training step of the
+    same batch.
 
     Args:
         model: Classifier, whose state is left as it is.
         images: Normalised images (N, views * in_chans, H, W) on the model's device.
         layers: Names of the feature layers whose gradients will be wanted.
+        gradients: Whether any gradients will be wanted.
 
     Attributes:
         model: The classifier.
@@ -49,14 +51,16 @@ class ForwardPass:
         output: The model's output without gradient history.
     """
 
-    def __init__(self, model: FerModel, images: Tensor, layers: Sequence[str] = ()) -> None:
+    def __init__(self, model: FerModel, images: Tensor, layers: Sequence[str] = (), *, gradients: bool = True) -> None:
         self.model = model
         with undisturbed(model, images.device):
             self.images = images.clone() if images.is_inference() else images.detach()
-            with torch.set_grad_enabled(bool(layers)):
-                trunk = model.trunk(self.images.detach().requires_grad_() if layers else self.images)
+            # A network that scores itself has no head that could be differentiated alone.
+            whole = gradients and (bool(layers) or model.scores_itself)
+            with torch.set_grad_enabled(whole):
+                trunk = model.trunk(self.images.detach().requires_grad_() if whole else self.images)
             with torch.enable_grad(), in_float32(trunk) as exact:
-                final = exact.final if layers else exact.final.detach().requires_grad_()
+                final = exact.final if whole else exact.final.detach().requires_grad_()
                 scores = model.score(exact._replace(final=final))
         self._logits: Tensor = scores.logits
         self._differentiable: dict[str | None, Tensor] = {None: final, **{key: trunk.features[key] for key in layers}}
@@ -135,7 +139,7 @@ class CamInput:
             leaf = images.detach().requires_grad_()
             score = self.model(leaf).logits.gather(1, self.target[:, None]).sum()
             (gradients,) = torch.autograd.grad(score, leaf)
-        return gradients[:, : self.model.config.in_chans].float()
+        return gradients[:, : self.model.config.channels].float()
 
     def attentions(self) -> tuple[Tensor, ...]:
         """Compute a transformer's attention matrices, one per block: (N, heads, tokens, tokens) after the softmax."""
@@ -148,4 +152,5 @@ def _detached(trunk: TrunkOutput) -> TrunkOutput:
         {layer: maps.detach() for layer, maps in trunk.features.items()},
         tuple(matrix.detach() for matrix in trunk.attentions),
         context=None if trunk.context is None else trunk.context.detach(),
+        scores=None if trunk.scores is None else trunk.scores.detach(),
     )

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from fer_au.cam.forward import CamInput
 from fer_au.cam.registry import CAMS, CamMethod
+from fer_au.errors import ConfigError
+from fer_au.models.network import FerModel
 
 # A channel whose sum is below this share of its absolute sum has none, but for float32 rounding.
 _BALANCED = 1e-6
@@ -24,6 +26,17 @@ class Native(CamMethod):
     """The head's own class map: for ``gap`` the CAM of Zhou et al. (CVPR 2016); signed, without bias."""
 
     layered = False
+
+    needs_gradients = False
+
+    def check(self, model: FerModel) -> None:
+        """Make sure that the classifier is a head of this project, which knows how it scores a place.
+
+        Raises:
+            ConfigError: The network was made elsewhere.
+        """
+        if model.scores_itself:
+            raise ConfigError("an external model has no class map of its own; try gradcam, layercam or occlusion")
 
     def maps(self, batch: CamInput) -> Tensor:
         """Take the head's map of each target."""

@@ -37,7 +37,7 @@ class IntegratedGradients(CamMethod):
 
     def maps(self, batch: CamInput) -> Tensor:
         """Integrate along the way from the empty to the whole image."""
-        face = batch.images[:, : batch.model.config.in_chans]
+        face = batch.images[:, : batch.model.config.channels]
         nodes, weights = np.polynomial.legendre.leggauss(_STEPS)
         total = torch.zeros_like(face, dtype=torch.float32)
         for node, weight in zip(nodes, weights, strict=True):

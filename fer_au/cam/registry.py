@@ -23,9 +23,11 @@ class CamMethod(ABC):
 
     Attributes:
         layered: Whether it explains any feature layer (``layercam@3``), by what ``CamInput`` gives of it.
+        needs_gradients: Whether it can't do without gradients, which a model from a file has none of.
     """
 
     layered: ClassVar[bool] = True
+    needs_gradients: ClassVar[bool] = True
 
     @abstractmethod
     def maps(self, batch: CamInput) -> Tensor:
@@ -51,6 +53,7 @@ CAMS: Registry[type[CamMethod]] = Registry(
         "integrated_gradients": "fer_au.cam.pixels",
         "layercam": "fer_au.cam.methods",
         "native": "fer_au.cam.methods",
+        "occlusion": "fer_au.cam.occlusion",
         "prm_peak": "fer_au.cam.peaks",
         "rollout": "fer_au.cam.tokens",
         "xgradcam": "fer_au.cam.methods",
@@ -138,6 +141,8 @@ def _resolve(cam: str, model: FerModel) -> Cam:
         raise ConfigError(f"{cam}: it explains no single layer; write {choice.method!r}")
     try:
         layer = None if choice.layer is None else model.resolve_layers([choice.layer])[0]
+        if method.needs_gradients and not model.has_gradients:
+            raise ConfigError("the model is a file, which has no gradients; try occlusion")
         method.check(model)
     except ConfigError as error:
         raise MissingCamError(cam, str(error)) from error

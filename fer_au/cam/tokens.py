@@ -22,6 +22,7 @@ class TokenMethod(CamMethod):
     """Base of methods on attention matrices; layer k is block k, and without a layer it is the last."""
 
     title: ClassVar[str]
+    needs_gradients = False
 
     def check(self, model: FerModel) -> None:
         """Make sure that the backbone is a transformer with attention over the whole image, one block per layer."""

@@ -31,6 +31,7 @@ from fer_au.config.experiments import (
     ModelConfig,
     TrainConfig,
 )
+from fer_au.config.external import UNTRAINED, InputConfig
 from fer_au.config.reading import Fault, doubtful_keys, examine, salvage
 from fer_au.config.unread import no_effect
 from fer_au.datasets.spelling import find_code
@@ -118,6 +119,10 @@ class ExperimentCheck:
         trained = entry.get("dataset") if isinstance(entry, Mapping) else None
         if trained not in self._params["datasets"] or config.dataset not in self._params["datasets"]:
             return
+        wanted = salvage(ModelConfig, entry.get("model")) if isinstance(entry.get("model"), Mapping) else None
+        if wanted is not None and wanted.input is not None:
+            yield from self._own_frame(f"cross.{name}.dataset", wanted.input, config.dataset)
+            return
         theirs, ours = self._template(str(trained)), self._template(config.dataset)
         if theirs and ours and theirs != ours:
             text = f"its crops have align.template {ours!r}, those that {config.experiment!r} was trained on {theirs!r}"
@@ -204,6 +209,10 @@ class ExperimentCheck:
             self._need(Need(config.dataset, "train", fold), key)  # the other splits of persons are cut from it
             return
         trained = config.dataset, fold
+        if config.train == UNTRAINED:
+            if self._evaluate is not None:
+                self._need(Need(config.dataset, self._evaluate.split, fold), key)
+            return
         self._trained[key] = trained
         self._need(Need(config.dataset, "train", fold, trained), key)
         if train is not None and "train.select_on" not in doubtful:
@@ -246,6 +255,8 @@ class ExperimentCheck:
 
     def _frame(self, key: str, config: ExperimentConfig, doubtful: Collection[str]) -> Iterator[Fault]:
         """Say where faces stand otherwise in their crops than in those that the weights were trained on."""
+        if config.model.input is not None and "dataset" not in doubtful:
+            yield from self._own_frame(f"{key}.model.input.template", config.model.input, config.dataset)
         package = find_package(config.model.weights, config.model.backbone)
         if package is None or "dataset" in doubtful:
             return
@@ -253,6 +264,13 @@ class ExperimentCheck:
         if (wanted := package.card.template) and template and template != wanted:
             text = f"these weights were trained on crops of template {wanted!r}; in {template!r} the network sees "
             yield Fault(f"{key}.model.weights", f"{text}faces at other places and scales", stops=False)
+
+    def _own_frame(self, key: str, wanted: InputConfig, dataset: str) -> Iterator[Fault]:
+        """Say that an external model was trained on crops that are cut otherwise."""
+        found = self._template(dataset)
+        if wanted.template is not None and found and wanted.template != found:
+            text = f"the crops of {dataset!r} have align.template {found!r}; set datasets.{dataset}.align.template, or"
+            yield Fault(key, f"{text} measure on crops that the model knows, of {wanted.template!r}")
 
     def _find(self, model: ModelConfig) -> None:
         """Find weights, or learn that they can be had."""

@@ -14,6 +14,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from fer_au.checks.cams import LackingCams
+from fer_au.checks.external import LACKING as _LACKING
+from fer_au.checks.external import check_external
 from fer_au.checks.memory import Memory
 from fer_au.checks.parts import is_net, timm_models
 from fer_au.code.stages import work_code
@@ -21,6 +23,7 @@ from fer_au.config.cams import CamChoice
 from fer_au.config.data import HeatmapsConfig
 from fer_au.config.dataset_settings import ALIGN
 from fer_au.config.experiments import DEFAULT_HEAD, EvaluateConfig, ExperimentConfig, GuidanceConfig, TrainConfig
+from fer_au.config.external import EXTERNAL
 from fer_au.config.reading import Fault, examine, salvage
 from fer_au.config.unread import no_effect
 from fer_au.errors import ConfigError, FerAuError, MissingCamError
@@ -36,10 +39,9 @@ _BLURRED = ("aa", "blur")  # in the names of networks whose strides blur, and ta
 _PLAIN_LAYERS = ("1", "2", "3", "4", "5", "last", "all")
 # CAM methods that take any network, and of these the ones that explain any layer of it.
 _LAYER_CAMS = frozenset({"gradcam", "gradcam++", "xgradcam", "hirescam", "layercam"})
-_PLAIN_CAMS = frozenset({"native", "integrated_gradients"}) | _LAYER_CAMS
+_PLAIN_CAMS = frozenset({"native", "integrated_gradients", "occlusion"}) | _LAYER_CAMS
 PLAIN_HEADS = frozenset({"gap", "lan", "mlp", "prm", "wildcat"})
 _PLAIN_SIZE, _PLAIN_STRIDE = 32, 32
-_LACKING = "evaluate.cams."  # before a CAM that other networks may have
 _FEWEST_CELLS = 4
 _USUAL = {"cue": "au", "loss": "cosine"}
 
@@ -75,7 +77,12 @@ def check_network(
         return [replace(fault, key=f"{key}.{fault.key}") for fault in found]
     config = _with_usual_parts(config, doubtful)
     asked = evaluate or EvaluateConfig()
-    if not _is_plain(config, train, asked):
+    if config.model.backbone == EXTERNAL:
+        if any(_is_within(wrong, "model") for wrong in doubtful):
+            lacking.note(key, None)
+            return []
+        found = check_external(config, asked, memory)
+    elif not _is_plain(config, train, asked):
         found += _remembered(config, train, asked, params, memory)
     cams = {one.key.removeprefix(_LACKING): one.text for one in found if one.key.startswith(_LACKING)}
     lacking.note(key, None if any(_is_within(wrong, "model") for wrong in doubtful) else cams)

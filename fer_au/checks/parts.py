@@ -13,6 +13,7 @@ from pathlib import Path
 from fer_au.checks.memory import Memory
 from fer_au.code.closure import this_code
 from fer_au.code.plugins import plugin_digest
+from fer_au.config.external import EXTERNAL
 from fer_au.errors import ConfigError, MissingDependencyError
 
 # Entry-point group -> where its registry is: module and name.
@@ -72,6 +73,8 @@ def is_net(backbone: str) -> bool:
 
 def find_backbone_fault(name: str, memory: Memory) -> str | None:
     """Say what is wrong with ``model.backbone``; None if it is a network of the project, of timm, or of a package."""
+    if name == EXTERNAL:
+        return None
     if is_net(name):
         return find_part_fault("fer_au.nets", name, memory)
     if name in timm_models():

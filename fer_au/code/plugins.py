@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
+from importlib.machinery import PathFinder
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
 from fer_au.code.syntax import SyntaxMemory, iter_sources
+from fer_au.fingerprints import file_digest
 
 
 @cache
@@ -40,11 +42,41 @@ def package_digest(package: str) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _sources(package: str) -> list[Path]:
+def factory_digest(factory: str, project: Path) -> str:
+    """Hash the sources of the package of a user's function, and of what lies beside it and is imported by it.
+
+    Modules beside ``params.yaml`` are found behind installed packages, as where the function is run.
+
+    Args:
+        factory: ``package.module:function``.
+        project: Folder of ``params.yaml``.
+    """
+    memory, lines = SyntaxMemory(), []
+    waiting, seen = [factory.partition(":")[0].partition(".")[0]], set()
+    while waiting:
+        package = waiting.pop()
+        if package in seen or not package.isidentifier():
+            continue
+        seen.add(package)
+        for path in _sources(package, project):
+            try:
+                syntax = memory.read(path)
+            except (OSError, SyntaxError, ValueError):  # the stage that runs it says so
+                lines.append(f"{path.name} {file_digest(path) if path.is_file() else ''}")
+                continue
+            lines.append(f"{path.name} {syntax.digest}")
+            others = {module.partition(".")[0] for module, _ in syntax.imports}
+            waiting += [one for one in sorted(others) if PathFinder.find_spec(one, [str(project)]) is not None]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def _sources(package: str, project: Path | None = None) -> list[Path]:
     try:
         spec = find_spec(package)
     except (ImportError, ValueError):
-        return []
+        spec = None
+    if spec is None and project is not None:
+        spec = PathFinder.find_spec(package, [str(project)])
     if spec is None:
         return []
     if spec.submodule_search_locations:  # also of a package without __init__.py

@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from fer_au.code.closure import PART_FOLDERS, CodeBase, this_code
-from fer_au.code.plugins import plugin_digest
+from fer_au.code.plugins import factory_digest, plugin_digest
 from fer_au.config.data import DEFAULT_DETECTOR
 from fer_au.config.dataset_settings import OVERRIDABLE, STAGES, stage_settings
 from fer_au.config.experiments import NAMED_WEIGHTS
+from fer_au.config.external import EXTERNAL, ONNX, is_file
 from fer_au.config.pipeline import read_taken_keys
 from fer_au.config.reading import PARAMS, read_params
 from fer_au.errors import ConfigError
@@ -153,7 +154,11 @@ def _code_of(code: CodeBase, start: Path, project: Path, parts: list[Part]) -> t
     """Give the files of the package behind a source file, and a line for each part and for what lies elsewhere."""
     files, lines = set(code.closure(start)), []
     for group, name in sorted(set(parts)):
-        if group in (_FILE, "fer_au.codebooks") and _is_path(name):
+        if group == _FACTORY:
+            lines.append(f"{name} {factory_digest(name, project)}")
+        elif group == _CLASSES:
+            lines.append(f"classes {name}")  # their order, which DVC passes over
+        elif group in (_FILE, "fer_au.codebooks") and _is_path(name):
             lines.append(f"{name} {_bytes_digest(project, name)}")
         elif group != _FILE:
             own = _built_in(code, group, name)
@@ -174,7 +179,7 @@ def _built_in(code: CodeBase, group: str, name: str) -> set[Path]:
 
 
 def _is_path(name: str) -> bool:
-    return "/" in name or name.endswith((".yaml", ".yml"))
+    return "/" in name or name.endswith((".yaml", ".yml", ONNX))
 
 
 def _bytes_digest(project: Path, name: str) -> str:
@@ -185,7 +190,7 @@ def _bytes_digest(project: Path, name: str) -> str:
 
 # Which parts the sections of params.yaml name. The sections are read as they stand: a fault in them is reported by the
 # stage itself.
-_FILE = "file"
+_FILE, _FACTORY, _CLASSES = "file", "factory", "classes"
 
 
 def _no_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[Part]:
@@ -242,6 +247,11 @@ def _cross_parts(entry: Mapping[str, Any], params: Mapping[str, Any]) -> Iterato
 
 
 def _model_parts(model: Mapping[str, Any]) -> Iterator[Part]:
+    if model.get("backbone") == EXTERNAL:
+        factory = str(model.get("factory"))
+        yield (_FILE if is_file(factory) else _FACTORY), factory
+        yield _CLASSES, json.dumps(list(_mapping(model.get("classes"))), default=str)
+        return
     yield "fer_au.nets", str(model.get("backbone"))
     yield "fer_au.heads", str(model.get("head") or "gap")
     weights = str(model.get("weights", "none"))

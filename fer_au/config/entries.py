@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from fer_au.config.experiments import CrossConfig, ExperimentConfig, TrainConfig
+from fer_au.config.external import EXTERNAL, UNTRAINED
 from fer_au.config.reading import PARAMS, Fault, entry, examine, read_params, refuse
 from fer_au.config.unread import drop_inherited, find_unread, is_written
 from fer_au.registry import near_names
@@ -53,6 +54,8 @@ def examine_experiment(
     data = params["experiments"][name]
     experiment, faults = examine(ExperimentConfig, data, key)
     own = data.get("train") if isinstance(data, Mapping) else None
+    if own == UNTRAINED and experiment is not None and experiment.model.input is not None:
+        return experiment, TrainConfig(image_size=experiment.model.input.size), faults
     if not isinstance(own, Mapping | None):
         return experiment, None, faults
     shared = params.get("train") or {}
@@ -164,12 +167,30 @@ def find_reference_faults(params: Mapping[str, Any], name: str) -> list[Fault]:
 
 def _contradictions(key: str, own: Mapping[str, Any]) -> list[Fault]:
     """What keys of an experiment say against each other, whatever else is wrong with it."""
-    faults = []
+    faults = _external_contradictions(key, own)
     base, weights = own.get("base"), _field(own.get("model"), "weights")
     if all(isinstance(start, str) and start != "none" for start in (base, weights)):
         faults.append(Fault(key, f"base {base!r} and model.weights {weights!r} exclude each other"))
     if own.get("target") == "subject" and own.get("guidance"):
         faults.append(Fault(key, "target subject takes no guidance, whose cues are expressions'"))
+    return faults
+
+
+def _external_contradictions(key: str, own: Mapping[str, Any]) -> list[Fault]:
+    """What can't be said of a model that was made elsewhere, and what can be said of no other."""
+    untrained = own.get("train") == UNTRAINED
+    if _field(own.get("model"), "backbone") != EXTERNAL:
+        text = f"{UNTRAINED!r} is for backbone {EXTERNAL!r} alone; what is trained here has settings"
+        return [Fault(f"{key}.train", text)] if untrained else []
+    faults = []
+    if not untrained:
+        faults.append(Fault(f"{key}.train", f"an external model is measured as it is; write `train: {UNTRAINED}`"))
+    if own.get("guidance"):
+        faults.append(Fault(f"{key}.guidance", "nothing is trained, so that nothing can be guided; write `[]`"))
+    if own.get("base", "none") != "none":
+        faults.append(Fault(f"{key}.base", "an external model has weights of its own; write `base: none`"))
+    if own.get("target", "expression") != "expression":
+        faults.append(Fault(f"{key}.target", "nothing is trained; delete it"))
     return faults
 
 

@@ -183,7 +183,7 @@ class SplitRunner:
     @property
     def _face_channels(self) -> int:
         """Number of channels of the face; the whole picture follows them, and attention says nothing about it."""
-        return self.model.config.in_chans
+        return self.model.config.channels
 
     @property
     def _probabilities(self) -> Callable[[Tensor], Tensor]:

@@ -17,6 +17,7 @@ from fer_au.code.stages import work_code
 from fer_au.compute import Progress, log
 from fer_au.config.differences import mapping
 from fer_au.config.experiments import EvaluateConfig
+from fer_au.config.external import EXTERNAL
 from fer_au.errors import DataError
 from fer_au.evaluation.cams import choose_cams
 from fer_au.evaluation.inference import SplitRunner, count_passes
@@ -30,7 +31,8 @@ from fer_au.evaluation.summary import class_metrics, classification_metrics, map
 from fer_au.evaluation.truth import TruthReader
 from fer_au.fingerprints import file_digest, fingerprint
 from fer_au.models import load_model
-from fer_au.models.config_file import HISTORY, check_file
+from fer_au.models.config_file import HISTORY, check_file, read_config
+from fer_au.models.external import check_template
 from fer_au.models.trained import Training, check_training, check_training_data
 from fer_au.shards.finished import FinishedWork
 from fer_au.stores import Store
@@ -70,9 +72,9 @@ def evaluate_experiment(
         DataError: The model or the data set is missing, damaged, or has nothing to score.
     """
     title = f"{'cross' if store_path is None else 'evaluate'} {metrics_path.stem}"
-    model, meta = load_model(model_dir)
-    if trained is not None:
-        check_training(model_dir, meta, trained)
+    if trained is not None:  # first, since it also says whose code may run
+        check_training(model_dir, read_config(model_dir), trained)
+    model, meta = load_model(model_dir, trust=trained and trained.experiment.model.code)
     cams, skipped = choose_cams(config, model)
     for cam, reason in skipped.items():
         log(f"{title}: without the CAM {cam}: {reason}")
@@ -93,8 +95,11 @@ def evaluate_experiment(
         )
     if dataset.skipped:
         log(f"{title}: {dataset.skipped} faces left out, their labels are not among the classes of {model_dir}")
+    check_template(model.config, dataset.align_options, dataset_dir)
     seen = None
-    if dataset_dir.name != experiment.get("dataset"):  # of its own data set, ingest tells that
+    if model.scores_itself:
+        log(f"{title}: whether these faces were trained on can't be told: the model was made elsewhere")
+    elif dataset_dir.name != experiment.get("dataset"):  # of its own data set, ingest tells that
         seen = find_seen(dataset.ids, dataset_dir, experiment, mapping(meta.get("data")))
         log_seen(title, seen)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -102,7 +107,8 @@ def evaluate_experiment(
     files |= {"evaluation.h5": store_path} if store_path is not None else {}
     identity = _identity(config, meta, dataset, fold, device) | {"seen": seen and seen.number}
     check_file(model_dir, meta, HISTORY)
-    selected = selection_metrics(model_dir, _of_training(meta, "selected_epoch", model_dir))
+    epoch = None if model.scores_itself else _of_training(meta, "selected_epoch", model_dir)
+    selected = {} if epoch is None else selection_metrics(model_dir, epoch)
     finished = FinishedWork("evaluation", {**identity, "selected": selected, "files": sorted(files)})
     if finished.take(files, _check_finished):
         log(f"{title}: evaluated before with this model, data and code, taken from {finished.folder.parent}")
@@ -196,6 +202,8 @@ def _headline(metrics: Mapping[str, Metric]) -> str:
 
 def _context(meta: Mapping[str, Any], model_dir: Path, device: torch.device) -> dict[str, float | int | str]:
     """Give the metrics that tell how the model came about, and where it was evaluated."""
+    if meta["model"].get("backbone") == EXTERNAL:
+        return dict(environment_metrics(device, "fp32"))
     return {
         "seed": int(_of_training(meta, "seed", model_dir)),
         "selected_on": str(_of_training(meta, "selected_on", model_dir)),

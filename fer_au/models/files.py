@@ -14,14 +14,17 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from fer_au.arguments import check_type, read_path
+from fer_au.arguments import check_type, read_path, read_text
 from fer_au.atomic import write_atomically
 from fer_au.compute import log
+from fer_au.config.external import EXTERNAL, is_file
+from fer_au.config.wording import short
 from fer_au.errors import DataError, FerAuError
 from fer_au.gate import WEIGHTS as MOST_BYTES
 from fer_au.gate import read_bytes
 from fer_au.models.config_file import CONFIG, SCHEMA, WEIGHTS, check_digest, config_bytes, read_config, write_config
-from fer_au.models.network import FerModel, build_model, check_model
+from fer_au.models.external import file_tensor
+from fer_au.models.network import FerModel, build_external, build_model, check_model
 from fer_au.models.parts import Trunk
 
 _RESERVED = ("schema", "fer_au_version", "model", "classes", "weights_sha256", "files", "sha256")
@@ -77,7 +80,7 @@ def save_model(folder: Path, model: FerModel, meta: Mapping[str, Any], beside: S
     check_type("meta", meta, Mapping, "a mapping of JSON's types")
     if taken := [key for key in _RESERVED if key in meta]:
         raise DataError(f"{folder / CONFIG}: the key {taken[0]!r} is reserved")
-    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    tensors = _separate(model.state_dict())
     weights = safetensors.torch.save(tensors)
     digest = hashlib.sha256(weights).hexdigest()
     record = {
@@ -93,22 +96,59 @@ def save_model(folder: Path, model: FerModel, meta: Mapping[str, Any], beside: S
     return digest
 
 
-def load_model(folder: Path) -> tuple[FerModel, dict[str, Any]]:
+def _separate(state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Bring tensors to the main memory, each with a place of its own, also those that a network ties together."""
+    if other := [name for name, value in state.items() if not isinstance(value, Tensor)]:
+        raise DataError(f"the network's state {other[0]!r} is no tensor, and a model's folder holds tensors alone")
+    taken: set[int] = set()
+    tensors = {}
+    for name, value in state.items():
+        tensor = value.detach().cpu().contiguous()
+        place = tensor.untyped_storage().data_ptr()
+        tensors[name] = tensor.clone() if place in taken else tensor
+        taken.add(place)
+    return tensors
+
+
+def load_model(folder: Path, *, trust: str | None = None) -> tuple[FerModel, dict[str, Any]]:
     """Rebuild a classifier in evaluation mode, on the CPU.
+
+    Args:
+        folder: Folder of the model.
+        trust: The ``factory`` of an external model, ``package.module:function``, whose code the caller lets run: the
+            folder may be a stranger's, and runs nothing of its own accord.
 
     Returns:
         Model, and all entries of ``config.json``.
 
     Raises:
-        DataError: A file is missing, damaged or foreign, or the weights don't fit the configuration.
+        DataError: A file is missing, damaged or foreign, the weights don't fit the configuration, or it names code that
+            the caller doesn't trust.
     """
     folder = read_path("folder", folder)
+    trust = None if trust is None else read_text("trust", trust, "a factory, package.module:function")
     meta = read_config(folder)
+    _check_trust(folder, meta, trust)
     tensors = _read_weights(folder, meta)
     model = _build(folder, meta, tensors)
     model.load_state_dict(tensors)
     model.eval()
     return model, meta
+
+
+def _check_trust(folder: Path, meta: Mapping[str, Any], trust: str | None) -> None:
+    """Check that the code which a model's folder names is code that the caller names, too."""
+    factory = meta["model"].get("factory")
+    if meta["model"].get("backbone") != EXTERNAL or (isinstance(factory, str) and is_file(factory)):
+        if trust is not None:
+            raise DataError(f"{folder / CONFIG}: runs no code: there is nothing to trust; leave out `trust`")
+        return
+    if trust is None or factory != trust:
+        named = "" if trust is None else f", not of {short(trust)}"
+        raise DataError(
+            f"{folder / CONFIG}: the network is made by code, of {short(factory)}{named}; the experiment's stages run "
+            f"it where params.yaml names it, and in Python load_model and Predictor.load do with trust={factory!r}"
+        )
 
 
 class _TooManyError(Exception):
@@ -131,12 +171,17 @@ def _build(folder: Path, meta: Mapping[str, Any], tensors: Mapping[str, Tensor])
         if count > most or numbers > most_numbers:
             raise _TooManyError
 
-    for device in ("meta", "cpu"):  # first the shapes alone: what a config asks for may be larger than memory
+    external = meta["model"].get("backbone") == EXTERNAL
+    # First the shapes alone: what a config asks for may be larger than memory. A factory loads weights, which are here.
+    for device in ("cpu",) if external else ("meta", "cpu"):
         count = numbers = 0
         hook = register_module_parameter_registration_hook(counted)
         try:
             with torch.device(device):
-                model = build_model(meta["model"], meta["classes"], seed=0)
+                if external:
+                    model = build_external(meta["model"], meta["classes"], tensors.get(file_tensor()))
+                else:
+                    model = build_model(meta["model"], meta["classes"], seed=0)
         except _TooManyError as error:
             raise DataError(f"{folder / CONFIG}: its model is far larger than the weights of {WEIGHTS}") from error
         except FerAuError as error:

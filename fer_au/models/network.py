@@ -13,13 +13,15 @@ from fer_au.answers import check_array, describe
 from fer_au.arguments import check_type, plain, read_list, read_seed
 from fer_au.array_arguments import read_array
 from fer_au.config.experiments import DEFAULT_HEAD, ModelConfig
+from fer_au.config.external import EXTERNAL, is_file
 from fer_au.config.options import construct_part
 from fer_au.config.reading import validate
 from fer_au.errors import ArgumentError, ConfigError, PartError
 from fer_au.models.classes import check_classes
+from fer_au.models.external import ExternalTrunk, OwnScores, open_network
 from fer_au.models.heads.base import HEADS, create_head
 from fer_au.models.nets.base import NETS, Net, own_head
-from fer_au.models.parts import Head, HeadOutput, TrunkOutput, in_float32
+from fer_au.models.parts import Head, HeadOutput, Trunk, TrunkOutput, in_float32
 from fer_au.models.targets import read_target
 from fer_au.models.trunks import create_trunk
 
@@ -56,6 +58,7 @@ class FerModel(nn.Module):
     Args:
         config: The ``model`` of an experiment.
         classes: Canonical labels in canonical order.
+        trunk: The trunk that the configuration names, where the caller has it; None makes it.
 
     Attributes:
         config: Configuration that the model was built from.
@@ -70,20 +73,30 @@ class FerModel(nn.Module):
             those of a model's folder, whose ``config.json`` says it.
     """
 
-    def __init__(self, config: ModelConfig, classes: Sequence[str]) -> None:
+    def __init__(self, config: ModelConfig, classes: Sequence[str], trunk: Trunk | None = None) -> None:
         super().__init__()
         self.config = check_type("config", config, ModelConfig, "a ModelConfig; create_model takes mappings")
         self.classes = check_classes(classes)
         self.backbone: nn.Module
         self.context_backbone: nn.Module | None = None
-        trunk = create_trunk(config)
+        trunk = create_trunk(config) if trunk is None else trunk
         self.backbone, self.layers = trunk, trunk.layers
-        self.head = _create_head(config, trunk.channels, len(self.classes))
+        self.head = _create_head(config, trunk.channels, self.classes)
         self.head.attach(trunk)
         if not self.head.shared_backbone:
             self.context_backbone = create_trunk(config)
         self.views = self.head.views
         self.pretrained: PretrainedWeights | None = None
+
+    @property
+    def scores_itself(self) -> bool:
+        """Whether it is a network that was made elsewhere, whose scores no head can compute of its final map."""
+        return isinstance(self.backbone, ExternalTrunk)
+
+    @property
+    def has_gradients(self) -> bool:
+        """Whether its scores can be differentiated: not those of a file."""
+        return not isinstance(self.backbone, ExternalTrunk) or self.backbone.has_gradients
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> ModelOutput:
         """Classify images.
@@ -179,7 +192,7 @@ class FerModel(nn.Module):
             ConfigError: The backbone or the head can't take images of this size.
         """
         weight = next(self.parameters())
-        shape = (1, self.views * self.config.in_chans, image_size, image_size)
+        shape = (1, self.views * self.config.channels, image_size, image_size)
         probe = torch.zeros(shape, device=weight.device, dtype=weight.dtype)
         with evaluating(self), torch.no_grad():
             try:
@@ -227,7 +240,7 @@ def read_input(name: str, x: object, model: FerModel) -> Tensor:
     Raises:
         ArgumentError: It has another type, shape or device, or no pixel.
     """
-    images: Tensor = read_array(name, x, ("N", model.views * model.config.in_chans, "H", "W"), "float", "torch")
+    images: Tensor = read_array(name, x, ("N", model.views * model.config.channels, "H", "W"), "float", "torch")
     weight = next(model.parameters())
     if images.device != weight.device:
         device = str(weight.device)
@@ -307,8 +320,28 @@ def build_model(
         return FerModel(typed, classes)
 
 
-def _create_head(config: ModelConfig, channels: int, classes: int) -> Head:
+def build_external(config: Mapping[str, Any], classes: Sequence[str], file: Tensor | None) -> FerModel:
+    """Build a classifier that was made elsewhere, of what its folder keeps.
+
+    Args:
+        config: Entry ``model`` of its ``config.json``, with backbone ``external``; who calls this has seen to its code.
+        classes: Its classes.
+        file: Bytes of the file that it is, (n,) uint8; None where code makes it.
+
+    Raises:
+        ConfigError: It can't be made, the configuration is wrong, or the file is missing.
+    """
+    typed = validate(ModelConfig, config, "", "model")
+    if is_file(typed.factory) and (file is None or file.dtype != torch.uint8 or file.ndim != 1):
+        raise ConfigError("model: the network's file is not among its weights")
+    return FerModel(typed, classes, ExternalTrunk(typed, open_network(typed, file)))
+
+
+def _create_head(config: ModelConfig, channels: int, names: Sequence[str]) -> Head:
     """Make the head with fresh weights: a whole network's own, or the one that the configuration names."""
+    classes = len(names)
+    if config.backbone == EXTERNAL:
+        return OwnScores(config, names)
     own = own_head(config.backbone)
     if own is None:
         return create_head(config.head or DEFAULT_HEAD, channels, classes, config.head_options)

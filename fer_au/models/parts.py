@@ -24,12 +24,15 @@ class TrunkOutput(NamedTuple):
         attentions: Attention matrices of a transformer that records them, one per block: (N, heads, tokens, tokens)
             after the softmax, class token and other extra tokens first. Empty otherwise.
         context: Final map of the whole picture, (N, c, h, w), for models that see it beside the face; None otherwise.
+        scores: Class scores, (N, classes) float32, of a network that was made elsewhere and scores itself; None of
+            all others, whose head does.
     """
 
     final: Tensor
     features: dict[str, Tensor]
     attentions: tuple[Tensor, ...] = ()
     context: Tensor | None = None
+    scores: Tensor | None = None
 
 
 class Trunk(nn.Module, ABC):

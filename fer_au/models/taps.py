@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -30,12 +31,15 @@ class Taps:
         layers: Names of modules, as ``model.named_modules()`` gives them.
         extra_tokens: Tokens in front of those of the picture; None for the model's ``num_prefix_tokens``, or else as
             many as leave a square.
+        copies: Whether to keep copies, which no module behind changes in place.
 
     Raises:
         ArgumentError: There is no such module, it normalises channels, or the model can't be hooked.
     """
 
-    def __init__(self, model: nn.Module, layers: Sequence[str], *, extra_tokens: int | None = None) -> None:
+    def __init__(
+        self, model: nn.Module, layers: Sequence[str], *, extra_tokens: int | None = None, copies: bool = False
+    ) -> None:
         inner = bare_model(model)
         self.layers = read_names("layers", layers)
         modules = dict(inner.named_modules())
@@ -48,8 +52,14 @@ class Taps:
         self._kept: dict[str, Tensor] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
         self._handles = [inner.register_forward_pre_hook(_sizer(self._sizes), with_kwargs=True)]
-        self._handles += [modules[name].register_forward_hook(_keeper(self._kept, name)) for name in self.layers]
         self._modules = {name: modules[name] for name in self.layers}
+        keep = partial(_keeper, self._kept, copies=copies)
+        self._handles += [module.register_forward_hook(keep(name)) for name, module in self._modules.items()]
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Layers in the order in which they last ran."""
+        return tuple(self._kept)
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -129,11 +139,11 @@ def _check_layer(place: str, name: str, modules: Mapping[str, nn.Module]) -> Non
         )
 
 
-def _keeper(kept: dict[str, Tensor], name: str) -> Callable[[nn.Module, object, object], None]:
+def _keeper(kept: dict[str, Tensor], name: str, *, copies: bool) -> Callable[[nn.Module, object, object], None]:
     def keep(_: nn.Module, __: object, output: object) -> None:
         first = output[0] if isinstance(output, tuple | list) and output else output
         if isinstance(first, Tensor):
-            kept[name] = first
+            kept[name] = first.clone() if copies else first
 
     return keep
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from fer_au.config.differences import find_differences, mapping
 from fer_au.config.experiments import DEFAULT_HEAD, ExperimentConfig, TrainConfig
+from fer_au.config.external import UNTRAINED
 from fer_au.errors import DataError
 from fer_au.models.config_file import CONFIG
 from fer_au.models.image_sizes import BUILT_FOR
@@ -47,9 +48,15 @@ def check_training(folder: Path, meta: Mapping[str, Any], expected: Training) ->
         raise DataError(f"{folder / CONFIG}: 'experiment' is missing; was the model written by the train stage?")
     now = expected.experiment.model_dump(mode="json")
     then = {**meta["experiment"], "model": meta.get("model")}
+    untrained = now["train"] == UNTRAINED
     prefix = f"experiments.{expected.name}"
     keys = find_differences(ExperimentConfig, _entry(now, then), _entry(then, now), prefix)
-    trained = find_differences(TrainConfig, expected.train.model_dump(mode="json"), meta.get("train"), "train")
+    if untrained != (then.get("train") == UNTRAINED):
+        keys.append(f"{prefix}.train")
+    if list(mapping(now["model"].get("classes"))) != list(mapping(mapping(then["model"]).get("classes"))):
+        keys.append(f"{prefix}.model.classes")
+    shared = expected.train.model_dump(mode="json")
+    trained = [] if untrained else find_differences(TrainConfig, shared, meta.get("train"), "train")
     if keys := [*keys, *(key for key in trained if key != _RESOLVED)]:
         shown = ", ".join(keys[:_MOST_KEYS]) + (f" and {len(keys) - _MOST_KEYS} more" if keys[_MOST_KEYS:] else "")
         remedy = how_to_restore(folder, f"`dvc repro train@{expected.name}` trains it")

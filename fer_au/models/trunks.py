@@ -1,4 +1,4 @@
-"""Make the trunk that an experiment's ``model`` names: a timm backbone or a network of the project."""
+"""Make the trunk that an experiment's ``model`` names: a timm backbone, a network of the project or of elsewhere."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import timm
 
 from fer_au.arguments import read_text
 from fer_au.config.experiments import ModelConfig
+from fer_au.config.external import EXTERNAL
 from fer_au.errors import ConfigError
 from fer_au.models.backbones import Backbone
+from fer_au.models.external import ExternalTrunk, open_network
 from fer_au.models.nets.base import NETS, create_net, own_head
 from fer_au.models.parts import Trunk, cut_after
 from fer_au.models.strides import LARGE_MAPS_STRIDE
@@ -29,6 +31,8 @@ def create_trunk(config: ModelConfig) -> Trunk:
         UnknownNameError: There is no such backbone.
         ConfigError: A setting that the backbone would ignore or doesn't support, or a bad option.
     """
+    if config.backbone == EXTERNAL:
+        return ExternalTrunk(config, open_network(config))
     if config.large_maps and config.output_stride is not None:
         raise ConfigError("model: large_maps and output_stride exclude each other (large_maps is stride 8, undilated)")
     if config.backbone not in NETS.names():

@@ -237,7 +237,7 @@ def _check_values(path: str, experiments: Mapping[str, Entry], preset: Preset, w
 def _resolved(name: str, key: str, entry: Entry, preset: Preset) -> tuple[ExperimentConfig, TrainConfig]:
     """Validate an experiment and return all of its settings, without names of other experiments and of groups."""
     config = validate(ExperimentConfig, entry, f"experiments.{key}", f"preset {name}")
-    train = merge_train(preset.train, config.train)
+    train = merge_train(preset.train, config.train if isinstance(config.train, Mapping) else {})
     settings = validate(TrainConfig, train, f"experiments.{key}.train", f"preset {name}")
     return config.model_copy(update={"base": None, "group": None, "train": {}}), settings
 

@@ -82,7 +82,7 @@ def open_network(
 
 def _load(name: str, experiment: ExperimentConfig, train: TrainConfig) -> ProbedNetwork:
     folder = _MODELS / name
-    model, meta = load_model(folder)
+    model, meta = load_model(folder, trust=experiment.model.code)
     check_training(folder, meta, Training(name, experiment, train))
     data = _DATA / experiment.dataset
     check_training_data(folder, meta, name, data, FaceDataset(data, "train").content_hashes())

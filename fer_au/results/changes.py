@@ -19,6 +19,7 @@ from fer_au.config.dataset_settings import OVERRIDABLE, without_own
 from fer_au.config.differences import find_differences, mapping
 from fer_au.config.entries import merge
 from fer_au.config.experiments import DEFAULT_HEAD, EvaluateConfig, ExperimentConfig, TrainConfig
+from fer_au.config.external import UNTRAINED
 from fer_au.config.lock import LOCK, Lock, LockedStage, read_lock
 from fer_au.config.reading import SECTIONS, StrictModel
 from fer_au.datasets.base import examine_dataset
@@ -257,6 +258,10 @@ class Trail:
         self, key: str, now: Mapping[str, Any], then: Mapping[str, Any], shared: Mapping[str, Any]
     ) -> Iterator[str]:
         """List training settings that differ, each under the key that holds it: the experiment's own, or the shared."""
+        if UNTRAINED in (now.get("train"), then.get("train")):
+            if now.get("train") != then.get("train"):
+                yield f"{key}.train"
+            return
         own, earlier = mapping(now.get("train")), mapping(then.get("train"))
         merged = merge(mapping(self._params.get("train")), own)
         for path in _compare(TrainConfig, merged, merge(shared, earlier), "train"):

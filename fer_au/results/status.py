@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from fer_au.config.entries import build_experiment
 from fer_au.config.experiments import ExperimentConfig, TrainConfig
+from fer_au.config.external import UNTRAINED
 from fer_au.config.reading import PARAMS, read_params
 from fer_au.datasets.manifest import read_manifest
 from fer_au.errors import DataError
@@ -58,7 +59,7 @@ class ExperimentStatus:
         dataset: Data set that it learns, or that is scored.
         state: Its state.
         epoch: Epochs done; None before the first one, and of entries of ``cross``.
-        epochs: Epochs in all; None of entries of ``cross``.
+        epochs: Epochs in all; None of entries of ``cross``, and of models that are measured as they are.
         best: Best accuracy of an epoch on the split that selects; None before the first epoch.
         seconds_left: Time that the other epochs will take at the speed of the last one; None unless it is training.
         accuracy: Accuracy on the scored split; None unless it is evaluated.
@@ -138,7 +139,7 @@ def _read_experiment(
     datasets: Mapping[str, DatasetStatus],
 ) -> ExperimentStatus:
     folder = root / "models" / entry.name
-    known: dict[str, Any] = {"epochs": train.epochs}
+    known: dict[str, Any] = {"epochs": None if experiment.train == UNTRAINED else train.epochs}
     try:
         history = read_history(folder / HISTORY) if (folder / HISTORY).exists() else {}
     except DataError as error:

@@ -173,7 +173,7 @@ def _ceiling(cues: Tensor, grid: tuple[int, int]) -> float:
 def _probe(model: FerModel, image_size: int) -> ModelOutput:
     """Compute the output for one grey image."""
     weight = next(model.parameters())
-    shape: Sequence[int] = (1, model.views * model.config.in_chans, image_size, image_size)
+    shape: Sequence[int] = (1, model.views * model.config.channels, image_size, image_size)
     with evaluating(model), torch.no_grad():
         output: ModelOutput = model(torch.zeros(shape, device=weight.device, dtype=weight.dtype))
     return output

@@ -86,14 +86,17 @@ class HistoryRow:
         return cls(**data)
 
 
+_NO_ROW = HistoryRow(0, 0.0, 0.0, 0.0, {}, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
 def write_history(path: Path, rows: Sequence[HistoryRow]) -> None:
-    """Write the table of the epochs so far, whole.
+    """Write the table of the epochs so far, whole; the header alone, where there is none.
 
     Raises:
         StoreError: The disk refuses.
     """
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(rows[0].cells()), lineterminator="\n")
+    writer = csv.DictWriter(buffer, list((rows[0] if rows else _NO_ROW).cells()), lineterminator="\n")
     writer.writeheader()
     writer.writerows(row.cells() for row in rows)
     write_atomically(path, buffer.getvalue().encode())

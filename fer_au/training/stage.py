@@ -15,6 +15,7 @@ from fer_au.atomic import write_atomically
 from fer_au.batches.faces import FaceDataset
 from fer_au.compute import log
 from fer_au.config.experiments import ExperimentConfig, TrainConfig
+from fer_au.config.external import UNTRAINED
 from fer_au.datasets.tally import FEW_TO_SELECT
 from fer_au.errors import ConfigError, DataError
 from fer_au.gate import TABLES, read_bytes
@@ -33,6 +34,7 @@ from fer_au.training.origin import Origin
 from fer_au.training.processes import Processes
 from fer_au.training.start import start_network
 from fer_au.training.trainer import Fitted, Trainer
+from fer_au.training.untrained import keep_untrained
 
 _LOCK_SECONDS = 10.0  # a second run of the same training would last as long as the first: don't wait for it
 
@@ -68,6 +70,9 @@ def train_experiment(
         DataError: Artefacts that are missing, damaged or don't fit together, or splits that can't train or select.
         FerAuError: A loss became NaN or infinite, or another process trains the same experiment.
     """
+    if experiment.train == UNTRAINED:
+        keep_untrained(name, experiment, dataset_dir, out_dir)
+        return
     processes = Processes()
     faces, selection = _splits(experiment, train, dataset_dir)
     start = start_network(experiment, train.image_size, faces.classes, base_dir, base_training)

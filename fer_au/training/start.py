@@ -68,7 +68,7 @@ def _preprocessing(
     experiment: ExperimentConfig, image_size: int, pretrained: PretrainedWeights | None, base: LoadedWeights | None
 ) -> Preprocessing:
     """Choose the scale of pixels: that of the weights that training starts from, or ImageNet's if it isn't known."""
-    usual = Preprocessing(image_size, experiment.model.in_chans)
+    usual = Preprocessing(image_size, experiment.model.channels)
     if base is not None:
         known = Preprocessing.from_meta(base.preprocessing)
         return replace(usual, mean=known.mean, std=known.std)

@@ -377,7 +377,7 @@ def check_batch_size(config: TrainConfig, model: FerModel) -> None:
     twin = copy.deepcopy(model)
     set_trainable(twin, phase_at(config.freeze, config.epochs - 1))
     weight = next(twin.parameters())
-    shape = (1, model.views * model.config.in_chans, config.image_size, config.image_size)
+    shape = (1, model.views * model.config.channels, config.image_size, config.image_size)
     image = torch.zeros(shape, device=weight.device, dtype=weight.dtype)
     label = torch.zeros(1, dtype=torch.int64, device=weight.device)
     with torch.random.fork_rng(devices=[]), torch.no_grad():

@@ -93,6 +93,8 @@ def write_folder(place: Place, target: Path, licence: str = "other") -> list[str
         raise ConfigError(f"{target}: is the output of a stage; name another folder")
     model, meta = load_model(place.model)
     check_folder(place.model)
+    if model.scores_itself:
+        raise ConfigError(f"{place.name}: the model was made elsewhere; who made it says what it is: no card")
     if are_subjects(model.classes):
         raise ConfigError(f"{place.name}: its classes are persons of the data set, whose names would go along; no card")
     if Path(weights := model.config.weights).is_absolute():

@@ -62,6 +62,8 @@ def export_model(folder: Path, path: Path, *, int8: bool = False, dataset: Path 
         raise ConfigError("--dataset has no effect without --int8: the float32 version answers as the model does")
     check_packages()
     predictor = Predictor.load(folder, "cpu")
+    if predictor.model.scores_itself:
+        raise DataError(f"{folder}: the model was made elsewhere, and is a file already")
     meta = read_config(folder)
     served = ServedModel(predictor.model, predictor.preprocess)
     splits = None if dataset is None else _splits(dataset, predictor, meta)

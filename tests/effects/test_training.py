@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,14 +15,17 @@ import safetensors.torch
 import timm
 import torch
 import yaml
+from torch import Tensor, nn
 
 from benchmarks.shared.blobs import Blob, write_dataset
 from fer_au.batches.faces import FaceDataset
+from fer_au.batches.preprocess import Preprocessing
 from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, ModelConfig, TrainConfig
-from fer_au.errors import ConfigError
+from fer_au.errors import ConfigError, DataError
 from fer_au.evaluation.stage import evaluate_experiment
 from fer_au.models import create_model
 from fer_au.models.backbones import find_unread_options
+from fer_au.models.external import check_template
 from fer_au.models.network import FerModel
 from fer_au.stores.columns import encode_ids
 from fer_au.stores.reader import Store
@@ -125,6 +129,11 @@ ELSEWHERE = {
     "experiments.base": "test_names_are_folders_that_the_stages_read",
     "cross.experiment": "test_names_are_folders_that_the_stages_read",
     "cross.dataset": "test_names_are_folders_that_the_stages_read",
+    **{
+        f"{MODEL}.{key}": "test_keys_of_a_model_from_elsewhere_change_what_it_answers"
+        for key in ("factory", "layers", "classes", "scores", "input.size", "input.channels", "input.mean", "input.std")
+    },
+    f"{MODEL}.input.template": "test_a_model_from_elsewhere_knows_the_crops_that_it_was_trained_on",
 }
 # Settings that others switch off: refused where they are written.
 OFF: dict[str, Case] = {
@@ -144,6 +153,20 @@ OFF: dict[str, Case] = {
     f"{TERM}.layers": Case(["last"], ["3"], {f"{TERM}.source": "cam"}),
     f"{TERM}.warmup_epochs": Case(0.0, 1.0, {f"{TERM}.weight": 0.0}),
 }
+FOREIGN = {
+    "backbone": "external", "factory": "foreign:create", "layers": ["first"], "classes": {"a": "anger", "b": "neutral"},
+    "input": {"size": 32, "mean": 0.5, "std": 0.5},
+}  # fmt: skip
+# Settings of a model that was made elsewhere -> another value.
+OF_FOREIGN: dict[str, Any] = {
+    "factory": "foreign:other", "layers": ["second"], "classes": {"a": "neutral", "b": "anger"},
+    "scores": "probabilities", "input.size": 48, "input.channels": "bgr", "input.mean": 0.25, "input.std": 0.25,
+}  # fmt: skip
+# Settings that such a model switches off, or any other one.
+NOT_OF_FOREIGN: dict[str, Any] = {
+    "backbone_options": {"a": 1}, "head": "gap", "head_options": {"a": 1}, "cut_after": 1, "output_stride": 8,
+    "large_maps": True, "weights": "imagenet", "in_chans": 1,
+}  # fmt: skip
 EVALUATE: dict[str, Case] = {
     "split": Case("test", "valid"),
     "cams": Case(["native"], ["gradcam"]),
@@ -210,7 +233,9 @@ def test_every_key_has_an_example() -> None:
     models = {"train": TrainConfig, "experiments": ExperimentConfig}
     keys = {key for section, model in models.items() for key in leaves(model, f"{section}.")}
     assert keys == (set(CASES) | set(ELSEWHERE)) - {"cross.experiment", "cross.dataset"}
-    assert {key for name, model in models.items() for key in {f"{name}.{rule}" for rule in rules(model)}} == set(OFF)
+    of_foreign = {key.partition(".")[0] for key in OF_FOREIGN}
+    off = {*OFF, *(f"{MODEL}.{key}" for key in (*of_foreign, *NOT_OF_FOREIGN)), "experiments.seed"}
+    assert {key for name, model in models.items() for key in {f"{name}.{rule}" for rule in rules(model)}} == off
     assert set(leaves(EvaluateConfig)) == set(EVALUATE)
     assert not rules(EvaluateConfig)
 
@@ -247,6 +272,58 @@ def test_names_are_folders_that_the_stages_read() -> None:
     for stage_, keys in {"train": ("dataset", "base"), "cross": ("dataset", "experiment")}.items():
         deps = " ".join(stages[stage_]["do"]["deps"])
         assert all(f"${{item.{key}}}" in deps for key in keys)
+
+
+class Foreign(nn.Module):
+    """A network of somebody else, with a layer beside its first."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.first, self.second = nn.Conv2d(3, 2, 3), nn.Conv2d(2, 2, 3)
+        self.probable = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = self.second(self.first(x)).mean((2, 3))
+        return scores.softmax(1) if self.probable else scores
+
+
+def answer(changes: dict[str, Any], picture: Tensor, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Score a picture as the settings say; the hash of scores and maps."""
+    network = Foreign(1 if "factory" in changes else 0)
+    network.probable = "scores" in changes
+    monkeypatch.setitem(sys.modules, "foreign", SimpleNamespace(create=lambda: network, other=lambda: network))
+    config = ModelConfig.model_validate(put(json.loads(json.dumps(FOREIGN)), changes))
+    assert config.input is not None
+    own = config.input
+    model = create_model(config, config.outputs).eval()
+    output = model(Preprocessing(own.size, config.channels, own.rgb_mean, own.rgb_std)(picture))
+    return digest(output.logits, list(output.features.values()))
+
+
+def test_keys_of_a_model_from_elsewhere_change_what_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = torch.randint(0, 255, (1, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    usual = answer({}, picture, monkeypatch)
+    assert usual == answer({}, picture, monkeypatch)
+    assert len({usual, *(answer({key: value}, picture, monkeypatch) for key, value in OF_FOREIGN.items())}) == 9
+
+
+def test_a_model_from_elsewhere_knows_the_crops_that_it_was_trained_on() -> None:
+    config = ModelConfig.model_validate({**FOREIGN, "input": {"size": 32, "mean": 0, "std": 1, "template": "tight"}})
+    check_template(config, {"template": "tight"}, Path("data/blobs"))
+    with pytest.raises(DataError, match=r"align\.template 'loose'.*is 'tight'"):
+        check_template(config, {"template": "loose"}, Path("data/blobs"))
+
+
+def test_keys_of_models_from_elsewhere_and_of_others_are_refused_beside_one_another() -> None:
+    entry = {"dataset": "blobs", "train": "none", "model": FOREIGN}
+    assert not unread(ExperimentConfig.model_validate(entry))
+    assert unread(ExperimentConfig.model_validate({**entry, "seed": 1})) == {"seed"}
+    for key, value in NOT_OF_FOREIGN.items():
+        assert unread(ModelConfig.model_validate({**FOREIGN, key: value})) == {key}
+    for key in {key.partition(".")[0] for key in OF_FOREIGN}:
+        value = {**FOREIGN, "scores": "probabilities"}[key]
+        assert unread(ModelConfig.model_validate({"backbone": "test_resnet", key: value})) == {key}
 
 
 def test_several_gpus_share_their_statistics(monkeypatch: pytest.MonkeyPatch) -> None:

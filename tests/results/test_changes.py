@@ -96,6 +96,17 @@ CASES = [(section, key, value) for section, (_, keys) in OTHERS.items() for key,
 CALM = [(section, key, value) for section, keys in HARMLESS.items() for key, value in keys.items()]
 
 
+# Model of somebody else; key -> another value.
+FOREIGN = {
+    "backbone": "external", "factory": "their:net", "layers": ["a"], "input": {"size": 48, "mean": 0, "std": 1},
+    "classes": {"a": "anger", "b": "fear"},
+}  # fmt: skip
+ELSEWHERE: dict[str, Any] = {
+    "factory": "their:other", "layers": ["b"], "input": {"size": 64, "mean": 0, "std": 1},
+    "classes": {"a": "fear", "b": "anger"}, "scores": "probabilities",
+}  # fmt: skip
+
+
 def leaves(model: type[StrictModel], prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         kind = field.annotation
@@ -136,7 +147,8 @@ def changes(writer: ResultsWriter) -> dict[str, Change]:
 @pytest.mark.parametrize("section", OTHERS)
 def test_no_key_is_forgotten_here(section: str) -> None:
     model, keys = OTHERS[section]
-    assert {*keys, *HARMLESS.get(section, {})} == set(leaves(model))
+    elsewhere = ELSEWHERE if model is ExperimentConfig else {}
+    assert {*keys, *HARMLESS.get(section, {}), *(f"model.{key}" for key in elsewhere)} == set(leaves(model))
 
 
 def test_unchanged_settings_are_silent(done: ResultsWriter) -> None:
@@ -153,6 +165,22 @@ def test_every_setting_that_has_changed_is_named(done: ResultsWriter, section: s
     for change in found.values():
         assert change.files == ()
         assert expected in {*change.keys, *(path.rpartition(".")[0] for path in change.keys)}
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_settings_of_a_model_from_elsewhere_are_named_too(writer: ResultsWriter, locked: bool) -> None:
+    writer.name("far", model=dict(FOREIGN), guidance=[], train="none")
+    writer.evaluate("far")
+    if locked:
+        writer.lock()
+    record = ExperimentConfig(**writer.experiments["far"]).model_dump(mode="json")
+    record = {"model": record.pop("model"), "experiment": record, "classes": ["anger", "fear"]}
+    write_config(writer.root / "models/far/config.json", {"weights_sha256": "0" * 64, **record})
+    assert not any(changes(writer).values())
+    for key, value in ELSEWHERE.items():
+        writer.experiments["far"]["model"] = FOREIGN | {key: value}
+        (first, *_) = changes(writer)["far"].keys
+        assert first.startswith(f"experiments.far.model.{key}")
 
 
 @pytest.mark.parametrize(("section", "key", "value"), CALM, ids=[f"{section}.{key}" for section, key, _ in CALM])
