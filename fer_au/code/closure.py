@@ -47,6 +47,7 @@ class CodeBase:
         self._closures: dict[Path, frozenset[Path]] = {}
         self._files: dict[str, Path | None] = {}
         self._imports: dict[Path, list[Path]] = {}
+        self._lines: dict[Path, str] = {}
 
     def module_file(self, name: str) -> Path | None:
         """Find the source file of a module of the package, if there is one."""
@@ -98,7 +99,9 @@ class CodeBase:
 
     def digest(self, files: Iterable[Path]) -> str:
         """Hash files: sources by their syntax, data by their bytes; 64 hexadecimal digits."""
-        lines = [self._line(path) for path in set(files)]
+        for path in (own := set(files)) - self._lines.keys():
+            self._lines[path] = self._line(path)
+        lines = [self._lines[path] for path in own]
         return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
     @cached_property
