@@ -92,7 +92,7 @@ def prepare(root: Path, folder: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setenv("FER_AU_CACHE", str(folder / "cache"))
     for operation, rows in SHARDS.items():
         patch.setattr(operation, "shard_rows", rows)
-    config = FolderConfig(adapter="folder", root=root, valid_fraction=0.0)
+    config = FolderConfig(adapter="folder", root=root, valid_fraction=0.0, max_reject_fraction=0.1)
     ingest_dataset("many", config, folder)
 
 
