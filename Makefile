@@ -40,7 +40,7 @@ types: venv
 
 ## pytest: run all tests
 # A process for each processor, but at most four, since each may take 2 GB. A file's tests share fixtures, and stay together;
-# in the order of the folders, the long ones don't all come last.
+# files with slow tests come first (tests/conftest.py), else xdist would order them by their number of tests.
 pytest: venv
 	@test -d .git || git init -q .
 	$(RUN) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder

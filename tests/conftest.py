@@ -27,6 +27,13 @@ def pytest_runtest_setup() -> None:
             attrgetter(seed)(sys.modules[module])(0)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let several processes begin with the files that have slow tests: at the end, one would be at work alone."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _quiet_dvc() -> Iterator[None]:
     """Keep DVC from sending reports, by a process of its own beside each of its commands."""

@@ -154,17 +154,23 @@ class Budget:
         self.failed = session.testsfailed
 
 
-def choose(changes: Changes) -> list[Path]:
-    """List the test files that may see the changes, and changed modules that have examples, nearest first."""
-    memory = SyntaxMemory()
-    code = CodeBase(memory=memory)
-    tests = [TestFile(path, code, memory) for path in sorted((ROOT / "tests").glob("**/test_*.py"))]
-    decided = any(path in DECIDE_ALL for path in changes.paths)
-    chosen = [test for test in tests if decided or any(map(test.sees, changes.paths))]
-    modules = [ROOT / path for path in changes.paths if path.startswith("fer_au/") and path.endswith(".py")]
-    code.save()
-    examples = [path for path in modules if path.is_file() and ">>>" in path.read_text(encoding="utf-8")]
-    return [*examples, *(test.path for test in sorted(chosen, key=lambda test: test.distance(changes)))]
+class Suite:
+    """All test files; what they may run is read once, however often they are asked."""
+
+    def __init__(self) -> None:
+        memory = SyntaxMemory()
+        self._code = CodeBase(memory=memory)
+        self._tests = [TestFile(path, self._code, memory) for path in sorted((ROOT / "tests").glob("**/test_*.py"))]
+
+    def choose(self, changes: Changes) -> list[Path]:
+        """List the test files that may see the changes, and changed modules that have examples, nearest first."""
+        decided = any(path in DECIDE_ALL for path in changes.paths)
+        chosen = [test for test in self._tests if decided or any(map(test.sees, changes.paths))]
+        modules = [ROOT / path for path in changes.paths if path.startswith("fer_au/") and path.endswith(".py")]
+        examples = [path for path in modules if path.is_file() and ">>>" in path.read_text(encoding="utf-8")]
+        nearest = [test.path for test in sorted(chosen, key=lambda test: test.distance(changes))]
+        self._code.save()
+        return [*examples, *nearest]
 
 
 def run(paths: Sequence[Path]) -> int:
@@ -184,7 +190,7 @@ def main() -> int:
         print(f"nothing changed since {changes.base}: no tests to run")
         return 0
     print(f"changed since {changes.base}: {', '.join(changes.paths)}")
-    chosen = choose(changes)
+    chosen = Suite().choose(changes)
     print(
         f"tests that may see it, nearest first: {', '.join(str(path.relative_to(ROOT)) for path in chosen) or 'none'}"
     )

@@ -4,7 +4,8 @@
     python tools/write_reference.py --check    # exit code 1 if a page is not what the code says
 
 Types, defaults and limits come from the pydantic models of the configuration, and the words from their docstrings; a
-key without a text is an error. Metrics are explained by the report's glossary.
+key without a text is an error. Metrics are explained by the report's glossary. What a page says before its tables lies
+in tools/reference.
 """
 
 from __future__ import annotations
@@ -50,98 +51,11 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
 _TYPES = {"string": "text", "integer": "integer", "number": "number", "boolean": "`true` or `false`", "null": "`null`"}
 _LIMITS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 _NOTICE = "<!-- Written by tools/write_reference.py (`make docs`) from the code: change the texts there. -->"
-_PARAMS_INTRO = """\
-# params.yaml: every key
 
-`params.yaml` has the sections `datasets`, `render`, `align`, `landmarks`, `heatmaps`, `train`, `evaluate`,
-`experiments` and `cross`. YAML is read as DVC reads it, in version 1.2. A missing key has its default, with one
-exception: DVC reads the `base` of every experiment, so each has one (`base: none`). `render` and `cross` may be left
-out; DVC wants all other sections, if only as `align: {}`. Names of data sets, experiments and crosses match
-`[a-z0-9][a-z0-9_-]*`.
 
-[`fer-au check-params`](cli.md#fer-au-check-params) looks over the whole file: keys and values, names of parts and their
-options, what experiments name, roots, the splits that will exist, weights that can be had, and what is asked of each
-network. It lists all that would stop a stage, one line each, such as `experiments.au.guidance.0.weigth: unknown key;
-did you mean weight?`. A value that nothing would read, because another key switches it off, is refused where it is
-written, such as `momentum` beside `optimizer: {name: adam}`; an experiment drops those that it inherits from the
-section `train`, a data set those that it inherits from `align` and `landmarks`. What only a longer training or a finer
-map would show is told, and stops nothing. Every `dvc repro` begins with the same look, and stops there if it finds
-something. A few mistakes, such as a missing `base`, stop DVC before it runs anything; then the command says more.
-
-A complete file that works: [params.yaml](../params.yaml). Whole published tables: [presets.md](presets.md).
-"""
-_CLI_INTRO = """\
-# The command `fer-au`
-
-Checks and tools around the pipeline, which itself runs by `dvc repro`. An error is one line on stderr and exit code 2.
-Each command is shown with its arguments, and then with an example, as `--help` (or `-h`) shows it, too. Run it in the
-project's folder, which holds `params.yaml`. `python -m fer_au` is the same command where its script can't be started.
-Environment variables that every command and stage obeys: [sharing.md](sharing.md#environment-variables).
-"""
-_METRICS_INTRO = """\
-# Metrics: every key
-
-Each experiment has two files of flat keys. `metrics/NAME.json` holds the headline: what fifty experiments are compared
-by, and the references needed to read it. `metrics/detail/NAME.json` holds everything else. A `cross` entry has
-`metrics/cross/NAME.json` and `metrics/detail/cross/NAME.json`.
-
-```console
-$ fer-au results                               # the metrics that papers print, of all experiments
-$ fer-au results au                            # the headline of one experiment, each key with its meaning
-$ dvc metrics diff HEAD~1                      # what a change did to them
-$ dvc metrics show metrics/detail/au.json      # all details of one experiment
-```
-
-`fer_au.evaluation.read_metrics(Path("metrics/au.json"))` reads both files. Numbers have six decimals; `null` is
-undefined.
-
-* Attention is the channel mean of the model's last layer. `module` is the map that a head makes itself: LAN's
-  attention, TS-CAM's class token, APViT's scores of patches. CAMs are those of the true class.
-* Scores against AU maps are taken over test images that have one: not neutral, landmarks found. Shares of regions are
-  taken over all images with landmarks, neutral ones too. Both are averaged within each class, then over the classes,
-  each with the same weight.
-* Maps are compared on the AU maps' grid. Baselines and ceiling pass through the last layer's own grid first: a coarse
-  layer can't draw a fine map. Below 7x7 cells, scores on moved images are marked "too coarse to tell".
-* The cosine takes signed maps shifted, so that their least value is 0. Shares of regions take them rectified: a shift
-  would add mass everywhere, and most of it to the background.
-* `<cam>` is a method of `evaluate.cams`, `<layer>` a layer of `evaluate.attention_layers`, `<class>` a label,
-  `<score>` any score of the attention, `<region>` one of `eyes`, `brows`, `nose`, `mouth`, `face` (the rest of it)
-  and `background`, `<side>` the person's `left` or `right`, and `<fault>` one of `nan`, `zero` and `constant`.
-
-## Does a model look at action units?
-
-Only if its `att_ccos` is above those of all four baselines that know no class: a blank map, a Gaussian in the middle,
-a mask of the face, and the map of all action units (`baseline.<name>.att_ccos`). The report and `fer-au results` say
-"looks at action units" of no other model. `att_class_rank` asks the same without a number to compare with: whether
-the map fits the AU map of its own expression better than those of the other expressions on the same face. What knows
-no class gets one in `n_expressions` there, whatever it knows about the face.
-
-`att_specificity` does not answer this question. It says whether a map follows the face's geometry, and a plain mask
-of the face, which looks at no action unit, scores about .65 (on 1,372 photographs of FER-2013, through a grid of
-12 x 12). At most 1,000 images of each class take part in it, spread evenly over the class.
-
-## The published frame
-
-The AU-cue paper's code (Belharbi et al., FG 2024) shifts maps by up to a cell of the layer's grid when it resizes them.
-`evaluate.resize: published` repeats that, to compare with its tables:
-
-* `att_cos`, of all layers, of a head's map, of the references and of moved images: attention is enlarged to the pixels
-  that the model sees (`train.image_size`) with that shift, and so is the way of the references to the grid and back.
-* `cam_cos.<cam>`: CAMs are enlarged to the same pixels without it, as published; no reference is theirs.
-* All other scores, shares and pictures stay as they are. They say where a model looks, which is where its cells lie.
-
-The file then has the key `resize`. Take it for models whose guidance has `resize: published`, too: on a 14 x 14 grid
-their best possible `att_cos` is .98, but .90 where a map was learned in one frame and is scored in the other.
-
-## The true motion
-
-Where a data set knows what a face truly moved, as the demo does, `truth.<map>.*` score every map against it, without
-codebook or geometry: layers (`layer.5`), CAMs (`cam.gradcam`), the head's map (`module`), the AU map itself (`au`),
-the baselines (`baseline.face`), and the motion on the last layer's grid (`ceiling`). On the demo the link from
-expression to action units is circular: its faces move the units that an expression's entry in the renderer names. The
-link from an action unit to its place is not: the renderer's face moves where its shapes do, and no landmark or
-codebook is asked.
-"""
+def _introduction(page: str) -> str:
+    """Read what a page says before its tables."""
+    return (Path(__file__).parent / f"reference/{page}.md").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -272,7 +186,7 @@ def write_section(section: Section) -> str:
 
 def write_params() -> str:
     """Write the page of all keys of ``params.yaml``."""
-    parts = [_NOTICE, _PARAMS_INTRO]
+    parts = [_NOTICE, _introduction("params")]
     for path, model in SECTIONS:
         parts += [write_section(section) for section in find_sections(path, model)]
         if model is DatasetConfig:
@@ -387,7 +301,7 @@ def write_cli() -> str:
     """
     root = typer.main.get_command(app)
     commands = sorted(find_commands(root, "fer-au"))
-    parts = [_NOTICE, _CLI_INTRO]
+    parts = [_NOTICE, _introduction("cli")]
     parts += ["| command | what it does |", "|---|---|"]
     for name, command in commands:
         if not command.help or not command.epilog or not all(each.help for each in command.params):
@@ -421,7 +335,7 @@ def write_metrics() -> str:
     """
     headline = sorted(HEADLINE, key=rank)
     others = [entry.key for entry in ENTRIES if entry.key not in HEADLINE]
-    parts = [_NOTICE, _METRICS_INTRO]
+    parts = [_NOTICE, _introduction("metrics")]
     for title, keys in (
         ("`metrics/NAME.json`: the headline", headline),
         ("`metrics/detail/NAME.json`: all others", others),

@@ -46,6 +46,8 @@ class CodeBase:
         self._memory = memory or SyntaxMemory()
         self._closures: dict[Path, frozenset[Path]] = {}
         self._files: dict[str, Path | None] = {}
+        self._imports: dict[Path, list[Path]] = {}
+        self._lines: dict[Path, str] = {}
 
     def module_file(self, name: str) -> Path | None:
         """Find the source file of a module of the package, if there is one."""
@@ -81,7 +83,7 @@ class CodeBase:
                 path = waiting.pop()
                 if path not in found:
                     found.add(path)
-                    waiting += self._imported(self._read(path))
+                    waiting += self._imported(path)
             self._closures[start] = frozenset(found | set(self._data_named_by(found)))
         return self._closures[start]
 
@@ -97,7 +99,9 @@ class CodeBase:
 
     def digest(self, files: Iterable[Path]) -> str:
         """Hash files: sources by their syntax, data by their bytes; 64 hexadecimal digits."""
-        lines = [self._line(path) for path in set(files)]
+        for path in (own := set(files)) - self._lines.keys():
+            self._lines[path] = self._line(path)
+        lines = [self._lines[path] for path in own]
         return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
     @cached_property
@@ -143,7 +147,13 @@ class CodeBase:
         name, _, place = origin.partition("=")
         return place in (name, name.rpartition(".")[0])
 
-    def _imported(self, syntax: Syntax) -> list[Path]:
+    def _imported(self, path: Path) -> list[Path]:
+        """List the files of the package that a source file imports; looked up once for all closures."""
+        if path not in self._imports:
+            self._imports[path] = self._look_up(self._read(path))
+        return self._imports[path]
+
+    def _look_up(self, syntax: Syntax) -> list[Path]:
         names = [name for module, name in syntax.imports for name in self._loaded(module, name)]
         # A string that is a module's name is imported by it, as `python -m` does.
         names += [text for text in syntax.strings if _MODULE_NAME.fullmatch(text) and self.module_file(text)]

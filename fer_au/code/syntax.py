@@ -153,7 +153,7 @@ def _is_string(statement: ast.stmt) -> bool:
 
 
 class SyntaxMemory:
-    """Syntax of files, parsed once per content; kept in ``MEMORY`` from run to run.
+    """Syntax of files, each read once and parsed once per content; kept in ``MEMORY`` from run to run.
 
     Args:
         path: The file that keeps it.
@@ -163,18 +163,24 @@ class SyntaxMemory:
         self._path = path
         self._known: dict[str, Syntax] = {}
         self._used: dict[str, Syntax] = {}
+        self._read: dict[Path, Syntax] = {}
         with suppress(OSError, ValueError, TypeError, KeyError):  # absent, or damaged: parsed anew
             record = read_json(path)
             if record["version"] == _VERSION:
                 self._known = {key: _restored(entry) for key, entry in record["files"].items()}
 
     def read(self, path: Path) -> Syntax:
-        """Give the syntax of a source file.
+        """Give the syntax of a source file, as it was when it was first asked for.
 
         Raises:
             SyntaxError: It is not Python.
             OSError: It can't be read.
         """
+        if path not in self._read:
+            self._read[path] = self._parsed(path)
+        return self._read[path]
+
+    def _parsed(self, path: Path) -> Syntax:
         data = path.read_bytes()
         key = hashlib.sha256(data).hexdigest()
         if key not in self._used:

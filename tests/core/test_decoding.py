@@ -6,44 +6,18 @@ import copy
 import io
 import pickle
 import re
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from fer_au.decoding import MAX_PIXELS, ImageRejected, decode_image, upright_rgb
+from fer_au.decoding import MAX_PIXELS, ImageRejected, decode_image
 from fer_au.errors import DataError
 from fer_au.picture_formats import count_scans
 from fer_au.rejects import Reason
-
-
-def photograph(width: int = 96, height: int = 128) -> Image.Image:
-    """Smooth, asymmetric, coloured."""
-    y, x = np.mgrid[:height, :width]
-    return Image.fromarray(np.stack([x * 255 // width, y * 255 // height, (x + y) % 256], axis=2).astype(np.uint8))
-
-
-def encode(image: Image.Image, format_: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format_, **options)
-    return buffer.getvalue()
-
-
-def png_header(width: int, height: int, rows: int) -> bytes:
-    """A valid grey PNG of any size whose zeros compress to almost nothing; only ``rows`` of them are there."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    pixels = zlib.compressobj(9)
-    body = b"".join(pixels.compress(bytes(width + 1)) for _ in range(rows)) + pixels.flush()
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+from tests.core.pictures import encode, photograph, png_header
 
 
 def reason_of(data: bytes) -> Reason:
@@ -296,53 +270,6 @@ def test_a_jpeg_of_very_many_scans_is_refused_before_they_are_decoded() -> None:
     assert decode_image(good[:2] + comment + good[2:] + junk).shape == (64, 64, 3)
     for cut in range(2, len(good), 7):
         assert count_scans(good[:cut]) <= scans
-
-
-def with_tags(image: Image.Image, tags: dict[int, object], **options: object) -> bytes:
-    """A TIFF with more tags."""
-    directory = ImageFileDirectory_v2()
-    for tag, value in tags.items():
-        directory[tag] = value
-        if isinstance(value, bytes):
-            directory.tagtype[tag] = 1
-    return encode(image, "TIFF", tiffinfo=directory, **options)
-
-
-@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate", "packbits"])
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_tiff_is_upright_once(orientation: int, compression: str | None) -> None:
-    data = with_tags(photograph(), {0x0112: orientation}, compression=compression)
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    expected = decode_image(encode(photograph(), "PNG", exif=exif.tobytes()))
-    np.testing.assert_array_equal(decode_image(data), expected)
-    np.testing.assert_array_equal(upright_rgb(Image.open(io.BytesIO(data))), expected)
-
-
-@pytest.mark.parametrize("mode", ["L", "P", "1", "CMYK", "RGBA", "LA", "I;16"])
-def test_tiffs_of_other_modes_look_like_pngs_of_them(mode: str) -> None:
-    grey = np.arange(64 * 96, dtype=np.uint16).reshape(64, 96) * 10
-    image = Image.fromarray(grey) if mode == "I;16" else photograph().convert(mode)
-    twin = image.convert("RGB") if mode == "CMYK" else image
-    np.testing.assert_array_equal(decode_image(encode(image, "TIFF")), decode_image(encode(twin, "PNG")))
-
-
-@pytest.mark.parametrize(
-    ("data", "said"),
-    [
-        (with_tags(photograph(), {254: 1}), "a camera's raw picture; "),
-        (with_tags(photograph(), {50706: b"\1\4\0\0"}), "a camera's raw picture; "),
-        (encode(photograph(), "TIFF", compression="jpeg"), "TIFF compressed by jpeg"),
-        (encode(photograph().convert("F"), "TIFF"), "TIFF with 32-bit float samples"),
-        (encode(photograph().convert("I"), "TIFF"), "TIFF with 32-bit samples"),
-    ],
-    ids=["thumbnail first", "dng", "jpeg inside", "float", "32 bits"],
-)
-def test_a_tiff_whose_pixels_would_not_be_shown_as_meant_is_named(data: bytes, said: str) -> None:
-    with pytest.raises(ImageRejected) as caught:
-        decode_image(data)
-    assert caught.value.reason is Reason.UNSUPPORTED_FORMAT
-    assert caught.value.detail.startswith(said)
 
 
 @pytest.mark.parametrize(

@@ -211,12 +211,14 @@ def built(changes: dict[str, Any]) -> tuple[ExperimentConfig, TrainConfig]:
 
 def result(changes: dict[str, Any]) -> tuple[str, str]:
     """Train with some changes: the hash of what comes out, and the identity that decides whether it is done again."""
-    return _result(json.dumps(changes, sort_keys=True))
+    return _result(*(part.model_dump_json() for part in built(changes)))
 
 
 @cache
-def _result(changes: str) -> tuple[str, str]:
-    experiment, train = built(json.loads(changes))
+def _result(*settings: str) -> tuple[str, str]:
+    """Train with settings, once: many keys are compared with the same ones, those of ``BASE``."""
+    experiment = ExperimentConfig.model_validate_json(settings[0])
+    train = TrainConfig.model_validate_json(settings[1])
     identities = []
     with pytest.MonkeyPatch.context() as patch:
         identity = Origin.identity

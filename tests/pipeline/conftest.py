@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,18 +21,39 @@ SOURCES = ("fer_au", "stages", "dvc.yaml", "params.yaml", ".dvcignore", ".gitign
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-class Project:
-    """A copy of the project with small demo settings."""
+SMALL = {
+    "render.demo": {"identities": 8, "images": 7, "size": 160},
+    "align.size": 96,
+    "train.epochs": 1,
+    "train.schedule.warmup_epochs": 0.5,  # of one epoch, so that the schedule begins, too
+    "train.batch_size": 16,
+    "train.image_size": 48,
+    "evaluate.faithfulness_images": 4,
+    "datasets.demo.valid_fraction": 0.2,
+}
 
-    def __init__(self, folder: Path, *, runnable: bool = True) -> None:
+
+class Project:
+    """A copy of the project with small demo settings.
+
+    Args:
+        folder: Its folder; may exist.
+        compiled: With the byte code and the parsed sources that another clone has after its first run.
+        runnable: A repository of git and of DVC; otherwise sources alone.
+    """
+
+    def __init__(self, folder: Path, *, compiled: bool = True, runnable: bool = True) -> None:
         self.folder = folder
+        if compiled and runnable:
+            shutil.copytree(_compiled(), folder, symlinks=True, dirs_exist_ok=True)
+            return
         folder.mkdir(exist_ok=True)
         for name in SOURCES:
             source = ROOT / name
             if source.is_dir():
                 shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
             else:
-                shutil.copy(source, folder / name)
+                shutil.copy2(source, folder / name)
         shutil.copytree(ROOT / "data/codebooks", folder / "data/codebooks")
         if not runnable:
             return
@@ -37,19 +61,7 @@ class Project:
         shutil.copy(ROOT / "benchmarks/results/README.md", folder / "benchmarks/results")
         (folder / "models/none").mkdir(parents=True)
         (folder / "models/none/.gitkeep").touch()
-        self.edit(
-            "params.yaml",
-            {
-                "render.demo": {"identities": 8, "images": 7, "size": 160},
-                "align.size": 96,
-                "train.epochs": 1,
-                "train.schedule.warmup_epochs": 0.5,  # of one epoch, so that the schedule begins, too
-                "train.batch_size": 16,
-                "train.image_size": 48,
-                "evaluate.faithfulness_images": 4,
-                "datasets.demo.valid_fraction": 0.2,
-            },
-        )
+        self.edit("params.yaml", SMALL)
         self.run("git", "init", "-q")
         self.run("dvc", "init", "-q")
         self.run("dvc", "config", "core.analytics", "false")
@@ -94,10 +106,21 @@ class Project:
         return [(self.folder / name).read_bytes() for name in names]
 
 
+@cache
+def _compiled() -> Path:
+    """A project where the stage `stamp` has run once and is forgotten: what projects copy, made once for all tests."""
+    folder = Path(tempfile.mkdtemp(prefix="fer_au-project-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    project = Project(folder, compiled=False)
+    project.run("python", "stages/stamp.py")
+    (folder / "stages/stamp.json").unlink()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The small project after one whole `dvc repro`; tests that use it leave it as they found it."""
-    project = Project(tmp_path_factory.mktemp("reproduced"))
+    project = Project(tmp_path_factory.mktemp("reproduced"), compiled=False)
     project.run("dvc", "repro")
     return project
 

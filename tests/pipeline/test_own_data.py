@@ -62,20 +62,16 @@ def test_faces_that_nobody_reads_are_not_rendered(own: Project) -> None:
     assert not (own.folder / "data/demo").exists()
 
 
-@pytest.mark.parametrize(
-    ("section", "name"),
-    [
-        ("datasets", "my set"),
-        ("datasets", "x; touch y"),
-        ("datasets", "a/b"),
-        ("experiments", "Mine"),
-        ("experiments", "x" * 151),
-        ("cross", "a.b"),
-    ],
-)
-def test_a_name_that_breaks_the_rule_is_a_line_of_dvc_repro(own: Project, section: str, name: str) -> None:
-    own.edit("params.yaml", {section: {name: {"dataset": "mine", "experiment": "au", "base": "none", "root": "faces"}}})
-    assert [line for line in errors(own) if line.startswith(f"error: params.yaml: {section}.{name}: a name ")]
+NAMES = {"datasets": ("my set", "x; touch y", "a/b"), "experiments": ("Mine", "x" * 151), "cross": ("a.b",)}
+
+
+def test_each_name_that_breaks_the_rule_is_a_line_of_dvc_repro(own: Project) -> None:
+    entry = {"dataset": "mine", "experiment": "au", "base": "none", "root": "faces"}
+    own.edit("params.yaml", {section: {name: dict(entry) for name in names} for section, names in NAMES.items()})
+    lines = errors(own)
+    for section, names in NAMES.items():
+        for name in names:
+            assert [line for line in lines if line.startswith(f"error: params.yaml: {section}.{name}: a name ")]
     assert not (own.folder / "y").exists()
 
 

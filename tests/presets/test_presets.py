@@ -5,23 +5,22 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 
 from fer_au.cam import list_cams
 from fer_au.config.data import AlignConfig, HeatmapsConfig, LandmarksConfig
 from fer_au.config.entries import load_experiment
-from fer_au.config.experiments import NAMED_WEIGHTS, CrossConfig, EvaluateConfig, ExperimentConfig, TrainConfig
+from fer_au.config.experiments import CrossConfig, EvaluateConfig, ExperimentConfig, TrainConfig
 from fer_au.config.reading import load_entry, load_section, read_params
 from fer_au.datasets import load_dataset_config
 from fer_au.errors import ConfigError, UnknownNameError
 from fer_au.faces.alignment import Aligner
 from fer_au.presets import expand, list_presets, load_preset, write_preset
-from fer_au.presets.grid import parse_grid
-from fer_au.presets.needs import next_steps, preset_needs
+from fer_au.presets.needs import next_steps
+from tests.presets.small import SMALL, written
+from tests.presets.small import small as small
 
 PROMISED = {
     "au-cues-rafdb", "au-cues-affectnet", "lambda-sweep", "layer-ablation", "landmark-noise", "cross-dataset",
@@ -31,44 +30,8 @@ PROMISED = {
 UNPUBLISHED = {"landmark-noise", "cross-dataset", "best-small", "best-faces", "gimefive-search"}
 METRIC = re.compile(r"accuracy|(layer\.\d\.)?att_cos|cam_cos\.(" + "|".join(map(re.escape, list_cams())) + ")")
 
-SMALL = """
-title: Small.
-source: Nobody.
-comments: {train.epochs: Not published., experiments.net-au: Ours.}
-datasets: {faces: {adapter: folder, root: /path}}
-align: {}
-landmarks: {}
-heatmaps: {}
-train: {epochs: 3, optimizer: {lr: 0.1}}
-evaluate: {}
-defaults: {dataset: faces, model: {backbone: resnet18, head: gap}}
-experiments:
-  net: {}
-  big: {model: {backbone: resnet50, output_stride: 16}}
-  child: {like: big, base: net-au, model: {backbone: resnet18}}
-variants:
-  vanilla: {}
-  au: {guidance: [{cue: au, weight: 4.0}]}
-adjust: {big-au: {guidance.0.layers: [4]}}
-cross: {net-on-faces: {experiment: net-au, dataset: faces}}
-published:
-  - {row: Net, experiment: net-au, metrics: {accuracy: 0.5}}
-  - {row: Theirs, metrics: {accuracy: 0.75}, other: {train_accuracy: 1.0}}
-"""
 
 RENDER = "\nrender: {faces: {identities: 8, size: 96}}\n"
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Path:
-    path = tmp_path / "small.yaml"
-    path.write_text(SMALL)
-    return path
-
-
-def written(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load(path.read_text())
-    return content
 
 
 def test_all_promised_presets_are_there() -> None:
@@ -191,105 +154,6 @@ def test_variants_adjustments_and_likeness_make_complete_experiments(small: Path
     assert expansion.experiments["big-au"]["guidance"] == [{"cue": "au", "weight": 4.0, "layers": [4]}]
 
 
-def test_a_grid_multiplies_all_experiments_and_what_refers_to_them(small: Path) -> None:
-    grid = parse_grid(["train.optimizer.lr=0.1,1e-3", "model.backbone=resnet18,resnet34"])
-    expansion = expand("small", load_preset(small), grid)
-    assert len(expansion.experiments) == 6 * 4
-    child = expansion.experiments["child-au-lr-0p001-backbone-resnet34"]
-    assert child["train"] == {"optimizer": {"lr": 0.001}}
-    assert child["model"] == {"backbone": "resnet34", "head": "gap", "output_stride": 16}
-    assert child["base"] == "net-au-lr-0p001-backbone-resnet34"
-    assert {one["experiment"] for one in expansion.cross.values()} == {
-        name for name in expansion.experiments if name.startswith("net-au")
-    }
-    # The published number belongs to the one experiment that has the preset's own settings.
-    assert expansion.places["net-au"] == "net-au-lr-0p1-backbone-resnet18"
-    assert expansion.places["big-au"] is None
-
-
-def test_a_grid_over_guidance_leaves_experiments_without_it_alone(small: Path) -> None:
-    expansion = expand("small", load_preset(small), parse_grid(["guidance.0.weight=1,4.0"]))
-    assert list(expansion.experiments)[:3] == ["net-vanilla", "net-au-weight-1", "net-au-weight-4p0"]
-    assert "big-vanilla" in expansion.experiments
-
-
-def test_what_starts_from_a_multiplied_experiment_is_multiplied_with_it(small: Path) -> None:
-    expansion = expand("small", load_preset(small), parse_grid(["guidance.0.weight=1,4.0"]))
-    assert expansion.experiments["child-vanilla-weight-1"]["base"] == "net-au-weight-1"
-    assert expansion.experiments["child-vanilla-weight-1"]["guidance"] == []
-
-
-def test_seeds_are_repeats_of_one_group_in_any_order_of_the_options(small: Path) -> None:
-    preset = load_preset(small)
-    for options in (["seed=1,2", "train.epochs=3,4"], ["train.epochs=3,4", "seed=1,2"]):
-        expansion = expand("small", preset, parse_grid(options))
-        entry = expansion.experiments["net-au-epochs-3-seed-2"]
-        assert (entry["group"], entry["seed"]) == ("net-au-epochs-3", 2)
-        assert expansion.places["net-au"] == "net-au-epochs-3"
-
-
-def test_values_of_a_grid_are_yaml() -> None:
-    grid = parse_grid(["a=1,2.5,1e-3", "b=[1, 2],[3]", "c={x: 1, y: 2},null", "d=true,on-top"])
-    assert grid == {"a": [1, 2.5, 0.001], "b": [[1, 2], [3]], "c": [{"x": 1, "y": 2}, None], "d": [True, "on-top"]}
-
-
-@pytest.mark.parametrize(
-    ("option", "message"),
-    [
-        ("train.optimizer.lr", "--grid train.optimizer.lr: expected KEY=V1,V2,..."),
-        ("=1,2", "--grid =1,2: expected KEY=V1,V2,..."),
-        ("train..epochs=1", "--grid train..epochs=1: expected KEY=V1,V2,..."),
-        ("train.epochs=", "--grid train.epochs=: expected KEY=V1,V2,..., and the value is empty; write null for none"),
-        ("train.epochs=1,,2", "--grid train.epochs=1,,2: a value is empty; write null for none"),
-        ("train.epochs=1,", "--grid train.epochs=1,: a value is empty; write null for none"),
-        ("train.epochs=,1", "--grid train.epochs=,1: a value is empty; write null for none"),
-        ("train.epochs=[1", "--grid train.epochs=[1: not valid YAML: "),
-        ("train.epochs=3,4,3", "--grid train.epochs: 3 is given twice; leave one of them out"),
-        ("train.epochs=3,'3'", "--grid train.epochs: 3 and '3' would share a name; leave one of them out"),
-        ("epochs=1", "--grid epochs: unknown key; did you mean train.epochs or train.freeze.0.epochs?"),
-        ("lr=1,2", "--grid lr: unknown key; did you mean train.optimizer.lr?"),
-        ("weight=1,2", "--grid weight: unknown key; did you mean guidance.0.weight?"),
-        ("bakbone=resnet18", "--grid bakbone: unknown key; did you mean model.backbone"),
-        ("train.optimizer.lrate=1,2", "--grid train.optimizer.lrate: unknown key; known: lr, momentum"),
-        ("train.momentum=0.9", "--grid train.momentum: unknown key; did you mean optimizer.momentum?"),
-        ("modl.backbone=resnet18,x", "--grid modl.backbone: modl: unknown key; did you mean model"),
-        ("model.backbone.name=a,b", "--grid model.backbone.name: nothing lies below 'model.backbone'"),
-        ("guidance.x.weight=1", "--grid guidance.x.weight: 'x' is no position of a list; the first is guidance.0"),
-        ("guidance.0.weigth=1,4", "--grid guidance.0.weigth: unknown key; did you mean weight"),
-        ("guidance.3.weight=1,2", "--grid guidance.3.weight: no experiment has such a list entry"),
-        ("train.epochs=0,2", "--grid train.epochs: should be greater than 0, got 0"),
-        ("train.epochs=many", "--grid train.epochs: should be a whole number, got 'many'"),
-        ("seed=first", "--grid seed: should be a whole number, got 'first'"),
-        ("train=3", "--grid train: should be a mapping of keys to values, got 3"),
-        ("landmarks.extractor=dlib68", "--grid landmarks.extractor: no key of an experiment; all experiments share "),
-    ],
-)
-def test_a_bad_grid_is_one_line(small: Path, option: str, message: str) -> None:
-    pattern = ".*".join(re.escape(part) for part in message.split(".*"))
-    with pytest.raises(ConfigError, match=f"^{pattern}") as caught:
-        expand("small", load_preset(small), parse_grid([option]))
-    assert "\n" not in str(caught.value)
-    assert "more)" not in str(caught.value)
-
-
-def test_a_key_given_twice_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"^--grid seed=2: seed is given twice; list all its values in one option$"):
-        parse_grid(["seed=1", "seed=2"])
-
-
-def test_a_single_value_leaves_the_names_as_they_are(small: Path) -> None:
-    plain = expand("small", load_preset(small))
-    options = ["train.epochs=1", "seed=7", "guidance.0.weight=2.0"]
-    expansion = expand("small", load_preset(small), parse_grid(options))
-    assert list(expansion.experiments) == list(plain.experiments)
-    assert expansion.cross == plain.cross
-    assert expansion.experiments["child-au"]["base"] == "net-au"
-    for name, entry in expansion.experiments.items():
-        assert (entry["seed"], entry["train"], "group" in entry) == (7, {"epochs": 1}, False)
-        assert [term["weight"] for term in entry["guidance"]] == ([2.0] if name.endswith("-au") else [])
-    assert expansion.places["net-au"] is None  # the published number is about other settings
-
-
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -350,66 +214,6 @@ def test_published_numbers_of_an_older_preset_do_not_stay(tmp_path: Path) -> Non
     assert (tmp_path / "params.published.yaml").read_text() == "of another"
 
 
-@pytest.mark.parametrize("name", list_presets())
-def test_each_step_names_the_line_of_a_path_that_is_not_there(name: str, tmp_path: Path) -> None:
-    path = write_preset(name, tmp_path / "params.yaml")[0]
-    (tmp_path / "dvc.yaml").touch()
-    *steps, last = next_steps(path)
-    assert last == f"{len(steps) + 1}. run `dvc repro` in {tmp_path}"
-    models = [entry["model"] for entry in written(path)["experiments"].values()]
-    for choice, whose in (("faces", "face recognition's"), ("imagenet", "ImageNet's")):
-        if backbones := {model["backbone"] for model in models if model.get("weights") == choice}:
-            text = steps.pop()
-            assert text.startswith(f"{len(steps) + 1}. see that {whose} weights of ")
-            assert all(backbone in text for backbone in backbones)
-    lines = path.read_text().splitlines()
-    content = written(path)
-    found = []
-    for number, step in enumerate(steps, 1):
-        where = rf"in line (\d+) of {re.escape(str(path))}"
-        match = re.fullmatch(rf"{number}\. set the (root|weights) {where}: there is no (\S+)", step)
-        assert match
-        key, line, value = match.groups()
-        assert re.search(rf"\b{key}: {re.escape(value)}(,|}}|$)", lines[int(line) - 1])
-        found.append(value)
-    roots = [entry["root"] for entry in content["datasets"].values()]
-    files = [entry["model"].get("weights", "none") for entry in content["experiments"].values()]
-    assert found == roots + [file for file in files if file not in NAMED_WEIGHTS]
-
-
-def test_what_exists_needs_no_step(small: Path, tmp_path: Path) -> None:
-    (tmp_path / "pictures").mkdir()
-    small.write_text(SMALL.replace("root: /path", "root: pictures"))
-    (path, _) = write_preset(str(small), tmp_path / "params.mine.yaml")
-    numbers = path.with_name("params.mine.published.yaml")
-    assert next_steps(path) == [
-        f"1. copy {path} to PROJECT/params.yaml and {numbers} to PROJECT/params.published.yaml "
-        "(PROJECT is the folder of dvc.yaml)",
-        "2. run `dvc repro` in PROJECT",
-    ]
-
-
-@pytest.mark.parametrize("here", [True, False])
-def test_the_steps_are_true_for_a_file_beside_the_pipeline(
-    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: bool
-) -> None:
-    project = tmp_path / "project"
-    (project / "pictures").mkdir(parents=True)
-    (project / "dvc.yaml").touch()
-    monkeypatch.chdir(project if here else tmp_path)
-    folder = Path() if here else Path("project")
-    at = "" if here else " in project"
-    small.write_text(SMALL.replace("root: /path", "root: pictures"))
-    path, numbers = write_preset(str(small), folder / "params.mine.yaml")
-    copies = f"1. copy {path} to {folder / 'params.yaml'} and {numbers} to {folder / 'params.published.yaml'}"
-    assert next_steps(path) == [copies, f"2. run `dvc repro`{at}"]
-    (project / "params.yaml").touch()
-    replaced = " (it replaces the params.yaml there: keep a copy)"
-    assert next_steps(path) == [f"{copies}{replaced}", f"2. run `dvc repro`{at}"]
-    path, _ = write_preset(str(small), folder / "params.yaml", replace=True)
-    assert next_steps(path) == [f"1. run `dvc repro`{at}"]
-
-
 def test_a_preset_may_render_its_faces(small: Path, tmp_path: Path) -> None:
     text = SMALL.replace(
         "datasets: {faces: {adapter: folder, root: /path}}", "datasets: {faces: {adapter: demo, root: raw}}"
@@ -448,30 +252,6 @@ def test_a_comment_about_no_key_names_the_file_and_where_it_comes_from(small: Pa
         write_preset(str(child), small.with_name("out.yaml"))
     inherited = f"comes from preset {small}, and there is no such key; set it to null"
     assert str(caught.value) == f"{child}: comments.experiments.net-au: {inherited}"
-
-
-def test_a_root_below_the_home_folder_is_looked_up_there(
-    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    small.write_text(SMALL.replace("root: /path", "root: ~/pictures"))
-    path = write_preset(str(small), tmp_path / "params.yaml")[0]
-    assert "there is no ~/pictures" in next_steps(path)[0]
-    (tmp_path / "home/pictures").mkdir(parents=True)
-    assert "there is no" not in " ".join(next_steps(path))
-
-
-def test_the_needs_of_a_preset_are_weights_data_and_time(small: Path) -> None:
-    assert preset_needs("small", load_preset(small)) == []
-    needs = {name: " | ".join(preset_needs(name, load_preset(name))) for name in PROMISED}
-    assert needs["lan-rafdb"].startswith(
-        "weights: ImageNet's of resnet18; face recognition's of sface | data: RAF-DB on request from its authors | "
-    )
-    assert needs["best-faces"].startswith("weights: face recognition's of sface | trainings: ")
-    assert needs["best-small"].startswith("weights: ImageNet's of mobilenetv2_100 | trainings: ")
-    assert not any("weights" in text for name, text in needs.items() if name.startswith("gimefive"))
-    for name, text in needs.items():  # a preset says where its data come from, unless they are the user's own
-        assert ("data: " in text) == (not name.startswith("best-"))
 
 
 def test_written_experiments_differ_from_the_defaults_only_as_asked(small: Path) -> None:

@@ -1,7 +1,7 @@
 """Every experiment of every preset, made small, trains for a few steps on demo faces and is evaluated on others.
 
-How an experiment is made small: no pretrained weights, 64 px (48 for the net that takes nothing else), batches of 16 of
-35 faces, one epoch (one for each frozen phase, and one more). A backbone that makes more than `LARGEST`
+How an experiment is made small: no pretrained weights, 64 px (48 for the net that takes nothing else), batches of 8 of
+21 faces, one epoch (one for each frozen phase, and one more). A backbone that makes more than `LARGEST`
 parameters with its default head gives way to the small one of its family; the project's own large networks share their
 blocks with the one that stands for them. Heads with wide hidden layers get narrow ones. Experiments that then differ
 only in the size of numbers, or in the fold, are trained once.
@@ -83,9 +83,9 @@ def with_folds(scan: Callable[[DemoAdapter, DemoAdapterConfig], Scan]) -> Callab
 
 
 def make_demo_faces() -> Path:
-    """Every expression of eight people through the data stages: five train, one selects, two are test and fold 0."""
-    generate(DemoConfig(identities=8, images=len(EXPRESSIONS) - 1, size=128, test_fraction=0.25), Path("raw"))
-    Path("params.yaml").write_text("datasets: {demo: {adapter: demo, root: raw, valid_fraction: 0.17}}\n")
+    """Every expression of five people through the data stages: three train, one selects, one is test and fold 0."""
+    generate(DemoConfig(identities=5, images=len(EXPRESSIONS) - 1, size=128, test_fraction=0.2), Path("raw"))
+    Path("params.yaml").write_text("datasets: {demo: {adapter: demo, root: raw, valid_fraction: 0.25}}\n")
     dataset = Path("data/demo")
     ingest_dataset("demo", load_dataset_config("demo"), dataset)
     align_dataset(AlignConfig(size=SIDE), dataset, Path("raw"))
@@ -109,7 +109,7 @@ def make_small(experiment: ExperimentConfig, train: TrainConfig) -> Small:
     model["head_options"] = {**model["head_options"], **NARROW.get(model["head"], {})}
     phases = [{**phase.model_dump(), "epochs": 1} for phase in train.freeze]
     settings = {**train.model_dump(), "freeze": phases, "epochs": len(phases) + 1}
-    settings.update(batch_size=16, image_size=OWN_SIDE.get(model["backbone"], SIDE), precision="fp32")
+    settings.update(batch_size=8, image_size=OWN_SIDE.get(model["backbone"], SIDE), precision="fp32")
     content = experiment.model_dump(exclude={"train", "model"})
     return ExperimentConfig.model_validate({**content, "model": model}), TrainConfig.model_validate(settings)
 

@@ -1,10 +1,10 @@
 """One reader of stores whose versions change under it: every value that it sees must be of one version.
 
-    python -m tests.reliability.reader FOLDER HOW
+    python -m tests.reliability.reader FOLDER HOW NUMBER
 
 HOW is ``open`` (open and read again and again), ``kept`` (one open store, read for long), ``pickled`` (as it travels to
-another process), ``fork`` or ``spawn`` (a DataLoader with two workers). Reads until FOLDER/stop exists, then prints how
-often, and how many versions it met.
+another process), ``fork`` or ``spawn`` (a DataLoader with two workers). Makes FOLDER/ready-NUMBER once it has met
+enough, reads until FOLDER/stop exists, and then prints how often, and how many versions it met.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from fer_au.stores import Store
 KINDS = ("faces", "landmarks", "heatmaps")
 LARGEST = 200
 READY = 10
+ENOUGH = {"open": 4, "kept": 1, "pickled": 4, "fork": 4, "spawn": 1}
+"""How many versions each kind of reader must meet."""
 REPLACED = re.compile(r"\S+\.h5: was replaced by another version while it was in use; run again")
 
 
@@ -59,7 +61,7 @@ def check(store: Store, rng: np.random.Generator) -> int:
     return seen.pop()
 
 
-def read_stores(folder: Path, how: str) -> tuple[int, int]:
+def read_stores(folder: Path, how: str, ready: Path) -> tuple[int, int]:
     rng = np.random.default_rng()
     times, versions, refused = 0, set(), 0
     stores = {kind: Store.open(folder / f"{kind}.h5", kind) for kind in KINDS}
@@ -79,13 +81,15 @@ def read_stores(folder: Path, how: str) -> tuple[int, int]:
         else:
             versions.add(check(store, rng))
         times += 1
+        if times >= READY and len(versions) >= ENOUGH[how] and (how != "pickled" or refused):
+            ready.touch()
         time.sleep(0.01)
     assert how != "kept" or len(versions) <= 3  # one version of each kind, for ever
     assert how != "pickled" or refused
     return times, len(versions)
 
 
-def read_batches(folder: Path, how: str) -> tuple[int, int]:
+def read_batches(folder: Path, how: str, ready: Path) -> tuple[int, int]:
     from torch.utils.data import DataLoader, RandomSampler
 
     from fer_au.batches.faces import FaceDataset
@@ -103,16 +107,17 @@ def read_batches(folder: Path, how: str) -> tuple[int, int]:
                 assert bool((values == values[0, 0]).all()), values
                 versions.add(int(values[0, 0]))
             times += 1
-            if times == READY:
-                (folder / f"ready-{how}").touch()
+            if times >= READY and len(versions) >= ENOUGH[how]:
+                ready.touch()
             if (folder / "stop").exists():
                 break
     return times, len(versions)
 
 
 def main() -> None:
-    folder, how = Path(sys.argv[1]), sys.argv[2]
-    times, versions = (read_batches if how in ("fork", "spawn") else read_stores)(folder, how)
+    folder, how, number = Path(sys.argv[1]), *sys.argv[2:]
+    read = read_batches if how in ("fork", "spawn") else read_stores
+    times, versions = read(folder, how, folder / f"ready-{number}")
     sys.stdout.write(f"{times} {versions}\n")
 
 

@@ -8,6 +8,7 @@ starts.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -136,6 +137,14 @@ class Lab:
         return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in sorted(paths)}
 
     @property
+    def state(self) -> str:
+        """Hash of all files. A stage's next run depends on nothing else, so that one run of each state is enough."""
+        digest = hashlib.sha256()
+        for name, data in self.files("").items():
+            digest.update(f"{name} {len(data)} ".encode() + data)
+        return digest.hexdigest()
+
+    @property
     def weights(self) -> bytes:
         return (self.folder / "models/au/model.safetensors").read_bytes()
 
@@ -258,14 +267,18 @@ def test_a_training_stopped_at_any_step_of_its_last_writes_trains_nothing_again(
     def run(lab: Lab, act: Act) -> None:
         assert lab.train(act) == []
 
-    stops = 0
+    stops, states = 0, set()
     for stopped in stopped_at_each_step(trained, run, tmp_path / "stopped"):
         stops += 1
         stopped.delete("models/au")
+        if stopped.state in states:
+            continue
+        states.add(stopped.state)
         assert stopped.train() == []
         assert set(stopped.files("models/au")) == {f"models/au/{name}" for name in (*MODEL, "history.csv")}
         assert stopped.checkpoints == []
     assert stops > 20
+    assert len(states) > 1
 
 
 def test_a_cache_that_refuses_is_one_line_before_training_and_evaluation_begin(lab: Lab) -> None:
@@ -328,9 +341,12 @@ def test_an_evaluation_ended_at_any_step_is_whole_or_made_anew(trained: Lab, tmp
     undisturbed = trained.files(*outputs)
     assert set(undisturbed) == {"metrics/au.json", "metrics/detail/au.json", "evaluation/au.h5"}
     ends = [*left.values(), *stopped_at_each_step(before, Lab.evaluate, tmp_path / "stopped")]
-    scored = []
+    scored, states = [], set()
     for ended in ends:
         ended.delete(*outputs)
+        if ended.state in states:
+            continue
+        states.add(ended.state)
         scored.append(ended.evaluate())
         assert ended.files(*outputs) == undisturbed
     assert {0, 1} == set(scored)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -22,25 +23,34 @@ def tool() -> ModuleType:
     return module
 
 
-def chosen(tool: ModuleType, path: str) -> list[str]:
-    return [found.relative_to(ROOT).as_posix() for found in tool.choose(tool.Changes("base", (path,)))]
+@pytest.fixture(scope="module")
+def chosen(tool: ModuleType) -> Callable[[str], list[str]]:
+    """Gives the test files that are chosen for a changed file."""
+    suite = tool.Suite()
+
+    def choose(path: str) -> list[str]:
+        return [found.relative_to(ROOT).as_posix() for found in suite.choose(tool.Changes("base", (path,)))]
+
+    return choose
 
 
-def test_a_module_is_seen_by_those_who_import_it_and_by_those_who_find_it_by_name(tool: ModuleType) -> None:
-    found = chosen(tool, "fer_au/faces/blaze_face.py")
+def test_a_module_is_seen_by_those_who_import_it_and_by_those_who_find_it_by_name(
+    chosen: Callable[[str], list[str]],
+) -> None:
+    found = chosen("fer_au/faces/blaze_face.py")
     assert found[0] == "tests/faces/test_blaze_face.py"
     assert "tests/faces/test_detector_contract.py" in found  # by its name in the registry
     assert "tests/stores/test_locks.py" not in found
     assert "tests/core/test_layers.py" in found  # it reads all imports
-    assert "tests/core/test_layers.py" not in chosen(tool, "docs/parts.md")
-    assert "tests/landmarks/test_agreement.py" in chosen(tool, "fer_au/ibug68.py")  # through the package
+    assert "tests/core/test_layers.py" not in chosen("docs/parts.md")
+    assert "tests/landmarks/test_agreement.py" in chosen("fer_au/ibug68.py")  # through the package
 
 
-def test_examples_and_named_files_and_helpers_count(tool: ModuleType) -> None:
-    assert chosen(tool, "fer_au/config/truth.py")[0] == "fer_au/config/truth.py"
-    assert "tests/docs/test_reference.py" in chosen(tool, "docs/params.md")
-    assert "tests/report/test_parts.py" in chosen(tool, "tests/report/project.py")
-    assert len(chosen(tool, "pyproject.toml")) == len(list((ROOT / "tests").glob("**/test_*.py")))
+def test_examples_and_named_files_and_helpers_count(chosen: Callable[[str], list[str]]) -> None:
+    assert chosen("fer_au/config/truth.py")[0] == "fer_au/config/truth.py"
+    assert "tests/docs/test_reference.py" in chosen("docs/params.md")
+    assert "tests/report/test_parts.py" in chosen("tests/report/project.py")
+    assert len(chosen("pyproject.toml")) == len(list((ROOT / "tests").glob("**/test_*.py")))
 
 
 def test_without_changes_it_says_so(tool: ModuleType, tmp_path: Path, monkeypatch, capsys) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,14 @@ import torch
 
 from benchmarks.shared.blobs import CENTRES, Blob, many, write_dataset
 from fer_au.shards.finished import FinishedWork
+from tests.training.forks import Forks, forking
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Processes for functions of ``tests.training.together``, which have imported all that a training needs."""
+    with forking() as started:
+        yield started
 
 
 @pytest.fixture(autouse=True)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
-import subprocess
-import sys
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,9 +22,10 @@ from fer_au.ibug68 import MEAN_FACE
 from fer_au.models import create_model
 from fer_au.training import AttentionGuidance, list_losses
 from fer_au.training.guidance import Guidance
+from tests.training.forks import Forks
 from tests.training.guided import SIZE, run, shares, still
+from tests.training.together import guide
 
-ROOT = Path(__file__).parents[2]
 CLASSES = ["happiness", "anger"]
 LABELS = ["happiness", "anger", "neutral", "anger"]
 
@@ -306,46 +304,11 @@ def test_a_compiled_model_is_guided_too(net: Net, images: Tensor) -> None:
         guide.remove()
 
 
-_LOOP = """
-import os, sys, torch
-import torch.distributed as dist
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
-torch.set_num_threads(1)
-from fer_au.ibug68 import MEAN_FACE
-from fer_au.training import AttentionGuidance
-torch.manual_seed(0)
-net = nn.Sequential(nn.Conv2d(3, 8, 3, 4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))
-images = torch.rand(4, 3, 32, 32)
-points = torch.from_numpy((MEAN_FACE * 0.4 + [0.5, 0.35]) * 32).repeat(4, 1, 1)
-labels = ["happiness", "anger", "neutral", "anger"]
-rows, model = slice(0, 4), net
-if os.environ.get("WORLD_SIZE"):
-    dist.init_process_group("gloo")
-    rows = slice(2 * dist.get_rank(), 2 * dist.get_rank() + 2)
-    model = DistributedDataParallel(net)
-guide = AttentionGuidance(model, ["1"], weight=4.0)
-scores = model(images[rows])
-(scores.mean() + guide(labels=labels[rows], points=points[rows])).backward()
-if os.environ.get("RANK", "0") == "0":
-    torch.save([one.grad for one in net.parameters()], sys.argv[1])
-if model is not net:
-    dist.destroy_process_group()
-"""
-
-
 @pytest.mark.slow
-def test_two_processes_have_the_gradient_of_the_whole_batch(tmp_path: Path) -> None:
+def test_two_processes_have_the_gradient_of_the_whole_batch(forks: Forks) -> None:
     """Of the first process's images both count, of the second's one."""
-    script = tmp_path / "loop.py"
-    script.write_text(_LOOP)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    gradients = []
-    for name, launcher in (("one", []), ("two", ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"])):
-        out = tmp_path / f"{name}.pt"
-        command = [sys.executable, *launcher, str(script), str(out)]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240, check=False)
-        assert done.returncode == 0, done.stderr
-        gradients.append(torch.load(out, weights_only=True))
-    for one, two in zip(*gradients, strict=True):
+    guide("one.pt")
+    group = forks.together(2, "tests.training.together:guide", "two.pt")
+    assert group.wait() == [0, 0], group.said
+    for one, two in zip(torch.load("one.pt"), torch.load("two.pt"), strict=True):
         torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-7)

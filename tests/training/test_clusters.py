@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from fer_au.models import load_model
 from fer_au.stores import Store
 from fer_au.training import clusters, train_experiment
 from fer_au.training.clusters import FOLDER, describe, needs_clusters, prepare_clusters
+from tests.training.forks import Forks
 
 CPU = torch.device("cpu")
 MODEL = {"backbone": "test_resnet", "output_stride": 8}
@@ -170,15 +169,7 @@ def test_degenerate_positions_are_named() -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_cluster_once(base: Path) -> None:
-    code = (
-        "import sys, torch; from pathlib import Path\n"
-        "from fer_au.training.clusters import prepare_clusters; from fer_au.batches.faces import FaceDataset\n"
-        "faces = FaceDataset(Path(sys.argv[1]), 'train', 32)\n"
-        "prepare_clusters(faces, Path('models/base'), torch.device('cpu'))\n"
-    )
-    command = [sys.executable, "-c", code, str(base)]
-    running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    texts = [process.communicate(timeout=120)[1] for process in running]
-    assert [process.returncode for process in running] == [0, 0], texts
-    assert "".join(texts).count("clusters: features of 40 faces") == 1
+def test_two_processes_cluster_once(base: Path, forks: Forks) -> None:
+    group = forks.start("tests.training.together:cluster", str(base), environments=[{}, {}])
+    assert group.wait() == [0, 0], group.said
+    assert group.said.count("clusters: features of 40 faces") == 1

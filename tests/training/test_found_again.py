@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fer_au.code.closure import CodeBase
+from fer_au.code.closure import CodeBase, this_code
 from fer_au.config.experiments import ExperimentConfig, TrainConfig
 from fer_au.shards.cache import cache_root
 from fer_au.stores import Store, write_store
@@ -133,8 +133,10 @@ def test_other_code_of_a_part_that_is_used_counts(train: Train, monkeypatch: pyt
     def edited(name: str) -> Callable[[CodeBase, Path], str]:
         return lambda self, path: line(self, path) + ("edited" if path.name == name else "")
 
+    monkeypatch.setattr(this_code(), "_lines", {})  # as in a new process
     monkeypatch.setattr(CodeBase, "_line", edited("acol.py"))
     assert not train("au", AU)
+    monkeypatch.setattr(this_code(), "_lines", {})
     monkeypatch.setattr(CodeBase, "_line", edited("gap.py"))
     assert train("au", AU)
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from fer_au.errors import ConfigError
 from fer_au.models import create_model
 from fer_au.training import train_experiment
 from fer_au.training.processes import Processes, cut_part, has_unused_parameters
+from tests.training.forks import Forks
+from tests.training.together import BREAK
 
 ROOT = Path(__file__).parents[2]
 NONE = Path("models/none")
@@ -47,29 +50,6 @@ EVERYTHING = {
     "augment": {"mixup": 0.4, "cutmix": 0.4, "noise": 0.02},
     "freeze": [{"epochs": 1, "layers": 2}],
 }
-_SCRIPT = """
-import os
-import sys
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from fer_au.config.experiments import ExperimentConfig, TrainConfig
-from fer_au.training import train_experiment
-from fer_au.training.trainer import Trainer
-if "BREAK_IN_EPOCH" in os.environ:
-    original = Trainer._train_epoch
-    end = int(os.environ["BREAK_IN_EPOCH"])
-
-    def train_epoch(self, epoch, *rest):
-        if epoch == end and os.environ["RANK"] == "0":  # it has kept the epoch before by then; others may be ahead
-            os._exit(3)
-        return original(self, epoch, *rest)
-
-    Trainer._train_epoch = train_epoch
-experiment = ExperimentConfig.model_validate_json(sys.argv[1])
-train = TrainConfig.model_validate_json(sys.argv[2])
-train_experiment("au", experiment, train, Path(sys.argv[3]), Path("models/none"), Path(sys.argv[4]))
-"""
 
 
 @pytest.fixture
@@ -78,59 +58,85 @@ def faces_dir(make_dataset: Callable[[Sequence[Blob]], Path]) -> Path:
     return make_dataset([*blobs, *many("anger", 5)])
 
 
-def launch(count: int, train: dict[str, Any], data: Path, out: Path, break_in: int | None = None) -> str:
-    """Train in some processes, which may die in an epoch; what they wrote to stderr."""
-    script = Path("train_script.py")
-    script.write_text(_SCRIPT)
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
-    texts = [json.dumps(EXPERIMENT), json.dumps(train)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    environment["FER_AU_CACHE"] = f"{out}.cache"  # else a training of other processes would be fetched
-    del environment["ACCELERATE_USE_CPU"]  # as a user's shell is
-    if break_in is not None:
-        environment["BREAK_IN_EPOCH"] = str(break_in)
-    command = [sys.executable, *launcher, str(script), *texts, str(data), str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240, check=False)
-    assert (done.returncode != 0) == (break_in is not None), done.stderr
-    return done.stderr
+@dataclass(frozen=True)
+class Launched:
+    """Trains in two processes, forked here or started by torch's launcher."""
+
+    forks: Forks
+    data: Path
+
+    def train(self, train: dict[str, Any], out: Path, *, break_in: int | None = None) -> str:
+        """Train; the first process may die in an epoch. Gives what they wrote to stderr."""
+        broken = {} if break_in is None else {BREAK: str(break_in)}
+        arguments = json.dumps(EXPERIMENT), json.dumps(train), str(self.data), str(out)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("ACCELERATE_USE_CPU")  # as a user's shell is
+            patch.setenv("FER_AU_CACHE", f"{out}.cache")  # else a training of other processes would be fetched
+            group = self.forks.together(2, "tests.training.together:train", *arguments, **broken)
+        assert any(group.wait()) == (break_in is not None), group.said
+        return group.said
+
+    def launch(self, train: dict[str, Any], out: Path) -> str:
+        """Train as a user does, with torch's launcher."""
+        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+        arguments = [json.dumps(EXPERIMENT), json.dumps(train), str(self.data), str(out)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "FER_AU_CACHE": f"{out}.cache"}
+        del environment["ACCELERATE_USE_CPU"]
+        command = [sys.executable, *launcher, "-m", "tests.training.together", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+
+@pytest.fixture
+def pair(faces_dir: Path, forks: Forks) -> Launched:
+    return Launched(forks, faces_dir)
 
 
 def weights_of(folder: Path) -> torch.Tensor:
     return torch.cat([value.flatten().float() for value in load_file(folder / "model.safetensors").values()])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("changes", [{}, EVERYTHING], ids=["plain", "everything"])
-def test_two_processes_end_where_one_does(
-    faces_dir: Path, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    train = {**TRAIN, **changes}
-    monkeypatch.setenv("FER_AU_CACHE", "alone.cache")  # what the workspace's own holds is found from anywhere
-    alone, pair = Path("models/alone"), Path("models/pair")
-    config = TrainConfig.model_validate(train)
-    train_experiment("au", ExperimentConfig.model_validate(EXPERIMENT), config, faces_dir, NONE, alone)
-    said = launch(2, train, faces_dir, pair)
+def alone(train: dict[str, Any], data: Path) -> Path:
+    """Train in this process; gives the model's folder."""
+    out = Path("models/alone")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FER_AU_CACHE", "alone.cache")  # what the workspace's own holds is found from anywhere
+        settings = ExperimentConfig.model_validate(EXPERIMENT), TrainConfig.model_validate(train)
+        train_experiment("au", *settings, data, NONE, out)
+    return out
+
+
+def check_same_end(one: Path, two: Path, said: str) -> None:
+    """Two processes have trained the model that one process does, up to rounding, and one of them spoke for both."""
     start = torch.cat(
         [value.flatten() for value in create_model(EXPERIMENT["model"], sorted_classes(), seed=0).state_dict().values()]
     )
-    moved = (weights_of(alone) - start).norm()
-    assert (weights_of(pair) - weights_of(alone)).norm() < 1e-4 * moved
-    histories = [(folder / "history.csv").read_text().splitlines() for folder in (alone, pair)]
-    for one, two in zip(*histories, strict=True):
-        if not one.startswith("epoch"):
-            values = ([float(cell) for cell in line.split(",")[:-1]] for line in (one, two))
+    moved = (weights_of(one) - start).norm()
+    assert (weights_of(two) - weights_of(one)).norm() < 1e-4 * moved
+    histories = [(folder / "history.csv").read_text().splitlines() for folder in (one, two)]
+    for line_of_one, line_of_two in zip(*histories, strict=True):
+        if not line_of_one.startswith("epoch"):
+            values = ([float(cell) for cell in line.split(",")[:-1]] for line in (line_of_one, line_of_two))
             assert next(values) == pytest.approx(next(values), rel=1e-3, abs=1e-4)
-    assert said.count("au 1/2: loss") == 1  # one process speaks for both
+    assert said.count("au 1/2: loss") == 1
 
 
 @pytest.mark.slow
-def test_processes_that_died_go_on_together_and_end_in_the_same_bits(faces_dir: Path) -> None:
+def test_two_launched_processes_end_where_one_does(pair: Launched) -> None:
+    said = pair.launch(TRAIN, Path("models/pair"))
+    check_same_end(alone(TRAIN, pair.data), Path("models/pair"), said)
+
+
+@pytest.mark.slow
+def test_processes_that_died_go_on_together_and_end_in_the_same_bits_where_one_does(pair: Launched) -> None:
     train = {**TRAIN, **EVERYTHING}
     straight, broken = Path("models/straight"), Path("models/broken")
-    launch(2, train, faces_dir, straight)
-    launch(2, train, faces_dir, broken, break_in=1)
+    said = pair.train(train, straight)
+    check_same_end(alone(train, pair.data), straight, said)
+    pair.train(train, broken, break_in=1)
     assert not (broken / "model.safetensors").exists()
-    assert launch(2, train, faces_dir, broken).count("au: goes on after epoch 1 of 2") == 1
+    assert pair.train(train, broken).count("au: goes on after epoch 1 of 2") == 1
     assert torch.equal(weights_of(straight), weights_of(broken))
 
 

@@ -5,8 +5,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,6 +28,7 @@ from fer_au.training import train_experiment
 from fer_au.training.checkpoint import CHECKPOINTS, Checkpoint
 from fer_au.training.stage import balanced_weights
 from fer_au.training.trainer import Trainer
+from tests.training.forks import Forks
 
 Make = Callable[[Sequence[Blob]], Path]
 NONE = Path("models/none")
@@ -258,40 +257,25 @@ def test_a_handful_of_faces_that_selects_is_told(
     assert f", selected on valid ({number} faces{few})\n" in capfd.readouterr().err
 
 
-_SCRIPT = """
-import sys
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-sys.path.insert(0, sys.argv[3])
-from fer_au.config.experiments import ExperimentConfig, TrainConfig
-from fer_au.training import train_experiment
-experiment = ExperimentConfig.model_validate_json(sys.argv[1])
-train = TrainConfig.model_validate_json(sys.argv[2])
-train_experiment("au", experiment, train, Path(sys.argv[4]), Path("models/none"), Path("models/killed"))
-"""
-
-
 @pytest.mark.slow
 def test_a_training_killed_by_the_system_goes_on_and_ends_in_the_same_bytes(
-    dataset_dir: Path, monkeypatch: pytest.MonkeyPatch
+    dataset_dir: Path, monkeypatch: pytest.MonkeyPatch, forks: Forks
 ) -> None:
     config = settings(epochs=8)
     monkeypatch.setenv("FER_AU_CACHE", "straight.cache")  # what the workspace's own holds is found from anywhere
     train_experiment("au", experiment(), config, dataset_dir, NONE, Path("models/straight"))
-    root = str(Path(__file__).parents[2])
-    texts = [experiment().model_dump_json(), config.model_dump_json()]
-    command = [sys.executable, "-c", _SCRIPT, *texts, root, str(dataset_dir)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "FER_AU_CACHE": "another"}  # a finished one would be fetched
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    monkeypatch.setenv("FER_AU_CACHE", "another")  # a finished one would be fetched
+    texts = [experiment().model_dump_json(), config.model_dump_json(), str(dataset_dir), "models/killed"]
+    killed = forks.start("tests.training.together:train", *texts)
     deadline = time.monotonic() + 60
     while not list(CHECKPOINTS.glob("*/state.safetensors")) and time.monotonic() < deadline:
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+        assert killed.alive, killed.said
+        time.sleep(0.002)
+    os.kill(killed.pids[0], signal.SIGKILL)
+    assert killed.wait() == [-signal.SIGKILL]
     assert not Path("models/killed/model.safetensors").exists()
-    again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
-    assert "goes on after epoch" in again.stderr
+    again = forks.start("tests.training.together:train", *texts)
+    assert again.wait() == [0], again.said
+    assert "goes on after epoch" in again.said
     weights = [(Path("models") / run / "model.safetensors").read_bytes() for run in ("straight", "killed")]
     assert weights[0] == weights[1]
