@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from fer_au.batches.precision import autocast, resolve_precision
 from fer_au.config.entries import merge
-from fer_au.config.experiments import ModelConfig, TrainConfig
+from fer_au.config.experiments import TrainConfig
+from fer_au.config.model import ModelConfig
 from fer_au.expressions import EXPRESSIONS
 from fer_au.machine import cpu_name, instruction_set
 from fer_au.models import create_model

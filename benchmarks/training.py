@@ -31,7 +31,8 @@ from fer_au.batches.precision import autocast
 from fer_au.batches.preprocess import Preprocessing
 from fer_au.batches.seeds import generator_for
 from fer_au.compute import worker_count
-from fer_au.config.experiments import GuidanceConfig, ModelConfig, TrainConfig
+from fer_au.config.experiments import GuidanceConfig, TrainConfig
+from fer_au.config.model import ModelConfig
 from fer_au.machine import cpu_name, instruction_set
 from fer_au.models import create_model
 from fer_au.speed import keep_freed_memory, set_waiting

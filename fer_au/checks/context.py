@@ -12,7 +12,7 @@ from fer_au.checks.parts import is_net
 from fer_au.code.stages import work_code
 from fer_au.config.dataset_settings import ALIGN
 from fer_au.config.differences import mapping
-from fer_au.config.experiments import DEFAULT_HEAD, ModelConfig
+from fer_au.config.model import DEFAULT_HEAD, ModelConfig
 from fer_au.config.reading import Fault, salvage
 from fer_au.errors import FerAuError
 

@@ -22,16 +22,9 @@ from fer_au.config.entries import (
     list_unreached,
     merge_train,
 )
-from fer_au.config.experiments import (
-    NAMED_WEIGHTS,
-    CrossConfig,
-    EvaluateConfig,
-    ExperimentConfig,
-    GuidanceConfig,
-    ModelConfig,
-    TrainConfig,
-)
+from fer_au.config.experiments import CrossConfig, EvaluateConfig, ExperimentConfig, GuidanceConfig, TrainConfig
 from fer_au.config.external import UNTRAINED, InputConfig
+from fer_au.config.model import NAMED_WEIGHTS, ModelConfig
 from fer_au.config.reading import Fault, doubtful_keys, examine, salvage
 from fer_au.config.unread import no_effect
 from fer_au.datasets.spelling import find_code

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fer_au.checks.memory import Memory
 from fer_au.code.stages import work_code
-from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, ModelConfig
+from fer_au.config.experiments import EvaluateConfig, ExperimentConfig
 from fer_au.config.external import is_file
+from fer_au.config.model import ModelConfig
 from fer_au.config.reading import Fault
 from fer_au.errors import FerAuError, MissingCamError
 

@@ -22,8 +22,9 @@ from fer_au.code.stages import work_code
 from fer_au.config.cams import CamChoice
 from fer_au.config.data import HeatmapsConfig
 from fer_au.config.dataset_settings import ALIGN
-from fer_au.config.experiments import DEFAULT_HEAD, EvaluateConfig, ExperimentConfig, GuidanceConfig, TrainConfig
+from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, GuidanceConfig, TrainConfig
 from fer_au.config.external import EXTERNAL
+from fer_au.config.model import DEFAULT_HEAD
 from fer_au.config.reading import Fault, examine, salvage
 from fer_au.config.unread import no_effect
 from fer_au.errors import ConfigError, FerAuError, MissingCamError

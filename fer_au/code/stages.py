@@ -26,8 +26,8 @@ from fer_au.code.closure import PART_FOLDERS, CodeBase, this_code
 from fer_au.code.plugins import factory_digest, plugin_digest
 from fer_au.config.data import DEFAULT_DETECTOR
 from fer_au.config.dataset_settings import OVERRIDABLE, STAGES, stage_settings
-from fer_au.config.experiments import NAMED_WEIGHTS
 from fer_au.config.external import EXTERNAL, ONNX, is_file
+from fer_au.config.model import NAMED_WEIGHTS
 from fer_au.config.pipeline import read_taken_keys
 from fer_au.config.reading import PARAMS, read_params
 from fer_au.errors import ConfigError

@@ -12,7 +12,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from fer_au.config.experiments import ModelConfig
+from fer_au.config.model import ModelConfig
 from fer_au.errors import ConfigError, UnknownNameError
 from fer_au.models.nets.base import NETS
 from fer_au.models.parts import Trunk, TrunkOutput, cut_after

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fer_au.config.experiments import ModelConfig
+from fer_au.config.model import ModelConfig
 from fer_au.models.network import FerModel, build_model
 from fer_au.models.weights import load_pretrained
 

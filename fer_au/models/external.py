@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fer_au.config.experiments import ModelConfig
 from fer_au.config.external import InputConfig, is_file
+from fer_au.config.model import ModelConfig
 from fer_au.errors import ArgumentError, ConfigError, DataError
 from fer_au.models.factory import make_network, reason
 from fer_au.models.onnx_network import BYTES, OnnxNetwork, read_file

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import timm
 import torch
 
-from fer_au.config.experiments import ModelConfig
+from fer_au.config.model import ModelConfig
 from fer_au.errors import ConfigError
 from fer_au.models.backbones import architecture_options
 from fer_au.models.nets.base import NETS

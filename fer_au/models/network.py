@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from fer_au.answers import check_array, describe
 from fer_au.arguments import check_type, plain, read_list, read_seed
 from fer_au.array_arguments import read_array
-from fer_au.config.experiments import DEFAULT_HEAD, ModelConfig
 from fer_au.config.external import EXTERNAL, is_file
+from fer_au.config.model import DEFAULT_HEAD, ModelConfig
 from fer_au.config.options import construct_part
 from fer_au.config.reading import validate
 from fer_au.errors import ArgumentError, ConfigError, PartError

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from fer_au.arguments import read_text
 from fer_au.assets import Weights, find_weights
-from fer_au.config.experiments import NAMED_WEIGHTS
+from fer_au.config.model import NAMED_WEIGHTS
 from fer_au.errors import ConfigError, MissingDependencyError, UnknownNameError
 from fer_au.gate import WEIGHTS, open_regular
 from fer_au.registry import near_names

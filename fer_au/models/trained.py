@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fer_au.config.differences import find_differences, mapping
-from fer_au.config.experiments import DEFAULT_HEAD, ExperimentConfig, TrainConfig
+from fer_au.config.experiments import ExperimentConfig, TrainConfig
 from fer_au.config.external import UNTRAINED
+from fer_au.config.model import DEFAULT_HEAD
 from fer_au.errors import DataError
 from fer_au.models.config_file import CONFIG
 from fer_au.models.image_sizes import BUILT_FOR

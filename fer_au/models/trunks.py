@@ -7,8 +7,8 @@ import fnmatch
 import timm
 
 from fer_au.arguments import read_text
-from fer_au.config.experiments import ModelConfig
 from fer_au.config.external import EXTERNAL
+from fer_au.config.model import ModelConfig
 from fer_au.errors import ConfigError
 from fer_au.models.backbones import Backbone
 from fer_au.models.external import ExternalTrunk, open_network

@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from fer_au.compute import log
-from fer_au.config.experiments import NAMED_WEIGHTS
+from fer_au.config.model import NAMED_WEIGHTS
 from fer_au.errors import DataError, MissingDependencyError
 from fer_au.gate import WEIGHTS, read_bytes
 from fer_au.models.backbones import Backbone

@@ -8,7 +8,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from fer_au.config.experiments import NAMED_WEIGHTS
+from fer_au.config.model import NAMED_WEIGHTS
 from fer_au.config.published import published_path
 from fer_au.gate import read_text
 from fer_au.presets.expansion import expand

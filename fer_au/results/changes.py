@@ -18,9 +18,10 @@ from fer_au.config.data import DemoConfig, HeatmapsConfig
 from fer_au.config.dataset_settings import OVERRIDABLE, without_own
 from fer_au.config.differences import find_differences, mapping
 from fer_au.config.entries import merge
-from fer_au.config.experiments import DEFAULT_HEAD, EvaluateConfig, ExperimentConfig, TrainConfig
+from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig
 from fer_au.config.external import UNTRAINED
 from fer_au.config.lock import LOCK, Lock, LockedStage, read_lock
+from fer_au.config.model import DEFAULT_HEAD
 from fer_au.config.reading import SECTIONS, StrictModel
 from fer_au.datasets.base import examine_dataset
 from fer_au.errors import ConfigError, DataError

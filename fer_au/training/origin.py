@@ -8,7 +8,8 @@ from typing import Any
 from fer_au.batches.faces import FaceDataset
 from fer_au.code.software import library_releases
 from fer_au.code.stages import work_code
-from fer_au.config.experiments import DEFAULT_HEAD, ExperimentConfig, TrainConfig
+from fer_au.config.experiments import ExperimentConfig, TrainConfig
+from fer_au.config.model import DEFAULT_HEAD
 from fer_au.cues.cue import CUES
 from fer_au.models.files import LoadedWeights
 from fer_au.models.nets.base import own_head

@@ -16,7 +16,8 @@ from fer_au.batches.preprocess import Preprocessing
 from fer_au.classification import confusion_matrix
 from fer_au.compute import log
 from fer_au.config.differences import mapping
-from fer_au.config.experiments import DEFAULT_HEAD, ExperimentConfig
+from fer_au.config.experiments import ExperimentConfig
+from fer_au.config.model import DEFAULT_HEAD
 from fer_au.config.reading import name_fault, validate
 from fer_au.errors import ConfigError, DataError
 from fer_au.evaluation.bootstrap import bootstrap_recall

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fer_au.config.differences import mapping
-from fer_au.config.experiments import ModelConfig
+from fer_au.config.model import ModelConfig
 from fer_au.glossary import look_up
 from fer_au.use.notes import POINTS, joined
 from fer_au.version import __version__

@@ -14,7 +14,8 @@ import yaml
 from fer_au.checks.networks import _is_plain, _look
 from fer_au.checks.parts import timm_models
 from fer_au.config.data import HeatmapsConfig
-from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, GuidanceConfig, ModelConfig, TrainConfig
+from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, GuidanceConfig, TrainConfig
+from fer_au.config.model import ModelConfig
 from tests.checks.conftest import GOOD, changed
 
 SMALL = ["test_resnet", "resnet18", "seresnet18", "test_efficientnet", "mobilenetv2_050", "tf_efficientnet_lite0"]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from fer_au.config.data import AlignConfig, DatasetConfig
-from fer_au.config.experiments import ExperimentConfig, ModelConfig, TrainConfig
+from fer_au.config.experiments import ExperimentConfig, TrainConfig
+from fer_au.config.model import ModelConfig
 from fer_au.config.reading import StrictModel, examine
 
 WHOLE, NUMBER = "should be a whole number, got True", "should be a number, got True"

@@ -13,14 +13,8 @@ import torch
 from pydantic import BaseModel, create_model
 
 import fer_au
-from fer_au.config.experiments import (
-    AugmentConfig,
-    EvaluateConfig,
-    ExperimentConfig,
-    GuidanceConfig,
-    ModelConfig,
-    TrainConfig,
-)
+from fer_au.config.experiments import AugmentConfig, EvaluateConfig, ExperimentConfig, GuidanceConfig, TrainConfig
+from fer_au.config.model import ModelConfig
 from fer_au.config.options import PartOptions
 from fer_au.config.reading import StrictModel, examine, salvage
 from fer_au.datasets.csv_labels import CsvConfig

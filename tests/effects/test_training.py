@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from benchmarks.shared.blobs import Blob, write_dataset
 from fer_au.batches.faces import FaceDataset
 from fer_au.batches.preprocess import Preprocessing
-from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, ModelConfig, TrainConfig
+from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig
+from fer_au.config.model import ModelConfig
 from fer_au.errors import ConfigError, DataError
 from fer_au.evaluation.stage import evaluate_experiment
 from fer_au.models import create_model

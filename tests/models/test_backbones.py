@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from fer_au.config.experiments import ModelConfig
+from fer_au.config.model import ModelConfig
 from fer_au.errors import ConfigError, UnknownNameError
 from fer_au.models import create_model, list_backbones
 from fer_au.models.strides import avoid_strided_pointwise

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fer_au.checks.params import check_params
-from fer_au.config.experiments import ModelConfig
+from fer_au.config.model import ModelConfig
 from fer_au.errors import DataError, FerAuError, MissingDependencyError
 from fer_au.models import FerModel, create_model, load_base_weights, load_model, pretrained, save_model
 from fer_au.models.network import build_model

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fer_au.cam import compute_cam
-from fer_au.config.experiments import ModelConfig
+from fer_au.config.model import ModelConfig
 from fer_au.errors import ConfigError, UnknownNameError
 from fer_au.models import FerModel, create_model, load_base_weights, load_model, save_model
 from fer_au.models.network import count_views

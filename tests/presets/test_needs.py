@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_au.config.experiments import NAMED_WEIGHTS
+from fer_au.config.model import NAMED_WEIGHTS
 from fer_au.presets import list_presets, load_preset, write_preset
 from fer_au.presets.needs import next_steps, preset_needs
 from tests.presets.small import SMALL, written
