@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from fer_au.cam import compute_cam, list_cams, resolve_cams
-from fer_au.cam.occlusion import GRID
 from fer_au.errors import ConfigError, UnknownNameError
 from fer_au.maps import min_max
 from fer_au.models import FerModel, create_model
 
 CLASSES = ("neutral", "happiness", "surprise", "anger")
 BACKBONES = ("resnet10t", "mobilenetv2_050", "vit_tiny_patch16_224")
+PLACES = 6  # of occlusion, along each side
 TARGET = torch.tensor([0, 3, 2])
 
 
@@ -30,6 +30,7 @@ def model() -> FerModel:
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fer_au.cam.pixels._STEPS", 2)
+    monkeypatch.setattr("fer_au.cam.occlusion.GRID", PLACES)
 
 
 def skip_if_impossible(name: str, model: FerModel) -> None:
@@ -55,7 +56,7 @@ def test_every_method_gives_batched_maps_in_the_unit_range(name: str, backbone: 
     model = create_model({"backbone": backbone}, CLASSES, seed=0).eval()
     skip_if_impossible(name, model)
     maps = compute_cam(name, model, images, TARGET)
-    assert maps.shape in {(3, *model(images).final.shape[2:]), (3, *images.shape[2:]), (3, GRID, GRID)}
+    assert maps.shape in {(3, *model(images).final.shape[2:]), (3, *images.shape[2:]), (3, PLACES, PLACES)}
     assert maps.dtype == torch.float32
     assert not maps.requires_grad
     assert torch.isfinite(maps).all()
