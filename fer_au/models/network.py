@@ -79,7 +79,8 @@ class FerModel(nn.Module):
         self.classes = check_classes(classes)
         self.backbone: nn.Module
         self.context_backbone: nn.Module | None = None
-        trunk = create_trunk(config) if trunk is None else trunk
+        given = check_type("trunk", trunk, (Trunk, type(None)), "a trunk of fer_au.models.parts, or None")
+        trunk = create_trunk(config) if given is None else given
         self.backbone, self.layers = trunk, trunk.layers
         self.head = _create_head(config, trunk.channels, self.classes)
         self.head.attach(trunk)

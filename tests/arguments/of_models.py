@@ -46,6 +46,9 @@ def batch(count: int) -> torch.Tensor:
     return torch.from_numpy(crops(count, 64)).permute(0, 3, 1, 2).contiguous().float() / 256
 
 
+NO_TRUST = Kind(AS_IT_IS, [3, b"nets:create", ["nets:create"], Path("nets")])
+
+
 MODEL = Kind(AS_IT_IS, [None, 3, "models/au", Path("m"), torch.nn.Conv2d(3, 2, 3), {"backbone": "resnet18"}])
 
 
@@ -137,8 +140,12 @@ CASES = [
     ),
     Case(
         "fer_au.models:FerModel",
-        lambda n: {"config": model().config, "classes": CLASSES},
-        {"config": Kind(AS_IT_IS, [None, "resnet18", _CONFIG]), "classes": LABEL},
+        lambda n: {"config": model().config, "classes": CLASSES, "trunk": None},
+        {
+            "config": Kind(AS_IT_IS, [None, "resnet18", _CONFIG]),
+            "classes": LABEL,
+            "trunk": Kind(AS_IT_IS, [3, "resnet18", torch.nn.Conv2d(3, 2, 3)]),
+        },
         counts=(1,),
     ),
     Case("fer_au.models:FerModel.__call__", lambda n: {"x": batch(n)}, {"x": INPUT}, _forwarded, counts=(0, 2)),
@@ -156,7 +163,12 @@ CASES = [
         counts=(1,),
     ),
     Case("fer_au.models:list_backbones", lambda n: {"pattern": "gimefive*"}, {"pattern": TEXT}, counts=(1,)),
-    Case("fer_au.models:load_model", lambda n: {"folder": world()["model"]}, {"folder": FOLDER}, counts=(1,)),
+    Case(
+        "fer_au.models:load_model",
+        lambda n: {"folder": world()["model"], "trust": None},
+        {"folder": FOLDER, "trust": NO_TRUST},
+        counts=(1,),
+    ),
     Case(
         "fer_au.models:save_model",
         lambda n: {"folder": world()["out"].with_name("saved"), "model": model(), "meta": {}},
@@ -290,8 +302,12 @@ CASES = [
     ),
     Case(
         "fer_au:Predictor.load",
-        lambda n: {"folder": world()["model"], "device": "cpu"},
-        {"folder": FOLDER, "device": Kind({"text": str, "device": torch.device}, ["gpu", 3, ["cpu"]])},
+        lambda n: {"folder": world()["model"], "device": "cpu", "trust": None},
+        {
+            "folder": FOLDER,
+            "device": Kind({"text": str, "device": torch.device}, ["gpu", 3, ["cpu"]]),
+            "trust": NO_TRUST,
+        },
         counts=(1,),
     ),
     Case("fer_au:open_project", lambda n: {"folder": world()["params"].parent}, {"folder": FOLDER}, counts=(1,)),

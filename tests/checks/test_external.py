@@ -65,7 +65,7 @@ def test_a_model_from_elsewhere_is_right_and_its_code_does_not_run(check: Check)
     ],
 )
 def test_what_is_wrong_is_one_line(check: Check, changes: dict[str, Any], line: str) -> None:
-    lines = check(far(**changes))
+    lines = [one for one in check(far(**changes)) if "the model is a file" not in one]  # its CAMs are another matter
     assert [one for one in lines if one.startswith(line)], lines
     assert len(lines) == 1 or {"base", "target"} & set(changes)  # of which more is wrong
 

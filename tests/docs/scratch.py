@@ -20,6 +20,7 @@ from dvc.repo import Repo
 
 from fer_au.checks import refuse_problems
 from fer_au.config.entries import load_experiment, merge
+from fer_au.config.external import UNTRAINED
 from fer_au.config.reading import PARAMS, read_params
 from fer_au.datasets import load_dataset_config
 from fer_au.decoding import decode_image
@@ -225,8 +226,9 @@ class Scratch:
         self._prepare(experiment.dataset)
         if experiment.base != "none" and not Path("models", experiment.base).exists():
             self._train(experiment.base)
-        change = {**yaml.safe_load(PARAMS.read_text(encoding="utf-8"))["experiments"][name], "train": {}}
-        change_params(self.folder, {"experiments": {name: change}})
+        entry = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))["experiments"][name]
+        if entry.get("train") != UNTRAINED:
+            change_params(self.folder, {"experiments": {name: {**entry, "train": {}}}})
         train.main(name)
 
 

@@ -39,7 +39,7 @@ def test_every_manifest_row_has_a_crop_row_in_the_same_order(dataset):
     rows = read_manifest(dataset / "manifest.csv")
     assert store.ids == [row.id for row in rows]
     assert (store["status"] == FaceStatus.OK).all()
-    assert set(store["detector"].tolist()) == {b"dlib-hog"}
+    assert set(store["detector"].tolist()) == {b"yunet"}
     assert np.isfinite(store["matrix"]).all()
     assert decode_crop(store, 0).shape == (96, 96, 3)
     assert store.attributes["image_size"] == 96
@@ -169,7 +169,7 @@ def test_missing_weights_are_found_before_any_work(dataset, monkeypatch):
     monkeypatch.setattr("fer_au.assets._candidates", lambda weights: iter(()))
     with pytest.raises(MissingDependencyError, match="pip install"):
         align(dataset)
-    align(dataset, CONFIG.model_copy(update={"template": "none"}))  # needs none
+    align(dataset, CONFIG.model_copy(update={"detector": "dlib-hog", "template": "none"}))  # needs none
 
 
 def test_fingerprints_follow_what_decides_the_pixels():
