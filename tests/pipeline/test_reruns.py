@@ -107,7 +107,7 @@ CODE = [
     ("fer_au/models/heads/gap.py", TRAINED | SCORED),
     ("fer_au/cues/corrected.py", {"heatmaps@demo", "train@au"} | SCORED),
     ("fer_au/cues/codebooks/corrected.yaml", {"heatmaps@demo", "train@au"}),
-    ("fer_au/faces/dlib_hog.py", {"align@demo", "landmarks@demo"}),
+    ("fer_au/faces/yunet.py", {"align@demo", "landmarks@demo"}),
     ("fer_au/landmarks/dlib68.py", {"landmarks@demo"}),
     ("fer_au/datasets/demo.py", {"ingest@demo", "report"}),
     ("fer_au/demo/hair.py", {"render@demo"}),
