@@ -82,7 +82,7 @@ def test_values_of_a_grid_are_yaml() -> None:
         ("train.epochs=0,2", "--grid train.epochs: should be greater than 0, got 0"),
         ("train.epochs=many", "--grid train.epochs: should be a whole number, got 'many'"),
         ("seed=first", "--grid seed: should be a whole number, got 'first'"),
-        ("train=3", "--grid train: should be a mapping of keys to values, got 3"),
+        ("train=3", "--grid train: should be a mapping of keys to values or 'none', got 3"),
         ("landmarks.extractor=dlib68", "--grid landmarks.extractor: no key of an experiment; all experiments share "),
     ],
 )
