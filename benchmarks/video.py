@@ -3,8 +3,8 @@
     python -m benchmarks.video --model models/recipe --seconds 10
 
 Without a model, a fresh one of preset ``best-small`` is taken (timm's ``test_resnet``, 96 pixels, grey): it knows
-nothing, and takes as long. The video has 640 x 480 pixels, 30 frames per second and sound; two rendered people, or one
-(``--people``), move and change their expressions. Bare: one thread decodes each frame, aligns all its faces, sends them
+nothing, and takes as long. The video has 640 x 480 pixels, 30 frames per second and sound; one rendered person, or more
+(``--people``), who move and change their expressions. Bare: one thread decodes each frame, aligns all its faces, sends them
 through the network and encodes the frame as it was: no tracking, no drawing, no table, and no second processor. The
 command's start, which a run of one frame measures, is left out. Figures count where the load that is printed is that of
 this program alone. ``ATEN_CPU_CAPABILITY=avx2`` measures what processors without AVX-512 would do.
@@ -178,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         clip = folder / "clip.mp4"
         count = write_clip(clip, options.people, options.seconds)
         predictor = Predictor.load(model, "cpu")
-        print(f"{count} frames of {WIDTH}x{HEIGHT} pixels, {options.people} people")
+        print(f"{count} frames of {WIDTH}x{HEIGHT} pixels, faces: {options.people}")
         for number in range(options.rounds):
             used = time.process_time()
             plain = bare(predictor, clip, folder / "bare.mp4")
