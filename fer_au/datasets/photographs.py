@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -24,14 +25,38 @@ from fer_au.errors import DataError
 SAME = 0.93
 """Least correlation of grey levels at which two pictures show one photograph; docs/leaks.md says how it was found."""
 
+SAME_DETAIL = 0.7
+"""Least agreement of the parts there: two dark heads before bright walls have the outline in common, and no more."""
+
 _SIDE = 64  # pixels in each direction that are compared
 _MIDDLES = (48, 52, 56, 60)  # sides of the middle that is searched for
 _BATCH = 64
+_PART, _STEP = 10, 5  # pixels: side and distance of the parts that are compared one by one
+_PLAIN = 2.0  # grey levels of deviation below which a part shows nothing
+_FEWEST = 8  # parts that show something, below which nothing is said
+_SHARE = 35  # percent of the parts that may agree less
 
 Locate = Callable[[str], Path | None]
 """Finds the file of a picture by its sha256; None where it is no more."""
 
 _Edge = tuple[str, str, float, bool]  # two pictures of one photograph, their correlation, and whether one is mirrored
+
+
+class Match(NamedTuple):
+    """How far two pictures agree where they agree best.
+
+    Attributes:
+        whole: Correlation of grey levels, from -1 to 1, in hundredths.
+        detail: Correlation within parts of a sixth of the side: 65 % of those that show something have it, or more.
+    """
+
+    whole: float
+    detail: float
+
+    @property
+    def is_one_photograph(self) -> bool:
+        """Whether the two show one photograph."""
+        return self.whole >= SAME and self.detail >= SAME_DETAIL
 
 
 @dataclass(frozen=True)
@@ -111,12 +136,12 @@ def _compare_pairs(batch: Sequence[tuple[str, str, str, str, int]]) -> list[_Edg
         a, b = greys[one], greys[other]
         if a is None or b is None:
             continue
-        value = compare(a, b) if way != MIRRORED else -1.0
-        mirrored = value < SAME and way != AS_THEY_ARE
+        match = compare(a, b) if way != MIRRORED else Match(-1.0, -1.0)
+        mirrored = not match.is_one_photograph and way != AS_THEY_ARE
         if mirrored:
-            value = compare(a, np.ascontiguousarray(b[:, ::-1]))
-        if value >= SAME:
-            found.append((first, second, value, mirrored))
+            match = compare(a, np.ascontiguousarray(b[:, ::-1]))
+        if match.is_one_photograph:
+            found.append((first, second, match.whole, mirrored))
     return found
 
 
@@ -144,25 +169,47 @@ def shrink(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def compare(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+def compare(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Match:
     """Measure how far two pictures show one photograph, whatever their brightness, contrast and frame.
+
+    A middle part of one is searched for in the other, by the correlation of grey levels, and both are compared there.
 
     Args:
         first: Grey levels as ``shrink`` gives them.
         second: Likewise.
-
-    Returns:
-        Largest correlation of a middle part of one with any part of the other; from -1 to 1, in hundredths.
     """
-    best = -1.0
+    best, parts = -1.0, None
     for one, other in ((first, second), (second, first)):
         for side in _MIDDLES:
             edge = (_SIDE - side) // 2
             middle = one[edge : edge + side, edge : edge + side]
-            if middle.std() > 0:
-                found = cv2.matchTemplate(other, middle, cv2.TM_CCOEFF_NORMED)
-                best = max(best, float(np.nan_to_num(found[np.abs(found) <= 1.01], nan=-1.0).max(initial=-1.0)))
-    return round(min(best, 1.0), 2)
+            if middle.std() == 0:
+                continue
+            found = cv2.matchTemplate(other, middle, cv2.TM_CCOEFF_NORMED)
+            found = np.where(np.abs(found) <= 1.01, np.nan_to_num(found, nan=-1.0), -1.0)
+            if found.max() > best:
+                top, left = np.unravel_index(found.argmax(), found.shape)
+                best, parts = float(found.max()), (middle, other[top : top + side, left : left + side])
+    if parts is None:
+        return Match(-1.0, -1.0)
+    return Match(round(min(best, 1.0), 2), _detail(*parts))
+
+
+def _detail(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+    """Compare two pictures of one size part by part, so that an outline, which is in few parts, counts for little."""
+    parts = [_parts(grey) for grey in (first, second)]
+    shown = np.minimum(*(values.std(1) for values in parts)) >= _PLAIN
+    if shown.sum() < _FEWEST:
+        return 0.0
+    one, other = (values[shown] - values[shown].mean(1, keepdims=True) for values in parts)
+    found = (one * other).sum(1) / np.sqrt((one**2).sum(1) * (other**2).sum(1))
+    return round(float(np.percentile(found, _SHARE)), 2)
+
+
+def _parts(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Cut a picture into overlapping parts, (n, pixels)."""
+    windows = np.lib.stride_tricks.sliding_window_view(grey, (_PART, _PART))[::_STEP, ::_STEP]
+    return windows.reshape(-1, _PART * _PART).astype(np.float32)
 
 
 def join_pairs(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:

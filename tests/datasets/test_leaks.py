@@ -16,7 +16,7 @@ from fer_au.datasets.copies import copy_lines
 from fer_au.datasets.leaks import Group, LeakRow, Leaks, drop_leaks, find_leaks, read_leaks, write_leaks
 from fer_au.datasets.looks import AS_THEY_ARE, EITHER, LENGTH, MIRRORED, describe_look, find_alike
 from fer_au.datasets.manifest import ManifestRow
-from fer_au.datasets.photographs import SAME, Photographs, compare, find_photographs, shrink
+from fer_au.datasets.photographs import SAME, SAME_DETAIL, Photographs, compare, find_photographs, shrink
 from fer_au.errors import DataError
 from fer_au.rejects import read_rejects
 from tests.datasets.official import survey
@@ -62,9 +62,22 @@ def test_a_copy_looks_alike_and_is_one_photograph(how: str, others: int) -> None
     pairs, left = find_alike([describe_look(image) for image in pictures])
     assert [0, 1, AS_THEY_ARE] in pairs.tolist()
     assert left == 0
-    assert compare(shrink(pictures[0]), shrink(pictures[1])) >= SAME
     for first, second, _ in pairs.tolist():
-        assert (first, second) == (0, 1) or compare(shrink(pictures[first]), shrink(pictures[second])) < SAME
+        match = compare(shrink(pictures[first]), shrink(pictures[second]))
+        assert match.is_one_photograph == ((first, second) == (0, 1))
+
+
+def test_two_dark_heads_before_bright_walls_are_two_photographs() -> None:
+    rows, columns = np.mgrid[:96, :96]
+    head = (rows - 52) ** 2 / 42**2 + (columns - 48) ** 2 / 30**2 < 1
+    pictures = [
+        np.where(head[..., None], photograph(seed) // 3, 200 + photograph(seed) // 10).astype(np.uint8)
+        for seed in (1, 2)
+    ]
+    two, same = compare(*map(shrink, pictures)), compare(shrink(pictures[0]), shrink(recode(pictures[0], 40)))
+    assert two.whole >= SAME > 0 > two.detail - SAME_DETAIL
+    assert not two.is_one_photograph
+    assert same.is_one_photograph
 
 
 @pytest.mark.parametrize("others", [0, 60])
