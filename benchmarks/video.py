@@ -4,7 +4,7 @@
 
 Without a model, a fresh one of preset ``best-small`` is taken (timm's ``test_resnet``, 96 pixels, grey): it knows
 nothing, and takes as long. The video has 640 x 480 pixels, 30 frames per second and sound; one rendered person, or more
-(``--people``), who move and change their expressions. Bare: one thread decodes each frame, aligns all its faces, sends them
+(``--people``), who move and change expression. Bare: one thread decodes each frame, aligns all its faces, sends them
 through the network and encodes the frame as it was: no tracking, no drawing, no table, and no second processor. The
 command's start, which a run of one frame measures, is left out. Figures count where the load that is printed is that of
 this program alone. ``ATEN_CPU_CAPABILITY=avx2`` measures what processors without AVX-512 would do.
