@@ -26,7 +26,7 @@ def test_every_way_is_timed_on_a_made_up_video(
     video.main(["--seconds", "0.1", "--rounds", "1", "--keep", str(tmp_path / "kept")])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("host: ")
-    assert lines[2] == "3 frames of 160x120 pixels, 1 people"
+    assert lines[2] == "3 frames of 160x120 pixels, faces: 1"
     assert [line.split(" frames/s")[0].rsplit(" ", 1)[0] for line in lines[3:]] == [
         *("round 0: bare", "  overlay none:", "  overlay layercam:")
     ]
