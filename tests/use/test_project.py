@@ -18,17 +18,13 @@ from fer_au.errors import ArgumentError, ConfigError, DataError, MissingDependen
 from fer_au.rejects import Reason, Reject, write_rejects
 from fer_au.training.history import HistoryRow, write_history
 from fer_au.use.project import Project
+from tests.results.conftest import writer as writer
 from tests.results.writer import ResultsWriter
 
 ROWS = [
     ManifestRow(f"{split}.png", f"{split}.png", "0" * 64, split, None, "anger", None, 64, 48, None)
     for split in ("test", "train", "valid")
 ]
-
-
-@pytest.fixture
-def writer(tmp_path: Path) -> ResultsWriter:
-    return ResultsWriter(tmp_path)
 
 
 @pytest.fixture
