@@ -10,7 +10,6 @@ import argparse
 import platform
 import re
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -77,8 +76,8 @@ def trainer_loop(net: nn.Module) -> Step:
         def compute_loss(self, model: nn.Module, inputs: Batch, *_: object, **__: object) -> Tensor:
             return _loss(model, inputs, current[0])
 
-    folder = tempfile.mkdtemp()
-    settings = TrainingArguments(folder, remove_unused_columns=False, report_to="none", use_cpu=True)
+    # The folder is for checkpoints, which are written by `train` alone.
+    settings = TrainingArguments("runs", remove_unused_columns=False, report_to="none", use_cpu=True)
     trainer = Guided(net, settings)
     trainer.current_gradient_accumulation_steps = 1  # as `train` sets it before its steps
     optimizer = trainer.create_optimizer()

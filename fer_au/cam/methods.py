@@ -26,7 +26,6 @@ class Native(CamMethod):
     """The head's own class map: for ``gap`` the CAM of Zhou et al. (CVPR 2016); signed, without bias."""
 
     layered = False
-
     needs_gradients = False
 
     def check(self, model: FerModel) -> None:
