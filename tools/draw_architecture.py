@@ -47,7 +47,7 @@ FLOORS = (
     Floor("Run it", ("stages", "__main__", "cli", "benchmarks", "tools"), open_plan=True),
     Floor("Say it", ("__init__", "report", "checks", "data_check", "video")),
     Floor("Use what was trained", ("use",)),
-    Floor("Ask and gather", ("results", "measure", "probe")),
+    Floor("Set up, ask and gather", ("results", "scaffold", "measure", "probe")),
     Floor("Learn and measure", ("predictor", "training", "evaluation")),
     Floor("Explain and load", ("batches", "cam")),
     Floor("See a face", ("presets", "cues", "landmarks", "models")),
@@ -208,9 +208,9 @@ _WIDE, _HEIGHT = 132, 36  # of a box
 _STYLE = "font-family: Helvetica, Arial, sans-serif; font-size: 14px"
 _COLUMNS = (
     ("checks", "results", "evaluation", "cam", "models"),
-    ("data_check", "training", "presets", "shards", "command"),
+    ("data_check", "measure", "training", "presets", "shards", "command"),
     ("video", "batches", "cues", "datasets", "stores", "compute", "code", "config"),
-    ("report", "measure", "landmarks"),
+    ("report", "scaffold", "landmarks"),
     ("use", "probe", "__init__", "predictor", "faces", "demo"),
 )
 """Rooms of each column; ``find_hidden_arrows`` names the arrows that would run behind a box."""

@@ -12,11 +12,13 @@ import typer
 
 from fer_au.cli import cache, presets, stores
 from fer_au.cli.data import check_data
+from fer_au.cli.init import init, upgrade
 from fer_au.cli.measure import measure
 from fer_au.cli.params import check_params
 from fer_au.cli.place import check_place, stage_advice
 from fer_au.cli.probe import probe
 from fer_au.cli.results import results
+from fer_au.cli.run import run as run_experiments
 from fer_au.cli.status import status
 from fer_au.cli.use import card, export, predict
 from fer_au.cli.video import video
@@ -39,6 +41,8 @@ app = typer.Typer(
 )
 app.command("check-data", epilog="Example: fer-au check-data faces")(check_data)
 app.command("check-params", epilog="Example: fer-au check-params")(check_params)
+app.command(epilog="Example: fer-au init lab --data faces")(init)
+app.command(epilog="Example: fer-au upgrade --dry-run")(upgrade)
 app.command(epilog="Example: fer-au measure demo --maps maps.npz --name ours")(measure)
 app.command(epilog="Example: fer-au card au --folder shared/au")(card)
 app.command(epilog="Example: fer-au probe au --target both --csv probe.csv --figure probe.svg")(probe)
@@ -46,6 +50,7 @@ app.command(epilog="Example: fer-au predict models/au photos --csv answers.csv")
 app.command(epilog="Example: fer-au video models/au clip.mp4 -o seen.mp4 --overlay attention")(video)
 app.command(epilog="Example: fer-au export models/au au.onnx")(export)
 app.command(epilog="Example: fer-au results --group --sort att_cos --latex table.tex")(results)
+app.command("run", epilog="Example: fer-au run --jobs 4")(run_experiments)
 app.command(epilog="Example: fer-au status")(status)
 app.command(epilog="Example: fer-au verify data/demo/landmarks.h5 evaluation/au.h5")(stores.verify)
 app.add_typer(cache.app, name="cache")

@@ -13,6 +13,8 @@ from fer_au.yaml_files import read_yaml
 _OF_THE_PROJECT = (
     "check-params",
     "results",
+    "run",
+    "upgrade",
     "probe",
     "cache",
 )  # they look into the current folder, whatever they are given
@@ -49,7 +51,6 @@ def check_place(words: Sequence[str], folder: Path) -> None:
 
 
 _ELSEWHERE = {
-    "run": "the pipeline is run by DVC: `dvc repro`",
     "report": "the report is made by `dvc repro report`, into report/index.html",
     "check": "look at a data set by `fer-au check-data`, at params.yaml by `fer-au check-params`",
     "merge": "stores are merged by `fer-au store merge`",

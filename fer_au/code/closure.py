@@ -20,6 +20,9 @@ from fer_au.fingerprints import file_digest
 
 PACKAGE = "fer_au"
 PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
+TEMPLATE_FOLDER = "project_files"
+"""Folder of an installed package with copies for new projects (``fer_au.scaffold``), which are no code of its own."""
+
 _MODULE_NAME = re.compile(rf"{PACKAGE}(\.\w+)+")
 
 PART_FOLDERS = {"fer_au.codebooks": ("cues/codebooks", ".yaml")}
@@ -30,7 +33,7 @@ PART_FOLDERS = {"fer_au.codebooks": ("cues/codebooks", ".yaml")}
 _DECIDE_NOTHING = (f"{PACKAGE}.code", f"{PACKAGE}.presets")
 
 _WORDS = (".md", ".typed", ".pyc")
-_NOT_DATA = frozenset({"__pycache__", "presets"})
+_NOT_DATA = frozenset({"__pycache__", "presets", TEMPLATE_FOLDER})
 
 
 class CodeBase:
@@ -115,7 +118,8 @@ class CodeBase:
 
     @cached_property
     def _sources(self) -> list[Path]:
-        return list(iter_sources(self.folder))
+        copies = self.folder / TEMPLATE_FOLDER
+        return [path for path in iter_sources(self.folder) if not path.is_relative_to(copies)]
 
     @cached_property
     def _data(self) -> list[Path]:

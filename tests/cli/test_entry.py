@@ -312,7 +312,6 @@ def test_the_suffix_of_every_file_that_is_written_fits(
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("run",), "no such command: run; the pipeline is run by DVC: `dvc repro`"),
         (
             ("export", "a.h5", "b.onnx"),
             "a.h5: export takes a model; a store is written as csv or npz by `fer-au store ",

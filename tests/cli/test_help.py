@@ -29,6 +29,8 @@ ELSEWHERE = {
     "fer-au export": "tests/use/test_export.py",
     "fer-au predict": "tests/use/test_predict.py",
     "fer-au probe": "tests/cli/test_probe.py",
+    "fer-au run": "tests/scaffold/test_wheel.py",
+    "fer-au upgrade": "tests/scaffold/test_upgrade.py",
     "fer-au video": "tests/video/test_video.py",
 }
 """Commands whose examples need more than a tiny project -> the test that runs them."""

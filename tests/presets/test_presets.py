@@ -25,9 +25,9 @@ from tests.presets.small import small as small
 PROMISED = {
     "au-cues-rafdb", "au-cues-affectnet", "lambda-sweep", "layer-ablation", "landmark-noise", "cross-dataset",
     "lan-rafdb", "lan-kdef", "lan-ferplus", "lan-affectnet", "gimefive-rafdb", "gimefive-fer2013",
-    "csci5527-fer2013", "best-small", "best-faces", "gimefive-search",
+    "csci5527-fer2013", "best-small", "best-faces", "gimefive-search", "first-look",
 }  # fmt: skip
-UNPUBLISHED = {"landmark-noise", "cross-dataset", "best-small", "best-faces", "gimefive-search"}
+UNPUBLISHED = {"landmark-noise", "cross-dataset", "best-small", "best-faces", "gimefive-search", "first-look"}
 METRIC = re.compile(r"accuracy|(layer\.\d\.)?att_cos|cam_cos\.(" + "|".join(map(re.escape, list_cams())) + ")")
 
 

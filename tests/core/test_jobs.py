@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from fer_au.compute import jobs
+from fer_au.compute.jobs import Job, run_jobs, summary_lines
+
+# Stands for DVC: writes what it was asked for and where, and does what the target's name says.
+FAKE = """
+    import os, signal, sys, time
+    from pathlib import Path
+
+    assert sys.argv[1:4] == ["--wait-for-lock", "repro", "--single-item"], sys.argv
+    train, evaluate = sys.argv[4:]
+    name = train.partition("@")[2]
+    log = Path("log")
+    place = f"{os.environ.get('CUDA_VISIBLE_DEVICES')} {os.environ['OMP_NUM_THREADS']}"
+
+    def note(what):
+        with log.open("a") as file:
+            file.write(f"{what} {name} {place}\\n")
+
+    note("begin")
+    if name.startswith("wait"):
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            note("stopped")
+            sys.exit(1)
+    if name.startswith("meet"):  # ends when another one runs at the same time
+        Path(name).touch()
+        until = time.monotonic() + 30
+        while len(list(Path().glob("meet*"))) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+    print(f"training {name}\\r")
+    if name.startswith("bad"):
+        print("error: data/wild/faces.h5: is damaged", file=sys.stderr)
+        print("ERROR: failed to reproduce 'train@bad'", file=sys.stderr)
+        sys.exit(1)
+    if name.startswith("dies"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    note("end")
+"""
+
+
+@pytest.fixture(autouse=True)
+def _fake_dvc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fake.py").write_text(textwrap.dedent(FAKE))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(jobs, "DVC", (sys.executable, str(tmp_path / "fake.py")))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+
+def job(name: str, *after: str) -> Job:
+    return Job(name, (f"train@{name}", f"evaluate@{name}"), after)
+
+
+def log() -> list[list[str]]:
+    return [line.split() for line in Path("log").read_text().splitlines()]
+
+
+def test_jobs_run_at_the_same_time_and_their_lines_have_their_names(capfd: pytest.CaptureFixture[str]) -> None:
+    assert sorted(run_jobs([job("meet-a"), job("meet-b")], 2).done) == ["meet-a", "meet-b"]
+    assert sorted(line[1] for line in log() if line[0] == "end") == ["meet-a", "meet-b"]
+    lines = capfd.readouterr().err.splitlines()
+    assert sorted(lines) == ["[meet-a] training meet-a", "[meet-b] training meet-b"]
+
+
+def test_no_more_jobs_run_than_are_asked_for() -> None:
+    run_jobs([job("a"), job("b"), job("c")], 1)
+    assert [line[:2] for line in log()] == [[what, name] for name in "abc" for what in ("begin", "end")]
+
+
+def test_a_job_waits_for_the_one_that_it_starts_from() -> None:
+    outcome = run_jobs([job("c", "b"), job("b", "a"), job("a"), job("alone", "elsewhere")], 4)
+    order = [line[1] for line in log() if line[0] == "begin"]
+    assert order.index("a") < order.index("b") < order.index("c")
+    assert sorted(outcome.done) == ["a", "alone", "b", "c"]  # `elsewhere` is no job of this run
+
+
+def test_a_failure_ends_those_alone_that_need_it() -> None:
+    outcome = run_jobs([job("bad"), job("next", "bad"), job("last", "next"), job("dies"), job("a")], 2)
+    assert outcome.done == ["a"]
+    assert outcome.failed == {"bad": "data/wild/faces.h5: is damaged", "dies": "ended with code -9"}
+    assert outcome.skipped == {"next": "bad", "last": "next"}
+    assert summary_lines(outcome) == [
+        "bad: failed: data/wild/faces.h5: is damaged",
+        "dies: failed: ended with code -9",
+        "next: not begun, since bad failed",
+        "last: not begun, since next failed",
+        "1 done, 2 failed, 2 not begun",
+    ]
+
+
+def test_each_job_has_a_device_of_its_own_as_long_as_there_are_enough() -> None:
+    run_jobs([job("meet-a"), job("meet-b")], 2, ["3", "5"])
+    assert sorted(line[2] for line in log() if line[0] == "begin") == ["3", "5"]
+
+
+def test_processors_are_shared_out_unless_the_user_has_said_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    run_jobs([job("a")], 2)
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    run_jobs([job("b")], 2)
+    assert [line[3] for line in log() if line[0] == "begin"] == [str(max(1, (os.cpu_count() or 1) // 2)), "7"]
+
+
+def test_ctrl_c_reaches_all_jobs_and_waits_for_them(tmp_path: Path) -> None:
+    script = textwrap.dedent("""
+        import sys
+        from fer_au.compute import jobs
+        from fer_au.compute.jobs import Job, run_jobs
+        jobs.DVC = (sys.executable, "fake.py")
+        try:
+            run_jobs([Job(n, (f"train@{n}", f"evaluate@{n}")) for n in ("wait-a", "wait-b", "c")], 2)
+        except KeyboardInterrupt:
+            print("interrupted")
+    """)
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while not (Path("log").exists() and len(log()) == 2) and time.monotonic() < until:
+        time.sleep(0.02)
+    time.sleep(0.2)  # both are in their sleep
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[0] == "interrupted\n"
+    assert sorted(line[:2] for line in log()) == [
+        ["begin", "wait-a"], ["begin", "wait-b"], ["stopped", "wait-a"], ["stopped", "wait-b"],
+    ]  # fmt: skip
+
+
+def test_a_task_of_a_job_array_runs_the_experiment_of_its_line(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    dvc = tmp_path / "bin/dvc"
+    dvc.write_text('#!/bin/sh\necho "$OMP_NUM_THREADS $@"\n')
+    dvc.chmod(0o755)
+    (tmp_path / "experiments.txt").write_text("vanilla\nau\n")
+    script = Path(__file__).parents[2] / "docs/slurm-experiments.sbatch"
+
+    def task(number: int) -> subprocess.CompletedProcess[str]:
+        own = {"SLURM_ARRAY_TASK_ID": str(number), "SLURM_CPUS_PER_TASK": "3"}
+        path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+        words = ["bash", str(script), "experiments.txt"]
+        environment = {**os.environ, **own, "PATH": path}
+        return subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+
+    assert task(2).stdout == "3 --wait-for-lock repro --single-item train@au evaluate@au\n"
+    assert (task(3).returncode, task(3).stderr) == (2, "error: experiments.txt has no line 3\n")
