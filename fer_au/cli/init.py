@@ -37,7 +37,8 @@ def init(
     from fer_au.scaffold import init_project
     from fer_au.scaffold.params import FIRST_LOOK, preset_params
 
-    params, lines = None, []
+    params: dict[str, bytes] | None = None
+    lines: list[str] = []
     if preset is not None or data:
         name = preset or FIRST_LOOK
         entries, lines = _look(name, data or [])

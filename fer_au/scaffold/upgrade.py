@@ -114,9 +114,9 @@ def _lay_out(project: Path, template: Mapping[str, bytes], folder: Path) -> Path
             (folder / path.name).symlink_to(path)
     (folder / PARAMS).write_bytes((project / PARAMS).read_bytes())
     (folder / "stages").mkdir()
-    for path, content in template.items():
-        if path.startswith("stages/"):
-            (folder / path).write_bytes(content)
+    for name, content in template.items():
+        if name.startswith("stages/"):
+            (folder / name).write_bytes(content)
     return folder
 
 
