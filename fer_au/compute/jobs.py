@@ -55,6 +55,14 @@ class Outcome:
     failed: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
 
+    def in_order(self, names: Sequence[str]) -> Outcome:
+        """Return the same in the order of some names, whichever ended first."""
+        return Outcome(
+            [name for name in names if name in self.done],
+            {name: self.failed[name] for name in names if name in self.failed},
+            {name: self.skipped[name] for name in names if name in self.skipped},
+        )
+
 
 def find_devices() -> list[str]:
     """List the GPUs that jobs are dealt out to, as ``CUDA_VISIBLE_DEVICES`` names them; none without GPUs."""
@@ -108,7 +116,7 @@ def run_jobs(jobs: Sequence[Job], side_by_side: int, devices: Sequence[str] = ()
                 else:
                     outcome.done.append(name)
                 order.done(name)
-    return outcome
+    return outcome.in_order(list(named))
 
 
 class _Processes:

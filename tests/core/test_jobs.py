@@ -69,7 +69,7 @@ def log() -> list[list[str]]:
 
 
 def test_jobs_run_at_the_same_time_and_their_lines_have_their_names(capfd: pytest.CaptureFixture[str]) -> None:
-    assert sorted(run_jobs([job("meet-a"), job("meet-b")], 2).done) == ["meet-a", "meet-b"]
+    assert run_jobs([job("meet-a"), job("meet-b")], 2).done == ["meet-a", "meet-b"]
     assert sorted(line[1] for line in log() if line[0] == "end") == ["meet-a", "meet-b"]
     lines = capfd.readouterr().err.splitlines()
     assert sorted(lines) == ["[meet-a] training meet-a", "[meet-b] training meet-b"]
@@ -84,7 +84,7 @@ def test_a_job_waits_for_the_one_that_it_starts_from() -> None:
     outcome = run_jobs([job("c", "b"), job("b", "a"), job("a"), job("alone", "elsewhere")], 4)
     order = [line[1] for line in log() if line[0] == "begin"]
     assert order.index("a") < order.index("b") < order.index("c")
-    assert sorted(outcome.done) == ["a", "alone", "b", "c"]  # `elsewhere` is no job of this run
+    assert outcome.done == ["c", "b", "a", "alone"]  # `elsewhere` is no job of this run
 
 
 def test_a_failure_ends_those_alone_that_need_it() -> None:
