@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,9 +90,7 @@ def cut_slices(traits: Traits) -> list[Slice]:
         "landmark_residual": _thirds(traits.get("landmark_residual")),
         "landmark_score": _thirds(traits.get("landmark_score")),
         "detector": _texts(traits.get("detector")),
-        "skin_tone": dict(zip(("light", "medium", "dark"), _cut(traits.get("skin_tone"), SKIN_TONES).values()))
-        if "skin_tone" in traits
-        else {},
+        "skin_tone": _named(_cut(traits.get("skin_tone"), SKIN_TONES), ("light", "medium", "dark", _UNKNOWN)),
     }
     for trait, own in parts.items():
         filled = {name: rows for name, rows in own.items() if rows.any()}
@@ -120,6 +118,10 @@ def _cut(values: NDArray[Any] | None, edges: Sequence[float]) -> dict[str, NDArr
     names = [f"{low:g}-{high:g}" for low, high in zip(bounds[:-1], edges, strict=True)] + [f"over_{edges[-1]:g}"]
     parts = {name: np.asarray(known & (place == number)) for number, name in enumerate(names)}
     return parts | {_UNKNOWN: ~known}
+
+
+def _named(parts: dict[str, NDArray[np.bool_]], names: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
+    return dict(zip(names, parts.values(), strict=True)) if parts else {}
 
 
 def _thirds(values: NDArray[Any] | None) -> dict[str, NDArray[np.bool_]]:
@@ -180,6 +182,11 @@ def interval_metrics(key: str, bounds: tuple[float, float]) -> dict[str, Metric]
     return {f"interval.{key}.low": bounds[0], f"interval.{key}.high": bounds[1]}
 
 
+def whole_intervals(answers: Answers) -> dict[str, Metric]:
+    """Give the intervals of ``accuracy``, ``balanced_accuracy`` and ``att_ccos`` of the whole split."""
+    return {key: value for key, value in scores_of("", answers).items() if key.startswith("interval.")}
+
+
 def person_metrics(subjects: NDArray[Any] | None, answers: Answers) -> dict[str, Metric]:
     """Score the persons of a split: their mean, and the one who is recognised worst; nothing without two persons.
 
@@ -196,14 +203,13 @@ def person_metrics(subjects: NDArray[Any] | None, answers: Answers) -> dict[str,
     counts = np.bincount(place, minlength=len(names))
     shares = np.bincount(place, right, minlength=len(names)) / counts
     known = names != b""
-    if np.count_nonzero(known) < 2:  # noqa: PLR2004
+    if np.count_nonzero(known) <= 1:
         return {}
     metrics: dict[str, Metric] = {
-        "slice.subject.count": int(np.count_nonzero(known)),
+        "slice.subject.persons": int(np.count_nonzero(known)),
         "slice.subject.mean.accuracy": float(shares[known].mean()),
     }
-    several = np.zeros(np.count_nonzero(known))
-    bounds = bootstrap_macro(shares[known], [""] * len(several), RESAMPLES)
+    bounds = bootstrap_macro(shares[known], [""] * int(np.count_nonzero(known)), RESAMPLES)
     metrics |= interval_metrics("slice.subject.mean.accuracy", bounds)
     often = np.flatnonzero(known & (counts >= _FEWEST_OF_A_PERSON))
     if len(often):
@@ -227,12 +233,3 @@ def class_intervals(answers: Answers) -> dict[str, Metric]:
 def _by_class(answers: Answers) -> Iterator[tuple[str, Answers]]:
     for index, name in enumerate(answers.classes):
         yield name, answers.take(np.asarray(answers.truth == index))
-
-
-def slice_names(metrics: Mapping[str, Metric]) -> list[str]:
-    """List the slices that metrics are about, in no order."""
-    return [
-        key.removeprefix("slice.").removesuffix(".n")
-        for key in metrics
-        if key.startswith("slice.") and key.endswith(".n")
-    ]

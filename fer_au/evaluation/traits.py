@@ -25,8 +25,8 @@ Traits = dict[str, NDArray[Any]]
 
 ``yaw``, ``pitch``, ``roll`` in degrees as ``landmarks.head_pose`` counts them: the data set's own, if it gives a pose,
 else estimated from the landmarks. ``size``: inter-ocular distance in pixels of the source picture. ``landmark_score``
-and ``landmark_residual``: how sure the extractor is, and how badly the points fit a head. ``detector``, and ``subject``:
-the person. ``skin_tone``, from 0 (lightest) to 1 (darkest): where the data set knows it. All but these three float32.
+and ``landmark_residual``: how sure the extractor is, and how badly the points fit a head. ``skin_tone``, from 0
+(lightest) to 1 (darkest), where the data set knows it. All these are float32; ``detector`` and ``subject`` are texts.
 """
 
 
@@ -64,10 +64,12 @@ def _pose_and_size(landmarks: Store, faces: Store, rows: NDArray[np.int64]) -> t
     for start in range(0, len(rows), _ROWS):
         places = np.arange(start, min(start + _ROWS, len(rows)))
         own = rows[places]
-        points, matrices = landmarks.take("points", own), faces.take("matrix", own)
+        points = np.asarray(landmarks.take("points", own), np.float64)
+        matrices = np.asarray(faces.take("matrix", own), np.float64)
         size[places] = inter_ocular_distance(unwarp(points, matrices))
         if "pose" in landmarks and "pose_residual" in landmarks:
-            poses.put(places, HeadPoses(landmarks.take("pose", own), landmarks.take("pose_residual", own)))
+            known = (np.asarray(landmarks.take(name, own), np.float32) for name in ("pose", "pose_residual"))
+            poses.put(places, HeadPoses(*known))
         else:
             poses.put(places, estimate_poses(points, matrices))
     return poses, size

@@ -92,7 +92,8 @@ class _Stage:
         poses = HeadPoses.unknown(len(self.faces))
         for items, columns in computed.pieces("status", "detail", "points"):
             rows = at[items]
-            poses.put(rows, estimate_poses(columns["points"], self.faces.take("matrix", rows)))
+            points, matrices = columns["points"], self.faces.take("matrix", rows)
+            poses.put(rows, estimate_poses(points.astype(np.float64), matrices.astype(np.float64)))
             lost = columns["status"] == LandmarkStatus.NOT_FOUND
             missed += zip(at[items[lost]].tolist(), columns["detail"][lost].tolist(), strict=True)
         found = self._write_rejects(missed, len(at))
