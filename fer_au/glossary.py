@@ -219,8 +219,8 @@ ENTRIES = (
     Entry(
         "Overlapping classes",
         "overlap_rank",
-        "Spearman's rank correlation, over the pairs of expressions, of how much their AU maps overlap and how often one "
-        "is taken for the other. Above 0: expressions that share action units are confused.",
+        "Spearman's rank correlation, over the pairs of expressions, of how much their AU maps overlap and how often "
+        "one is taken for the other. Above 0: expressions that share action units are confused.",
     ),
     Entry(
         "Overlapping classes",
