@@ -16,6 +16,7 @@ from fer_au.evaluation.truth import Truth
 RESAMPLES = 2000
 _MOST_EXACT = 7  # classes of which every order is tried: 5,040
 _SAMPLED = 5040  # orders of more classes
+_FEWEST_PAIRS = 3  # that have an order worth the name
 _TAIL = 2.5  # percent on each side of a 95 % interval
 
 FloatArray = NDArray[np.float64]
@@ -82,7 +83,7 @@ def rank_overlap(overlap: FloatArray, confusion: NDArray[np.int64], seed: int = 
     count, (one, other) = len(overlap), np.triu_indices(len(overlap), 1)
     pairs = len(one)
     rates = _pair_rates(confusion[None].astype(np.float64))
-    rho = float(_spearman(overlap[one, other][None], rates)[0]) if pairs >= 3 else float("nan")
+    rho = float(_spearman(overlap[one, other][None], rates)[0]) if pairs >= _FEWEST_PAIRS else float("nan")
     if not np.isfinite(rho):
         return OverlapRank(float("nan"), float("nan"), float("nan"), float("nan"), pairs)
     generator = np.random.default_rng(seed)
@@ -118,7 +119,7 @@ def compare_ranks(overlap: FloatArray, own: NDArray[np.int64], other: NDArray[np
         first, second = (_spearman(overlap[one, two][None], _pair_rates(cells.sum(axis=axis))) for axis in (3, 2))
         return first - second
 
-    found = float(difference(joint[None].astype(np.float64))[0]) if len(one) >= 3 else float("nan")
+    found = float(difference(joint[None].astype(np.float64))[0]) if len(one) >= _FEWEST_PAIRS else float("nan")
     if not np.isfinite(found):
         return PairedDifference(float("nan"), float("nan"), float("nan"), float("nan"), 0)
     resampled = difference(_redrawn(joint, np.random.default_rng(0)))
@@ -161,7 +162,7 @@ def _spearman(first: FloatArray, second: FloatArray) -> FloatArray:
 
 
 def overlap_metrics(overlap: TargetOverlap, classes: Sequence[str], confusion: NDArray[np.int64]) -> dict[str, Metric]:
-    """Give ``overlap.<class>.<class>`` of each pair, and ``overlap_rank``; nothing if fewer than two have maps.
+    """Give ``overlap.<class>.<class>`` of each pair, and of three pairs or more ``overlap_rank``.
 
     Args:
         overlap: Overlap of the expressions' AU maps.
@@ -173,6 +174,8 @@ def overlap_metrics(overlap: TargetOverlap, classes: Sequence[str], confusion: N
     if not pairs or not np.isfinite(matrix).all():
         return {}
     metrics: dict[str, Metric] = {f"overlap.{names[a]}.{names[b]}": float(matrix[a, b]) for a, b in pairs}
+    if len(pairs) < _FEWEST_PAIRS:
+        return metrics
     found = rank_overlap(matrix, of_expressions(confusion, classes, names))
     metrics |= {"overlap_rank": found.rho, "overlap_rank_p": found.p, "overlap_rank_n": found.pairs}
     metrics |= {"interval.overlap_rank.low": found.low, "interval.overlap_rank.high": found.high}

@@ -176,8 +176,8 @@ def scores_of(prefix: str, answers: Answers) -> dict[str, Metric]:
 
 
 def interval_metrics(key: str, bounds: tuple[float, float]) -> dict[str, Metric]:
-    """Name the ends of a metric's interval; nothing where there is none."""
-    if not np.isfinite(bounds).all():
+    """Name the ends of a metric's interval; nothing where every resample is the same, which says nothing of others."""
+    if not bounds[0] < bounds[1]:
         return {}
     return {f"interval.{key}.low": bounds[0], f"interval.{key}.high": bounds[1]}
 
