@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.evaluation.bootstrap import PairedDifference
 from fer_au.evaluation.metrics_file import Metric
-from fer_au.evaluation.truth import Truth
+
+if TYPE_CHECKING:
+    from fer_au.evaluation.truth import Truth
 
 RESAMPLES = 2000
 _MOST_EXACT = 7  # classes of which every order is tried: 5,040

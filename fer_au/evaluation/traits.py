@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.batches.faces import FaceDataset
 from fer_au.datasets.manifest import read_manifest
 from fer_au.ibug68 import inter_ocular_distance
 from fer_au.landmarks.head_pose import HeadPoses, estimate_poses, unwarp
 from fer_au.stores.columns import encode_ids
 from fer_au.stores.reader import Store
+
+if TYPE_CHECKING:
+    from fer_au.batches.faces import FaceDataset
 
 PREFIX = "face/"
 """Beginning of the columns of an evaluation store that hold traits."""
