@@ -50,6 +50,10 @@ FAMILIES = {
     "Faithfulness": "",
     "Per class": "How a class is recognised (accuracy is the share of its images), and the mean scores of its "
     "attention.",
+    "Slices": "The same scores of some of the test images. `n` and `n_cos` count them, all and those with an AU map; "
+    "below 30, chance moves a score by more than most differences between models. `interval.<key>` has the 95 % "
+    "interval of each score.",
+    "Overlapping classes": "",
     "Maps without a shape": "Number of images whose map holds a NaN, has no value above 0, or is constant. Such maps "
     "score as chance, or not at all.",
     "Counts and conditions": "",
@@ -73,6 +77,12 @@ ENTRIES = (
         "Mean over the classes of the share recognised: every class weighs the same.",
     ),
     Entry("Recognition", "macro_f1", "Mean over the classes of F1, which also punishes false alarms."),
+    Entry(
+        "Recognition",
+        "ece",
+        "Expected calibration error: how far the predicted class's probability is from the share of right answers, in "
+        "15 bins of equal width; 0 is best.",
+    ),
     Entry(
         "Attention against the AU map",
         "att_cos",
@@ -170,6 +180,59 @@ ENTRIES = (
     Entry("Per class", "per_class.<class>.f1", "Harmonic mean of the two."),
     Entry("Per class", "per_class.<class>.n", "Test images of {0}."),
     Entry("Per class", "per_class.<class>.<score>"),
+    Entry("Slices", "slice.subject.persons", "Persons among the test images."),
+    Entry(
+        "Slices",
+        "slice.subject.mean.accuracy",
+        "Mean over persons of the share recognised. Its interval is a bootstrap over persons: how far other people "
+        "would move it.",
+    ),
+    Entry(
+        "Slices",
+        "slice.subject.worst.<score>",
+        "Of the person who is recognised worst, of those with at least 5 images. The worst of many is low by chance, "
+        "too.",
+    ),
+    Entry(
+        "Slices",
+        "slice.pose.<part>.<score>",
+        "Of heads turned that far: the larger of |yaw| and |pitch|, in degrees. `over_30` holds all beyond 30.",
+    ),
+    Entry(
+        "Slices",
+        "slice.size.<part>.<score>",
+        "Of faces of that size: inter-ocular distance in pixels of the source picture. A turned head's is smaller.",
+    ),
+    Entry(
+        "Slices",
+        "slice.landmark_score.<part>.<score>",
+        "Of the third of faces with the {0} scores of the extractor.",
+    ),
+    Entry(
+        "Slices",
+        "slice.landmark_residual.<part>.<score>",
+        "Of the third of faces whose points differ from an average head's by a {0} residual: `high` are the doubtful "
+        "ones.",
+    ),
+    Entry("Slices", "slice.detector.<part>.<score>", "Of the faces that {0} found."),
+    Entry("Slices", "slice.skin_tone.<part>.<score>", "Of people with a {0} skin, where the data set knows it."),
+    Entry(
+        "Overlapping classes",
+        "overlap_rank",
+        "Spearman's rank correlation, over the pairs of expressions, of how much their AU maps overlap and how often "
+        "one is taken for the other. Above 0: expressions that share action units are confused.",
+    ),
+    Entry(
+        "Overlapping classes",
+        "overlap_rank_p",
+        "Two-sided p-value of Mantel's test: the share of all orders of the classes with as strong a correlation.",
+    ),
+    Entry("Overlapping classes", "overlap_rank_n", "Pairs of expressions."),
+    Entry(
+        "Overlapping classes",
+        "overlap.<class>.<class>",
+        "Mean cosine of the AU maps of {0} and {1}, drawn on the same face; the same for every model.",
+    ),
     Entry("Maps without a shape", "att_maps.<fault>", "The attention."),
     Entry("Maps without a shape", "cam_maps.<fault>.<cam>", "The {1} map."),
     Entry("Counts and conditions", "n", "Test images."),
@@ -264,9 +327,9 @@ def metric_fault(key: str, value: float) -> str:
 
 def _range(key: str, family: str) -> tuple[float, float]:
     """Give the least and the greatest value that a metric can have: a share or cosine, a correlation, or a count."""
-    if "ccos" in key:
+    if "ccos" in key or key.removeprefix("interval.").split(".")[0] == "overlap_rank":
         return -1.0, 1.0
-    counts = family in _COUNTED or key.endswith((".n", "_n"))
+    counts = family in _COUNTED or key.endswith((".n", "_n", ".n_cos", ".persons"))
     return 0.0, math.inf if counts and not key.endswith("accuracy") else 1.0
 
 

@@ -207,8 +207,8 @@ _WIDTH, _LEFT, _TOP, _ROW = 980, 165, 90, 72
 _WIDE, _HEIGHT = 132, 36  # of a box
 _STYLE = "font-family: Helvetica, Arial, sans-serif; font-size: 14px"
 _COLUMNS = (
-    ("checks", "results", "evaluation", "cam", "models"),
-    ("data_check", "measure", "training", "presets", "shards", "command"),
+    ("checks", "results", "training", "cam", "models"),
+    ("data_check", "measure", "evaluation", "presets", "shards", "command"),
     ("video", "batches", "cues", "datasets", "stores", "compute", "code", "config"),
     ("report", "scaffold", "landmarks"),
     ("use", "probe", "__init__", "predictor", "faces", "demo"),

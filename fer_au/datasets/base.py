@@ -66,8 +66,9 @@ class Annotations:
         ids: ``Record.id`` of each row, in any order; rows of rejected records are left out later.
         columns: Name -> one entry per id. Known names: ``points`` (N,68,2) float32 source-picture xy, ``au`` (N,A)
             float32 intensities from 0 (rest) to 1, ``pose`` (N,3) float32 yaw, pitch, roll in degrees, ``motion``
-            (N,64,64) uint8 on the source picture's own grid, ``soft_label`` (N,C) float32 shares of expressions in
-            the label, which sum to 1: what ``target: soft`` trains on.
+            (N,64,64) uint8 on the source picture's own grid, ``skin_tone`` (N,) float32 from 0 (lightest) to 1
+            (darkest), ``soft_label`` (N,C) float32 shares of expressions in the label, which sum to 1: what ``target:
+            soft`` trains on.
         attributes: Attributes of the store, which name what columns count: ``au_names`` such as ``"AU1,AU2"``, and
             ``soft_label_names`` such as ``"neutral,happiness"``.
         points_from: Place that the points come from, for messages.

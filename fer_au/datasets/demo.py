@@ -22,7 +22,7 @@ from fer_au.stores.reader import Store
 # The layout that `fer_au.demo.generate` writes, named again here: ingest must not load the renderer.
 LABELS, _TRUTH = "labels.csv", "truth.h5"
 _HEADER = ["path", "label", "subject", "split"]
-_COLUMNS = ("points", "au", "pose", "motion")
+_COLUMNS = ("points", "au", "pose", "motion", "skin_tone")
 _SPLITS = ("train", "test")
 _ALONE = (
     "adapter demo reads the faces that `dvc repro render` renders, and no others: adapter folder reads folders of "

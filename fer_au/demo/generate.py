@@ -27,7 +27,7 @@ from fer_au.stores.writer import write_store
 LABELS, TRUTH, IMAGES = "labels.csv", "truth.h5", "images"
 LABEL_HEADER = ("path", "label", "subject", "split")
 # Raised when the renderer changes what the same configuration gives.
-RENDERER_VERSION = 2
+RENDERER_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -116,12 +116,13 @@ def generate(config: DemoConfig, output: Path) -> None:
             (folder / f"{k:03d}.jpg").write_bytes(jpeg)
             rows.append((f"{IMAGES}/{task.identity.name}/{k:03d}.jpg", expression, task.identity.name, split))
         results.append(result)
-    _write_truth(output / TRUTH, config, [row[0] for row in rows], results)
+    tones = np.repeat([task.identity.darkness for task in tasks], [len(task.expressions) for task in tasks])
+    _write_truth(output / TRUTH, config, [row[0] for row in rows], results, tones.astype(np.float32))
     write_csv(output / LABELS, LABEL_HEADER, rows)
     log(f"render {output.parent.name}: {len(rows)} pictures of {len(tasks)} people; {output}")
 
 
-def _write_truth(path: Path, config: DemoConfig, ids: list[str], results: list[PersonResult]) -> None:
+def _write_truth(path: Path, config: DemoConfig, ids: list[str], results: list[PersonResult], tones: Floats) -> None:
     columns = {
         name: np.concatenate([getattr(result, name) for result in results])
         for name in ("points", "au", "pose", "motion")
@@ -129,7 +130,7 @@ def _write_truth(path: Path, config: DemoConfig, ids: list[str], results: list[P
     write_store(
         path,
         "truth",
-        {"id": encode_ids(ids), **columns},
+        {"id": encode_ids(ids), **columns, "skin_tone": tones},
         fingerprint=fingerprint("demo", RENDERER_VERSION, config.model_dump()),
         attributes={"au_names": ",".join(AU_NAMES)},
     )

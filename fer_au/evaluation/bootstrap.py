@@ -90,10 +90,37 @@ def bootstrap_recall(
     return float(low), float(high)
 
 
-def bootstrap_macro(scores: NDArray[Any], labels: Sequence[str]) -> tuple[float, float]:
-    """Compute the 95 % interval of a mean over expressions, of (N,) scores of images with these N labels."""
-    found = paired_bootstrap(scores, np.zeros_like(scores), strata=labels)
+def bootstrap_macro(scores: NDArray[Any], labels: Sequence[str], n: int = 10_000) -> tuple[float, float]:
+    """Compute the 95 % interval of a mean over expressions, of (N,) scores of images with these N labels.
+
+    Args:
+        scores: (N,) scores; NaN where undefined.
+        labels: N labels.
+        n: Number of resamples.
+    """
+    found = paired_bootstrap(scores, np.zeros_like(scores), n, strata=labels)
     return found.low, found.high
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Correct the p-values of several comparisons, so that one false finding among them is rare (Holm 1979).
+
+    Args:
+        values: p-values; NaN where nothing could be compared.
+
+    Returns:
+        Corrected p-values in the same order, NaN where they were NaN.
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03])
+        [0.03, 0.06, 0.06]
+    """
+    order = sorted((index for index, p in enumerate(values) if p == p), key=lambda index: values[index])
+    corrected, largest = [float("nan")] * len(values), 0.0
+    for place, index in enumerate(order):
+        largest = max(largest, min(1.0, values[index] * (len(order) - place)))
+        corrected[index] = largest
+    return corrected
 
 
 def paired_bootstrap(

@@ -36,6 +36,7 @@ HEADLINE = (
     "accuracy",
     "balanced_accuracy",
     "macro_f1",
+    "ece",
     "att_cos",
     "att_ccos",
     "att_auc",

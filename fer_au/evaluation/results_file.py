@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.evaluation.inference import FloatMaps, Outputs, scaled
+from fer_au.evaluation.traits import trait_columns
 from fer_au.evaluation.truth import Truth
 from fer_au.resizing import resize_maps
 from fer_au.stores.columns import ColumnSpec, encode_ids
@@ -58,6 +59,7 @@ class ResultsFile:
         fingerprint: Hash of everything that decided the content.
         attributes: Further attributes.
         sources: Hashes of the data set's files, which the store keeps.
+        traits: What is known of the images beside their label, (N,) each.
     """
 
     def __init__(
@@ -69,9 +71,10 @@ class ResultsFile:
         fingerprint: str,
         attributes: Mapping[str, str],
         sources: Mapping[str, str],
+        traits: Mapping[str, NDArray[Any]],
     ) -> None:
         self._path, self._fingerprint, self._attributes, self._sources = path, fingerprint, attributes, sources
-        self._whole = {"id": encode_ids(list(ids)), "label": encode_ids(list(labels))}
+        self._whole = {"id": encode_ids(list(ids)), "label": encode_ids(list(labels))} | trait_columns(traits)
         self._stack = ExitStack()
         self._writer: StoreWriter | None = None
 

@@ -23,6 +23,7 @@ from fer_au.evaluation.full_scores import (
 )
 from fer_au.evaluation.inference import FloatMaps, Outputs, SplitRunner, move_maps, scaled, spread_rows
 from fer_au.evaluation.map_scores import FloatArray, centered_cosine
+from fer_au.evaluation.overlap import TargetOverlap
 from fer_au.evaluation.paper_cosine import PaperCosine
 from fer_au.evaluation.scores import (
     Scores,
@@ -55,6 +56,8 @@ class SplitScorer:
         totals: Sums of the scores of all images, by metric.
         late: Names of the scores that come in the end, with ``finish``; known after the first block.
         probabilities: (N, C) class probabilities.
+        att_ccos: (N,) centred cosine of the attention with the AU map, NaN where there is none; for slices.
+        overlap: How much the AU maps of the expressions overlap.
         grids: Metric -> grid of the last layer's, the head's and the CAMs' maps, such as ``12x12``.
     """
 
@@ -68,6 +71,8 @@ class SplitScorer:
         self.totals = ScoreTotals()
         self.late: list[str] = []
         self.probabilities = np.zeros((count, len(runner.model.classes)), np.float32)
+        self.att_ccos = np.full(count, np.nan, np.float32)
+        self.overlap = TargetOverlap(truth.expressions)
         self.grids: dict[str, str] = {}
 
     def blocks(self) -> Iterator[tuple[Outputs, Truth, Scores]]:
@@ -81,6 +86,8 @@ class SplitScorer:
             truth = self._truth.block(outputs.start, outputs.stop)
             self.probabilities[outputs.start : outputs.stop] = outputs.probabilities
             scores = self._score(outputs, truth)
+            self.att_ccos[outputs.start : outputs.stop] = scores["att_ccos"]
+            self.overlap.add(truth)
             self.totals.add(scores, truth.labels)
             yield outputs, truth, scores
 

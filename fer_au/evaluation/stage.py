@@ -20,6 +20,7 @@ from fer_au.config.experiments import EvaluateConfig
 from fer_au.config.external import EXTERNAL
 from fer_au.errors import DataError
 from fer_au.evaluation.cams import choose_cams
+from fer_au.evaluation.group_metrics import group_metrics
 from fer_au.evaluation.inference import SplitRunner, count_passes
 from fer_au.evaluation.metrics_file import Metric, environment_metrics, number_text, read_metrics, write_metrics
 from fer_au.evaluation.metrics_file import detail_path as default_detail_path
@@ -28,6 +29,7 @@ from fer_au.evaluation.scoring import SplitScorer
 from fer_au.evaluation.seen import find_seen, log_seen
 from fer_au.evaluation.selection import selection_metrics
 from fer_au.evaluation.summary import class_metrics, classification_metrics, map_metrics
+from fer_au.evaluation.traits import Traits, read_traits
 from fer_au.evaluation.truth import TruthReader
 from fer_au.fingerprints import file_digest, fingerprint
 from fer_au.models import load_model
@@ -39,7 +41,7 @@ from fer_au.stores import Store
 from fer_au.stores.beside import KEEPERS
 from fer_au.stores.reader import check_table
 
-_VERSION = 6  # counts changes of what the evaluation computes and keeps
+_VERSION = 7  # counts changes of what the evaluation computes and keeps
 
 
 def evaluate_experiment(
@@ -116,7 +118,7 @@ def evaluate_experiment(
         return
     finished.check_writable()
     training = FaceDataset(dataset_dir, "train", preprocess.image_size, model.classes, fold=fold)
-    truth = TruthReader(dataset, training)
+    truth, traits = TruthReader(dataset, training), read_traits(dataset)
     log(f"{title}: {len(dataset)} faces of {len(model.classes)} classes, on {device.type}")
     moved = int(truth.valid.sum()) if config.moved else 0
     with ExitStack() as stack:
@@ -127,9 +129,10 @@ def evaluate_experiment(
         runner = SplitRunner(model, dataset, loader, preprocess, device, config.batch_size, progress, config.mirrored)
         scorer = SplitScorer(runner, truth, layers, config.model_copy(update={"cams": cams}))
         options = {"config": config.model_dump(mode="json"), "fold": fold, "weights": meta["weights_sha256"]}
-        results = None if store_path is None else _results_file(store_path, dataset, truth, layers, options)
+        results = None if store_path is None else _results_file(store_path, dataset, truth, layers, options, traits)
         _run(scorer, results and stack.enter_context(results))
     metrics = {**_metrics(scorer, truth, dataset, model.classes), **_conditions(config)}
+    metrics |= group_metrics(scorer, dataset, model.classes, traits)
     metrics |= {} if seen is None or seen.number is None else {"seen_in_training": seen.number}
     context = _context(meta, model_dir, device) | {f"cam_skipped.{cam}": reason for cam, reason in skipped.items()}
     content = Store.open(store_path, "evaluation").content_sha256 if store_path is not None else None
@@ -150,7 +153,12 @@ def _check_finished(folder: Path) -> None:
 
 
 def _results_file(
-    path: Path, dataset: FaceDataset, truth: TruthReader, layers: tuple[str, ...], options: Mapping[str, Any]
+    path: Path,
+    dataset: FaceDataset,
+    truth: TruthReader,
+    layers: tuple[str, ...],
+    options: Mapping[str, Any],
+    traits: Traits,
 ) -> ResultsFile:
     """Prepare the store of single images; ``options`` are what decides it besides the data."""
     # The report shows what the data stages rejected; it follows the data through this store.
@@ -158,7 +166,15 @@ def _results_file(
     attributes = {"classes": ",".join(dataset.classes), "layers": ",".join(layers), "split": dataset.split}
     identity = fingerprint("evaluate", _VERSION, {**options, "data": data})
     sources = dataset.content_hashes()
-    return ResultsFile(path, dataset.ids, truth.labels, fingerprint=identity, attributes=attributes, sources=sources)
+    return ResultsFile(
+        path,
+        dataset.ids,
+        truth.labels,
+        fingerprint=identity,
+        attributes=attributes,
+        sources=sources,
+        traits=traits,
+    )
 
 
 def _run(scorer: SplitScorer, results: ResultsFile | None) -> None:

@@ -19,6 +19,7 @@ from fer_au.faces.geometry import apply_matrix, map_box
 from fer_au.faces.templates import get_template
 from fer_au.fingerprints import fingerprint
 from fer_au.landmarks.extractors import Extractor, create_extractor, extract_points
+from fer_au.landmarks.head_pose import HeadPoses, estimate_poses
 from fer_au.landmarks.operation import FIELDS, CropPayload, ExtractOperation, crop_key
 from fer_au.landmarks.placement import ASIDE, Placement, blame_placement, place_points
 from fer_au.rejects import Reason, Reject, check_reject_fraction, write_rejects
@@ -87,7 +88,12 @@ class _Stage:
         warm_up(operation, len(at))
         computed = compute_rows(crops.keys(), crops.payloads, operation)
         missed: list[tuple[int, bytes]] = []
-        for items, columns in computed.pieces("status", "detail"):
+        # Poses follow from points and matrices, so they are no part of the cached rows.
+        poses = HeadPoses.unknown(len(self.faces))
+        for items, columns in computed.pieces("status", "detail", "points"):
+            rows = at[items]
+            points, matrices = columns["points"], self.faces.take("matrix", rows)
+            poses.put(rows, estimate_poses(points.astype(np.float64), matrices.astype(np.float64)))
             lost = columns["status"] == LandmarkStatus.NOT_FOUND
             missed += zip(at[items[lost]].tolist(), columns["detail"][lost].tolist(), strict=True)
         found = self._write_rejects(missed, len(at))
@@ -98,7 +104,7 @@ class _Stage:
             source=computed,
             at=at,
             fields=FIELDS,
-            columns={"id": self.faces["id"]},
+            columns={"id": self.faces["id"], **poses.columns()},
             fingerprint=self._fingerprint(),
             attributes=self._attributes,
             beside=_BESIDE,
@@ -116,6 +122,7 @@ class _Stage:
             )
         kept = faces["status"] != FaceStatus.REJECTED
         specs = {name: ColumnSpec(np.dtype(field.dtype), (rows, *field.shape)) for name, field in FIELDS.items()}
+        specs |= {name: ColumnSpec.of(values) for name, values in HeadPoses.unknown(rows).columns().items()}
         specs["id"] = ColumnSpec.of(faces["id"])
         identity = self._fingerprint(annotations=annotations.content_sha256)
         missed: list[tuple[int, bytes]] = []
@@ -154,7 +161,7 @@ class _Stage:
         columns["points"][kept] = points
         columns["score"][kept] = score
         columns["status"][kept] = np.where(found, LandmarkStatus.OK, LandmarkStatus.NOT_FOUND)
-        return columns, placement
+        return {**columns, **estimate_poses(columns["points"], matrices).columns()}, placement
 
     def _place(self, points: NDArray[np.float64], matrices: NDArray[np.float64], seen: NDArray[np.bool_]) -> Placement:
         """Hold points to the faces that were seen and aligned; other rows are NaN."""
@@ -179,7 +186,7 @@ class _Stage:
 
     def _fingerprint(self, **more: str) -> str:
         identity = {"extractor": self.extractor.fingerprint, "faces": self.faces.content_sha256, **more}
-        return fingerprint("landmarks", 1, identity)
+        return fingerprint("landmarks", 2, identity)
 
     @property
     def _sources(self) -> dict[str, str]:

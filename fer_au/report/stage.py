@@ -18,6 +18,7 @@ from fer_au.report.curves import HEIGHT, LEFT, WIDTH, Chart, line_chart
 from fer_au.report.dataset_summary import Summary, summarise
 from fer_au.report.landmark_section import PLOT_FRAME, detector_label, landmark_section, rate_text
 from fer_au.report.map_tables import MapTable, region_table, truth_table
+from fer_au.report.overlap import Overlap, overlap_of
 from fer_au.report.painter import FacePainter
 from fer_au.report.provenance import provenance
 from fer_au.report.samples import (
@@ -31,7 +32,8 @@ from fer_au.report.samples import (
     sample_grid,
     shown_cam,
 )
-from fer_au.report.statistics import Matrix, alignment, confusion
+from fer_au.report.slice_section import SliceTable, slice_table
+from fer_au.report.statistics import Matrix, alignment, confusion, reference_of
 from fer_au.report.tables import (
     EXTERNAL_METRICS,
     GroupRow,
@@ -51,10 +53,11 @@ _TAIL = 16
 
 @dataclass(frozen=True)
 class Matrices:
-    """Confusion, cosine and centred-cosine matrix of one experiment."""
+    """Confusion, overlap of classes, cosine and centred-cosine matrix of one experiment."""
 
     experiment: str
     confusion: Matrix
+    overlap: Overlap | None
     cosine: Matrix
     centred: Matrix
 
@@ -71,6 +74,7 @@ class DatasetView:
     cams: list[str]
     samples: dict[str, list[Sample]]
     matrices: list[Matrices]
+    slices: SliceTable
     charts: list[Chart]
     classes: list[str]
     averages: list[AverageRow]
@@ -124,6 +128,7 @@ def render_page(project: Project) -> str:
 def dataset_view(name: str, project: Project, colours: Mapping[str, int]) -> DatasetView:
     """Compute everything that the page shows of one data set."""
     dataset, experiments = project.datasets[name], project.of_dataset(name)
+    reference = reference_of(experiments)
     layout = plan_layout(experiments, len(project.datasets))
     painter = FacePainter(dataset, layout.side)
     classes, averages = class_averages(layout, dataset, painter)
@@ -137,9 +142,16 @@ def dataset_view(name: str, project: Project, colours: Mapping[str, int]) -> Dat
         [shown_cam(one) or "" for one in layout.experiments],
         samples,
         [
-            Matrices(one.name, confusion(one), alignment(one, centred=False), alignment(one, centred=True))
+            Matrices(
+                one.name,
+                confusion(one),
+                overlap_of(one, reference),
+                alignment(one, centred=False),
+                alignment(one, centred=True),
+            )
             for one in experiments
         ],
+        slice_table(experiments, reference),
         training_charts(experiments, colours),
         classes,
         averages,

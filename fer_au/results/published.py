@@ -201,10 +201,13 @@ def interval(result: ExperimentResult, key: str) -> tuple[float, float]:
 
     Args:
         result: Evaluated experiment.
-        key: Metric; one of maps needs the scores of single images, which the evaluation keeps of most.
+        key: Metric; one of maps needs the scores of single images, which the evaluation keeps of most, and one of a
+            slice has its interval among the metrics.
     """
     if key == "accuracy":
         return bootstrap_share(result.correct)
+    if key.startswith("slice."):  # the evaluation knows whose images these are
+        return result.number(f"interval.{key}.low"), result.number(f"interval.{key}.high")
     if f"score/{key}" not in result.results.columns:
         return math.nan, math.nan
     return bootstrap_macro(np.asarray(result.results[f"score/{key}"], np.float64), result.labels)

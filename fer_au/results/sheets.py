@@ -169,6 +169,16 @@ def _interval(row: Row) -> str:
     return f"{low:.1f}–{high:.1f}" if math.isfinite(low) else NOTHING
 
 
+def in_percent(key: str) -> bool:
+    """Tell whether a metric is printed in percent: recognition, of all images or of a slice.
+
+    Example:
+        >>> in_percent("accuracy"), in_percent("slice.pose.over_30.accuracy"), in_percent("att_cos")
+        (True, True, False)
+    """
+    return key in PERCENT or (key.startswith("slice.") and key.rpartition(".")[2] in PERCENT)
+
+
 def number(key: str, value: float) -> str:
     """Format a metric as papers print it: recognition in percent with two digits, scores of maps with three.
 
@@ -178,7 +188,7 @@ def number(key: str, value: float) -> str:
     """
     if not math.isfinite(value):
         return NOTHING
-    if key in PERCENT:
+    if in_percent(key):
         value, digits = value * 100, 2
     else:
         digits = _DIGITS.get(key, 3)

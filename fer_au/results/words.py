@@ -11,7 +11,7 @@ from fer_au.results.experiment import ExperimentResult
 from fer_au.results.looking import is_too_coarse, looking_text
 from fer_au.results.published import PublishedScore
 from fer_au.results.reading import Result
-from fer_au.results.sheets import NOTHING, PERCENT, number
+from fer_au.results.sheets import NOTHING, in_percent, number
 from fer_au.results.table import accuracy_interval
 from fer_au.terminal import wrap
 
@@ -64,7 +64,7 @@ def _value(key: str, result: Result) -> str:
     text = number(key, math.nan if value is None else float(value))
     if is_too_coarse(result, key):
         return f"{text} ({TOO_COARSE})"
-    return f"{text} %" if key in PERCENT and text != NOTHING else text
+    return f"{text} %" if in_percent(key) and text != NOTHING else text
 
 
 def _about(result: Result, published: Sequence[PublishedScore]) -> list[PublishedScore]:

@@ -119,7 +119,8 @@ def check_specs(schema: Schema, specs: Mapping[str, ColumnSpec], where: str) -> 
         if name not in specs:
             raise StoreError(f"{where}: column {name!r} is missing")
     rows = specs[first].shape[0]
-    for name, (kinds, shape) in (schema.columns | schema.tables).items():
+    present = {name: form for name, form in schema.optional.items() if name in specs}
+    for name, (kinds, shape) in (schema.columns | schema.tables | present).items():
         spec = specs[name]
         fits = len(spec.shape) == 1 + len(shape) and all(
             want in (-1, have) for want, have in zip(shape, spec.shape[1:], strict=True)
@@ -129,7 +130,7 @@ def check_specs(schema: Schema, specs: Mapping[str, ColumnSpec], where: str) -> 
     for name, spec in specs.items():
         if name in schema.tables:
             continue
-        if not schema.open_columns and name not in schema.columns:
+        if not schema.open_columns and name not in schema.columns | schema.optional:
             raise StoreError(f"{where}: unknown column {name!r} in a {schema.name} store")
         expected = rows + 1 if is_offset(name) else rows
         found = spec.shape[0] if spec.shape else "no"

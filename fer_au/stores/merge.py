@@ -25,7 +25,8 @@ def merge_stores(paths: Sequence[Path], output: Path) -> int:
     hold must have equal rows in them.
 
     Args:
-        paths: Files of the parts, which have one schema, equal attributes and equal columns.
+        paths: Files of the parts, which have one schema, equal attributes and equal columns. Optional columns of the
+            schema that one of them lacks are left out.
         output: Path of the merged store.
 
     Returns:
@@ -70,7 +71,7 @@ class _Merged:
         self.part = part
         self.row = row
         self.ids = ids
-        names = stores[0].columns
+        names = _common_columns(stores)
         self.ragged = ragged_names(names)
         self.plain = [name for name in names if name != "id" and name not in self.ragged and not is_offset(name)]
 
@@ -122,6 +123,10 @@ class _Merged:
         return np.frombuffer(b"".join(self.stores[part].ragged(row, name) for part, row in pairs), np.uint8)
 
 
+def _common_columns(stores: Sequence[Store]) -> list[str]:
+    return [name for name in stores[0].columns if all(name in store for store in stores)]
+
+
 def _all_say(stores: Sequence[Store], key: str, value: object) -> bool:
     return all(store.attributes.get(key) == value for store in stores)
 
@@ -135,17 +140,18 @@ def _check_alike(first: Store, other: Store) -> None:
         here, there = first.attributes.get(key), other.attributes.get(key)
         if here != there:
             raise StoreError(f"{other.path}: attribute {key} is {there!r}, but {first.path} has {here!r}")
-    if set(other.columns) != set(first.columns):
-        names = ", ".join(sorted(set(other.columns) ^ set(first.columns)))
+    optional = schema.optional.keys() if schema is not None else set()
+    if unlike := (set(other.columns) ^ set(first.columns)) - optional:
+        names = ", ".join(sorted(unlike))
         raise StoreError(f"{other.path}: its columns are not those of {first.path} (only one has {names})")
-    for name in first.columns:
+    for name in _common_columns([first, other]):
         spec, its = first.specs[name], other.specs[name]
         if spec.shape[1:] != its.shape[1:] or spec.dtype.kind != its.dtype.kind:
             raise StoreError(f"{other.path}: column {name!r} is of another type or shape than in {first.path}")
 
 
 def _check_equal(first: Store, row: int, second: Store, other: int) -> None:
-    for name in first.columns:
+    for name in _common_columns([first, second]):
         if is_offset(name):
             continue
         if offset_name(name) in first.columns:

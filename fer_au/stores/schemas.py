@@ -40,6 +40,7 @@ class Schema:
             they do, as rows that are computed one by one.
         free: Attributes that may differ between stores whose rows belong into one, which then has none of them.
         tables: Required columns that belong to the store as a whole and have rows of their own; given like ``columns``.
+        optional: Columns that stores of earlier releases lack, and that follow from others; given like ``columns``.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class Schema:
     whole: str = ""
     free: tuple[str, ...] = ()
     tables: dict[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
+    optional: dict[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -79,7 +81,12 @@ SCHEMAS: dict[str, Schema] = {
             open_columns=True,
             free=("place",),
         ),
-        Schema("landmarks", 1, {**_ID, "points": ("f", (68, 2)), "score": ("f", ()), "status": ("u", ())}),
+        Schema(
+            "landmarks",
+            1,
+            {**_ID, "points": ("f", (68, 2)), "score": ("f", ()), "status": ("u", ())},
+            optional={"pose": ("f", (3,)), "pose_residual": ("f", ())},
+        ),
         Schema("heatmaps", 1, {**_ID, "map": ("u", (-1, -1)), "valid": ("b", ())}),
         Schema(
             "clusters",

@@ -15,6 +15,8 @@ from fer_au.datasets import ManifestRow, write_manifest
 from fer_au.datasets.leaks import LEAKS, Group, Leaks, write_leaks
 from fer_au.evaluation import centered_cosine, cosine_alignment, write_metrics
 from fer_au.evaluation.comparison import comparison_maps
+from fer_au.evaluation.slices import Answers, cut_slices, slice_metrics
+from fer_au.evaluation.traits import Traits, trait_columns
 from fer_au.ibug68 import MEAN_FACE
 from fer_au.models.config_file import write_config
 from fer_au.rejects import Reason, Reject, write_rejects
@@ -139,6 +141,7 @@ class Writer:
         cams: tuple[str, ...] = ("native",),
         module: bool = False,
         seed: int = 0,
+        traits: Traits | None = None,
         **metrics: Any,
     ) -> None:
         rng = np.random.default_rng(seed)
@@ -173,6 +176,12 @@ class Writer:
             for score, compute in {"cos": cosine_alignment, "ccos": centered_cosine}.items():
                 found = compute(comparison_maps(columns[column], GRID), truth)
                 columns |= {f"score/{key.format(score)}": found.astype(np.float32)}
+        if traits is not None:
+            order = {label: index for index, label in enumerate(CLASSES)}
+            truth_of = np.array([order[label] for label in labels])
+            answers = Answers(truth_of, probabilities.argmax(axis=1), CLASSES, columns["score/att_ccos"])
+            columns |= trait_columns(traits)
+            metrics |= slice_metrics(cut_slices(traits), answers)
         path = self.root / "evaluation" / f"{name}.h5"
         write_store(path, "evaluation", columns, fingerprint=PRINT, attributes={"classes": ",".join(CLASSES)})
         scores = {"accuracy": 0.75, "att_cos": 0.9 if good else 0.5, "att_ccos": 0.8 if good else 0.2}

@@ -65,6 +65,27 @@ def test_places_of_lost_faces_may_differ_and_then_the_whole_has_none() -> None:
     assert Store.open("merged.h5", "faces").attributes["place"] == 1
 
 
+def test_what_only_new_parts_hold_is_left_out_and_unknown_columns_are_refused() -> None:
+    def landmarks(name: str, rows: list[int], **more: Array) -> Path:
+        held = {"points": np.full((len(rows), 68, 2), rows[0], np.float32), "score": np.ones(len(rows), np.float32)}
+        held |= {"id": encode_ids([f"{row:03d}" for row in rows]), "status": np.zeros(len(rows), np.uint8), **more}
+        write_store(Path(name), "landmarks", held, fingerprint=name)
+        return Path(name)
+
+    poses = {"pose": np.full((2, 3), 9, np.float32), "pose_residual": np.full(2, 0.1, np.float32)}
+    old, new = landmarks("old.h5", [0, 1]), landmarks("new.h5", [2, 3], **poses)
+    also_new = landmarks("also.h5", [4, 5], **poses)
+    for parts in ([old, new], [new, old]):
+        merge_stores(parts, Path("both.h5"))
+        assert set(Store.open("both.h5", "landmarks").columns) == {"id", "points", "score", "status"}
+    merge_stores([new, also_new], Path("both.h5"))
+    assert (Store.open("both.h5", "landmarks")["pose"] == 9).all()
+    with pytest.raises(StoreError, match="column 'pose' is float32"):
+        landmarks("bad.h5", [0, 1], pose=np.zeros((2, 2), np.float32))
+    with pytest.raises(StoreError, match="unknown column 'gaze'"):
+        landmarks("bad.h5", [0, 1], gaze=np.zeros(2, np.float32))
+
+
 def test_what_contradicts_is_named() -> None:
     first = write("a.h5", [1, 2, 3])
     changed = columns([3, 4])
