@@ -58,6 +58,7 @@ class ResultsFile:
         fingerprint: Hash of everything that decided the content.
         attributes: Further attributes.
         sources: Hashes of the data set's files, which the store keeps.
+        further: Columns that ``write`` gets, each as a whole.
     """
 
     def __init__(
@@ -69,7 +70,9 @@ class ResultsFile:
         fingerprint: str,
         attributes: Mapping[str, str],
         sources: Mapping[str, str],
+        further: Mapping[str, ColumnSpec] | None = None,
     ) -> None:
+        self._further = dict(further or {})
         self._path, self._fingerprint, self._attributes, self._sources = path, fingerprint, attributes, sources
         self._whole = {"id": encode_ids(list(ids)), "label": encode_ids(list(labels))}
         self._stack = ExitStack()
@@ -119,11 +122,18 @@ class ResultsFile:
                 column[rows] = values
                 self._writer.write(f"score/{name}", 0, column)
 
+    def write(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Write some of the further columns, as a whole; blocks of images were added before."""
+        for name, values in columns.items():
+            if self._writer is not None:
+                self._writer.write(name, 0, values)
+
     def _open(self, columns: Mapping[str, NDArray[Any]], late: Iterable[str]) -> StoreWriter:
         count = len(self._whole["id"])
         specs = {name: ColumnSpec.of(values) for name, values in self._whole.items()}
         specs |= {name: ColumnSpec(values.dtype, (count, *values.shape[1:])) for name, values in columns.items()}
         specs |= {f"score/{name}": ColumnSpec(np.dtype(np.float32), (count,)) for name in late}
+        specs |= self._further
         opened = open_writer(
             self._path,
             "evaluation",
