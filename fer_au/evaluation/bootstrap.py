@@ -96,6 +96,27 @@ def bootstrap_macro(scores: NDArray[Any], labels: Sequence[str]) -> tuple[float,
     return found.low, found.high
 
 
+def holm(values: Sequence[float]) -> list[float]:
+    """Correct the p-values of several comparisons, so that the chance of any false finding stays small (Holm 1979).
+
+    Args:
+        values: p-values; NaN where nothing could be compared.
+
+    Returns:
+        Corrected p-values in the same order, NaN where they were NaN.
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03])
+        [0.03, 0.06, 0.06]
+    """
+    order = sorted((place for place, p in enumerate(values) if p == p), key=values.__getitem__)
+    corrected, largest = [float("nan")] * len(values), 0.0
+    for rank, place in enumerate(order):
+        largest = max(largest, min(1.0, values[place] * (len(order) - rank)))
+        corrected[place] = largest
+    return corrected
+
+
 def paired_bootstrap(
     a: NDArray[Any],
     b: NDArray[Any],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from fer_au.datasets import ManifestRow, write_manifest
 from fer_au.datasets.leaks import LEAKS, Group, Leaks, write_leaks
 from fer_au.evaluation import centered_cosine, cosine_alignment, write_metrics
 from fer_au.evaluation.comparison import comparison_maps
+from fer_au.evaluation.robustness_metrics import Answers
+from fer_au.evaluation.robustness_store import answer_columns
 from fer_au.ibug68 import MEAN_FACE
 from fer_au.models.config_file import write_config
 from fer_au.rejects import Reason, Reject, write_rejects
@@ -138,6 +141,7 @@ class Writer:
         good: bool,
         cams: tuple[str, ...] = ("native",),
         module: bool = False,
+        answers: Mapping[str, Answers] | None = None,
         seed: int = 0,
         **metrics: Any,
     ) -> None:
@@ -173,6 +177,7 @@ class Writer:
             for score, compute in {"cos": cosine_alignment, "ccos": centered_cosine}.items():
                 found = compute(comparison_maps(columns[column], GRID), truth)
                 columns |= {f"score/{key.format(score)}": found.astype(np.float32)}
+        columns |= answer_columns(answers or {})
         path = self.root / "evaluation" / f"{name}.h5"
         write_store(path, "evaluation", columns, fingerprint=PRINT, attributes={"classes": ",".join(CLASSES)})
         scores = {"accuracy": 0.75, "att_cos": 0.9 if good else 0.5, "att_ccos": 0.8 if good else 0.2}
