@@ -87,10 +87,10 @@ def make_data(folder: Path, images: int) -> None:
     write_leaks(folder / "rejects/leaks.csv", Leaks())
 
 
-def make_model(folder: Path) -> None:
-    """Write an untrained model as the train stage writes it."""
+def make_model(folder: Path, side: int = CROP) -> None:
+    """Write an untrained model, with an input of ``side`` pixels, as the train stage writes it."""
     model = create_model({"backbone": "test_resnet", "output_stride": 8}, CLASSES, seed=0)
-    preprocessing = {"image_size": CROP, "channels": 3, "mean": [0.5] * 3, "std": [0.25] * 3, "align": {}}
+    preprocessing = {"image_size": side, "channels": 3, "mean": [0.5] * 3, "std": [0.25] * 3, "align": {}}
     meta = {
         "experiment": {"dataset": "made", "seed": 0, "fold": None},
         "preprocessing": preprocessing,
@@ -104,10 +104,10 @@ def make_model(folder: Path) -> None:
     (folder / "history.csv").write_text("epoch,train_accuracy,valid_accuracy\n0,0.1,0.1\n")
 
 
-def make_project(images: int) -> None:
-    """Write data, model and params.yaml into the current folder."""
+def make_project(images: int, side: int = CROP) -> None:
+    """Write data, model and params.yaml into the current folder; the model's input has ``side`` pixels."""
     make_data(Path("data/made"), images)
-    make_model(Path("models") / NAME)
+    make_model(Path("models") / NAME, side)
     experiment = {"dataset": "made", "base": "none", "model": {"backbone": "test_resnet", "output_stride": 8}}
     datasets = {"made": {"adapter": "folder", "root": "data"}}
     Path("params.yaml").write_text(json.dumps({"datasets": datasets, "experiments": {NAME: experiment}}))

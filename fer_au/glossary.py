@@ -48,6 +48,8 @@ FAMILIES = {
     "Against the true motion": "Scores against the pixels that the expression really moved, where the data set knows "
     "them: attention of layers, CAMs, the head's map, the AU map itself, and the baselines on the last layer's grid.",
     "Faithfulness": "",
+    "Robustness": "Scores on disturbed test images (evaluate.robustness), in five strengths; strength 0 are the same "
+    "images as they are.",
     "Per class": "How a class is recognised (accuracy is the share of its images), and the mean scores of its "
     "attention.",
     "Slices": "The same scores of some of the test images. `n` and `n_cos` count them, all and those with an AU map; "
@@ -174,6 +176,41 @@ ENTRIES = (
         "Faithfulness",
         "faithfulness.insertion",
         "Mean class probability while the most attended pixels are shown first; higher: those pixels suffice.",
+    ),
+    Entry(
+        "Robustness",
+        "background_reliance",
+        "Share of test images whose answer changes when the background is swapped for that of a face of another class.",
+    ),
+    Entry("Robustness", "robustness.<disturbance>.n", "Test images that could be {0}."),
+    Entry(
+        "Robustness",
+        "robustness.<disturbance>.relative_accuracy",
+        "Area under the accuracy over the strengths 0 to 5 of {0}, divided by the accuracy at 0; 1: nothing is lost.",
+    ),
+    Entry(
+        "Robustness", "robustness.<disturbance>.mean_att_ccos", "Area under att_ccos over the strengths 0 to 5 of {0}."
+    ),
+    Entry(
+        "Robustness",
+        "robustness.<disturbance>.gap",
+        "Accuracy under the control of {0}, minus that at strength 5: what is lost beyond any such change.",
+    ),
+    Entry(
+        "Robustness",
+        "robustness.<disturbance>.control.<score>",
+        "{1} under the control of {0}: as much covered elsewhere on the face, or a background of the same class.",
+    ),
+    Entry("Robustness", "robustness.<disturbance>.<strength>.accuracy", "Accuracy at strength {1} of {0}."),
+    Entry(
+        "Robustness",
+        "robustness.<disturbance>.<strength>.changed",
+        "Share of images whose answer at strength {1} of {0} is another than on the clean image.",
+    ),
+    Entry(
+        "Robustness",
+        "robustness.<disturbance>.<strength>.att_ccos",
+        "att_ccos at strength {1} of {0}; the AU map moves with the face.",
     ),
     Entry("Per class", "per_class.<class>.accuracy", "Share of the images of {0} that are recognised (recall)."),
     Entry("Per class", "per_class.<class>.precision", "Share of the answers {0} that are right."),
@@ -327,8 +364,11 @@ def metric_fault(key: str, value: float) -> str:
 
 def _range(key: str, family: str) -> tuple[float, float]:
     """Give the least and the greatest value that a metric can have: a share or cosine, a correlation, or a count."""
-    if "ccos" in key or key.removeprefix("interval.").split(".")[0] == "overlap_rank":
+    correlation = "ccos" in key or key.removeprefix("interval.").split(".")[0] == "overlap_rank"
+    if correlation or key.endswith((".gap", ".gap.low", ".gap.high")):
         return -1.0, 1.0
+    if key.endswith(".relative_accuracy"):  # more than all is left where a disturbance helps
+        return 0.0, math.inf
     counts = family in _COUNTED or key.endswith((".n", "_n", ".n_cos", ".persons"))
     return 0.0, math.inf if counts and not key.endswith("accuracy") else 1.0
 

@@ -13,6 +13,7 @@ from fer_au.config.external import UNTRAINED
 from fer_au.config.keys import PartOf
 from fer_au.config.model import ModelConfig
 from fer_au.config.reading import NameOrPath, StrictModel
+from fer_au.config.robustness import Robustness
 from fer_au.config.unread import ReadIf
 from fer_au.resizing import Resize
 
@@ -266,6 +267,8 @@ class EvaluateConfig(StrictModel):
         mirrored: Whether probabilities are the means of those of each image and of its mirror image. Attention, CAMs
             and faithfulness are those of the image alone.
         faithfulness_images: Number of images for the deletion and insertion curves; 0 for none.
+        robustness: Disturbances under which all images are scored again, in five strengths each: ``all``, ``none``, or
+            a list. Each takes five times as long as the images alone.
         batch_size: Images per forward pass.
     """
 
@@ -277,6 +280,7 @@ class EvaluateConfig(StrictModel):
     moved: bool = True
     mirrored: bool = False
     faithfulness_images: Annotated[int, Field(ge=0, le=1_000_000)] = 64
+    robustness: Robustness = "none"
     batch_size: Count = 64
 
     @field_validator("attention_layers")

@@ -91,6 +91,24 @@ def side_coverage(
     return coverage
 
 
+def region_labels(points: NDArray[Any], image_size: float, side: int) -> NDArray[np.int64]:
+    """Give every pixel of an image the region that its centre lies in.
+
+    Args:
+        points: (N, 68, 2) xy of the image, pixel centres at +0.5; rows with a non-finite value have no regions.
+        image_size: Side of the square image that the points lie in.
+        side: Rows and columns of the result, which spans the whole image.
+
+    Returns:
+        (N, side, side) indices into ``REGIONS``; -1 where the points are not finite.
+    """
+    labels = np.full((len(points), side, side), -1, np.int64)
+    scaled = points.astype(np.float64) * (side / image_size)
+    for index in np.flatnonzero(np.isfinite(scaled).all(axis=(1, 2))):
+        labels[index] = _paint_regions(scaled[index], (side, side))
+    return labels
+
+
 def _sides(points: FloatArray, shape: tuple[int, ...]) -> NDArray[np.int64]:
     """Give every fine pixel its index into ``SIDES``; ``points`` are in fine pixels."""
     top, down = points[scheme.NOSE_BRIDGE[0]], points[scheme.CHIN] - points[scheme.NOSE_BRIDGE[0]]

@@ -103,7 +103,7 @@ def bootstrap_macro(scores: NDArray[Any], labels: Sequence[str], n: int = 10_000
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """Correct the p-values of several comparisons, so that one false finding among them is rare (Holm 1979).
+    """Correct the p-values of several comparisons, so that the chance of any false finding stays small (Holm 1979).
 
     Args:
         values: p-values; NaN where nothing could be compared.
@@ -115,11 +115,11 @@ def holm(values: Sequence[float]) -> list[float]:
         >>> holm([0.01, 0.04, 0.03])
         [0.03, 0.06, 0.06]
     """
-    order = sorted((index for index, p in enumerate(values) if p == p), key=lambda index: values[index])
+    order = sorted((place for place, p in enumerate(values) if p == p), key=values.__getitem__)
     corrected, largest = [float("nan")] * len(values), 0.0
-    for place, index in enumerate(order):
-        largest = max(largest, min(1.0, values[index] * (len(order) - place)))
-        corrected[index] = largest
+    for rank, place in enumerate(order):
+        largest = max(largest, min(1.0, values[place] * (len(order) - rank)))
+        corrected[place] = largest
     return corrected
 
 

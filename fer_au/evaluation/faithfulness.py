@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from fer_au.evaluation.blurring import blur_images
 from fer_au.evaluation.map_scores import FloatArray, to_numpy
 from fer_au.resizing import resize_maps
 
@@ -68,7 +68,9 @@ def deletion_insertion(
         whole = probabilities(part)
         target = whole.argmax(dim=1)
         shown, rest = part[:, :channels], part[:, part.shape[1] if channels is None else channels :]
-        blank, canvas = (torch.cat([base, rest], dim=1) for base in (torch.zeros_like(shown), _blur(shown)))
+        blank, canvas = (
+            torch.cat([base, rest], dim=1) for base in (torch.zeros_like(shown), blur_images(shown, _BLUR_SHARE))
+        )
         # All deleted is one and the same picture, unless some of it stays; all inserted is the picture itself.
         deleted = blank if rest.shape[1] else blank[:1]
         ends = probabilities(deleted).expand_as(whole), whole, probabilities(canvas)
@@ -107,14 +109,3 @@ def _of_target(scores: Tensor, target: Tensor) -> Tensor:
 
 def _area(curve: list[Tensor]) -> Tensor:
     return torch.trapezoid(torch.stack(curve), dx=1 / (len(curve) - 1), dim=0)
-
-
-def _blur(images: Tensor) -> Tensor:
-    """Blur with mirrored borders, rows and columns one after the other: torchvision's 2D kernel is ten times slower."""
-    from torchvision.transforms.v2.functional import gaussian_blur
-
-    side = min(images.shape[-2:])
-    sigma = side * _BLUR_SHARE
-    size = 2 * min(math.ceil(3 * sigma), side - 1) + 1
-    blurred: Tensor = gaussian_blur(gaussian_blur(images, [size, 1], [sigma]), [1, size], [sigma])
-    return blurred

@@ -11,7 +11,7 @@ from fer_au.evaluation.metrics_file import Metric
 from fer_au.evaluation.overlap import overlap_metrics
 from fer_au.evaluation.scoring import SplitScorer
 from fer_au.evaluation.slices import (
-    Answers,
+    SplitAnswers,
     class_intervals,
     cut_slices,
     person_metrics,
@@ -33,7 +33,7 @@ def group_metrics(
         traits: What is known of the faces beside their label.
     """
     predicted = scorer.probabilities.argmax(axis=1)
-    answers = Answers(dataset.labels, predicted, classes, scorer.att_ccos)
+    answers = SplitAnswers(dataset.labels, predicted, classes, scorer.att_ccos)
     confusion = confusion_matrix(dataset.labels, predicted, len(classes))
     return {
         "ece": calibration_error(scorer.probabilities, dataset.labels),

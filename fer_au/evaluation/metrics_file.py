@@ -52,6 +52,7 @@ HEADLINE = (
     "cam_skipped.<cam>",
     "faithfulness.deletion",
     "faithfulness.insertion",
+    "background_reliance",
     "baseline.blank.att_cos",
     "baseline.gaussian.att_ccos",
     "baseline.face.att_ccos",

@@ -60,6 +60,7 @@ class ResultsFile:
         attributes: Further attributes.
         sources: Hashes of the data set's files, which the store keeps.
         traits: What is known of the images beside their label, (N,) each.
+        further: Columns that ``write`` gets, each as a whole.
     """
 
     def __init__(
@@ -72,7 +73,9 @@ class ResultsFile:
         attributes: Mapping[str, str],
         sources: Mapping[str, str],
         traits: Mapping[str, NDArray[Any]],
+        further: Mapping[str, ColumnSpec] | None = None,
     ) -> None:
+        self._further = dict(further or {})
         self._path, self._fingerprint, self._attributes, self._sources = path, fingerprint, attributes, sources
         self._whole = {"id": encode_ids(list(ids)), "label": encode_ids(list(labels))} | trait_columns(traits)
         self._stack = ExitStack()
@@ -122,11 +125,18 @@ class ResultsFile:
                 column[rows] = values
                 self._writer.write(f"score/{name}", 0, column)
 
+    def write(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Write some of the further columns, as a whole; blocks of images were added before."""
+        for name, values in columns.items():
+            if self._writer is not None:
+                self._writer.write(name, 0, values)
+
     def _open(self, columns: Mapping[str, NDArray[Any]], late: Iterable[str]) -> StoreWriter:
         count = len(self._whole["id"])
         specs = {name: ColumnSpec.of(values) for name, values in self._whole.items()}
         specs |= {name: ColumnSpec(values.dtype, (count, *values.shape[1:])) for name, values in columns.items()}
         specs |= {f"score/{name}": ColumnSpec(np.dtype(np.float32), (count,)) for name in late}
+        specs |= self._further
         opened = open_writer(
             self._path,
             "evaluation",

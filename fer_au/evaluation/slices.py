@@ -53,7 +53,7 @@ class Slice:
 
 
 @dataclass(frozen=True)
-class Answers:
+class SplitAnswers:
     """What a model answers on N faces.
 
     Attributes:
@@ -68,9 +68,9 @@ class Answers:
     classes: Sequence[str]
     att_ccos: NDArray[np.floating]
 
-    def take(self, rows: NDArray[np.bool_]) -> Answers:
+    def take(self, rows: NDArray[np.bool_]) -> SplitAnswers:
         """Take some of the faces."""
-        return Answers(self.truth[rows], self.predicted[rows], self.classes, self.att_ccos[rows])
+        return SplitAnswers(self.truth[rows], self.predicted[rows], self.classes, self.att_ccos[rows])
 
     @property
     def labels(self) -> list[str]:
@@ -140,7 +140,7 @@ def _texts(values: NDArray[Any] | None) -> dict[str, NDArray[np.bool_]]:
     return {} if values is None else {name.decode(): values == name for name in np.unique(values).tolist()}
 
 
-def slice_metrics(slices: Sequence[Slice], answers: Answers) -> dict[str, Metric]:
+def slice_metrics(slices: Sequence[Slice], answers: SplitAnswers) -> dict[str, Metric]:
     """Score slices: ``slice.<slice>.<score>``, and the intervals of the scores."""
     metrics: dict[str, Metric] = {}
     for one in slices:
@@ -148,12 +148,12 @@ def slice_metrics(slices: Sequence[Slice], answers: Answers) -> dict[str, Metric
     return metrics
 
 
-def scores_of(prefix: str, answers: Answers) -> dict[str, Metric]:
+def scores_of(prefix: str, answers: SplitAnswers) -> dict[str, Metric]:
     """Score faces: ``n``, ``n_cos``, ``accuracy``, ``balanced_accuracy`` and ``att_ccos``, with 95 % intervals.
 
     Args:
         prefix: Beginning of the keys.
-        answers: Answers on these faces; without any, there are only the counts.
+        answers: SplitAnswers on these faces; without any, there are only the counts.
     """
     n_cos = int(np.isfinite(answers.att_ccos).sum())
     metrics: dict[str, Metric] = {f"{prefix}n": len(answers.truth), f"{prefix}n_cos": n_cos}
@@ -182,19 +182,19 @@ def interval_metrics(key: str, bounds: tuple[float, float]) -> dict[str, Metric]
     return {f"interval.{key}.low": bounds[0], f"interval.{key}.high": bounds[1]}
 
 
-def whole_intervals(answers: Answers) -> dict[str, Metric]:
+def whole_intervals(answers: SplitAnswers) -> dict[str, Metric]:
     """Give the intervals of ``accuracy``, ``balanced_accuracy`` and ``att_ccos`` of the whole split."""
     return {key: value for key, value in scores_of("", answers).items() if key.startswith("interval.")}
 
 
-def person_metrics(subjects: NDArray[Any] | None, answers: Answers) -> dict[str, Metric]:
+def person_metrics(subjects: NDArray[Any] | None, answers: SplitAnswers) -> dict[str, Metric]:
     """Score the persons of a split: their mean, and the one who is recognised worst; nothing without two persons.
 
     The interval of the mean is a bootstrap over persons: how far it would move with other people.
 
     Args:
         subjects: (N,) persons; empty where unknown.
-        answers: Answers on the N faces.
+        answers: SplitAnswers on the N faces.
     """
     if subjects is None:
         return {}
@@ -218,7 +218,7 @@ def person_metrics(subjects: NDArray[Any] | None, answers: Answers) -> dict[str,
     return metrics
 
 
-def class_intervals(answers: Answers) -> dict[str, Metric]:
+def class_intervals(answers: SplitAnswers) -> dict[str, Metric]:
     """Give the intervals of each class's recall (``per_class.<class>.accuracy``) and of its ``att_ccos``."""
     metrics: dict[str, Metric] = {}
     for name, own in _by_class(answers):
@@ -230,6 +230,6 @@ def class_intervals(answers: Answers) -> dict[str, Metric]:
     return metrics
 
 
-def _by_class(answers: Answers) -> Iterator[tuple[str, Answers]]:
+def _by_class(answers: SplitAnswers) -> Iterator[tuple[str, SplitAnswers]]:
     for index, name in enumerate(answers.classes):
         yield name, answers.take(np.asarray(answers.truth == index))

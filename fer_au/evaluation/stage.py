@@ -18,6 +18,7 @@ from fer_au.compute import Progress, log
 from fer_au.config.differences import mapping
 from fer_au.config.experiments import EvaluateConfig
 from fer_au.config.external import EXTERNAL
+from fer_au.config.robustness import chosen_disturbances
 from fer_au.errors import DataError
 from fer_au.evaluation.cams import choose_cams
 from fer_au.evaluation.group_metrics import group_metrics
@@ -25,6 +26,9 @@ from fer_au.evaluation.inference import SplitRunner, count_passes
 from fer_au.evaluation.metrics_file import Metric, environment_metrics, number_text, read_metrics, write_metrics
 from fer_au.evaluation.metrics_file import detail_path as default_detail_path
 from fer_au.evaluation.results_file import ResultsFile
+from fer_au.evaluation.robustness import RobustnessRunner, count_disturbed
+from fer_au.evaluation.robustness_metrics import Answers, robustness_metrics
+from fer_au.evaluation.robustness_store import answer_columns, answer_specs
 from fer_au.evaluation.scoring import SplitScorer
 from fer_au.evaluation.seen import find_seen, log_seen
 from fer_au.evaluation.selection import selection_metrics
@@ -39,6 +43,7 @@ from fer_au.models.trained import Training, check_training, check_training_data
 from fer_au.shards.finished import FinishedWork
 from fer_au.stores import Store
 from fer_au.stores.beside import KEEPERS
+from fer_au.stores.columns import ColumnSpec
 from fer_au.stores.reader import check_table
 
 _VERSION = 7  # counts changes of what the evaluation computes and keeps
@@ -121,18 +126,30 @@ def evaluate_experiment(
     truth, traits = TruthReader(dataset, training), read_traits(dataset)
     log(f"{title}: {len(dataset)} faces of {len(model.classes)} classes, on {device.type}")
     moved = int(truth.valid.sum()) if config.moved else 0
+    disturbances = chosen_disturbances(config.robustness)
     with ExitStack() as stack:
         passes = count_passes(len(dataset), moved, config.faithfulness_images, config.mirrored)
+        passes += count_disturbed(len(dataset), disturbances)
         progress = stack.enter_context(Progress(title, passes, "passes"))
         loader = BatchLoader(dataset, keep=False)  # one pass needs each picture once
         model = model.to(device).to(memory_format=torch.channels_last)
         runner = SplitRunner(model, dataset, loader, preprocess, device, config.batch_size, progress, config.mirrored)
         scorer = SplitScorer(runner, truth, layers, config.model_copy(update={"cams": cams}))
         options = {"config": config.model_dump(mode="json"), "fold": fold, "weights": meta["weights_sha256"]}
-        results = None if store_path is None else _results_file(store_path, dataset, truth, layers, options, traits)
+        further = answer_specs(len(dataset), disturbances)
+        results = (
+            None if store_path is None else _results_file(store_path, dataset, truth, layers, options, traits, further)
+        )
         _run(scorer, results and stack.enter_context(results))
+        answers: dict[str, Answers] = {}
+        if disturbances:
+            disturbed = RobustnessRunner(model, dataset, preprocess, device, config.batch_size, progress)
+            answers = disturbed.answers(disturbances)
+            if results is not None:
+                results.write(answer_columns(answers))
     metrics = {**_metrics(scorer, truth, dataset, model.classes), **_conditions(config)}
     metrics |= group_metrics(scorer, dataset, model.classes, traits)
+    metrics |= robustness_metrics(answers, dataset.labels, truth.labels)
     metrics |= {} if seen is None or seen.number is None else {"seen_in_training": seen.number}
     context = _context(meta, model_dir, device) | {f"cam_skipped.{cam}": reason for cam, reason in skipped.items()}
     content = Store.open(store_path, "evaluation").content_sha256 if store_path is not None else None
@@ -159,6 +176,7 @@ def _results_file(
     layers: tuple[str, ...],
     options: Mapping[str, Any],
     traits: Traits,
+    further: Mapping[str, ColumnSpec],
 ) -> ResultsFile:
     """Prepare the store of single images; ``options`` are what decides it besides the data."""
     # The report shows what the data stages rejected; it follows the data through this store.
@@ -174,6 +192,7 @@ def _results_file(
         attributes=attributes,
         sources=sources,
         traits=traits,
+        further=further,
     )
 
 

@@ -21,6 +21,7 @@ from fer_au.report.map_tables import MapTable, region_table, truth_table
 from fer_au.report.overlap import Overlap, overlap_of
 from fer_au.report.painter import FacePainter
 from fer_au.report.provenance import provenance
+from fer_au.report.robustness_section import RobustTable, robustness_tables
 from fer_au.report.samples import (
     AverageRow,
     Layout,
@@ -80,6 +81,7 @@ class DatasetView:
     averages: list[AverageRow]
     regions: MapTable
     truth: MapTable
+    robustness: list[RobustTable]
     hero: list[tuple[str, list[Tile]]]
     hero_labels: list[str]
 
@@ -110,6 +112,7 @@ def render_page(project: Project) -> str:
     return template.render(
         project=project,
         views=views,
+        robust=any(view.robustness for view in views),
         colours=colours,
         metrics=metric_table(project.experiments),
         cross=cross_table(project),
@@ -157,6 +160,7 @@ def dataset_view(name: str, project: Project, colours: Mapping[str, int]) -> Dat
         averages,
         region_table(experiments),
         truth_table(experiments),
+        robustness_tables(experiments, colours),
         *hero(layout, samples, painter),
     )
 

@@ -177,6 +177,7 @@ EVALUATE: dict[str, Case] = {
     "moved": Case(False, True),
     "mirrored": Case(False, True),
     "faithfulness_images": Case(0, 2),
+    "robustness": Case("none", ["blurred"]),
     "batch_size": Case(1, 8),
 }
 

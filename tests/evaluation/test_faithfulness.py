@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from fer_au.evaluation.faithfulness import _blur, deletion_insertion
+from fer_au.evaluation.blurring import blur_images
+from fer_au.evaluation.faithfulness import deletion_insertion
 
 
 def left_half_model(images: torch.Tensor) -> torch.Tensor:
@@ -91,7 +92,7 @@ def test_the_insertion_canvas_is_a_gaussian_blur_with_mirrored_borders(shape, rn
     sigma = min(shape) / 16
     radius = min(math.ceil(3 * sigma), min(shape) - 1)
     expected = gaussian_filter(pictures, sigma, mode="mirror", radius=radius, axes=(2, 3))
-    np.testing.assert_allclose(_blur(torch.from_numpy(pictures)).numpy(), expected, atol=1e-6)
+    np.testing.assert_allclose(blur_images(torch.from_numpy(pictures), 1 / 16).numpy(), expected, atol=1e-6)
 
 
 def test_a_step_count_below_one_is_refused(images):

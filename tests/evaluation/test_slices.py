@@ -11,7 +11,7 @@ from fer_au.batches.faces import FaceDataset
 from fer_au.evaluation.averages import macro_mean
 from fer_au.evaluation.bootstrap import holm
 from fer_au.evaluation.calibration import calibration_error
-from fer_au.evaluation.slices import Answers, class_intervals, cut_slices, person_metrics, scores_of, slice_metrics
+from fer_au.evaluation.slices import SplitAnswers, class_intervals, cut_slices, person_metrics, scores_of, slice_metrics
 from fer_au.evaluation.traits import read_traits, stored_traits
 from fer_au.glossary import look_up, metric_fault
 from fer_au.landmarks.head_pose import estimate_poses
@@ -25,12 +25,12 @@ def names_of(**traits: np.ndarray) -> dict[str, int]:
     return {one.name: one.n for one in cut_slices(traits)}
 
 
-def answers(rng: np.random.Generator, n: int, right: float = 0.7) -> Answers:
+def answers(rng: np.random.Generator, n: int, right: float = 0.7) -> SplitAnswers:
     truth = rng.integers(0, 3, n)
     wrong = (truth + rng.integers(1, 3, n)) % 3
     predicted = np.where(rng.random(n) < right, truth, wrong)
     ccos = np.where(truth > 0, rng.normal(0.4, 0.1, n), np.nan)
-    return Answers(truth, predicted, CLASSES, ccos)
+    return SplitAnswers(truth, predicted, CLASSES, ccos)
 
 
 def turned(*yaw_pitch: tuple[float, float]) -> dict[str, np.ndarray]:
@@ -112,9 +112,9 @@ def test_the_interval_of_an_accuracy_covers_the_truth_as_often_as_it_says() -> N
 
 
 def test_one_face_and_one_class_have_scores_without_intervals() -> None:
-    one = Answers(np.array([1]), np.array([1]), CLASSES, np.array([0.3]))
+    one = SplitAnswers(np.array([1]), np.array([1]), CLASSES, np.array([0.3]))
     assert scores_of("", one) == {"n": 1, "n_cos": 1, "accuracy": 1.0, "balanced_accuracy": 1.0, "att_ccos": 0.3}
-    nobody = Answers(np.zeros(0, int), np.zeros(0, int), CLASSES, np.zeros(0))
+    nobody = SplitAnswers(np.zeros(0, int), np.zeros(0, int), CLASSES, np.zeros(0))
     assert scores_of("", nobody) == {"n": 0, "n_cos": 0}
 
 
@@ -122,7 +122,7 @@ def test_persons_have_a_mean_and_a_worst_one(rng: np.random.Generator) -> None:
     truth = np.repeat([0, 1, 2], 10)
     predicted = np.where(np.arange(30) < 10, truth, (truth + (np.arange(30) % 2)) % 3)
     predicted[20:] = 0
-    own = Answers(truth, predicted, CLASSES, np.full(30, np.nan))
+    own = SplitAnswers(truth, predicted, CLASSES, np.full(30, np.nan))
     subjects = np.repeat([b"ann", b"bob", b"eve"], 10)
     metrics = person_metrics(subjects, own)
     assert metrics["slice.subject.persons"] == 3

@@ -107,8 +107,9 @@ def test_the_headline_is_short_and_the_detail_file_holds_the_rest(evaluated):
 
 
 def test_every_pattern_of_the_headline_has_a_key():
-    # Of a frame, of probabilities and of a CAM that are not usual.
+    # Of a frame, of probabilities, of a CAM and of disturbances that are not usual.
     keys = expected_keys(module=True) | {"resize", "mirrored", "cam_skipped.rollout", "seen_in_training"}
+    keys |= {"background_reliance"}
     assert [own for own in HEADLINE if not any(match_key(own, key) is not None for key in keys)] == []
 
 

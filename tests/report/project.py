@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from fer_au.datasets import ManifestRow, write_manifest
 from fer_au.datasets.leaks import LEAKS, Group, Leaks, write_leaks
 from fer_au.evaluation import centered_cosine, cosine_alignment, write_metrics
 from fer_au.evaluation.comparison import comparison_maps
-from fer_au.evaluation.slices import Answers, cut_slices, slice_metrics
+from fer_au.evaluation.robustness_metrics import Answers
+from fer_au.evaluation.robustness_store import answer_columns
+from fer_au.evaluation.slices import SplitAnswers, cut_slices, slice_metrics
 from fer_au.evaluation.traits import Traits, trait_columns
 from fer_au.ibug68 import MEAN_FACE
 from fer_au.models.config_file import write_config
@@ -140,6 +143,7 @@ class Writer:
         good: bool,
         cams: tuple[str, ...] = ("native",),
         module: bool = False,
+        answers: Mapping[str, Answers] | None = None,
         seed: int = 0,
         traits: Traits | None = None,
         **metrics: Any,
@@ -179,9 +183,10 @@ class Writer:
         if traits is not None:
             order = {label: index for index, label in enumerate(CLASSES)}
             truth_of = np.array([order[label] for label in labels])
-            answers = Answers(truth_of, probabilities.argmax(axis=1), CLASSES, columns["score/att_ccos"])
+            split = SplitAnswers(truth_of, probabilities.argmax(axis=1), CLASSES, columns["score/att_ccos"])
             columns |= trait_columns(traits)
-            metrics |= slice_metrics(cut_slices(traits), answers)
+            metrics |= slice_metrics(cut_slices(traits), split)
+        columns |= answer_columns(answers or {})
         path = self.root / "evaluation" / f"{name}.h5"
         write_store(path, "evaluation", columns, fingerprint=PRINT, attributes={"classes": ",".join(CLASSES)})
         scores = {"accuracy": 0.75, "att_cos": 0.9 if good else 0.5, "att_ccos": 0.8 if good else 0.2}

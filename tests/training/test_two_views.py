@@ -110,7 +110,7 @@ def test_a_trained_model_scores_the_same_in_evaluation_and_prediction(
 ) -> None:
     train_experiment("two", experiment(), settings(), folder, Path("none"), Path("models/two"))
     evaluate_experiment(
-        EvaluateConfig(faithfulness_images=4),
+        EvaluateConfig(faithfulness_images=4, robustness=("moved",)),
         dataset_dir=folder,
         model_dir=Path("models/two"),
         metrics_path=Path("two.json"),
@@ -120,6 +120,7 @@ def test_a_trained_model_scores_the_same_in_evaluation_and_prediction(
     assert metrics["n"] == 8
     assert all(np.isfinite(metrics[key]) for key in ("att_cos", "att_ccos_moved", "cam_cos.native"))
     assert 0 <= metrics["faithfulness.deletion"] <= 1
+    assert (np.asarray(results["robustness/moved/predicted"]) < len(results.attributes["classes"].split(","))).all()
 
     predictor = Predictor.load("models/two", device="cpu")
     faces = Store.open(folder / "faces.h5", "faces")

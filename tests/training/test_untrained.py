@@ -116,6 +116,15 @@ def test_the_same_network_gets_the_same_scores_here_and_from_elsewhere(taken: Tr
         assert np.abs(np.asarray(ours[1][column]) - np.asarray(theirs[1][column])).max() <= 1e-4
 
 
+def test_a_network_from_elsewhere_sees_the_same_disturbances(taken: Training) -> None:
+    trained = Training("here", ExperimentConfig(dataset="blobs", model={"backbone": "test_resnet"}), HERE)  # type: ignore[arg-type]
+    names = ["moved", "jpeg", "mouth_occluded"]
+    ours, theirs = (scores(one, cams=[], moved=False, robustness=names)[1] for one in (trained, taken))
+    for name in names:
+        column = f"robustness/{name}/predicted"
+        assert np.asarray(ours[column]).tolist() == np.asarray(theirs[column]).tolist()
+
+
 HERE = TrainConfig(epochs=1, batch_size=4, image_size=64)
 
 
