@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from fer_au.checks.memory import Memory
 from fer_au.code.stages import work_code
 from fer_au.config.experiments import EvaluateConfig, ExperimentConfig
-from fer_au.config.external import is_file
+from fer_au.config.external import ONNX, has_gradients, is_file
 from fer_au.config.model import ModelConfig
 from fer_au.config.reading import Fault
 from fer_au.errors import FerAuError, MissingCamError
@@ -37,7 +37,7 @@ def check_external(config: ExperimentConfig, evaluate: EvaluateConfig, memory: M
     faults = list(_import_faults(config.model.factory or ""))
     asked = evaluate.model_dump(include={"attention_layers", "cams"})
     code = work_code("evaluate", {"model": {"backbone": config.model.backbone}}, {"evaluate": asked})
-    question = ("external", code, is_file(config.model.factory), len(config.model.layers), asked)
+    question = ("external", code, has_gradients(config.model.factory), len(config.model.layers), asked)
     answer = memory.recall(*question)
     if answer is None:
         answer = [(fault.key, fault.text) for fault in _ask_stand_in(config.model, evaluate)]
@@ -68,7 +68,8 @@ def _file_faults(factory: str) -> Iterator[Fault]:
 
     try:
         read_file(Path(factory))
-        check_packages()
+        if factory.endswith(ONNX):
+            check_packages()
     except FerAuError as error:
         key, _, text = str(error).partition(": ")
         yield Fault(key, text)

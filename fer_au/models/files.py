@@ -23,7 +23,6 @@ from fer_au.errors import DataError, FerAuError
 from fer_au.gate import WEIGHTS as MOST_BYTES
 from fer_au.gate import read_bytes
 from fer_au.models.config_file import CONFIG, SCHEMA, WEIGHTS, check_digest, config_bytes, read_config, write_config
-from fer_au.models.external import file_tensor
 from fer_au.models.network import FerModel, build_external, build_model, check_model
 from fer_au.models.parts import Trunk
 
@@ -179,7 +178,7 @@ def _build(folder: Path, meta: Mapping[str, Any], tensors: Mapping[str, Tensor])
         try:
             with torch.device(device):
                 if external:
-                    model = build_external(meta["model"], meta["classes"], tensors.get(file_tensor()))
+                    model = build_external(meta["model"], meta["classes"], tensors)
                 else:
                     model = build_model(meta["model"], meta["classes"], seed=0)
         except _TooManyError as error:
