@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +53,8 @@ class ExternalTrunk(Trunk):
         self.modules_of_layers = dict(zip(self.layers, config.layers, strict=True))
         self._differentiable = has_gradients(config.factory)
         self._classes, self._probabilities = tuple(config.classes), config.scores == "probabilities"
-        self._taps: Taps | None = None
-        if not isinstance(network, OnnxNetwork | Pt2Network):
-            try:
-                self._taps = Taps(network, config.layers, copies=True)
-            except ArgumentError as error:
-                raise ConfigError(f"model.{error}") from error
         self._ran: tuple[str, ...] = ()
+        self._frozen = [name for name, one in self.named_parameters() if not one.requires_grad]
         self.channels = self._look()
 
     def forward(self, x: Tensor) -> TrunkOutput:
@@ -84,19 +79,29 @@ class ExternalTrunk(Trunk):
 
     def _run(self, pictures: Tensor) -> tuple[object, list[Tensor]]:
         """Run the network: what it gives, and the map of each layer."""
-        if self._taps is None:
+        if isinstance(self.network, OnnxNetwork | Pt2Network):
             self._ran = self.network.order
             answer: tuple[object, list[Tensor]] = self.network.answer(pictures)
             return answer
-        self._taps.forget()
         try:
-            given = self.network(pictures)
-            self._ran = self._taps.order
-            return given, self._taps.maps()
+            # Hooked anew in each pass: the hooks of a copy of the network would keep their maps for the original.
+            with closing(Taps(self.network, tuple(self.modules_of_layers.values()), copies=True)) as taps:
+                given = self.network(pictures)
+                self._ran = taps.order
+                return given, taps.maps()
         except ArgumentError as error:
             raise ConfigError(f"model.{error}") from error
-        finally:
-            self._taps.forget()
+
+    @property
+    def image_size(self) -> int:
+        """Side of the pictures in pixels."""
+        return self._input.size
+
+    def freeze_again(self) -> None:
+        """Freeze the parameters that whoever made the network had frozen."""
+        parameters = dict(self.named_parameters())
+        for name in self._frozen:
+            parameters[name].requires_grad_(False)
 
     @property
     def has_gradients(self) -> bool:
@@ -211,12 +216,17 @@ def open_network(config: ModelConfig, kept: Mapping[str, Tensor] | None = None) 
     return Pt2Network(Program(_kept_bytes(kept), tensors), config.layers, config.input)
 
 
+def file_tensor() -> str:
+    """Name the tensor of a model's folder that holds the file of its network."""
+    return f"{_NETWORK}{BYTES}"
+
+
 _NETWORK = "backbone.network."  # before the names of a network's tensors in a model's folder
 
 
 def _kept_bytes(kept: Mapping[str, Tensor]) -> bytes:
     """Take a file's bytes out of the tensors of a model's folder."""
-    data = kept.get(f"{_NETWORK}{BYTES}")
+    data = kept.get(file_tensor())
     if data is None or data.dtype != torch.uint8 or data.ndim != 1:
         raise ConfigError("model: the network's file is not among its weights")
     return data.cpu().numpy().tobytes()

@@ -95,6 +95,8 @@ class Taps:
         self._handles = []
         self.forget()
 
+    close = remove  # for contextlib.closing
+
     def _as_map(self, name: str, given: Tensor) -> Tensor:
         order = getattr(self._modules[name], _ORDER, self._order)
         return as_map(name, given, self._extra, channels_last=str(getattr(order, "value", order)) == _CHANNELS_LAST)
