@@ -18,9 +18,11 @@ from fer_au.evaluation.stage import evaluate_experiment
 from fer_au.models import load_model
 from fer_au.models.config_file import read_config
 from fer_au.models.trained import Training
+from fer_au.shards.finished import FinishedWork
 from fer_au.stores.columns import encode_ids
 from fer_au.stores.writer import write_store
 from fer_au.training.stage import train_experiment
+from fer_au.training.trainer import Trainer
 
 MODULE = """
 import torch
@@ -62,6 +64,7 @@ def constant():
     net.register_forward_hook(lambda net, given, scores: scores.detach())
     return net
 """
+TAKE = FinishedWork.take  # before other tests' fixture takes its place
 LABELS = ("neutral", "happiness", "anger")
 DATA = Path("data/blobs")
 MODEL = {
@@ -163,6 +166,32 @@ def test_an_exported_program_trains_to_the_very_weights_of_its_module(tuned: Tra
         assert torch.equal(ours[name], theirs[name]), name
 
 
+@pytest.fixture
+def fetching(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finished trainings are fetched, as in a project."""
+    monkeypatch.setattr(FinishedWork, "take", TAKE)
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(
+    tuned: Training, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    whole = Trainer._train_epoch
+
+    def killed(self: Trainer, epoch: int, *rest: Any) -> Any:
+        if epoch == 1:
+            raise KeyboardInterrupt
+        return whole(self, epoch, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_train_epoch", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run("killed")
+    run("killed")
+    assert "goes on after epoch 1 of 2" in capfd.readouterr().err
+    assert torch.equal(weights("killed")["second.weight"], weights("tuned")["second.weight"])
+
+
+@pytest.mark.usefixtures("fetching")
 def test_guidance_changes_what_is_learned_and_a_finished_training_is_found(
     tuned: Training, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,6 +203,7 @@ def test_guidance_changes_what_is_learned_and_a_finished_training_is_found(
     assert torch.equal(weights("again")["fc.weight"], weights("tuned")["fc.weight"])
 
 
+@pytest.mark.usefixtures("fetching")
 def test_other_weights_of_the_same_factory_are_another_training(
     tuned: Training, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,8 +215,7 @@ def test_other_weights_of_the_same_factory_are_another_training(
         return net
 
     monkeypatch.setattr(tuned_nets, "create", create)
-    run("other", TRAIN.model_copy(update={"epochs": 1}))
-    run("other", TRAIN)
+    run("other")
     assert "trained before" not in capfd.readouterr().err
 
 
