@@ -14,6 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Generator, Tensor
 
 from fer_au.config.experiments import AugmentConfig
+from fer_au.ibug68 import MIRROR
 
 
 def random_similarities(count: int, config: AugmentConfig, generator: Generator) -> Tensor:
@@ -63,6 +64,20 @@ def warp(images: Tensor, matrices: Tensor, padding: str) -> Tensor:
     """
     grid = _source_grid(invert(matrices).to(images), images.shape[2], images.shape[3])
     return F.grid_sample(images, grid, mode="bilinear", padding_mode=padding, align_corners=False)
+
+
+def move_points(points: Tensor, matrix: Tensor, size: float) -> Tensor:
+    """Move the 68 points of a face as ``warp`` moves its picture; a mirrored face has its points by their own names.
+
+    Args:
+        points: (68, 2) xy pixels of a square picture.
+        matrix: (2, 3), normalised source to normalised output.
+        size: Side of the picture in pixels.
+    """
+    moved = (points * (2 / size) - 1) @ matrix[:, :2].T.to(points) + matrix[:, 2].to(points)
+    if bool(mirrored(matrix[None])):
+        moved = moved[torch.from_numpy(MIRROR.copy())]
+    return (moved + 1) * (size / 2)
 
 
 def _source_grid(matrices: Tensor, height: int, width: int) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fer_au.checks.memory import Memory
 from fer_au.code.stages import work_code
-from fer_au.config.experiments import EvaluateConfig, ExperimentConfig
-from fer_au.config.external import is_file
+from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig
+from fer_au.config.external import ONNX, has_gradients, is_file
 from fer_au.config.model import ModelConfig
 from fer_au.config.reading import Fault
 from fer_au.errors import FerAuError, MissingCamError
@@ -23,11 +24,14 @@ LACKING = "evaluate.cams."
 """Before a CAM that other networks may have."""
 
 
-def check_external(config: ExperimentConfig, evaluate: EvaluateConfig, memory: Memory) -> list[Fault]:
+def check_external(
+    config: ExperimentConfig, train: TrainConfig, evaluate: EvaluateConfig, memory: Memory
+) -> list[Fault]:
     """List what is wrong with an experiment's external model, as far as it shows without running it.
 
     Args:
         config: The experiment.
+        train: Its training settings.
         evaluate: Section ``evaluate``.
         memory: Keeps what was found.
 
@@ -37,10 +41,12 @@ def check_external(config: ExperimentConfig, evaluate: EvaluateConfig, memory: M
     faults = list(_import_faults(config.model.factory or ""))
     asked = evaluate.model_dump(include={"attention_layers", "cams"})
     code = work_code("evaluate", {"model": {"backbone": config.model.backbone}}, {"evaluate": asked})
-    question = ("external", code, is_file(config.model.factory), len(config.model.layers), asked)
+    guided = [(term.source, term.layers) for term in config.guidance]
+    frozen = [phase.layers for phase in train.freeze]
+    question = ("external", code, has_gradients(config.model.factory), len(config.model.layers), guided, frozen, asked)
     answer = memory.recall(*question)
     if answer is None:
-        answer = [(fault.key, fault.text) for fault in _ask_stand_in(config.model, evaluate)]
+        answer = [(fault.key, fault.text) for fault in _ask_stand_in(config, train, evaluate)]
         memory.keep(answer, *question)
     return [*faults, *(Fault(key, text) for key, text in cast(list[tuple[str, str]], answer))]
 
@@ -68,21 +74,34 @@ def _file_faults(factory: str) -> Iterator[Fault]:
 
     try:
         read_file(Path(factory))
-        check_packages()
+        if factory.endswith(ONNX):
+            check_packages()
     except FerAuError as error:
         key, _, text = str(error).partition(": ")
         yield Fault(key, text)
 
 
-def _ask_stand_in(config: ModelConfig, evaluate: EvaluateConfig) -> Iterator[Fault]:
+def _ask_stand_in(config: ExperimentConfig, train: TrainConfig, evaluate: EvaluateConfig) -> Iterator[Fault]:
     """Ask a network without insides, which has the layers that the configuration names, for layers and CAMs."""
     from fer_au.cam.registry import resolve_cams
+    from fer_au.models.freezing import check_phases
 
-    model = _stand_in(config)
+    model = _stand_in(config.model)
+    asked = [("evaluate.attention_layers", partial(model.resolve_layers, evaluate.attention_layers))]
+    for number, term in enumerate(config.guidance):
+        if term.source == "features":
+            asked.append((f"guidance.{number}.layers", partial(model.resolve_layers, term.layers)))
+        else:
+            yield Fault(f"guidance.{number}.source", "an external model has no map of its own; use features")
+    for key, ask in asked:
+        try:
+            ask()
+        except FerAuError as error:
+            yield Fault(key, str(error))
     try:
-        model.resolve_layers(evaluate.attention_layers)
+        check_phases(train.freeze, model)
     except FerAuError as error:
-        yield Fault("evaluate.attention_layers", str(error))
+        yield Fault("train.freeze", str(error).removeprefix("train.freeze: "))
     for cam in evaluate.cams:
         try:
             resolve_cams([cam], model)

@@ -82,7 +82,7 @@ def check_network(
         if any(_is_within(wrong, "model") for wrong in doubtful):
             lacking.note(key, None)
             return []
-        found = check_external(config, asked, memory)
+        found += check_external(config, train, asked, memory)
     elif not _is_plain(config, train, asked):
         found += _remembered(config, train, asked, params, memory)
     cams = {one.key.removeprefix(_LACKING): one.text for one in found if one.key.startswith(_LACKING)}

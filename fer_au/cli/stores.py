@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -49,12 +49,26 @@ def store_info(file: Annotated[Path, typer.Argument(help="An HDF5 store.")]) -> 
         typer.echo(visible(f"column {name} {spec.dtype} {spec.shape}"))
 
 
-@app.command("export", epilog="Example: fer-au store export evaluation/au.h5 -o au.csv")
+@app.command(
+    "export",
+    epilog="Example: fer-au store export evaluation/au.h5 -o au.csv, or fer-au store export data/demo/faces.h5 "
+    "--format parquet -o demo.parquet",
+)
 def store_export(
     file: Annotated[Path, typer.Argument(help="An HDF5 store.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", callback=named(".npz", ".csv"), help="FILE.npz (all columns) or FILE.csv.")
+        Path,
+        typer.Option("--output", "-o", help="FILE.npz (all columns), FILE.csv, or what --format writes."),
     ],
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="Of faces.h5: crops with labels, points and maps as imagefolder, parquet or webdataset."
+        ),
+    ] = None,
+    licensed: Annotated[
+        bool, typer.Option("--licensed", help="With --format: you may copy the pictures, which are of persons.")
+    ] = False,
     maps: Annotated[bool, typer.Option("--maps", help="Write every cell of maps into a csv, too.")] = False,
     frame: Annotated[
         str | None,
@@ -68,7 +82,16 @@ def store_export(
         typer.Option(help="Faces of the landmarks, for --frame picture. Default: faces.h5 beside them."),
     ] = None,
 ) -> None:
-    """Write a store as npz or csv; a csv of an evaluation has true and predicted labels, and no csv has pictures."""
+    """Write a store as npz or csv; a csv of an evaluation has true and predicted labels, and no csv has pictures.
+
+    With --format, the faces of a data set as others read them.
+    """
+    if form is not None:
+        typer.echo(f"{output}: {_export_faces(file, output, form, licensed, maps or frame or faces)} faces")
+        return
+    if licensed:
+        raise ConfigError("--licensed has no effect without --format")
+    named(".npz", ".csv")(output)
     from fer_au.results.images import export_images
     from fer_au.stores.export import export_store
     from fer_au.stores.reader import Store
@@ -86,6 +109,17 @@ def store_export(
     if left_out.others:
         log(f"{output}: without {', '.join(left_out.others)}: bytes and tables don't fit into a csv")
     typer.echo(f"{output}: {len(store)} rows")
+
+
+def _export_faces(file: Path, output: Path, form: str, licensed: bool, others: object) -> int:
+    """Write the faces of a data set; raises as ``export_faces``."""
+    from fer_au.batches.formats import FORMATS, Format, export_faces
+
+    if form not in FORMATS:
+        raise ConfigError(f"--format: must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, not {form!r}")
+    if others:
+        raise ConfigError("--maps, --frame and --faces have no effect with --format, which has all of it")
+    return export_faces(file, output, cast(Format, form), licensed=licensed)
 
 
 def _points_in(store: Store, frame: str, faces: Path | None) -> FramedPoints | None:

@@ -26,7 +26,7 @@ from fer_au.code.closure import PART_FOLDERS, CodeBase, this_code
 from fer_au.code.plugins import factory_digest, plugin_digest
 from fer_au.config.data import DEFAULT_DETECTOR
 from fer_au.config.dataset_settings import OVERRIDABLE, STAGES, stage_settings
-from fer_au.config.external import EXTERNAL, ONNX, is_file
+from fer_au.config.external import EXTERNAL, FILES, is_file
 from fer_au.config.model import NAMED_WEIGHTS
 from fer_au.config.pipeline import read_taken_keys
 from fer_au.config.reading import PARAMS, read_params
@@ -179,7 +179,7 @@ def _built_in(code: CodeBase, group: str, name: str) -> set[Path]:
 
 
 def _is_path(name: str) -> bool:
-    return "/" in name or name.endswith((".yaml", ".yml", ONNX))
+    return "/" in name or name.endswith((".yaml", ".yml", *FILES))
 
 
 def _bytes_digest(project: Path, name: str) -> str:

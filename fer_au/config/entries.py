@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from fer_au.config.experiments import CrossConfig, ExperimentConfig, TrainConfig
-from fer_au.config.external import EXTERNAL, UNTRAINED
+from fer_au.config.external import EXTERNAL, UNTRAINED, has_gradients
 from fer_au.config.reading import PARAMS, Fault, entry, examine, read_params, refuse
-from fer_au.config.unread import drop_inherited, find_unread, is_written
+from fer_au.config.unread import drop_inherited, find_unread, is_written, no_effect
 from fer_au.registry import near_names
 
 
@@ -60,6 +60,8 @@ def examine_experiment(
         return experiment, None, faults
     shared = params.get("train") or {}
     train, found = examine(TrainConfig, merge_train(shared, own or {}), f"{key}.train")
+    if train is not None and experiment is not None and experiment.model.input is not None:
+        train = train.model_copy(update={"image_size": experiment.model.input.size})
     if experiment is not None and train is not None:
         faults += _never_counted(f"{key}.guidance", experiment, train)
     _, known = examine(TrainConfig, shared, f"{key}.train", unread=True)
@@ -182,16 +184,28 @@ def _external_contradictions(key: str, own: Mapping[str, Any]) -> list[Fault]:
     if _field(own.get("model"), "backbone") != EXTERNAL:
         text = f"{UNTRAINED!r} is for backbone {EXTERNAL!r} alone; what is trained here has settings"
         return [Fault(f"{key}.train", text)] if untrained else []
-    faults = []
     if not untrained:
-        faults.append(Fault(f"{key}.train", f"an external model is measured as it is; write `train: {UNTRAINED}`"))
+        return list(_fine_tuning_contradictions(key, own))
+    faults = []
     if own.get("guidance"):
         faults.append(Fault(f"{key}.guidance", "nothing is trained, so that nothing can be guided; write `[]`"))
     if own.get("base", "none") != "none":
-        faults.append(Fault(f"{key}.base", "an external model has weights of its own; write `base: none`"))
+        faults.append(Fault(f"{key}.base", "nothing is trained, from no start; write `base: none`"))
     if own.get("target", "expression") != "expression":
         faults.append(Fault(f"{key}.target", "nothing is trained; delete it"))
     return faults
+
+
+def _fine_tuning_contradictions(key: str, own: Mapping[str, Any]) -> Iterator[Fault]:
+    """What can't be said of the training of a model that was made elsewhere."""
+    factory = _field(own.get("model"), "factory")
+    if isinstance(factory, str) and not has_gradients(factory):
+        text = f"an ONNX file has no gradients, so that it can't be trained; write `train: {UNTRAINED}`"
+        yield Fault(f"{key}.train", text)
+    if is_written(own.get("train"), ("image_size",)):
+        yield Fault(f"{key}.train.image_size", no_effect("model.input.size says it of an external backbone"))
+    if own.get("target") == "subject":
+        yield Fault(f"{key}.target", "an external model keeps its own classes, which are expressions")
 
 
 def _misfits(key: str, own: Mapping[str, Any], base: str, other: object) -> list[Fault]:
@@ -201,6 +215,7 @@ def _misfits(key: str, own: Mapping[str, Any], base: str, other: object) -> list
         return []
     pairs = {"backbone": (ours.get("backbone"), theirs.get("backbone"))}
     pairs["in_chans"] = ours.get("in_chans", 3), theirs.get("in_chans", 3)
+    pairs["factory"] = ours.get("factory"), theirs.get("factory")
     return [
         Fault(key, f"experiment {base!r} has {part} {other_s!r}, this one {own!r}")
         for part, (own, other_s) in pairs.items()

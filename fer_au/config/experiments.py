@@ -316,8 +316,8 @@ class ExperimentConfig(StrictModel):
             experiment.
         model: Network.
         guidance: Terms that pull the model's attention to cues; an empty list is a vanilla classifier.
-        train: Overrides of the section ``train``, key by key; ``none`` for an ``external`` backbone, which is measured
-            as it is.
+        train: Overrides of the section ``train``, key by key; ``none`` for an ``external`` backbone that is to be
+            measured as it is.
         group: Name that repeats (seeds, folds) share; the report gives the mean and deviation of a group.
         fold: Fold of the data set that becomes ``test``, by its name or number.
     """

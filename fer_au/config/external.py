@@ -19,9 +19,12 @@ UNTRAINED = "none"
 """The ``train`` of experiments whose model is measured as it is."""
 
 _FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
-ONNX = ".onnx"
-_FILES = (".pt2", ".pt", ".pth", ".tflite", ".safetensors", ".h5", ".keras")
+ONNX, PT2 = ".onnx", ".pt2"
+FILES = (ONNX, PT2)
+"""Ends of names of the files that hold a network as data."""
+_OTHER_FILES = (".pt", ".pth", ".tflite", ".safetensors", ".h5", ".keras")
 
+_BYTE, _ROUNDED = 255, 1e-3
 _SMALLEST = 0.001  # of a divisor; that of a network of pixels from 0 to 255 is 0.004
 
 
@@ -88,6 +91,11 @@ class InputConfig(StrictModel):
         """Divisor of red, green and blue."""
         return self._of_rgb(self.std)
 
+    @property
+    def keeps_bytes(self) -> bool:
+        """Whether pixels stay what they are in bytes, from 0 to 255."""
+        return max(self.mean) == 0 and all(abs(std * _BYTE - 1) < _ROUNDED for std in self.std)
+
     def _of_rgb(self, values: tuple[float, ...]) -> tuple[float, float, float]:
         first, second, third = values if len(values) == 3 else values * 3
         return (third, second, first) if self.channels == "bgr" else (first, second, third)
@@ -102,14 +110,19 @@ def factory_fault(factory: str) -> str:
     """
     if _FACTORY.fullmatch(factory) or is_file(factory):
         return ""
-    if factory.endswith(_FILES):
-        return "of files, only .onnx can be measured; or write package.module:function, which gives a torch.nn.Module"
-    return "should be package.module:function, whose function gives a torch.nn.Module, or a file .onnx"
+    if factory.endswith(_OTHER_FILES):
+        return "of files, .onnx and .pt2 can be read; or write package.module:function, which gives a torch.nn.Module"
+    return "should be package.module:function, whose function gives a torch.nn.Module, or a file .onnx or .pt2"
 
 
 def is_file(factory: str | None) -> bool:
     """Tell whether a ``model.factory`` is a file, which is data, and no code."""
-    return factory is not None and factory.endswith(ONNX)
+    return factory is not None and factory.endswith(FILES)
+
+
+def has_gradients(factory: str | None) -> bool:
+    """Tell whether a ``model.factory`` gives a network with gradients, so that it can be trained: not an ONNX file."""
+    return not (factory or "").endswith(ONNX)
 
 
 def read_classes(classes: object) -> dict[str, str | None]:

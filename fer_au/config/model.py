@@ -36,7 +36,7 @@ class ModelConfig(StrictModel):
         in_chans: Channels of the input: 3 (RGB) or 1 (grey).
         factory: Maker of an ``external`` backbone, ``package.module:function``: code of yours, found among the
             installed packages and beside ``params.yaml``, which gives a ``torch.nn.Module`` with its weights. Nobody
-            else's is ever run. Or the path of an ONNX file, which is data.
+            else's is ever run. Or the path of a ``.pt2`` or ONNX file, which is data.
         layers: Feature layers of an ``external`` backbone: names of its modules, or of an ONNX file's tensors, in the
             order in which they run; the first is layer 1.
         input: Pictures that an ``external`` backbone wants.

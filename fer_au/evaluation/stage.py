@@ -17,7 +17,7 @@ from fer_au.code.stages import work_code
 from fer_au.compute import Progress, log
 from fer_au.config.differences import mapping
 from fer_au.config.experiments import EvaluateConfig
-from fer_au.config.external import EXTERNAL
+from fer_au.config.external import UNTRAINED
 from fer_au.config.robustness import chosen_disturbances
 from fer_au.errors import DataError
 from fer_au.evaluation.cams import choose_cams
@@ -105,8 +105,10 @@ def evaluate_experiment(
     check_template(model.config, dataset.align_options, dataset_dir)
     seen = None
     if model.scores_itself:
-        log(f"{title}: whether these faces were trained on can't be told: the model was made elsewhere")
-    elif dataset_dir.name != experiment.get("dataset"):  # of its own data set, ingest tells that
+        before = "" if _is_untrained(meta) else " before it was trained here"
+        log(f"{title}: whether these faces were trained on{before} can't be told: the model was made elsewhere")
+    elsewhere = dataset_dir.name != experiment.get("dataset")  # of its own data set, ingest tells that
+    if elsewhere and not _is_untrained(meta):
         seen = find_seen(dataset.ids, dataset_dir, experiment, mapping(meta.get("data")))
         log_seen(title, seen)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -114,7 +116,7 @@ def evaluate_experiment(
     files |= {"evaluation.h5": store_path} if store_path is not None else {}
     identity = _identity(config, meta, dataset, fold, device) | {"seen": seen and seen.number}
     check_file(model_dir, meta, HISTORY)
-    epoch = None if model.scores_itself else _of_training(meta, "selected_epoch", model_dir)
+    epoch = None if _is_untrained(meta) else _of_training(meta, "selected_epoch", model_dir)
     selected = {} if epoch is None else selection_metrics(model_dir, epoch)
     finished = FinishedWork("evaluation", {**identity, "selected": selected, "files": sorted(files)})
     if finished.take(files, _check_finished):
@@ -235,9 +237,14 @@ def _headline(metrics: Mapping[str, Metric]) -> str:
     return ", ".join(parts)
 
 
+def _is_untrained(meta: Mapping[str, Any]) -> bool:
+    """Tell whether a model was made elsewhere, and is measured as it is."""
+    return mapping(meta.get("experiment")).get("train") == UNTRAINED
+
+
 def _context(meta: Mapping[str, Any], model_dir: Path, device: torch.device) -> dict[str, float | int | str]:
     """Give the metrics that tell how the model came about, and where it was evaluated."""
-    if meta["model"].get("backbone") == EXTERNAL:
+    if _is_untrained(meta):
         return dict(environment_metrics(device, "fp32"))
     return {
         "seed": int(_of_training(meta, "seed", model_dir)),

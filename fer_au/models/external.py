@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from fer_au.config.external import InputConfig, is_file
+from fer_au.config.external import ONNX, InputConfig, has_gradients, is_file
 from fer_au.config.model import ModelConfig
 from fer_au.errors import ArgumentError, ConfigError, DataError
-from fer_au.models.factory import make_network, reason
-from fer_au.models.onnx_network import BYTES, OnnxNetwork, read_file
+from fer_au.models.factory import BYTES, make_network, reason
+from fer_au.models.onnx_network import OnnxNetwork, read_file
 from fer_au.models.parts import Head, HeadOutput, Trunk, TrunkOutput
+from fer_au.models.pt2_file import Program, read_program
+from fer_au.models.pt2_network import WEIGHTS, Pt2Network
 from fer_au.models.taps import Taps
 
 _PROBED = 2  # pictures by which a network is looked at, so that it must keep them apart
@@ -49,20 +51,16 @@ class ExternalTrunk(Trunk):
             self.anchor = nn.Parameter(torch.zeros(()), requires_grad=False)
         self.layers = tuple(str(number + 1) for number in range(len(config.layers)))
         self.modules_of_layers = dict(zip(self.layers, config.layers, strict=True))
-        self._is_file = is_file(config.factory)
+        self._differentiable = has_gradients(config.factory)
         self._classes, self._probabilities = tuple(config.classes), config.scores == "probabilities"
-        self._taps: Taps | None = None
-        if not isinstance(network, OnnxNetwork):
-            try:
-                self._taps = Taps(network, config.layers, copies=True)
-            except ArgumentError as error:
-                raise ConfigError(f"model.{error}") from error
         self._ran: tuple[str, ...] = ()
+        self._frozen = [name for name, one in self.named_parameters() if not one.requires_grad]
         self.channels = self._look()
 
     def forward(self, x: Tensor) -> TrunkOutput:
         """Score normalised images (N, channels, H, W), and keep what the layers gave."""
-        pictures = x.contiguous()  # in torch's usual order: foreign code may call view
+        # A copy, which foreign code may change in place, in torch's usual order, as it may call view.
+        pictures = x.clone(memory_format=torch.contiguous_format)
         if self._input.channels == "bgr":
             pictures = pictures.flip(1)
         try:
@@ -81,24 +79,34 @@ class ExternalTrunk(Trunk):
 
     def _run(self, pictures: Tensor) -> tuple[object, list[Tensor]]:
         """Run the network: what it gives, and the map of each layer."""
-        if self._taps is None:
+        if isinstance(self.network, OnnxNetwork | Pt2Network):
             self._ran = self.network.order
             answer: tuple[object, list[Tensor]] = self.network.answer(pictures)
             return answer
-        self._taps.forget()
         try:
-            given = self.network(pictures)
-            self._ran = self._taps.order
-            return given, self._taps.maps()
+            # Hooked anew in each pass: the hooks of a copy of the network would keep their maps for the original.
+            with closing(Taps(self.network, tuple(self.modules_of_layers.values()), copies=True)) as taps:
+                given = self.network(pictures)
+                self._ran = taps.order
+                return given, taps.maps()
         except ArgumentError as error:
             raise ConfigError(f"model.{error}") from error
-        finally:
-            self._taps.forget()
+
+    @property
+    def image_size(self) -> int:
+        """Side of the pictures in pixels."""
+        return self._input.size
+
+    def freeze_again(self) -> None:
+        """Freeze the parameters that whoever made the network had frozen."""
+        parameters = dict(self.named_parameters())
+        for name in self._frozen:
+            parameters[name].requires_grad_(False)
 
     @property
     def has_gradients(self) -> bool:
-        """Whether scores can be differentiated by features and pictures; files have none."""
-        return not self._is_file
+        """Whether scores can be differentiated by features and pictures; not those of an ONNX file."""
+        return self._differentiable
 
     @contextmanager
     def attention_recorded(self) -> Iterator[None]:
@@ -185,12 +193,12 @@ class ExternalTrunk(Trunk):
             raise ConfigError(f"model.scores: what the network gives are {are}; write `scores: {other}`")
 
 
-def open_network(config: ModelConfig, kept: Tensor | None = None) -> nn.Module:
+def open_network(config: ModelConfig, kept: Mapping[str, Tensor] | None = None) -> nn.Module:
     """Make the network that ``model.factory`` names.
 
     Args:
         config: The ``model`` of an experiment, with backbone ``external``.
-        kept: Bytes of the file, (n,) uint8, where a model's folder has them; None reads the file.
+        kept: Tensors of a model's folder, in which a file lies, too; None reads the file itself.
 
     Raises:
         ConfigError: There is none, or it can't be made.
@@ -199,13 +207,29 @@ def open_network(config: ModelConfig, kept: Tensor | None = None) -> nn.Module:
     if not is_file(factory):
         return make_network(factory)
     assert config.input is not None  # noqa: S101 (the configuration needs it)
-    data = read_file(Path(factory)) if kept is None else kept.cpu().numpy().tobytes()
-    return OnnxNetwork(data, config.layers, config.input)
+    if factory.endswith(ONNX):
+        return OnnxNetwork(read_file(Path(factory)) if kept is None else _kept_bytes(kept), config.layers, config.input)
+    if kept is None:
+        return Pt2Network(read_program(read_file(Path(factory))), config.layers, config.input)
+    prefix = f"{_NETWORK}{WEIGHTS}."
+    tensors = {name.removeprefix(prefix): one for name, one in kept.items() if name.startswith(prefix)}
+    return Pt2Network(Program(_kept_bytes(kept), tensors), config.layers, config.input)
 
 
 def file_tensor() -> str:
     """Name the tensor of a model's folder that holds the file of its network."""
-    return f"backbone.network.{BYTES}"
+    return f"{_NETWORK}{BYTES}"
+
+
+_NETWORK = "backbone.network."  # before the names of a network's tensors in a model's folder
+
+
+def _kept_bytes(kept: Mapping[str, Tensor]) -> bytes:
+    """Take a file's bytes out of the tensors of a model's folder."""
+    data = kept.get(file_tensor())
+    if data is None or data.dtype != torch.uint8 or data.ndim != 1:
+        raise ConfigError("model: the network's file is not among its weights")
+    return data.cpu().numpy().tobytes()
 
 
 def check_template(config: ModelConfig, frame: Mapping[str, object], dataset_dir: Path) -> None:

@@ -19,6 +19,8 @@ from fer_au.registry import near_names
 
 KEY = "model.factory"
 """The key, for messages."""
+BYTES = "file"
+"""Name of the buffer that holds a file, so that a model's folder needs no other."""
 _LONGEST = 200  # characters of another package's reason
 
 

@@ -179,7 +179,7 @@ def _build(folder: Path, meta: Mapping[str, Any], tensors: Mapping[str, Tensor])
         try:
             with torch.device(device):
                 if external:
-                    model = build_external(meta["model"], meta["classes"], tensors.get(file_tensor()))
+                    model = build_external(meta["model"], meta["classes"], tensors)
                 else:
                     model = build_model(meta["model"], meta["classes"], seed=0)
         except _TooManyError as error:
@@ -221,6 +221,7 @@ def load_base_weights(model: FerModel, folder: Path) -> LoadedWeights:
     if base != model.config.backbone:
         raise DataError(f"{folder}: the base has backbone {base!r}, the model {model.config.backbone!r}")
     _check_cut(folder, model, meta)
+    _check_maker(folder, model, meta, tensors)
     found = {name: value for name, value in tensors.items() if not (reason and name.startswith(_HEAD))}
     found = {name: value for name, value in _fit_views(found, wanted).items() if name not in _removed(model)}
     check_fit(folder / WEIGHTS, found, wanted)
@@ -228,6 +229,17 @@ def load_base_weights(model: FerModel, folder: Path) -> LoadedWeights:
     skipped = tuple(name for name in own if name not in wanted)
     log(f"base {folder}: {len(found)} tensors loaded" + (f"; head starts fresh: {reason}" if reason else ""))
     return LoadedWeights(tuple(found), skipped, reason, meta["weights_sha256"], meta.get("preprocessing", {}))
+
+
+def _check_maker(folder: Path, model: FerModel, meta: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Check that an external base is the network of the same function, or of the same file."""
+    base = meta["model"].get("factory")
+    if base != model.config.factory:
+        raise DataError(f"{folder}: the base has factory {base!r}, the model {model.config.factory!r}")
+    name = file_tensor()
+    own = model.state_dict().get(name)
+    if own is not None and not torch.equal(own.cpu(), tensors.get(name, own.new_empty(0)).cpu()):
+        raise DataError(f"{folder}: the base is another program than {base}, of which the model is")
 
 
 def _check_cut(folder: Path, model: FerModel, meta: Mapping[str, Any]) -> None:
@@ -258,6 +270,8 @@ def _fit_views(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dic
 
 
 def _head_difference(model: FerModel, meta: Mapping[str, Any]) -> str:
+    if model.scores_itself:
+        return ""  # its head is a part of it, and has the base's shapes or is refused
     if tuple(meta["classes"]) != model.classes:
         return f"base classes are {', '.join(meta['classes'])}"
     for key in ("head", "head_options", "cut_after"):

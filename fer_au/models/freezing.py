@@ -12,6 +12,7 @@ from fer_au.config.experiments import FreezeConfig
 from fer_au.config.unread import no_effect
 from fer_au.errors import ConfigError
 from fer_au.models.backbones import Backbone
+from fer_au.models.external import ExternalTrunk
 from fer_au.models.network import FerModel, evaluating
 from fer_au.models.parts import Trunk
 
@@ -56,6 +57,9 @@ def check_phases(freeze: Sequence[FreezeConfig], model: FerModel) -> None:
 def set_trainable(model: FerModel, layers: int | None) -> None:
     """Let the head and the last layers of the backbone train, and freeze the layers below.
 
+    The head of an external network is what lies behind its last named layer; what was frozen there from the beginning
+    stays so.
+
     A frozen parameter has ``requires_grad`` False and no gradient. The batch norms of frozen layers keep their
     statistics: ``FerModel.train`` leaves them in evaluation mode. Parameters after a backbone's last layer, such as a
     transformer's final norm, belong to that layer.
@@ -63,17 +67,27 @@ def set_trainable(model: FerModel, layers: int | None) -> None:
     Args:
         model: Classifier itself, not a DDP wrapper; wrap it anew afterwards.
         layers: Number of the last layers that train; 0 for the head alone, None for everything.
+
+    Raises:
+        ConfigError: Nothing would train.
     """
     model.requires_grad_(True)
     if layers is not None:
         for backbone in (model.backbone, model.context_backbone):
             if isinstance(backbone, Trunk):
                 upper = set(backbone.layers[len(backbone.layers) - layers :] if layers else ())
-                owners = _parameter_layers(backbone, model.config.in_chans)
+                owners = _parameter_layers(backbone, model.config.channels)
+                own_head = {None} if isinstance(backbone, ExternalTrunk) else set()  # lies behind its last layer
                 for name, parameter in backbone.named_parameters():
-                    if owners.get(name) not in upper:
+                    if owners.get(name) not in upper | own_head:
                         parameter.requires_grad_(False)
                         parameter.grad = None
+    if isinstance(model.backbone, ExternalTrunk):
+        model.backbone.freeze_again()
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ConfigError(
+            f"train.freeze: layers: {layers} leaves nothing that trains: no parameter lies behind the last layer"
+        )
     model.train(model.training)
 
 
@@ -94,11 +108,14 @@ def _parameter_layers(backbone: Trunk, in_chans: int) -> dict[str, str]:
     seen: set[object] = set()
     for layer, maps in [*trunk.features.items(), (backbone.layers[-1], trunk.final)]:
         for parameter in _leaves(maps, seen):
-            owners[names[id(parameter)]] = layer
+            if id(parameter) in names:
+                owners[names[id(parameter)]] = layer
     return owners
 
 
 def _image_size(backbone: Trunk) -> tuple[int, int]:
+    if isinstance(backbone, ExternalTrunk):
+        return backbone.image_size, backbone.image_size
     if not isinstance(backbone, Backbone):
         return _NET_PROBE, _NET_PROBE
     _, rows, columns = backbone.network.default_cfg["input_size"]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from fer_au.answers import check_array, describe
 from fer_au.arguments import check_type, plain, read_list, read_seed
 from fer_au.array_arguments import read_array
-from fer_au.config.external import EXTERNAL, is_file
+from fer_au.config.external import EXTERNAL
 from fer_au.config.model import DEFAULT_HEAD, ModelConfig
 from fer_au.config.options import construct_part
 from fer_au.config.reading import validate
@@ -321,21 +321,19 @@ def build_model(
         return FerModel(typed, classes)
 
 
-def build_external(config: Mapping[str, Any], classes: Sequence[str], file: Tensor | None) -> FerModel:
+def build_external(config: Mapping[str, Any], classes: Sequence[str], tensors: Mapping[str, Tensor]) -> FerModel:
     """Build a classifier that was made elsewhere, of what its folder keeps.
 
     Args:
         config: Entry ``model`` of its ``config.json``, with backbone ``external``; who calls this has seen to its code.
         classes: Its classes.
-        file: Bytes of the file that it is, (n,) uint8; None where code makes it.
+        tensors: Its tensors by name, among which the file lies that it is, where no code makes it.
 
     Raises:
         ConfigError: It can't be made, the configuration is wrong, or the file is missing.
     """
     typed = validate(ModelConfig, config, "", "model")
-    if is_file(typed.factory) and (file is None or file.dtype != torch.uint8 or file.ndim != 1):
-        raise ConfigError("model: the network's file is not among its weights")
-    return FerModel(typed, classes, ExternalTrunk(typed, open_network(typed, file)))
+    return FerModel(typed, classes, ExternalTrunk(typed, open_network(typed, tensors)))
 
 
 def _create_head(config: ModelConfig, channels: int, names: Sequence[str]) -> Head:

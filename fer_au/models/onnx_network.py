@@ -20,14 +20,11 @@ from fer_au.config.external import InputConfig
 from fer_au.errors import ConfigError, MissingDependencyError
 from fer_au.gate import WEIGHTS as MOST_BYTES
 from fer_au.gate import read_bytes
-from fer_au.models.factory import KEY, reason
+from fer_au.models.factory import BYTES, KEY, reason
 from fer_au.registry import near_names
 
 if TYPE_CHECKING:
     import onnx
-
-BYTES = "file"
-"""Name of the buffer that holds the file, so that a model's folder needs no other."""
 
 _PACKAGES = ("onnx", "onnxruntime")
 _POINTER = b"version https://git-lfs"
@@ -149,8 +146,7 @@ class OnnxNetwork(nn.Module):
             raise ConfigError(f"model.input.size: {wanted.size}; the file takes {shape}")
         if isinstance(shape[0], int) and shape[0] != 1:
             raise ConfigError(f"{KEY}: the file takes {shape[0]} pictures at a time; write it for one, or any number")
-        scaled = max(wanted.mean) == 0 and all(abs(std * _BYTE - 1) < 1e-3 for std in wanted.std)
-        if _TYPES[one.type] is np.uint8 and not scaled:
+        if _TYPES[one.type] is np.uint8 and not wanted.keeps_bytes:
             raise ConfigError(f"model.input: the file takes bytes; write mean: 0 and std: {1 / _BYTE}")
         return _TYPES[one.type], last, shape[0] == 1
 

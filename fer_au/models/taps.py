@@ -95,22 +95,39 @@ class Taps:
         self._handles = []
         self.forget()
 
-    def _as_map(self, name: str, given: Tensor) -> Tensor:
-        if given.ndim == 4:
-            order = getattr(self._modules[name], _ORDER, self._order)
-            return given.permute(0, 3, 1, 2) if str(getattr(order, "value", order)) == _CHANNELS_LAST else given
-        if given.ndim == 3:
-            return self._of_tokens(name, given)
-        raise ArgumentError(f"layers: {name!r} gave {describe(given)}, which is neither a map nor tokens")
+    close = remove  # for contextlib.closing
 
-    def _of_tokens(self, name: str, tokens: Tensor) -> Tensor:
-        count = int(tokens.shape[1])
-        side = math.isqrt(count if self._extra is None else max(count - self._extra, 0))
-        extra = count - side * side
-        if not side or extra > _MOST_EXTRA or self._extra not in (None, extra):
-            front = "" if self._extra is None else f" with {self._extra} of them left out"
-            raise ArgumentError(f"layers: {name!r} gave {count} tokens, which are no square{front}; see extra_tokens")
-        return tokens[:, extra:].transpose(1, 2).reshape(len(tokens), -1, side, side)
+    def _as_map(self, name: str, given: Tensor) -> Tensor:
+        order = getattr(self._modules[name], _ORDER, self._order)
+        return as_map(name, given, self._extra, channels_last=str(getattr(order, "value", order)) == _CHANNELS_LAST)
+
+
+def as_map(name: str, given: Tensor, extra_tokens: int | None = None, *, channels_last: bool = False) -> Tensor:
+    """Take the output of a module as a map.
+
+    Args:
+        name: Name of the module, for messages.
+        given: (N, c, h, w), or (N, h, w, c) with ``channels_last``, or tokens (N, T, c).
+        extra_tokens: Tokens in front of those of the picture; None for as many as leave a square.
+        channels_last: Whether the channels of a map come last.
+
+    Returns:
+        (N, c, h, w).
+
+    Raises:
+        ArgumentError: It is neither a map nor tokens of a square picture.
+    """
+    if given.ndim == 4:
+        return given.permute(0, 3, 1, 2) if channels_last else given
+    if given.ndim != 3:
+        raise ArgumentError(f"layers: {name!r} gave {describe(given)}, which is neither a map nor tokens")
+    count = int(given.shape[1])
+    side = math.isqrt(count if extra_tokens is None else max(count - extra_tokens, 0))
+    extra = count - side * side
+    if not side or extra > _MOST_EXTRA or extra_tokens not in (None, extra):
+        front = "" if extra_tokens is None else f" with {extra_tokens} of them left out"
+        raise ArgumentError(f"layers: {name!r} gave {count} tokens, which are no square{front}; see extra_tokens")
+    return given[:, extra:].transpose(1, 2).reshape(len(given), -1, side, side)
 
 
 def bare_model(model: object) -> nn.Module:

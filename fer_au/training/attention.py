@@ -118,6 +118,8 @@ def resolve_source(
         return AttentionSource("features", layers, grids, "stretch" if bounded else None)
     output = _probe(model, image_size)
     if entry.source == "cam":
+        if model.scores_itself:
+            raise ConfigError(f"{where}.source: an external model has no class map of its own; use features")
         grid = _grid(output.final, f"{where}.source: the class map", image_size)
         return AttentionSource("cam", grids=(grid,), squash="sigmoid" if bounded else None)
     if output.attention is None:

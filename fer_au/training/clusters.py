@@ -49,7 +49,7 @@ def needs_clusters(entries: Sequence[GuidanceConfig]) -> bool:
     return any(CUES.get(entry.cue).source == "clusters" for entry in entries)
 
 
-def prepare_clusters(faces: FaceDataset, base_dir: Path, device: torch.device) -> Store:
+def prepare_clusters(faces: FaceDataset, base_dir: Path, device: torch.device, *, trust: str | None = None) -> Store:
     """Cluster the features of a base model, or find the clusters that an earlier run made of the same features.
 
     Of several processes that ask for the same clusters at once, the first makes them and the others wait.
@@ -58,6 +58,7 @@ def prepare_clusters(faces: FaceDataset, base_dir: Path, device: torch.device) -
         faces: The training split.
         base_dir: ``models/<base>``.
         device: Device that the base model runs on.
+        trust: Code that makes the base model, as in ``load_model``.
 
     Returns:
         A store of schema ``clusters``: per image the map (2, h, w), its own and, in the mirrored image's frame, that of
@@ -67,7 +68,7 @@ def prepare_clusters(faces: FaceDataset, base_dir: Path, device: torch.device) -
         DataError: The base model is missing or damaged, or its features are not finite.
         StoreError: The disk is full or can't be written.
     """
-    base, meta = load_model(base_dir)
+    base, meta = load_model(base_dir, trust=trust)
     identity = {
         "weights": meta["weights_sha256"],
         "model": meta["model"],

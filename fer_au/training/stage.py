@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from fer_au.datasets.tally import FEW_TO_SELECT
 from fer_au.errors import ConfigError, DataError
 from fer_au.gate import TABLES, read_bytes
 from fer_au.models.config_file import CLUSTERS, CONFIG, HISTORY, WEIGHTS, check_folder, read_config, write_config
+from fer_au.models.external import check_template
 from fer_au.models.files import load_model, save_model
 from fer_au.models.network import FerModel, count_views
 from fer_au.models.trained import Training
@@ -32,7 +34,7 @@ from fer_au.training.guidance import Guidance
 from fer_au.training.history import training_speed, write_history
 from fer_au.training.origin import Origin
 from fer_au.training.processes import Processes
-from fer_au.training.start import start_network
+from fer_au.training.start import Start, start_network
 from fer_au.training.trainer import Fitted, Trainer
 from fer_au.training.untrained import keep_untrained
 
@@ -75,7 +77,7 @@ def train_experiment(
         return
     processes = Processes()
     faces, selection = _splits(experiment, train, dataset_dir)
-    start = start_network(experiment, train.image_size, faces.classes, base_dir, base_training)
+    start = _start(name, experiment, faces, base_dir, base_training)
     model, preprocessing = start.model, start.preprocessing
     clusters = _clusters(name, experiment, faces, base_dir, processes.device)
     guidance = Guidance(experiment.guidance, model, faces, experiment.seed, clusters)
@@ -125,30 +127,34 @@ _FILES = (WEIGHTS, CONFIG, HISTORY, CLUSTERS)
 
 def _take(finished: FinishedWork, out_dir: Path, origin: Origin) -> bool:
     """Fetch a finished training, and tell whether there was one; it gets this experiment's entry of params.yaml."""
-    if not finished.take({file: out_dir / file for file in _FILES}, _check_finished):
+    check = partial(_check_finished, code=origin.experiment.model.code)
+    if not finished.take({file: out_dir / file for file in _FILES}, check):
         return False
     write_config(out_dir / CONFIG, {**read_config(out_dir), "experiment": origin.entry()})
     return True
 
 
-def _check_finished(folder: Path) -> None:
+def _check_finished(folder: Path, code: str | None) -> None:
     """Check that the files of a finished training are those of one model, which can be loaded."""
     check_folder(folder)
-    load_model(folder)
+    load_model(folder, trust=code)
 
 
 def _splits(experiment: ExperimentConfig, train: TrainConfig, dataset_dir: Path) -> tuple[FaceDataset, FaceDataset]:
     views = count_views(experiment.model)
+    own = experiment.model.outputs or None  # of an external model, whose classes are what they are
     faces = FaceDataset(
-        dataset_dir, "train", train.image_size, fold=experiment.fold, target=experiment.target, views=views
+        dataset_dir, "train", train.image_size, own, fold=experiment.fold, target=experiment.target, views=views
     )
     if experiment.target == "subject" and not len(faces):
         raise DataError(f"{dataset_dir}: target subject: manifest.csv names no subject of a training face")
-    if len(faces) < 2 or len(faces.classes) < 2:
+    if len(faces) < 2 or (found := len(set(faces.labels.tolist()))) < 2:
         raise DataError(
             f"{dataset_dir}: training needs at least two faces of two classes, "
-            f"the split train has {len(faces)} of {len(faces.classes)}"
+            f"the split train has {len(faces)} of {found if len(faces) else 0}"
         )
+    if faces.skipped:
+        log(f"{dataset_dir}: {faces.skipped} faces of train left out, the model lacks their class")
     selection = FaceDataset(
         dataset_dir, train.select_on, train.image_size, faces.classes, fold=experiment.fold, views=views
     )
@@ -157,8 +163,23 @@ def _splits(experiment: ExperimentConfig, train: TrainConfig, dataset_dir: Path)
         hint = f"raise {key}, or set train.select_on: test to repeat a paper's protocol"
         raise DataError(f"{dataset_dir}: the split {train.select_on} that selects the best epoch is empty; {hint}")
     if selection.skipped:
-        log(f"{dataset_dir}: {selection.skipped} faces of {train.select_on} left out, train lacks their class")
+        who = "the model" if own else "train"
+        log(f"{dataset_dir}: {selection.skipped} faces of {train.select_on} left out, {who} lacks their class")
     return faces, selection
+
+
+def _start(
+    name: str, experiment: ExperimentConfig, faces: FaceDataset, base_dir: Path, base_training: Training | None
+) -> Start:
+    """Make the network; a fault of one that was made elsewhere shows only when it runs, and names the experiment."""
+    if experiment.model.input is not None:
+        check_template(experiment.model, faces.align_options, faces.dataset_dir)
+    try:
+        return start_network(experiment, faces.image_size, faces.classes, base_dir, base_training)
+    except ConfigError as error:
+        if experiment.model.input is None:
+            raise
+        raise ConfigError(f"experiments.{name}.{error}") from error
 
 
 def _clusters(
@@ -169,13 +190,16 @@ def _clusters(
         return None
     if experiment.base == "none":
         raise ConfigError(f"experiments.{name}.base: none; cue 'clusters' needs a base whose features are clustered")
-    return prepare_clusters(faces, base_dir, device)
+    return prepare_clusters(faces, base_dir, device, trust=experiment.model.code)
 
 
 def balanced_weights(faces: FaceDataset) -> Tensor:
-    """Compute class weights inversely proportional to the classes' numbers of faces, with mean 1 over the faces."""
+    """Compute class weights inversely proportional to the classes' numbers of faces, with mean 1 over the faces.
+
+    A class without a face, which an external model may know, weighs nothing.
+    """
     counts = torch.bincount(torch.from_numpy(faces.labels.copy()), minlength=len(faces.classes))
-    return len(faces) / (len(faces.classes) * counts.float())
+    return len(faces) / (int((counts > 0).sum()) * counts.clamp_min(1).float()) * (counts > 0)
 
 
 def _write(out_dir: Path, model: FerModel, fitted: Fitted, record: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from fer_au.batches.preprocess import Preprocessing
 from fer_au.config.experiments import ExperimentConfig
 from fer_au.models.config_file import read_config
 from fer_au.models.files import LoadedWeights, load_base_weights
+from fer_au.models.fine_tuning import check_trainable, own_weights
 from fer_au.models.image_sizes import fit_to_images
 from fer_au.models.network import FerModel, build_model
 from fer_au.models.pretrained import PretrainedWeights
@@ -56,8 +57,12 @@ def start_network(
         DataError: A file of weights is missing, damaged, or doesn't fit the network.
     """
     model = build_model(experiment.model, classes, seed=experiment.seed)
-    model = fit_to_images(model, image_size, seed=experiment.seed)
-    pretrained = load_pretrained(model)
+    if experiment.model.input is None:
+        model = fit_to_images(model, image_size, seed=experiment.seed)
+        pretrained = load_pretrained(model)
+    else:
+        check_trainable(model, experiment.guidance)
+        pretrained = own_weights(model) if experiment.base == "none" else None
     if base_training is not None:
         check_training(base_dir, read_config(base_dir), base_training)
     base = load_base_weights(model, base_dir) if experiment.base != "none" else None
@@ -69,6 +74,8 @@ def _preprocessing(
 ) -> Preprocessing:
     """Choose the scale of pixels: that of the weights that training starts from, or ImageNet's if it isn't known."""
     usual = Preprocessing(image_size, experiment.model.channels)
+    if (own := experiment.model.input) is not None:
+        return replace(usual, mean=own.rgb_mean, std=own.rgb_std)
     if base is not None:
         known = Preprocessing.from_meta(base.preprocessing)
         return replace(usual, mean=known.mean, std=known.std)

@@ -31,6 +31,7 @@ from tests.arguments.forms import (
 )
 from tests.arguments.kinds import (
     COUNT,
+    FLAG,
     FOLDER,
     PATH,
     POINTS,
@@ -140,13 +141,17 @@ CASES = [
     ),
     Case(
         "fer_au.datasets:open_faces",
-        lambda n: {"folder": world()["data"], "split": "train", "maps": "au", "image_size": 16, "fold": None},
+        lambda n: {
+            **{"folder": world()["data"], "split": "train", "maps": "au", "image_size": 16, "fold": None},
+            "augment": False,
+        },
         {
             "folder": FOLDER,
             "split": one_of("train", "valid", "test"),
             "maps": part("cue"),
             "image_size": Kind(SIZES, [one for one in NO_COUNTS if one is not None]),
             "fold": Kind(AS_IT_IS, [1.5, ["1"], b"1", {1}, np.zeros(2)]),
+            "augment": FLAG,
         },
         lambda **arguments: _open_first(**arguments),
         counts=(1,),

@@ -12,10 +12,12 @@ from torch.utils.data import DataLoader
 
 from benchmarks.shared.blobs import CENTRES, CROP, MAP, many, write_dataset
 from fer_au.batches.faces import FaceDataset
+from fer_au.batches.similarities import move_points
 from fer_au.config.experiments import GuidanceConfig
 from fer_au.cues import create_codebook
 from fer_au.datasets import open_faces
 from fer_au.errors import ConfigError, DataError, UnknownNameError
+from fer_au.ibug68 import mirror_points
 from fer_au.models import create_model
 from fer_au.stores import Store, write_store
 from fer_au.training.guidance import Guidance
@@ -111,3 +113,41 @@ def test_maps_are_drawn_by_the_stores_own_codebook_wherever_its_file_is(demo: Pa
     maps, valid = term.cue_maps(faces.ids, torch.zeros(len(faces), dtype=torch.bool))
     assert valid.tolist() == [faces.classes[label] != "neutral" for label in faces.labels]
     assert (maps.amax((1, 2)) > 0).tolist() == valid.tolist()
+
+
+def test_augmentation_moves_picture_points_and_map_together(tmp_path: Path) -> None:
+    demo = write_dataset(tmp_path / "data" / "demo", many("happiness", 6))
+    still, moving = open_faces(demo), open_faces(demo, augment=True)
+    torch.manual_seed(0)
+    first = [moving[0] for _ in range(8)]
+    torch.manual_seed(0)
+    assert all(torch.equal(one["image"], moving[0]["image"]) for one in first)
+    assert len({one["points"][0, 0].item() for one in first}) == len(first)
+    assert moving[0]["image"].dtype == torch.uint8
+    inner = slice(17, 68)  # the jaw of a moved face may lie outside
+    for index in range(6):
+        was, now = still[index], moving[index]
+        assert now["image"].shape == was["image"].shape
+        for one in (was, now):  # the map's spot is where the blob's colour is
+            red = one["image"].float()
+            spot = _centre((red[0] - red[2]).clamp_min(60) - 60)
+            torch.testing.assert_close(spot, _centre(one["map"]), atol=0.04, rtol=0)
+        pairs = (
+            (now["points"][inner] - now["points"][inner].mean(0)).norm(),
+            (was["points"][inner] - was["points"][inner].mean(0)).norm(),
+        )
+        assert 0.85 < float(pairs[0] / pairs[1]) < 1.2
+
+
+def test_a_mirrored_face_has_its_points_by_their_own_names() -> None:
+    points = torch.rand(68, 2) * 100
+    mirror = torch.tensor([[-1.0, 0, 0], [0, 1, 0]])
+    torch.testing.assert_close(move_points(points, mirror, 100), torch.from_numpy(mirror_points(points.numpy(), 100)))
+    shifted = move_points(points, torch.tensor([[1.0, 0, 0.2], [0, 1, 0]]), 100)
+    torch.testing.assert_close(shifted, points + torch.tensor([10.0, 0]))
+
+
+def _centre(heat: torch.Tensor) -> torch.Tensor:
+    """Centre of mass, xy in shares of the side."""
+    places = (torch.arange(len(heat)) + 0.5) / len(heat)
+    return torch.stack([(heat.sum(0) * places).sum(), (heat.sum(1) * places).sum()]) / heat.sum()

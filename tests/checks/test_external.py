@@ -45,7 +45,8 @@ def test_a_model_from_elsewhere_is_right_and_its_code_does_not_run(check: Check)
     ("changes", "line"),
     [
         ({"model.factory": "no_such_nets:create"}, f"{FAR}.model.factory: there is no module 'no_such_nets'"),
-        ({"model.factory": "net.pt2"}, f"{FAR}.model.factory: of files, only .onnx can be measured"),
+        ({"model.factory": "net.pth"}, f"{FAR}.model.factory: of files, .onnx and .pt2 can be read"),
+        ({"model.factory": "net.pt2"}, f"{FAR}.model.factory: net.pt2: can't be read (No such file or directory)"),
         ({"model.factory": "net.onnx"}, f"{FAR}.model.factory: net.onnx: can't be read (No such file or directory)"),
         ({"model.factory": "/tmp/net:create"}, f"{FAR}.model.factory: should be package.module:function"),
         ({"model.layers": []}, f"{FAR}.model.layers: backbone external needs it"),
@@ -57,8 +58,14 @@ def test_a_model_from_elsewhere_is_right_and_its_code_does_not_run(check: Check)
         ),
         ({"model.head": "gap"}, f"{FAR}.model.head: has no effect: an external backbone is a whole network"),
         ({"seed": 3}, f"{FAR}.seed: has no effect: nothing is trained"),
-        ({"train": {"epochs": 3}}, f"{FAR}.train: an external model is measured as it is; write `train: none`"),
-        ({"base": "plain"}, f"{FAR}.base: an external model has weights of its own"),
+        ({"train": {"epochs": 3}, "model.factory": "net.onnx"}, f"{FAR}.train: an ONNX file has no gradients"),
+        ({"train": {"image_size": 48}}, f"{FAR}.train.image_size: has no effect: model.input.size says it"),
+        ({"train": {}, "target": "subject"}, f"{FAR}.target: an external model keeps its own classes"),
+        ({"train": {}, "base": "plain"}, f"{FAR}.base: experiment 'plain' has backbone 'test_resnet', this one 'ext"),
+        ({"train": {}, "guidance": [{"layers": [3]}]}, f"{FAR}.guidance.0.layers: unknown feature layer '3'"),
+        ({"train": {}, "guidance": [{"source": "cam"}]}, f"{FAR}.guidance.0.source: an external model has no map"),
+        ({"train": {"freeze": [{"epochs": 1, "layers": 2}]}}, f"{FAR}.train.freeze: layers: has no effect"),
+        ({"base": "plain"}, f"{FAR}.base: nothing is trained, from no start"),
         ({"guidance": [{"cue": "au"}]}, f"{FAR}.guidance: nothing is trained"),
         ({"target": "subject"}, f"{FAR}.target: nothing is trained"),
         ({"model": {"backbone": "test_resnet"}}, f"{FAR}.train: 'none' is for backbone 'external' alone"),
@@ -67,7 +74,7 @@ def test_a_model_from_elsewhere_is_right_and_its_code_does_not_run(check: Check)
 def test_what_is_wrong_is_one_line(check: Check, changes: dict[str, Any], line: str) -> None:
     lines = [one for one in check(far(**changes)) if "the model is a file" not in one]  # its CAMs are another matter
     assert [one for one in lines if one.startswith(line)], lines
-    assert len(lines) == 1 or {"base", "target"} & set(changes)  # of which more is wrong
+    assert len(lines) == 1 or {"base", "target", "model.factory"} & set(changes)  # of which more is wrong
 
 
 def test_cams_that_need_insides_are_refused_or_skipped(check: Check) -> None:

@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[2] / "fer_au"
 
 OTHER_WAYS = {
     "atomic.py": {"replace"},  # the one way itself
+    "batches/formats.py": {"open", "rename", "write_bytes"},  # a new folder is written aside, then renamed as a whole
     "cues/clusters.py": {"open"},  # scratch: deleted when the block ends, whichever way
     "demo/generate.py": {"write_bytes"},  # thousands of pictures in a folder that is rendered anew as a whole
     "shards/cache.py": {"touch"},  # an empty probe of whether one may write there, taken away at once

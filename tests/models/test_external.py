@@ -195,7 +195,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "raises": ({"factory": "fails"}, r"model\.factory: 'their_nets:fails'.*RuntimeError: no file of weights"),
     "arguments": ({"factory": "asks"}, r"model\.factory: .*called without arguments.*missing 1 required"),
     "no network": ({"factory": "none"}, r"model\.factory: .*should give a torch.nn.Module, got None"),
-    "another file": ({"factory": "net.pt2"}, r"factory: of files, only .onnx can be measured"),
+    "another file": ({"factory": "net.pth"}, r"factory: of files, .onnx and .pt2 can be read"),
     "no such layer": ({"layers": ["first", "secnd"]}, r"model\.layers\[1\]: .*'secnd'; did you mean second"),
     "layer norm": ({"layers": ["first", "norm"]}, r"model\.layers\[1\]: 'norm' is a LayerNorm"),
     "no map": ({"layers": ["first", "fc"]}, r"model\.layers: 'fc' gave .*neither a map nor tokens"),
