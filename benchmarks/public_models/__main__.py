@@ -5,10 +5,10 @@
 from the repository's root. ENTRY is an entry of ``datasets`` in params.yaml, as YAML in one line. The archives of the
 packages lie in DIR; for those that are missing, the commands that fetch them are printed, and ``--fetch`` runs them.
 Every model goes the way of an experiment with ``backbone: external`` and ``train: none``; its answers and its maps are
-scored as any model's are. ``--parity`` first compares each conversion with its package's runtime, where that is installed.
+scored as any model's are. ``--parity`` first compares each conversion with its package's runtime, where that is there.
 
-Writes ``benchmarks/results/public_models.csv``, and the table of ``docs/public-models.md`` with ``--page``. An
-interrupted run goes on where it was.
+Writes ``benchmarks/results/public_models.csv``, where rows of other sets and models stay, and the tables of
+``docs/public-models.md`` with ``--page``. An interrupted run goes on where it was.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from benchmarks.public_models.measuring import Plan, measure, workspace
 from benchmarks.public_models.networks import FOLDER
 from benchmarks.public_models.packages import fetch, missing
 from benchmarks.public_models.parity import compare
-from benchmarks.public_models.tables import RESULTS, rows_of, write_page, write_rows
+from benchmarks.public_models.tables import RESULTS, merge_rows, read_rows, row_of, write_page, write_rows
 from fer_au.ending import run_main
 from fer_au.errors import ConfigError, MissingDependencyError
 from fer_au.yaml_files import parse_yaml
@@ -50,6 +50,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--templates", type=_names, default=("none", "tight"), help="default none,tight")
     parser.add_argument("--tried", type=int, default=1000, help="training faces on which templates are tried")
     parser.add_argument("--occluded", type=int, default=300, help="test faces for occlusion (default 300)")
+    parser.add_argument("--cams", type=_names, default=("layercam",), help="on all test faces; '' for none")
     parser.add_argument("--work", type=Path, default=Path(".fer_au/public_models"), help="project that it works in")
     parser.add_argument("--output", type=Path, default=RESULTS, help=f"default {RESULTS}")
     parser.add_argument("--page", type=Path, help="page whose table is to be written, docs/public-models.md")
@@ -87,15 +88,16 @@ def main(arguments: Sequence[str]) -> None:
     torch.set_num_threads(1)
     if parsed.parity:
         compare(models, packages)
-    plan = Plan(read_sets(parsed.sets), parsed.templates, parsed.tried, parsed.occluded)
-    output, rows = parsed.output.absolute(), []
+    plan = Plan(read_sets(parsed.sets), parsed.templates, parsed.tried, parsed.occluded, parsed.cams)
+    output = parsed.output.absolute()
+    rows = read_rows(output)
     with workspace(parsed.work):
         for measured in measure(models, plan):
-            rows.append(rows_of(measured))
+            rows = merge_rows(rows, [row_of(measured)])
             write_rows(output, rows)
     if rows and parsed.page:
         write_page(parsed.page, rows)
-    if rows:
+    if plan.sets:
         print(f"written to {output}")
 
 

@@ -47,7 +47,6 @@ from fer_au.yaml_files import dump_yaml
 
 SIDE = 224
 """Side of the aligned crops in pixels: at least that of any model's pictures."""
-_CAM = "layercam"
 _BATCH = 32
 _SEED = 0
 
@@ -61,12 +60,14 @@ class Plan:
         templates: Values of ``align.template``, of which each model gets the one that suits it.
         tried: Faces of the training part on which that is decided.
         occluded: Faces of the test part on which ``occlusion`` is scored.
+        cams: Other CAMs, which are scored on the whole test part at the last layer.
     """
 
     sets: Mapping[str, Mapping[str, Any]]
     templates: tuple[str, ...]
     tried: int
     occluded: int
+    cams: tuple[str, ...] = ("layercam",)
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Answers:
     @property
     def right(self) -> NDArray[np.bool_]:
         """(N,) whether each answer is right."""
-        return self.labels == self.answers
+        return np.equal(self.labels, self.answers)
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Measured:
         tried: Template -> answers to faces of the training part.
         classes: Expressions of the set that the model knows.
         test: Answers to the test faces.
-        metrics: The evaluation's metrics, with ``layercam``.
+        metrics: The evaluation's metrics, with those of ``plan.cams``.
         occlusion: Metrics of the maps of ``occlusion``, with intervals.
     """
 
@@ -284,7 +285,7 @@ def _measure(
     name = asked.training.name
     metrics_path, store_path = Path("metrics") / f"{name}.json", Path("evaluation") / f"{name}.h5"
     evaluate_experiment(
-        EvaluateConfig(cams=(_CAM,), attention_layers=("last",), moved=False, faithfulness_images=0),
+        EvaluateConfig(cams=plan.cams, attention_layers=("last",), moved=False, faithfulness_images=0),
         dataset_dir=asked.folder,
         model_dir=Path("models") / name,
         metrics_path=metrics_path,

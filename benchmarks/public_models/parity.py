@@ -7,6 +7,7 @@ package's own class. They run the packages' code; without them, a line says that
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
@@ -16,6 +17,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,12 +74,11 @@ def _by_steps(network: GraphNetwork, model: PublicModel, files: Sequence[bytes])
     """Give each step the runtime's own inputs, and compare its result: rounding errors of bytes don't add up so."""
     if importlib.util.find_spec("ai_edge_litert") is None:
         return None
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    runner = Interpreter(
+    library: Any = importlib.import_module("ai_edge_litert.interpreter")
+    runner = library.Interpreter(
         model_content=files[0],
         experimental_preserve_all_tensors=True,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+        experimental_op_resolver_type=library.OpResolverType.BUILTIN_REF,
     )
     runner.allocate_tensors()
     places = {plain_name(one["name"]): one["index"] for one in runner.get_tensor_details()}
@@ -112,8 +113,7 @@ def _of_step(own: Tensor, theirs: Tensor, rounded: bool) -> float:
 def _by_keras(network: GraphNetwork, model: PublicModel, files: Sequence[bytes]) -> Found:
     if importlib.util.find_spec("tensorflow") is None:
         return None
-    import tensorflow
-
+    tensorflow: Any = importlib.import_module("tensorflow")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.hdf5"
         path.write_bytes(files[0])
