@@ -49,11 +49,7 @@ def store_info(file: Annotated[Path, typer.Argument(help="An HDF5 store.")]) -> 
         typer.echo(visible(f"column {name} {spec.dtype} {spec.shape}"))
 
 
-@app.command(
-    "export",
-    epilog="Example: fer-au store export evaluation/au.h5 -o au.csv, or fer-au store export data/demo/faces.h5 "
-    "--format parquet -o demo.parquet",
-)
+@app.command("export", epilog="Example: fer-au store export evaluation/au.h5 -o au.csv")
 def store_export(
     file: Annotated[Path, typer.Argument(help="An HDF5 store.")],
     output: Annotated[

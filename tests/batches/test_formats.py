@@ -17,6 +17,7 @@ from torchvision.datasets import ImageFolder
 from benchmarks.shared.blobs import Blob, write_dataset
 from fer_au.batches.formats import Format, export_faces
 from fer_au.batches.samples import open_faces
+from fer_au.cli import entry
 from fer_au.errors import ConfigError, MissingDependencyError, StoreError
 from fer_au.stores.schemas import FaceStatus
 
@@ -142,3 +143,27 @@ def test_a_writing_that_ends_with_an_error_leaves_nothing(monkeypatch: pytest.Mo
     with pytest.raises(ZeroDivisionError):
         export_faces(FACES, Path("out"), "webdataset", licensed=True)
     assert sorted(path.name for path in Path().iterdir()) == ["data"]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ((FACES, "-o", "out", "--format", "zip"), "--format: must be imagefolder, parquet or webdataset, not 'zip'"),
+        ((FACES, "-o", "out", "--format", "imagefolder", "--maps"), "--maps, --frame and --faces have no effect with"),
+        ((FACES, "-o", "out.csv", "--licensed"), "--licensed has no effect without --format"),
+        ((FACES, "-o", "out"), "out: unknown format ''; name it .npz or .csv"),
+        ((FACES, "-o", "out", "--format", "webdataset"), "its crops show persons; --licensed says that you may copy"),
+    ],
+)
+def test_slips_of_the_command_are_one_line(
+    words: tuple[object, ...], line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FER_AU_DEBUG", "0")
+    assert entry.run(["store", "export", *map(str, words)]) == 2
+    assert line in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+def test_the_command_says_how_many_faces_it_wrote(capsys: pytest.CaptureFixture[str]) -> None:
+    assert entry.run(["store", "export", str(FACES), "-o", "out", "--format", "imagefolder", "--licensed"]) == 0
+    assert capsys.readouterr().out == "out: 5 faces\n"
