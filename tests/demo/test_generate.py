@@ -85,7 +85,7 @@ def test_the_adapter_hands_on_records_and_truth(rendered: Path) -> None:
     assert not scan.rejects
     assert {record.split for record in scan.records} == {"train", "test"}
     assert scan.annotations.ids == tuple(record.id for record in scan.records)
-    assert set(scan.annotations.columns) == {"points", "au", "pose", "motion"}
+    assert set(scan.annotations.columns) == {"points", "au", "pose", "motion", "skin_tone"}
 
 
 def test_the_adapter_rejects_rows_without_truth_or_sense(rendered: Path, tmp_path: Path) -> None:
