@@ -26,6 +26,7 @@ from fer_au.config.robustness import DISTURBANCES
 from fer_au.evaluation.robustness import RobustnessRunner, count_disturbed
 from fer_au.machine import cpu_name
 from fer_au.models import load_model
+from fer_au.speed import keep_freed_memory
 
 EXPERIMENTS = 2
 LIMIT_S = 240
@@ -34,6 +35,7 @@ BATCH = 64
 
 def disturbed() -> None:
     """Score the model in the current folder under all disturbances."""
+    keep_freed_memory(os.environ)  # as stages do
     model, meta = load_model(Path("models") / NAME)
     preprocess = Preprocessing.from_meta(meta["preprocessing"])
     dataset = FaceDataset(Path("data/made"), "test", preprocess.image_size, model.classes)
@@ -46,6 +48,7 @@ def disturbed() -> None:
 @torch.inference_mode()
 def seconds_per_pass(passes: int = 50) -> float:
     """Measure one image's bare forward pass, in batches of the same size, in the current folder."""
+    keep_freed_memory(os.environ)
     model, meta = load_model(Path("models") / NAME)
     side = Preprocessing.from_meta(meta["preprocessing"]).image_size
     images = torch.randn(BATCH, 3, side, side).contiguous(memory_format=torch.channels_last)

@@ -35,7 +35,7 @@ def draw(dataset_dir: Path, expression: str, size: int, place: int) -> NDArray[n
 
 def _row(name: str, disturbance: Disturbance, faces: Faces) -> NDArray[np.uint8]:
     pictures = [faces.images, *(one.images for one in disturbance(faces))]
-    if disturbance.control_text:
+    if disturbance.card.control:
         pictures.append(disturbance.control(faces))
     size = pictures[0].shape[-1]
     tiles = [np.full((size + _GAP, _TEXT, 3), _WHITE, np.uint8)]

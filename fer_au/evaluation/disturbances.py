@@ -22,11 +22,10 @@ from torch import Tensor
 from fer_au.batches.similarities import warp
 from fer_au.config.robustness import Disturbance as Name
 from fer_au.evaluation.blurring import blur_images
-from fer_au.evaluation.covering import FEATURES, cover, elsewhere, region_mask
+from fer_au.evaluation.covering import cover, elsewhere, region_mask
+from fer_au.evaluation.disturbance_cards import CARDS, SHIFT, TURN, ZOOM, Card
 
-STRENGTHS = 5
 _SEED = 0  # one draw for every experiment and every data set: scores are paired across models
-_TURN, _ZOOM, _SHIFT = 25.0, 1.25, 0.15  # of the strongest move: degrees, factor, share of the side
 
 
 @dataclass(frozen=True)
@@ -104,15 +103,12 @@ class Disturbed:
 class Disturbance(ABC):
     """One kind of disturbance.
 
-    Attributes:
-        unit: What its strengths are, for a reader.
-        strengths: The five strengths, from the weakest.
-        control_text: What its control is, for a reader; empty if it has none.
+    Args:
+        card: Its description, kept as ``card``.
     """
 
-    unit: str
-    strengths: tuple[float, ...]
-    control_text = ""
+    def __init__(self, card: Card) -> None:
+        self.card = card
 
     def usable(self, faces: Faces) -> Tensor:
         """Tell which faces it can be done to, (N,) bool."""
@@ -138,12 +134,9 @@ class Disturbance(ABC):
 class Moved(Disturbance):
     """A turn, a zoom and a shift at once, each in a random direction; what comes into view repeats the border."""
 
-    unit = f"share of a turn by {_TURN:g} degrees, a zoom by {_ZOOM:g} and a shift by {_SHIFT:g} of the side"
-    strengths = (0.2, 0.4, 0.6, 0.8, 1.0)
-
     def __call__(self, faces: Faces) -> Iterator[Disturbed]:
         """Move pictures ever further in the same directions."""
-        for strength in self.strengths:
+        for strength in self.card.strengths:
             moves = draw_similarities(faces.ids, strength).to(faces.images)
             yield Disturbed(warp(faces.images, moves, "border"), moves)
 
@@ -152,24 +145,22 @@ class Filtered(Disturbance):
     """A filter of pixels that needs to know nothing about the face.
 
     Args:
-        unit: As for ``Disturbance``.
-        strengths: As for ``Disturbance``.
+        card: As for ``Disturbance``.
         change: Function from images (N, 3, S, S) and a strength to images.
     """
 
-    def __init__(self, unit: str, strengths: tuple[float, ...], change: Callable[[Tensor, float], Tensor]) -> None:
-        self.unit, self.strengths, self._change = unit, strengths, change
+    def __init__(self, card: Card, change: Callable[[Tensor, float], Tensor]) -> None:
+        super().__init__(card)
+        self._change = change
 
     def __call__(self, faces: Faces) -> Iterator[Disturbed]:
         """Filter the pictures."""
-        for strength in self.strengths:
+        for strength in self.card.strengths:
             yield Disturbed(self._change(faces.images, strength))
 
 
 class Faded(Disturbance):
     """A change that fades in: the strength is the share of the way to a picture that is wholly changed."""
-
-    strengths = (0.2, 0.4, 0.6, 0.8, 1.0)
 
     @abstractmethod
     def changed(self, faces: Faces) -> Tensor:
@@ -178,7 +169,7 @@ class Faded(Disturbance):
     def __call__(self, faces: Faces) -> Iterator[Disturbed]:
         """Fade the change in."""
         end = self.changed(faces)
-        for strength in self.strengths:
+        for strength in self.card.strengths:
             yield Disturbed(torch.lerp(faces.images, end, strength))
 
 
@@ -186,15 +177,13 @@ class Occluded(Faded):
     """A region that disappears under the colours around it; the control covers as much elsewhere on the face.
 
     Args:
+        card: As for ``Disturbance``.
         region: Name of the region.
     """
 
-    unit = "opacity of the cover"
-
-    def __init__(self, region: str) -> None:
+    def __init__(self, card: Card, region: str) -> None:
+        super().__init__(card)
         self._region = region
-        if region in FEATURES:
-            self.control_text = "the same cover, shifted to where it hides least of eyes, brows, nose and mouth"
 
     def usable(self, faces: Faces) -> Tensor:
         """Tell which faces have landmarks."""
@@ -212,9 +201,6 @@ class Occluded(Faded):
 
 class Swapped(Faded):
     """The background of a face of another class, behind the same face; the control takes one of the same class."""
-
-    unit = "opacity of the other background"
-    control_text = "the background of another face of the same class"
 
     def usable(self, faces: Faces) -> Tensor:
         """Tell which faces have landmarks and a partner of another class."""
@@ -262,10 +248,10 @@ def draw_similarities(ids: tuple[str, ...], strength: float) -> Tensor:
     matrices = []
     for id_ in ids:
         digest = hashlib.sha256(f"{_SEED}/moved/{id_}".encode()).digest()
-        turn = math.radians(_TURN) * strength * (1 if digest[0] & 1 else -1)
-        zoom = _ZOOM ** (strength if digest[1] & 1 else -strength)
+        turn = math.radians(TURN) * strength * (1 if digest[0] & 1 else -1)
+        zoom = ZOOM ** (strength if digest[1] & 1 else -strength)
         heading = 2 * math.pi * int.from_bytes(digest[2:6], "big") / 2**32
-        cosine, sine, shift = zoom * math.cos(turn), zoom * math.sin(turn), 2 * _SHIFT * strength
+        cosine, sine, shift = zoom * math.cos(turn), zoom * math.sin(turn), 2 * SHIFT * strength
         matrices.append([[cosine, -sine, shift * math.cos(heading)], [sine, cosine, shift * math.sin(heading)]])
     return torch.tensor(matrices, dtype=torch.float32).view(-1, 2, 3)
 
@@ -301,16 +287,16 @@ def compress(images: Tensor, quality: float) -> Tensor:
 
 
 TABLE: Mapping[Name, Disturbance] = {
-    "moved": Moved(),
-    "blurred": Filtered("sigma, share of the side", (0.004, 0.008, 0.012, 0.018, 0.025), blur_images),
-    "shrunk": Filtered("side, pixels", (80, 64, 48, 40, 32), shrink),
-    "darkened": Filtered("stops of exposure", (0.5, 1, 1.5, 2.25, 3), darken),
-    "jpeg": Filtered("JPEG quality", (70, 40, 25, 15, 10), compress),
-    "eyes_occluded": Occluded("eyes"),
-    "brows_occluded": Occluded("brows"),
-    "nose_occluded": Occluded("nose"),
-    "mouth_occluded": Occluded("mouth"),
-    "background_occluded": Occluded("background"),
-    "background_swapped": Swapped(),
+    "moved": Moved(CARDS["moved"]),
+    "blurred": Filtered(CARDS["blurred"], blur_images),
+    "shrunk": Filtered(CARDS["shrunk"], shrink),
+    "darkened": Filtered(CARDS["darkened"], darken),
+    "jpeg": Filtered(CARDS["jpeg"], compress),
+    "eyes_occluded": Occluded(CARDS["eyes_occluded"], "eyes"),
+    "brows_occluded": Occluded(CARDS["brows_occluded"], "brows"),
+    "nose_occluded": Occluded(CARDS["nose_occluded"], "nose"),
+    "mouth_occluded": Occluded(CARDS["mouth_occluded"], "mouth"),
+    "background_occluded": Occluded(CARDS["background_occluded"], "background"),
+    "background_swapped": Swapped(CARDS["background_swapped"]),
 }
 """Name -> disturbance, in the order of ``config.robustness.DISTURBANCES``."""

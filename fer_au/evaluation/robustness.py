@@ -23,7 +23,8 @@ from fer_au.compute import Progress, batched
 from fer_au.config.robustness import Disturbance as Name
 from fer_au.cues.regions import region_labels
 from fer_au.evaluation.comparison import comparison_maps
-from fer_au.evaluation.disturbances import STRENGTHS, TABLE, Faces, Pictures, Swapped
+from fer_au.evaluation.disturbance_cards import CARDS, STRENGTHS
+from fer_au.evaluation.disturbances import TABLE, Faces, Pictures, Swapped
 from fer_au.evaluation.map_scores import FloatArray, centered_cosine
 from fer_au.evaluation.robustness_metrics import CLEAN, CONTROL, Answers
 from fer_au.evaluation.robustness_store import empty_answers
@@ -146,7 +147,7 @@ class RobustnessRunner:
             for strength, disturbed in enumerate(disturbance(faces.part(rows))):
                 asked.ask(name, strength, rows, disturbed.images, disturbed.moves)
         rows = disturbance.controllable(faces).nonzero()[:, 0]
-        if disturbance.control_text and len(rows):
+        if disturbance.card.control and len(rows):
             asked.ask(f"{name}{CONTROL}", 0, rows, disturbance.control(faces.part(rows)))
 
 
@@ -183,5 +184,5 @@ class _Batch:
 
 def count_disturbed(images: int, names: Sequence[Name]) -> int:
     """Count the images that all forward passes see, at most, for a progress."""
-    passes = sum(STRENGTHS + bool(TABLE[name].control_text) for name in names)
+    passes = sum(STRENGTHS + bool(CARDS[name].control) for name in names)
     return images * (1 + passes) if names else 0

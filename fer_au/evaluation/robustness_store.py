@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.config.robustness import Disturbance as Name
-from fer_au.evaluation.disturbances import STRENGTHS, TABLE
+from fer_au.evaluation.disturbance_cards import CARDS, STRENGTHS
 from fer_au.evaluation.robustness_metrics import CLEAN, CONTROL, Answers
 from fer_au.stores.columns import ColumnSpec
 from fer_au.stores.reader import Store
@@ -21,7 +21,7 @@ def empty_answers(images: int, names: Sequence[Name]) -> dict[str, Answers]:
     found = {CLEAN: Answers.empty(images, 1)} if names else {}
     for name in names:
         found[name] = Answers.empty(images, STRENGTHS)
-        if TABLE[name].control_text:
+        if CARDS[name].control:
             found[f"{name}{CONTROL}"] = Answers.empty(images, 1)
     return found
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fer_au.evaluation.bootstrap import PairedDifference, bootstrap_share, holm, paired_bootstrap
-from fer_au.evaluation.disturbances import STRENGTHS, TABLE
+from fer_au.evaluation.disturbance_cards import CARDS, STRENGTHS
 from fer_au.evaluation.robustness_metrics import Answers, Curve, read_curve
 from fer_au.evaluation.robustness_store import read_answers
 from fer_au.report.collect import Experiment
@@ -84,7 +84,7 @@ def robustness_tables(experiments: Sequence[Experiment], colours: Mapping[str, i
     answers = {one.name: read_answers(one.results) for one in experiments}
     reference = reference_of([one for one in experiments if answers[one.name]])
     tables = []
-    for name, disturbance in TABLE.items():
+    for name, card in CARDS.items():
         curves = {one.name: _curve(one, answers[one.name], name) for one in experiments if name in answers[one.name]}
         scored = [one for one in experiments if one.name in curves and len(curves[one.name].rows)]
         if not scored:
@@ -92,8 +92,8 @@ def robustness_tables(experiments: Sequence[Experiment], colours: Mapping[str, i
         rows = [_row(one, name, curves, reference) for one in scored]
         counts = ", ".join(dict.fromkeys(str(len(curves[one.name].rows)) for one in scored))
         charts = _charts(rows, colours)
-        strengths = [f"{strength:g}" for strength in disturbance.strengths]
-        tables.append(RobustTable(name, disturbance.unit, strengths, disturbance.control_text, counts, rows, charts))
+        strengths = [f"{strength:g}" for strength in card.strengths]
+        tables.append(RobustTable(name, card.unit, strengths, card.control, counts, rows, charts))
     return _corrected(tables)
 
 

@@ -41,7 +41,7 @@ def test_pictures_change_more_with_the_strength_and_stay_pictures(name: str, fac
         assert disturbed.images.max() < 1 + 1e-5
         changes.append((disturbed.images - faces.images).abs().mean(dim=(1, 2, 3)))
     steps = torch.stack(changes)
-    assert len(steps) == len(TABLE[name].strengths) == 5
+    assert len(steps) == len(TABLE[name].card.strengths) == 5
     assert (steps[0] > 0).all()
     if name != "moved":  # of noise, any place is as far away as any other
         assert (steps[1:] > steps[:-1]).all()

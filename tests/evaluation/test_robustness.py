@@ -49,7 +49,7 @@ def test_every_disturbance_has_its_metrics_each_known_and_in_range(evaluated):
     metrics = robust(evaluated[0])
     for name in DISTURBANCES:
         assert {f"robustness.{name}.{k}.accuracy" for k in range(6)} <= metrics.keys()
-        assert (f"robustness.{name}.gap" in metrics) == bool(TABLE[name].control_text)
+        assert (f"robustness.{name}.gap" in metrics) == bool(TABLE[name].card.control)
     assert all(look_up(key)[0] != "Other" for key in metrics)
     numbers = {key: value for key, value in metrics.items() if value is not None}
     assert len(numbers) > 200
@@ -104,7 +104,7 @@ def test_a_disturbed_face_depends_on_no_other_in_the_batch(tiny_dataset):
     for name, disturbance in TABLE.items():
         for one, many in zip(disturbance(alone), disturbance(among), strict=True):
             torch.testing.assert_close(one.images[0], many.images[2], msg=name, atol=1e-5, rtol=0)
-        if disturbance.control_text:
+        if disturbance.card.control:
             torch.testing.assert_close(disturbance.control(alone)[0], disturbance.control(among)[2], atol=1e-5, rtol=0)
 
 
