@@ -172,10 +172,10 @@ def page_table(rows: Sequence[Row], dataset: str) -> str:
         values = [float(row[key]) for row in own if row[key]]
         lines.append(f"| *{name}* | | | | *{_range(values)}* | | |")
     names = [name for name in EXPRESSIONS if any(row[f"recall_{name}"] for row in own)]
-    lines += ["", f"| recall | {' | '.join(names)} | template |", "|---" * (len(names) + 2) + "|"]
+    lines += ["", f"| recall | {' | '.join(names)} | template, on the training part |", "|---" * (len(names) + 2) + "|"]
     for row in own:
         recalls = (_short(row[f"recall_{name}"]) for name in names)
-        lines.append(f"| {row['model']} | {' | '.join(recalls)} | {row['tried']} |")
+        lines.append(f"| {row['model']} | {' | '.join(recalls)} | {row['tried'].replace(' 0.', ' .')} |")
     return "\n".join(lines)
 
 
