@@ -23,7 +23,8 @@ def main() -> None:
     """Write the table."""
     points = landmark_points(load_landmarks(), load_asset().mean).astype(np.float64) * 1000
     points = (points + points[MIRROR] * [-1, 1, 1]) / 2 + 0.0
-    rows = [(str(number), *(f"{value:.2f}" for value in place)) for number, place in enumerate(points.round(2) + 0.0)]
+    places = (points.round(2) + 0.0).tolist()
+    rows = [[str(number), *(f"{value:.2f}" for value in place)] for number, place in enumerate(places)]
     write_csv(OUTPUT, ("point", "x", "y", "z"), rows)
 
 
