@@ -48,17 +48,35 @@ def _softened(inside: Tensor, sigma: float) -> Tensor:
     return torch.maximum(hard, (2 * blur_images(hard, sigma)).clamp(max=1))
 
 
-def cover(images: Tensor, mask: Tensor) -> Tensor:
+def skin(labels: Tensor) -> Tensor:
+    """Tell which pixels are skin: of the face, and of no region that an expression shows in.
+
+    Args:
+        labels: (N, H, W) of ``cues.regions.region_labels``.
+
+    Returns:
+        (N, 1, H, W) bool.
+    """
+    return (labels == REGIONS.index("face"))[:, None]
+
+
+def cover(images: Tensor, mask: Tensor, source: Tensor | None = None) -> Tensor:
     """Fill the masked part of images with the colours around it: of pixels that the mask doesn't touch at all.
 
     Args:
         images: (N, 3, H, W) float in [0, 1].
         mask: (N, 1, H, W) in [0, 1], 1 where nothing of the image may stay.
+        source: (N, 1, H, W) bool: pixels whose colours are taken, such as skin, so that a filled cheek has no colour of
+            the wall behind it; of an image that the mask leaves none of these, and without it, all others.
 
     Returns:
         (N, 3, H, W); an image that is touched everywhere is filled with black.
     """
-    around = (mask <= 0).to(images.dtype)
+    free = mask <= 0
+    if source is not None:
+        chosen = free & source
+        free = torch.where(chosen.flatten(1).any(dim=1).view(-1, 1, 1, 1), chosen, free)
+    around = free.to(images.dtype)
     return images + mask * (_grown(images * around, around) - images)
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from fer_au.batches.similarities import warp
 from fer_au.config.robustness import Disturbance as Name
 from fer_au.evaluation.blurring import blur_images
-from fer_au.evaluation.covering import cover, elsewhere, region_mask
+from fer_au.evaluation.covering import cover, elsewhere, region_mask, skin
 from fer_au.evaluation.disturbance_cards import CARDS, SHIFT, TURN, ZOOM, Card
 
 _SEED = 0  # one draw for every experiment and every data set: scores are paired across models
@@ -191,12 +191,15 @@ class Occluded(Faded):
 
     def changed(self, faces: Faces) -> Tensor:
         """Cover the region."""
-        return cover(faces.images, region_mask(faces.pictures.regions, self._region))
+        regions = faces.pictures.regions
+        if self._region == "background":
+            return cover(faces.images, region_mask(regions, self._region))
+        return cover(faces.images, region_mask(regions, self._region), skin(regions))
 
     def control(self, faces: Faces) -> Tensor:
         """Cover as much elsewhere."""
         regions = faces.pictures.regions
-        return cover(faces.images, elsewhere(region_mask(regions, self._region), regions))
+        return cover(faces.images, elsewhere(region_mask(regions, self._region), regions), skin(regions))
 
 
 class Swapped(Faded):

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from fer_au.config.robustness import DISTURBANCES
 from fer_au.cues.regions import REGIONS, region_coverage, region_labels
-from fer_au.evaluation.covering import FEATURES, cover, elsewhere, region_mask
+from fer_au.evaluation.covering import FEATURES, cover, elsewhere, region_mask, skin
 from fer_au.evaluation.disturbances import TABLE, Disturbed, Faces, Pictures, darken, shrink, swap_backgrounds
 from fer_au.ibug68 import MEAN_FACE
 
@@ -84,9 +86,9 @@ def test_a_covered_region_is_gone_and_the_rest_of_the_face_stays(region: str, fa
     far = region_mask(faces.pictures.regions, region)[:, 0] == 0
     assert change[far].max() == 0
     # What is grown in has no texture, whatever lay below.
-    other = cover(
-        torch.where(covered[:, None], 1 - faces.images, faces.images), region_mask(faces.pictures.regions, region)
-    )
+    regions = faces.pictures.regions
+    inverted = torch.where(covered[:, None], 1 - faces.images, faces.images)
+    other = cover(inverted, region_mask(regions, region), skin(regions))
     torch.testing.assert_close(
         other[covered[:, None].expand_as(other)], strongest.images[covered[:, None].expand_as(other)]
     )
@@ -128,6 +130,26 @@ def test_grown_colours_lie_between_those_around() -> None:
     assert filled.min() >= 0.25 - 1e-5
     assert filled.max() <= 0.75 + 1e-5
     assert filled[0, 0, 32, 21] < 0.4 < 0.6 < filled[0, 0, 32, 43]
+
+
+@pytest.mark.parametrize("region", FEATURES)
+def test_nothing_of_the_wall_behind_a_face_is_grown_into_it(region: str, faces: Faces) -> None:
+    outside = inside(faces.pictures, "background")[:, None].expand_as(faces.images)
+    repainted = Pictures(torch.where(outside, 1 - faces.images, faces.images), faces.pictures.regions)
+    results = []
+    for pictures in (faces.pictures, repainted):
+        own = replace(faces, pictures=pictures)
+        (*_, strongest) = TABLE[f"{region}_occluded"](own)  # type: ignore[index]
+        results.append((strongest.images[~outside], TABLE[f"{region}_occluded"].control(own)[~outside]))  # type: ignore[index]
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])
+
+
+def test_where_no_source_is_left_all_colours_around_are_taken() -> None:
+    image, mask = torch.full((1, 3, 16, 16), 0.5), torch.zeros(1, 1, 16, 16)
+    mask[:, :, 4:8, 4:8] = 1
+    filled = cover(torch.where(mask > 0, torch.zeros(()), image), mask, mask > 0)
+    torch.testing.assert_close(filled, image)
 
 
 def test_an_image_no_larger_than_the_small_side_stays_as_it_is() -> None:
