@@ -34,7 +34,7 @@ def init(
 
     Without options, it is the demo's. With --data alone, params.yaml is the preset `first-look` on your pictures.
     """
-    from fer_au.scaffold import init_project
+    from fer_au.scaffold.init import init_project
     from fer_au.scaffold.params import FIRST_LOOK, preset_params
 
     params: dict[str, bytes] | None = None
@@ -54,8 +54,7 @@ def upgrade(
 
     Files that you edited stay; the release's version is written beside them, as FILE.new. params.yaml is yours.
     """
-    from fer_au.scaffold import upgrade_project
-    from fer_au.scaffold.upgrade import NEW
+    from fer_au.scaffold.upgrade import NEW, upgrade_project
 
     done = upgrade_project(write=not dry_run)
     typer.echo(f"fer_au {done.before} -> {done.after}{', nothing is written' if dry_run else ''}")

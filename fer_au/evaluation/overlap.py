@@ -40,7 +40,9 @@ class TargetOverlap:
         self._faces = 0
 
     def add(self, truth: Truth) -> None:
-        """Take in the faces on which all maps can be drawn."""
+        """Take in the faces on which all maps can be drawn; of classes that are no expressions, there are none."""
+        if not self.expressions:
+            return
         maps = truth.choices.reshape(len(truth.labels), len(self.expressions), -1).astype(np.float64)
         maps = maps[np.isfinite(maps).all(axis=(1, 2))]
         length = np.linalg.norm(maps, axis=2, keepdims=True)

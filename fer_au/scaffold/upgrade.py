@@ -112,11 +112,10 @@ def _lay_out(project: Path, template: Mapping[str, bytes], folder: Path) -> Path
     for path in project.absolute().iterdir():
         if path.name not in (PARAMS.name, "stages"):
             (folder / path.name).symlink_to(path)
-    (folder / PARAMS).write_bytes((project / PARAMS).read_bytes())
-    (folder / "stages").mkdir()
+    write_atomically(folder / PARAMS, (project / PARAMS).read_bytes())
     for name, content in template.items():
         if name.startswith("stages/"):
-            (folder / name).write_bytes(content)
+            write_atomically(folder / name, content)
     return folder
 
 

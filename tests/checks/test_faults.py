@@ -56,7 +56,7 @@ ONE: dict[str, tuple[dict[str, Any], list[str]]] = {
     "frames": (
         {f"{AU}.guidance.0": {"resize": "publishd"}, "evaluate.resize": "paper", "evaluate.resise": "published"},
         [
-            "evaluate.resise: unknown key; did you mean resize?",
+            "evaluate.resise: unknown key; did you mean resize or robustness?",
             "evaluate.resize: should be 'corrected' or 'published', got 'paper'",
             f"{AU}.guidance.0.resize: should be 'corrected' or 'published', got 'publishd'; did you mean published?",
         ],

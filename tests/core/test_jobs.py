@@ -28,9 +28,11 @@ FAKE = """
         with log.open("a") as file:
             file.write(f"{what} {name} {place}\\n")
 
-    note("begin")
-    if name.startswith("wait"):
+    if not name.startswith("wait"):
+        note("begin")
+    else:
         try:
+            note("begin")
             time.sleep(60)
         except KeyboardInterrupt:
             note("stopped")

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from fer_au.config.reading import read_params
-from fer_au.scaffold import init_project
+from fer_au.scaffold.init import init_project
 from fer_au.scaffold.record import RECORD
 from fer_au.scaffold.template import read_template
 from fer_au.yaml_files import read_yaml

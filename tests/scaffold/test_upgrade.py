@@ -9,9 +9,10 @@ from ruamel.yaml import YAML
 from fer_au.code.closure import this_code
 from fer_au.code.stages import stamp
 from fer_au.config.reading import read_params
-from fer_au.scaffold import init_project, upgrade_project
+from fer_au.scaffold.init import init_project
 from fer_au.scaffold.record import RECORD, content_hash
 from fer_au.scaffold.template import read_template
+from fer_au.scaffold.upgrade import upgrade_project
 from tests.cli.conftest import Call
 from tests.cli.conftest import call as call
 
