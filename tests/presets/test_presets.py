@@ -28,7 +28,8 @@ PROMISED = {
     "csci5527-fer2013", "best-small", "best-faces", "gimefive-search", "first-look",
 }  # fmt: skip
 UNPUBLISHED = {"landmark-noise", "cross-dataset", "best-small", "best-faces", "gimefive-search", "first-look"}
-METRIC = re.compile(r"accuracy|(layer\.\d\.)?att_cos|cam_cos\.(" + "|".join(map(re.escape, list_cams())) + ")")
+CAM_NAMES = "|".join(map(re.escape, list_cams()))
+METRIC = re.compile(rf"accuracy|slice\.pose\.over_(30|45)\.accuracy|(layer\.\d\.)?att_cos|cam_cos\.({CAM_NAMES})")
 
 
 RENDER = "\nrender: {faces: {identities: 8, size: 96}}\n"
