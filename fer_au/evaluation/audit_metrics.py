@@ -1,6 +1,6 @@
 """Sum up audits of maps, and judge: which maps survive fresh weights, and which are no better than a Gaussian.
 
-Results of single images are columns of the evaluation store below ``audit/``; the report sums them up, too.
+Results of single images are columns of the evaluation store below ``audit/``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fer_au.stores.columns import ColumnSpec
 
 STEPS = 5
 """Steps in which the weights are replaced: those of the head, and the backbone's in four parts."""
-FACTS = ("head", "+ last ¼", "+ last ½", "+ last ¾", "all")
+FRESH = ("head fresh", "and last ¼", "and last ½", "and last ¾", "all fresh")
 """What has fresh weights in each step, in short."""
 MEASURES = ("rank", "rank_abs", "ssim")
 """Measures of the similarity of two maps: rank correlation, that of absolute values, and SSIM."""
