@@ -106,10 +106,11 @@ def audit_tables(experiments: Sequence[Experiment]) -> list[AuditTable]:
 def _randomised(one: Experiment, name: str) -> RandomisedRow:
     rank, absolute, ssim = MEASURES
     ranks = [_cell(one, f"audit.randomisation.{step}.{rank}.{name}") for step in range(1, STEPS + 1)]
-    last = [_cell(one, f"audit.randomisation.{STEPS}.{measure}.{name}") for measure in (absolute, ssim)]
+    last = {measure: _cell(one, f"audit.randomisation.{STEPS}.{measure}.{name}") for measure in (absolute, ssim)}
     unrelated = _cell(one, f"audit.unrelated.{rank}.{name}")
     survives = one.number(f"{_SURVIVES}{name}") == 1
-    return RandomisedRow(_title(name), ranks, *last, unrelated, survives, _survival(ranks[-1], survives))
+    verdict = _survival(ranks[-1], survives)
+    return RandomisedRow(_title(name), ranks, last[absolute], last[ssim], unrelated, survives, verdict)
 
 
 def _survival(full: Cell, survives: bool) -> str:

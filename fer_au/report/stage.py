@@ -11,8 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fer_au.atomic import write_atomically
 from fer_au.compute import log
-from fer_au.heat import palette_stops
 from fer_au.evaluation.audit_metrics import FRESH
+from fer_au.heat import palette_stops
 from fer_au.landmarks.benchmark_results import COMMAND
 from fer_au.report.audit_section import AuditTable, audit_tables
 from fer_au.report.collect import Experiment, Project, read_project
