@@ -50,6 +50,9 @@ FAMILIES = {
     "Faithfulness": "",
     "Robustness": "Scores on disturbed test images (evaluate.robustness), in five strengths; strength 0 are the same "
     "images as they are.",
+    "Audits": "Of the last layer's attention (att) and of each CAM, for the class that the model predicts, on some of "
+    "the test images (evaluate.audits). Step 1 has fresh weights in the head; 2 to 5 also in the last quarter, half, "
+    "three quarters and all of the backbone.",
     "Per class": "How a class is recognised (accuracy is the share of its images), and the mean scores of its "
     "attention.",
     "Slices": "The same scores of some of the test images. `n` and `n_cos` count them, all and those with an AU map; "
@@ -212,6 +215,56 @@ ENTRIES = (
         "robustness.<disturbance>.<strength>.att_ccos",
         "att_ccos at strength {1} of {0}; the AU map moves with the face.",
     ),
+    Entry("Audits", "audit.n", "Test images that were audited."),
+    Entry(
+        "Audits",
+        "audit.randomisation.<step>.rank.<map>",
+        "Spearman's rank correlation of the map {1} with what it is at step {0}. 1: the same places in the same order.",
+    ),
+    Entry("Audits", "audit.randomisation.<step>.rank_abs.<map>", "The same of absolute values."),
+    Entry(
+        "Audits",
+        "audit.randomisation.<step>.ssim.<map>",
+        "Structural similarity (SSIM) of the same two, each in [0, 1].",
+    ),
+    Entry(
+        "Audits", "audit.unrelated.<measure>.<map>", "{0} of {1} between two networks of fresh weights: a reference."
+    ),
+    Entry(
+        "Audits",
+        "audit.survives.<map>",
+        "1 where {0} hardly depends on the weights: at step 5, the interval of its rank correlation is neither below "
+        "0.5 nor below that of two networks of fresh weights. Such a map explains no model.",
+    ),
+    Entry(
+        "Audits",
+        "audit.deletion.<map>",
+        "Mean class probability while what {0} ranks first is deleted first, 28 steps.",
+    ),
+    Entry(
+        "Audits", "audit.insertion.<map>", "Mean class probability while what {0} ranks first is shown first, 28 steps."
+    ),
+    Entry(
+        "Audits",
+        "audit.road.<map>",
+        "ROAD: road_lerf minus road_morf of {0}. Above 0: the model needs what ranks first more than what ranks last.",
+    ),
+    Entry(
+        "Audits",
+        "audit.road_morf.<map>",
+        "Mean class probability while 10 to 90 % of the pixels that {0} ranks first are filled from around.",
+    ),
+    Entry("Audits", "audit.road_lerf.<map>", "The same with the pixels that it ranks last."),
+    Entry(
+        "Audits",
+        "audit.gain.<score>.<map>",
+        "How much better {1} is than a centred Gaussian by {0}, in pairs of the same images; above 0 is better.",
+    ),
+    Entry(
+        "Audits",
+        "audit.beats_gaussian.<score>.<map>",
+        "1 where the interval of audit.gain.{0}.{1} lies above 0; 0: no better than looking at the middle.",
+    ),
     Entry("Per class", "per_class.<class>.accuracy", "Share of the images of {0} that are recognised (recall)."),
     Entry("Per class", "per_class.<class>.precision", "Share of the answers {0} that are right."),
     Entry("Per class", "per_class.<class>.f1", "Harmonic mean of the two."),
@@ -365,7 +418,8 @@ def metric_fault(key: str, value: float) -> str:
 def _range(key: str, family: str) -> tuple[float, float]:
     """Give the least and the greatest value that a metric can have: a share or cosine, a correlation, or a count."""
     correlation = "ccos" in key or key.removeprefix("interval.").split(".")[0] == "overlap_rank"
-    if correlation or key.endswith((".gap", ".gap.low", ".gap.high")):
+    audited = key.removeprefix("interval.").startswith("audit.") and key != "audit.n"
+    if correlation or audited or key.endswith((".gap", ".gap.low", ".gap.high")):
         return -1.0, 1.0
     if key.endswith(".relative_accuracy"):  # more than all is left where a disturbance helps
         return 0.0, math.inf

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from fer_au.config.audits import Audits, chosen_audits
 from fer_au.config.cams import CamChoice
 from fer_au.config.data import Seed
 from fer_au.config.external import UNTRAINED
@@ -269,8 +270,13 @@ class EvaluateConfig(StrictModel):
         faithfulness_images: Number of images for the deletion and insertion curves; 0 for none.
         robustness: Disturbances under which all images are scored again, in five strengths each: ``all``, ``none``, or
             a list. Each takes five times as long as the images alone.
+        audits: Audits of the last layer's attention and of the CAMs: ``all``, ``none``, or a list of ``randomisation``
+            (whether maps change with the weights) and ``faithfulness`` (whether the model needs what they show).
+        audit_images: Number of images of each audit, spread over the split.
         batch_size: Images per forward pass.
     """
+
+    READ_IF = (ReadIf("audit_images", lambda one: bool(chosen_audits(one.audits)), "there are no audits"),)
 
     split: Literal["train", "valid", "test"] = "test"
     cams: tuple[str, ...] = ("native", "gradcam", "layercam")
@@ -281,6 +287,8 @@ class EvaluateConfig(StrictModel):
     mirrored: bool = False
     faithfulness_images: Annotated[int, Field(ge=0, le=1_000_000)] = 64
     robustness: Robustness = "none"
+    audits: Audits = "none"
+    audit_images: Count = 64
     batch_size: Count = 64
 
     @field_validator("attention_layers")

@@ -64,7 +64,7 @@ def deletion_insertion(
     per_batch = max(1, batch_size // steps)
     for start in range(0, len(images), per_batch):
         part = images[start : start + per_batch].float()
-        rank = _rank_of_pixels(resize_maps(maps[start : start + per_batch].float(), (part.shape[2], part.shape[3])))
+        rank = rank_pixels(resize_maps(maps[start : start + per_batch].float(), (part.shape[2], part.shape[3])))
         whole = probabilities(part)
         target = whole.argmax(dim=1)
         shown, rest = part[:, :channels], part[:, part.shape[1] if channels is None else channels :]
@@ -74,7 +74,7 @@ def deletion_insertion(
         # All deleted is one and the same picture, unless some of it stays; all inserted is the picture itself.
         deleted = blank if rest.shape[1] else blank[:1]
         ends = probabilities(deleted).expand_as(whole), whole, probabilities(canvas)
-        nothing, everything, blurred = (_of_target(end, target) for end in ends)
+        nothing, everything, blurred = (of_target(end, target) for end in ends)
         deletion.append(_area([everything, *_curve(probabilities, part, blank, rank, target, steps), nothing]))
         insertion.append(_area([blurred, *_curve(probabilities, canvas, part, rank, target, steps), everything]))
     if not deletion:
@@ -82,7 +82,7 @@ def deletion_insertion(
     return Faithfulness(to_numpy(torch.cat(deletion)), to_numpy(torch.cat(insertion)))
 
 
-def _rank_of_pixels(maps: Tensor) -> Tensor:
+def rank_pixels(maps: Tensor) -> Tensor:
     """Rank pixels from the strongest, as shares in [0, 1), (N, 1, H, W); ties break by raster order."""
     flat = maps.flatten(1)
     order = flat.argsort(dim=1, descending=True, stable=True)
@@ -100,10 +100,11 @@ def _curve(
     if not shares:
         return []
     scores = probabilities(torch.cat([torch.where(rank < share, end, start) for share in shares]))
-    return [_of_target(part, target) for part in scores.view(len(shares), len(start), -1)]
+    return [of_target(part, target) for part in scores.view(len(shares), len(start), -1)]
 
 
-def _of_target(scores: Tensor, target: Tensor) -> Tensor:
+def of_target(scores: Tensor, target: Tensor) -> Tensor:
+    """Take each image's score of its target class: (N, classes) and (N,) -> (N,) float32."""
     return scores.float().gather(1, target[:, None])[:, 0]
 
 

@@ -113,7 +113,7 @@ class SplitRunner:
         moves = draw_moves(len(self.dataset), MOVE_SEED)
         parts: list[Outputs] = []
         start = 0
-        for batch, images in self._batches(range(len(self.dataset))):
+        for batch, images in self.batches(range(len(self.dataset))):
             rows = slice(start, start + len(images))
             parts.append(self._batch(start, batch, images, layers, cams, moved[rows], moves[rows]))
             start = rows.stop
@@ -151,7 +151,7 @@ class SplitRunner:
 
     @torch.inference_mode()
     def _moved(self, images: Tensor, moves: Tensor, layer: str) -> Maps:
-        face, rest = images[:, : self._face_channels], images[:, self._face_channels :]
+        face, rest = images[:, : self.face_channels], images[:, self.face_channels :]
         seen = torch.cat([move_images(face, moves.to(self.device)), rest], dim=1)
         return _maps(self.model(seen.contiguous(memory_format=torch.channels_last)), [layer])
 
@@ -165,15 +165,15 @@ class SplitRunner:
         deletion: list[FloatArray] = []
         insertion: list[FloatArray] = []
         start = 0
-        for _, images in self._batches(rows):
+        for _, images in self.batches(rows):
             own = torch.from_numpy(attention[start : start + len(images)]).to(self.device)
             part = deletion_insertion(
-                self._probabilities,
+                self.probabilities,
                 images,
                 own,
                 steps=_STEPS,
                 batch_size=self.batch_size,
-                channels=self._face_channels,
+                channels=self.face_channels,
             )
             deletion.append(part.deletion)
             insertion.append(part.insertion)
@@ -181,12 +181,12 @@ class SplitRunner:
         return Faithfulness(_concatenated(deletion), _concatenated(insertion))
 
     @property
-    def _face_channels(self) -> int:
+    def face_channels(self) -> int:
         """Number of channels of the face; the whole picture follows them, and attention says nothing about it."""
         return self.model.config.channels
 
     @property
-    def _probabilities(self) -> Callable[[Tensor], Tensor]:
+    def probabilities(self) -> Callable[[Tensor], Tensor]:
         """Function from images to probabilities in the fastest precision: the curves take hundreds of passes."""
         precision = resolve_precision("auto", self.device)
 
@@ -199,7 +199,8 @@ class SplitRunner:
 
         return probabilities
 
-    def _batches(self, rows: Sequence[int]) -> Iterator[tuple[Batch, Tensor]]:
+    def batches(self, rows: Sequence[int]) -> Iterator[tuple[Batch, Tensor]]:
+        """Read the faces at some positions of the split, and preprocess them, batch by batch."""
         for batch in self.loader(batched(rows, self.batch_size)):
             images = self.preprocess(batch.images.to(self.device))
             yield batch, images.contiguous(memory_format=torch.channels_last)  # a third faster on a CPU

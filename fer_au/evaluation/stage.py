@@ -20,6 +20,8 @@ from fer_au.config.experiments import EvaluateConfig
 from fer_au.config.external import UNTRAINED
 from fer_au.config.robustness import chosen_disturbances
 from fer_au.errors import DataError
+from fer_au.evaluation.audit_metrics import audit_metrics, audit_specs
+from fer_au.evaluation.audits import AuditRunner, choose_audits, count_audited
 from fer_au.evaluation.cams import choose_cams
 from fer_au.evaluation.group_metrics import group_metrics
 from fer_au.evaluation.inference import SplitRunner, count_passes
@@ -129,16 +131,17 @@ def evaluate_experiment(
     log(f"{title}: {len(dataset)} faces of {len(model.classes)} classes, on {device.type}")
     moved = int(truth.valid.sum()) if config.moved else 0
     disturbances = chosen_disturbances(config.robustness)
+    audits, audited = choose_audits(config, model, len(dataset), title)
     with ExitStack() as stack:
         passes = count_passes(len(dataset), moved, config.faithfulness_images, config.mirrored)
-        passes += count_disturbed(len(dataset), disturbances)
+        passes += count_disturbed(len(dataset), disturbances) + count_audited(len(audited), audits, cams)
         progress = stack.enter_context(Progress(title, passes, "passes"))
         loader = BatchLoader(dataset, keep=False)  # one pass needs each picture once
         model = model.to(device).to(memory_format=torch.channels_last)
         runner = SplitRunner(model, dataset, loader, preprocess, device, config.batch_size, progress, config.mirrored)
         scorer = SplitScorer(runner, truth, layers, config.model_copy(update={"cams": cams}))
         options = {"config": config.model_dump(mode="json"), "fold": fold, "weights": meta["weights_sha256"]}
-        further = answer_specs(len(dataset), disturbances)
+        further = {**answer_specs(len(dataset), disturbances), **audit_specs(len(dataset), audits, cams)}
         results = (
             None if store_path is None else _results_file(store_path, dataset, truth, layers, options, traits, further)
         )
@@ -147,11 +150,12 @@ def evaluate_experiment(
         if disturbances:
             disturbed = RobustnessRunner(model, dataset, preprocess, device, config.batch_size, progress)
             answers = disturbed.answers(disturbances)
-            if results is not None:
-                results.write(answer_columns(answers))
+        checks = AuditRunner(runner, cams, truth.class_means).results(audits, audited)
+        if results is not None:
+            results.write({**answer_columns(answers), **checks})
     metrics = {**_metrics(scorer, truth, dataset, model.classes), **_conditions(config)}
     metrics |= group_metrics(scorer, dataset, model.classes, traits)
-    metrics |= robustness_metrics(answers, dataset.labels, truth.labels)
+    metrics |= robustness_metrics(answers, dataset.labels, truth.labels) | audit_metrics(checks)
     metrics |= {} if seen is None or seen.number is None else {"seen_in_training": seen.number}
     context = _context(meta, model_dir, device) | {f"cam_skipped.{cam}": reason for cam, reason in skipped.items()}
     content = Store.open(store_path, "evaluation").content_sha256 if store_path is not None else None

@@ -71,6 +71,7 @@ class TruthReader:
         valid: (N,) as in ``Truth``.
         expressions: Classes of the model that the codebook knows: those whose maps are drawn on every face.
         size: Side S of the comparison grid.
+        class_means: Label -> (S, S) mean AU map of the training split.
 
     Raises:
         ConfigError: The codebook or geometry of heatmaps.h5 is no longer what it was.
@@ -89,7 +90,7 @@ class TruthReader:
         self.labels = label_names(dataset)
         self.size = int(self._heatmaps.specs["map"].shape[1])
         self.valid = np.asarray(self._heatmaps.take("valid", dataset.rows), np.bool_)
-        self._class_means = self._mean_maps(training)
+        self.class_means = self._mean_maps(training)
         self._annotations = Store.open(folder / "annotations.h5", "annotations")
         self._faces = Store.open(folder / "faces.h5", "faces")
         manifest = read_manifest(folder / "manifest.csv") if self.knows_motion else []
@@ -116,7 +117,7 @@ class TruthReader:
             own=np.array([places.get(label, -1) for label in labels], np.int64),
             generic=self._draw(self._generic, points, labels),
             coverage=side_coverage(points, self._crop, (self.size, self.size)).astype(np.float32),
-            class_means=self._class_means,
+            class_means=self.class_means,
             motion=self._motion(start, stop) if self.knows_motion else None,
         )
 

@@ -11,8 +11,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fer_au.atomic import write_atomically
 from fer_au.compute import log
+from fer_au.evaluation.audit_metrics import FRESH
 from fer_au.heat import palette_stops
 from fer_au.landmarks.benchmark_results import COMMAND
+from fer_au.report.audit_section import AuditTable, audit_tables
 from fer_au.report.collect import Experiment, Project, read_project
 from fer_au.report.curves import HEIGHT, LEFT, WIDTH, Chart, line_chart
 from fer_au.report.dataset_summary import Summary, summarise
@@ -82,6 +84,7 @@ class DatasetView:
     regions: MapTable
     truth: MapTable
     robustness: list[RobustTable]
+    audits: list[AuditTable]
     hero: list[tuple[str, list[Tile]]]
     hero_labels: list[str]
 
@@ -113,6 +116,8 @@ def render_page(project: Project) -> str:
         project=project,
         views=views,
         robust=any(view.robustness for view in views),
+        audited=any(view.audits for view in views),
+        audit_steps=FRESH,
         colours=colours,
         metrics=metric_table(project.experiments),
         cross=cross_table(project),
@@ -161,6 +166,7 @@ def dataset_view(name: str, project: Project, colours: Mapping[str, int]) -> Dat
         region_table(experiments),
         truth_table(experiments),
         robustness_tables(experiments, colours),
+        audit_tables(experiments),
         *hero(layout, samples, painter),
     )
 

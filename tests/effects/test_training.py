@@ -178,6 +178,8 @@ EVALUATE: dict[str, Case] = {
     "mirrored": Case(False, True),
     "faithfulness_images": Case(0, 2),
     "robustness": Case("none", ["blurred"]),
+    "audits": Case("none", ["randomisation"]),
+    "audit_images": Case(1, 2, {"audits": ["randomisation"]}),
     "batch_size": Case(1, 8),
 }
 

@@ -40,7 +40,7 @@ OTHERS: dict[str, tuple[type[StrictModel], dict[str, Any]]] = {
         {
             "split": "valid", "cams": ["native"], "attention_layers": ["3"], "moved": False, "faithfulness_images": 0,
             "batch_size": 8, "resize": "published", "on_missing_cam": "skip", "mirrored": True,
-            "robustness": ["jpeg"],
+            "robustness": ["jpeg"], "audits": ["faithfulness"], "audit_images": 8,
         },
     ),
     "datasets.faces": (

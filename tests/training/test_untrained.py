@@ -125,6 +125,16 @@ def test_a_network_from_elsewhere_sees_the_same_disturbances(taken: Training) ->
         assert np.asarray(ours[column]).tolist() == np.asarray(theirs[column]).tolist()
 
 
+def test_a_network_from_elsewhere_is_audited_without_fresh_weights(
+    taken: Training, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = scores(taken, cams=[], moved=False, faithfulness_images=0, audits="all", audit_images=1)[0]
+    assert "can't be given fresh weights" in capsys.readouterr().err
+    assert found["audit.n"] == 1
+    assert "audit.road.att" in found
+    assert not any("randomisation" in key for key in found)
+
+
 HERE = TrainConfig(epochs=1, batch_size=4, image_size=64)
 
 
