@@ -6,17 +6,16 @@ It knows the heading ``Examples``; the Google style's ``Example`` it takes for a
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import griffe
 
 _HEADING = re.compile(r"^Example:$", re.MULTILINE)
 
 
-class Examples(griffe.Extension):
+class Examples(griffe.Extension):  # type: ignore[misc]
     """Renames the heading before docstrings are parsed."""
 
-    def on_object(self, *, obj: Any, **_: Any) -> None:
+    def on_object(self, *, obj: griffe.Object, **_: object) -> None:
         """Rename it in one docstring."""
         if obj.docstring is not None:
             obj.docstring.value = _HEADING.sub("Examples:", obj.docstring.value)

@@ -2,7 +2,7 @@
 
 The pages are written to be read in the repository, where links are paths of files. In the site, a link to README,
 CONTRIBUTING or CHANGELOG leads to their pages, and one to any other file of the repository to a copy of it. The
-reference of the Python API has a page for each public room, made of its lazy exports; mkdocstrings reads the docstrings.
+reference of the Python API has a page for each public room, made of its lazy exports: mkdocstrings reads docstrings.
 """
 
 from __future__ import annotations
@@ -13,11 +13,16 @@ import re
 from collections.abc import Iterator
 from importlib.util import resolve_name
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fer_au.code.syntax import parse_source
 
-ROOT = Path(__file__).resolve().parents[1]
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).resolve().parents[2]
 DOCS = "docs"
 OUTSIDE = {"README.md": "readme.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 """Pages of the top level -> where they are in the site."""
@@ -26,7 +31,7 @@ ROOMS = ("fer_au", "cues", "landmarks", "models", "cam", "evaluation", "training
 """Public rooms, in the order of the reference."""
 
 _COPIES = "files"
-_SEARCH = "tools/site_search.js"
+_ASSETS = {f"tools/site/{name}": f"assets/site/{name}" for name in ("search.js", "style.css")}
 _THEIRS = re.compile(r'<script src="https://unpkg\.com/iframe-worker/shim"></script>')
 _LINK = re.compile(r"""(\]\(|(?:src|href)=")([^)\s"#:]+)(?=[)"#])""")
 _FENCE = re.compile(r"^ {0,3}(```|~~~)")
@@ -115,6 +120,8 @@ def _exports(package: str) -> Iterator[tuple[str, str]]:
     """List the public names of a package and the modules that define them."""
     file = ROOT / package.replace(".", "/") / "__init__.py"
     for name, module in sorted(parse_source(file.read_bytes(), str(file)).exports.items()):
+        if name.startswith("_"):
+            continue
         full = resolve_name(module, package)
         inner = ROOT / full.replace(".", "/") / "__init__.py"
         deeper = parse_source(inner.read_bytes(), str(inner)).exports if inner.is_file() else {}
@@ -129,13 +136,13 @@ def _summary(file: Path) -> str:
 # What MkDocs calls, by its names.
 
 
-def on_config(config: Any) -> Any:
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Let headings have the anchors that they have in the repository."""
     config["mdx_configs"].setdefault("toc", {})["slugify"] = slug
     return config
 
 
-def on_files(files: Any, config: Any) -> Any:
+def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages and copies that don't lie in ``docs/``."""
     from mkdocs.structure.files import File
 
@@ -145,22 +152,27 @@ def on_files(files: Any, config: Any) -> Any:
         place = place_of(path)
         if place is not None and place.startswith(f"{_COPIES}/"):
             made[place] = _read(path)
-    made[f"assets/{posixpath.basename(_SEARCH)}"] = _read(_SEARCH)
+    made |= {place: _read(path) for path, place in _ASSETS.items()}
     for place, text in made.items():
         files.append(File.generated(config, place, content=text))
     return files
 
 
-def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     """Let links lead to the site's pages."""
     path = source_of(page.file.src_uri)
     return markdown if path is None else rewrite(markdown, path)
 
 
-def on_post_page(output: str, page: Any, **_: Any) -> str:
+def on_post_page(output: str, page: Page, **_: object) -> str:
     """Take the script that lets a page from the disk be searched from the site, where the theme asks another host."""
-    script = posixpath.relpath(f"assets/{posixpath.basename(_SEARCH)}", posixpath.dirname(page.url) or ".")
+    script = posixpath.relpath(_ASSETS["tools/site/search.js"], posixpath.dirname(page.url) or ".")
     return _THEIRS.sub(f'<script src="{script}"></script>', output)
+
+
+def on_post_template(output_content: str, **_: object) -> str:
+    """Take the same script from the page for addresses that lead nowhere, which only a server shows."""
+    return _THEIRS.sub("", output_content)
 
 
 def _read(path: str) -> str:
