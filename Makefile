@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 RUN := PATH="$$(cd "$(BIN)" && pwd):$$PATH" "$(BIN)/python"
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test check lint types pytest docs pictures venv
+.PHONY: help repro test check lint types pytest docs site pictures venv
 
 ## help: show this list
 help:
@@ -49,6 +49,12 @@ pytest: venv
 docs: venv
 	$(RUN) tools/write_reference.py
 	$(RUN) tools/draw_architecture.py
+
+## site: build the pages of docs/ as a site; then open site/index.html
+# What it needs is installed here alone: `make test` does without, and its test of the site runs where that was done.
+site: venv
+	"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
 ## pictures: draw the action units, and the pictures of the README from a finished `make repro`
 pictures: venv

@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PATH = Path(__file__).parents[1] / "constraints.txt"
-EXTRAS = ("", "cluster", "export", "parquet", "pretrained")
+EXTRAS = ("", "cluster", "export", "parquet", "pretrained", "watch")
 _OF_A_GPU = re.compile(r"nvidia-|cuda-|triton")
 
 

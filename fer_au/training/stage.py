@@ -30,6 +30,7 @@ from fer_au.stores.locks import output_lock
 from fer_au.stores.reader import Store
 from fer_au.training.checkpoint import Checkpoint
 from fer_au.training.clusters import needs_clusters, prepare_clusters
+from fer_au.training.curves import CurveLog
 from fer_au.training.guidance import Guidance
 from fer_au.training.history import training_speed, write_history
 from fer_au.training.origin import Origin
@@ -68,7 +69,8 @@ def train_experiment(
     Raises:
         ConfigError: An unknown cue, loss, layer, backbone or head, an image size that the backbone can't take, or a
             precision this machine doesn't have, or no file of pretrained weights.
-        MissingDependencyError: ImageNet weights that are neither installed nor can be fetched.
+        MissingDependencyError: ImageNet weights that are neither installed nor can be fetched, or curves are to be
+            written without the package that does so.
         DataError: Artefacts that are missing, damaged or don't fit together, or splits that can't train or select.
         FerAuError: A loss became NaN or infinite, or another process trains the same experiment.
     """
@@ -76,6 +78,7 @@ def train_experiment(
         keep_untrained(name, experiment, dataset_dir, out_dir)
         return
     processes = Processes()
+    curves = CurveLog(name, processes.first)
     faces, selection = _splits(experiment, train, dataset_dir)
     start = _start(name, experiment, faces, base_dir, base_training)
     model, preprocessing = start.model, start.preprocessing
@@ -105,7 +108,8 @@ def train_experiment(
             )
             if clusters is not None and processes.first:
                 write_atomically(out_dir / CLUSTERS, read_bytes(clusters.path, TABLES))
-            fitted = trainer.fit(faces, selection, checkpoint, out_dir / HISTORY)
+            with contextlib.closing(curves):
+                fitted = trainer.fit(faces, selection, checkpoint, out_dir / HISTORY, curves)
             if processes.first:
                 preprocess = {**preprocessing.to_meta(), "align": faces.align_options}
                 _write(out_dir, model, fitted, origin.record() | {"preprocessing": preprocess})

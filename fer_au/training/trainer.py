@@ -27,6 +27,7 @@ from fer_au.models.freezing import check_phases, phase_at, set_trainable
 from fer_au.models.network import FerModel, ModelOutput
 from fer_au.training.augment import Augmenter, Draws
 from fer_au.training.checkpoint import Checkpoint, TrainingState, optimizer_tensors, restore_optimizer
+from fer_au.training.curves import CurveLog
 from fer_au.training.guidance import Guidance
 from fer_au.training.history import HistoryRow, Meter, best_epoch, has_stalled, write_history
 from fer_au.training.objective import cross_entropy
@@ -135,7 +136,10 @@ class Trainer:
         self._phase: int | None = None
         self._wrapped: nn.Module | None = None
 
-    def fit(self, train: FaceDataset, selection: FaceDataset, checkpoint: Checkpoint, history_path: Path) -> Fitted:
+    def fit(
+        self, train: FaceDataset, selection: FaceDataset, checkpoint: Checkpoint, history_path: Path,
+        curves: CurveLog | None = None,
+    ) -> Fitted:  # fmt: skip
         """Train for the configured epochs or until early stopping, or go on from the checkpoint.
 
         Args:
@@ -143,13 +147,17 @@ class Trainer:
             selection: Faces that select the best epoch.
             checkpoint: Place of the state between epochs.
             history_path: ``history.csv``, rewritten after each epoch.
+            curves: Where those who watch find the same; default nowhere.
 
         Raises:
             NotFiniteError: A loss became NaN or infinite.
+            StoreError: The disk refuses.
         """
         loader, selection_loader = BatchLoader(train), BatchLoader(selection)
         fitted = self._restore(checkpoint)
         history, epochs, begun = fitted.history, self.config.epochs, len(fitted.history)
+        if curves is not None:
+            curves.write(history)
         self._tell_decay(len(train))
         progress = TrainingProgress(
             self.name,
@@ -173,6 +181,8 @@ class Trainer:
                     fitted.tensors = {name: value.detach().cpu().clone() for name, value in state.items()}
                 checkpoint.save(self._state(fitted))
                 write_history(history_path, history)
+                if curves is not None:
+                    curves.write(history)
                 progress.close_epoch(history[-1], selected)  # an epoch that has its line is kept
         if len(history) < epochs:
             log(f"{self.name}: stopped early, no better epoch since {fitted.epoch + 1}")
@@ -254,9 +264,7 @@ class Trainer:
         """Compute the training's loss and its parts, by the names of ``StepResult.losses``."""
 
         def entropy(logits: Tensor) -> Tensor:
-            return cross_entropy(
-                logits, shares, self.class_weights, self.config.label_smoothing, self.processes.mean
-            )  # fmt: skip
+            return cross_entropy(logits, shares, self.class_weights, self.config.label_smoothing, self.processes.mean)
 
         parts = {"loss_ce": entropy(output.logits)}
         if output.auxiliary:
