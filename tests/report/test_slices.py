@@ -84,9 +84,7 @@ def test_evaluations_without_traits_say_that_there_are_no_slices(writer: Writer)
     assert len(CLASSES) == 4
 
 
-def test_headings_are_numbered_in_the_order_of_the_page(writer: Writer) -> None:
-    page = page_of(project(writer))
-    numbers = [int(text) for text in re.findall(r'<h2 id="\w+"><span class="no">(\d+)<', page)]
-    assert numbers == list(range(1, 14))
+def test_the_contents_list_the_headings_in_the_order_of_the_page(writer: Writer) -> None:
+    page = page_of(project(writer))  # both are numbered by the style sheet
     headings = re.findall(r'<h2 id="(\w+)">', page)
     assert headings == re.findall(r'<li><a href="#(\w+)">', page)
