@@ -117,7 +117,8 @@ def test_processors_are_shared_out_unless_the_user_has_said_how(monkeypatch: pyt
 
 def test_ctrl_c_reaches_all_jobs_and_waits_for_them(tmp_path: Path) -> None:
     script = textwrap.dedent("""
-        import sys
+        import signal, sys
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
         from fer_au.compute import jobs
         from fer_au.compute.jobs import Job, run_jobs
         jobs.DVC = (sys.executable, "fake.py")
