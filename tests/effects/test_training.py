@@ -243,7 +243,9 @@ def test_every_key_has_an_example() -> None:
     off = {*OFF, *(f"{MODEL}.{key}" for key in (*of_foreign, *NOT_OF_FOREIGN)), "experiments.seed"}
     assert {key for name, model in models.items() for key in {f"{name}.{rule}" for rule in rules(model)}} == off
     assert set(leaves(EvaluateConfig)) == set(EVALUATE)
-    assert rules(EvaluateConfig) == {"audit_images"}  # see tests/evaluation/test_audits.py
+    assert rules(EvaluateConfig) == {"audit_images"}
+    assert unread(EvaluateConfig(audit_images=5)) == {"audit_images"}
+    assert not unread(EvaluateConfig(audit_images=5, audits="all"))
 
 
 @pytest.mark.slow
