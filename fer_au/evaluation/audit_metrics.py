@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fer_au.config.audits import Audit
 from fer_au.evaluation.bootstrap import PairedDifference, paired_bootstrap
 from fer_au.evaluation.map_scores import FloatArray
+from fer_au.evaluation.metrics_file import Metric, interval_metrics
 from fer_au.stores.columns import ColumnSpec
 
 STEPS = 5
@@ -150,9 +151,9 @@ def _mean(values: FloatArray) -> PairedDifference:
     return paired_bootstrap(values, np.zeros_like(values))
 
 
-def audit_metrics(columns: Mapping[str, NDArray[Any]]) -> dict[str, float | int]:
+def audit_metrics(columns: Mapping[str, NDArray[Any]]) -> dict[str, Metric]:
     """Sum audits up: ``audit.*``, with intervals; empty where nothing was audited."""
-    metrics: dict[str, float | int] = {}
+    metrics: dict[str, Metric] = {}
     if columns:
         defined = [~np.isnan(values).all(axis=tuple(range(1, values.ndim))) for values in columns.values()]
         metrics["audit.n"] = int(np.any(defined, axis=0).sum())
@@ -172,5 +173,5 @@ def audit_metrics(columns: Mapping[str, NDArray[Any]]) -> dict[str, float | int]
     return metrics
 
 
-def _estimate(key: str, found: PairedDifference) -> dict[str, float]:
-    return {key: found.difference, f"interval.{key}.low": found.low, f"interval.{key}.high": found.high}
+def _estimate(key: str, found: PairedDifference) -> dict[str, Metric]:
+    return {key: found.difference, **interval_metrics(key, found.low, found.high)}

@@ -77,6 +77,11 @@ _DIGITS = 6
 _HEADLINE, _EVALUATION, _MODEL = "sha256.headline", "sha256.evaluation", "sha256.model"
 
 
+def interval_metrics(key: str, low: float, high: float) -> dict[str, Metric]:
+    """Name the ends of a metric's 95 % interval: ``interval.<key>.low`` and ``.high``."""
+    return {f"interval.{key}.low": low, f"interval.{key}.high": high}
+
+
 def is_headline(key: str) -> bool:
     """Tell whether a metric belongs to the headline.
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fer_au.evaluation.averages import macro_mean
 from fer_au.evaluation.bootstrap import PairedDifference, bootstrap_share, paired_bootstrap
 from fer_au.evaluation.map_scores import FloatArray
+from fer_au.evaluation.metrics_file import Metric, interval_metrics
 
 CLEAN, CONTROL = "clean", ".control"
 UNDEFINED = np.iinfo(np.uint16).max
@@ -135,7 +136,7 @@ def read_curve(found: Mapping[str, Answers], name: str, labels: NDArray[np.int64
 
 def robustness_metrics(
     found: Mapping[str, Answers], labels: NDArray[np.int64], names: Sequence[str]
-) -> dict[str, float | int]:
+) -> dict[str, Metric]:
     """Sum answers up: ``robustness.<disturbance>.*`` and ``background_reliance``, with intervals.
 
     Args:
@@ -143,7 +144,7 @@ def robustness_metrics(
         labels: (N,) true classes.
         names: Names of the N true classes.
     """
-    metrics: dict[str, float | int] = {}
+    metrics: dict[str, Metric] = {}
     for name in disturbance_names(found):
         curve, key = read_curve(found, name, labels), f"robustness.{name}"
         metrics[f"{key}.n"] = len(curve.rows)
@@ -152,19 +153,19 @@ def robustness_metrics(
         metrics |= _curve_metrics(curve, key, [names[row] for row in curve.rows])
         if name == _SWAPPED:
             metrics[RELIANCE] = float(curve.changed[:, -1].mean())
-            metrics |= _interval(RELIANCE, *bootstrap_share(curve.changed[:, -1]))
+            metrics |= interval_metrics(RELIANCE, *bootstrap_share(curve.changed[:, -1]))
     return metrics
 
 
-def _curve_metrics(curve: Curve, key: str, names: Sequence[str]) -> dict[str, float | int]:
-    metrics: dict[str, float | int] = {}
+def _curve_metrics(curve: Curve, key: str, names: Sequence[str]) -> dict[str, Metric]:
+    metrics: dict[str, Metric] = {}
     fits = [macro_mean(curve.att_ccos[:, place], names) for place in range(curve.att_ccos.shape[1])]
     for place, fit in enumerate(fits):
         metrics[f"{key}.{place}.accuracy"] = float(curve.correct[:, place].mean())
         metrics[f"{key}.{place}.changed"] = float(curve.changed[:, place].mean())
         metrics[f"{key}.{place}.att_ccos"] = fit
     metrics[f"{key}.relative_accuracy"] = curve.relative_accuracy
-    metrics |= _interval(f"{key}.relative_accuracy", *curve.relative_interval())
+    metrics |= interval_metrics(f"{key}.relative_accuracy", *curve.relative_interval())
     metrics[f"{key}.mean_att_ccos"] = float(np.trapezoid(fits, dx=1 / (len(fits) - 1)))
     if not np.isnan(curve.control_correct).all():
         gap = curve.gap()
@@ -172,9 +173,5 @@ def _curve_metrics(curve: Curve, key: str, names: Sequence[str]) -> dict[str, fl
         metrics[f"{key}.control.changed"] = float(np.nanmean(curve.control_changed))
         metrics[f"{key}.control.att_ccos"] = macro_mean(curve.control_att_ccos, names)
         metrics[f"{key}.gap"] = gap.difference
-        metrics |= _interval(f"{key}.gap", gap.low, gap.high)
+        metrics |= interval_metrics(f"{key}.gap", gap.low, gap.high)
     return metrics
-
-
-def _interval(key: str, low: float, high: float) -> dict[str, float]:
-    return {f"interval.{key}.low": low, f"interval.{key}.high": high}

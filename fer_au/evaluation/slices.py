@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fer_au.classification import accuracy, balanced_accuracy, confusion_matrix
 from fer_au.evaluation.averages import macro_mean
 from fer_au.evaluation.bootstrap import bootstrap_macro, bootstrap_recall, bootstrap_share
-from fer_au.evaluation.metrics_file import Metric
+from fer_au.evaluation.metrics_file import Metric, interval_metrics
 from fer_au.evaluation.traits import Traits
 
 FEW = 30
@@ -171,15 +171,15 @@ def scores_of(prefix: str, answers: SplitAnswers) -> dict[str, Metric]:
         found["att_ccos"] = mean, bootstrap_macro(answers.att_ccos, labels, RESAMPLES)
     for name, (score, bounds) in found.items():
         metrics[f"{prefix}{name}"] = score
-        metrics |= interval_metrics(f"{prefix}{name}", bounds)
+        metrics |= _interval(f"{prefix}{name}", bounds)
     return metrics
 
 
-def interval_metrics(key: str, bounds: tuple[float, float]) -> dict[str, Metric]:
+def _interval(key: str, bounds: tuple[float, float]) -> dict[str, Metric]:
     """Name the ends of a metric's interval; nothing where every resample is the same, which says nothing of others."""
     if not bounds[0] < bounds[1]:
         return {}
-    return {f"interval.{key}.low": bounds[0], f"interval.{key}.high": bounds[1]}
+    return interval_metrics(key, *bounds)
 
 
 def whole_intervals(answers: SplitAnswers) -> dict[str, Metric]:
@@ -210,7 +210,7 @@ def person_metrics(subjects: NDArray[Any] | None, answers: SplitAnswers) -> dict
         "slice.subject.mean.accuracy": float(shares[known].mean()),
     }
     bounds = bootstrap_macro(shares[known], [""] * int(np.count_nonzero(known)), RESAMPLES)
-    metrics |= interval_metrics("slice.subject.mean.accuracy", bounds)
+    metrics |= _interval("slice.subject.mean.accuracy", bounds)
     often = np.flatnonzero(known & (counts >= _FEWEST_OF_A_PERSON))
     if len(often):
         worst = int(often[np.argmin(shares[often])])
@@ -223,10 +223,10 @@ def class_intervals(answers: SplitAnswers) -> dict[str, Metric]:
     metrics: dict[str, Metric] = {}
     for name, own in _by_class(answers):
         right = (own.truth == own.predicted).astype(np.float64)
-        metrics |= interval_metrics(f"per_class.{name}.accuracy", bootstrap_share(right, RESAMPLES))
+        metrics |= _interval(f"per_class.{name}.accuracy", bootstrap_share(right, RESAMPLES))
         if np.isfinite(own.att_ccos).any():
             bounds = bootstrap_macro(own.att_ccos, own.labels, RESAMPLES)
-            metrics |= interval_metrics(f"per_class.{name}.att_ccos", bounds)
+            metrics |= _interval(f"per_class.{name}.att_ccos", bounds)
     return metrics
 
 

@@ -17,7 +17,7 @@ from fer_au.evaluation.averages import ScoreTotals
 from fer_au.evaluation.baselines import reference_maps
 from fer_au.evaluation.bootstrap import bootstrap_macro, bootstrap_share
 from fer_au.evaluation.full_scores import full_scores, grid_text
-from fer_au.evaluation.metrics_file import CLASS_BLIND, Metric, number_text, write_metrics
+from fer_au.evaluation.metrics_file import CLASS_BLIND, Metric, interval_metrics, number_text, write_metrics
 from fer_au.evaluation.paper_cosine import PaperCosine
 from fer_au.evaluation.scores import floor_scores
 from fer_au.evaluation.specificity import OwnTargets
@@ -158,19 +158,16 @@ def _score(
         **map_metrics(totals),
     }
     for key, parts in kept.items():
-        low, high = bootstrap_macro(np.concatenate(parts), truth.labels)
-        metrics |= {f"interval.{key}.low": low, f"interval.{key}.high": high}
+        metrics |= interval_metrics(key, *bootstrap_macro(np.concatenate(parts), truth.labels))
     return metrics
 
 
 def _recognition(probabilities: NDArray[np.float32], dataset: FaceDataset) -> dict[str, Metric]:
     right = (probabilities.argmax(axis=1) == dataset.labels).astype(np.float64)
-    low, high = bootstrap_share(right)
     return {
         **classification_metrics(probabilities, dataset.labels),
         **class_recognition(probabilities, dataset.labels, dataset.classes),
-        "interval.accuracy.low": low,
-        "interval.accuracy.high": high,
+        **interval_metrics("accuracy", *bootstrap_share(right)),
     }
 
 

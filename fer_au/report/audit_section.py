@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fer_au.evaluation.audit_metrics import ATTENTION, BOUND, GAINS, MEASURES, REFERENCES, STEPS
-from fer_au.report.collect import Experiment
+from fer_au.report.collect import Estimate, Experiment
 
 _TITLES = {
     ATTENTION: "attention, last layer",
@@ -18,15 +18,6 @@ _TITLES = {
 }
 _WORDS = {"deletion": "deletion", "insertion": "insertion", "road": "ROAD"}
 _SURVIVES, _ROAD, _AREAS = "audit.survives.", "audit.road.", ("deletion", "insertion", "road")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A mean with its 95 % interval; NaN where undefined."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -44,10 +35,10 @@ class RandomisedRow:
     """
 
     title: str
-    ranks: list[Cell]
-    absolute: Cell
-    ssim: Cell
-    unrelated: Cell
+    ranks: list[Estimate]
+    absolute: Estimate
+    ssim: Estimate
+    unrelated: Estimate
     fails: bool
     verdict: str
 
@@ -67,8 +58,8 @@ class FaithfulRow:
 
     title: str
     blind: bool
-    areas: list[Cell]
-    gains: list[Cell]
+    areas: list[Estimate]
+    gains: list[Estimate]
     fails: bool
     verdict: str
 
@@ -105,15 +96,15 @@ def audit_tables(experiments: Sequence[Experiment]) -> list[AuditTable]:
 
 def _randomised(one: Experiment, name: str) -> RandomisedRow:
     rank, absolute, ssim = MEASURES
-    ranks = [_cell(one, f"audit.randomisation.{step}.{rank}.{name}") for step in range(1, STEPS + 1)]
-    last = {measure: _cell(one, f"audit.randomisation.{STEPS}.{measure}.{name}") for measure in (absolute, ssim)}
-    unrelated = _cell(one, f"audit.unrelated.{rank}.{name}")
+    ranks = [one.estimate(f"audit.randomisation.{step}.{rank}.{name}") for step in range(1, STEPS + 1)]
+    last = {measure: one.estimate(f"audit.randomisation.{STEPS}.{measure}.{name}") for measure in (absolute, ssim)}
+    unrelated = one.estimate(f"audit.unrelated.{rank}.{name}")
     survives = one.number(f"{_SURVIVES}{name}") == 1
     verdict = _survival(ranks[-1], survives)
     return RandomisedRow(_title(name), ranks, last[absolute], last[ssim], unrelated, survives, verdict)
 
 
-def _survival(full: Cell, survives: bool) -> str:
+def _survival(full: Estimate, survives: bool) -> str:
     if survives:
         return "fails: nearly the same map without the trained weights"
     if full.high < BOUND:
@@ -122,8 +113,8 @@ def _survival(full: Cell, survives: bool) -> str:
 
 
 def _faithful(one: Experiment, name: str) -> FaithfulRow:
-    areas = [_cell(one, f"audit.{area}.{name}") for area in _AREAS]
-    gains = [_cell(one, f"audit.gain.{gain}.{name}") for gain in GAINS]
+    areas = [one.estimate(f"audit.{area}.{name}") for area in _AREAS]
+    gains = [one.estimate(f"audit.gain.{gain}.{name}") for gain in GAINS]
     better = [_WORDS[gain] for gain in GAINS if one.number(f"audit.beats_gaussian.{gain}.{name}") == 1]
     blind = name in REFERENCES
     if all(math.isnan(gain.value) for gain in gains):
@@ -148,7 +139,3 @@ def _listed(words: Sequence[str]) -> str:
 
 def _title(name: str) -> str:
     return _TITLES.get(name) or f"CAM {name.removeprefix('cam.')}"
-
-
-def _cell(one: Experiment, key: str) -> Cell:
-    return Cell(one.number(key), one.number(f"interval.{key}.low"), one.number(f"interval.{key}.high"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -51,6 +52,15 @@ class MapSource:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """A score with the ends of its 95 % interval; NaN where undefined."""
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+
+
+@dataclass(frozen=True)
 class Experiment(ExperimentResult):
     """One experiment's configuration, results and training.
 
@@ -97,6 +107,10 @@ class Experiment(ExperimentResult):
     def maps(self) -> list[MapSource]:
         """All kinds of maps: layers, the head's own map, CAMs."""
         return [*self.attention, *([self.module] if self.module else []), *self.cam_maps]
+
+    def estimate(self, key: str) -> Estimate:
+        """Read a metric with its interval."""
+        return Estimate(self.number(key), self.number(f"interval.{key}.low"), self.number(f"interval.{key}.high"))
 
     def image_scores(self, metric: str) -> NDArray[np.float64]:
         """Read a metric's scores of the single images, (N,); NaN where the evaluation kept none."""

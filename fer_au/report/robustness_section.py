@@ -12,18 +12,9 @@ from fer_au.evaluation.bootstrap import PairedDifference, bootstrap_share, holm,
 from fer_au.evaluation.disturbance_cards import CARDS, STRENGTHS
 from fer_au.evaluation.robustness_metrics import Answers, Curve, read_curve
 from fer_au.evaluation.robustness_store import read_answers
-from fer_au.report.collect import Experiment
+from fer_au.report.collect import Estimate, Experiment
 from fer_au.report.curves import Chart, line_chart
 from fer_au.report.statistics import reference_of
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A share with its 95 % interval; NaN where undefined."""
-
-    value: float
-    low: float = math.nan
-    high: float = math.nan
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from fer_au.evaluation import PairedDifference, paired_bootstrap
 from fer_au.evaluation.bootstrap import holm
 from fer_au.evaluation.slices import FEW, RESAMPLES, Slice, cut_slices
 from fer_au.evaluation.traits import Traits, stored_traits
-from fer_au.report.collect import Experiment
+from fer_au.report.collect import Estimate, Experiment
 
 SCORES = ("accuracy", "att_ccos")
 _TITLES = {
@@ -25,15 +25,6 @@ _TITLES = {
     "skin_tone": "skin tone",
     "subject": "person",
 }
-
-
-@dataclass(frozen=True)
-class SliceScore:
-    """Score on a slice with the ends of its 95 % interval; NaN where undefined."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -52,7 +43,7 @@ class SliceRow:
     part: str
     n: int
     few: bool
-    scores: list[SliceScore]
+    scores: list[Estimate]
 
 
 @dataclass(frozen=True)
@@ -106,11 +97,7 @@ def _slices_of(experiment: Experiment) -> list[str]:
 def _row(name: str, experiments: Sequence[Experiment]) -> SliceRow:
     n = max((int(one.number(f"slice.{name}.n")) for one in experiments if f"slice.{name}.n" in one.metrics), default=0)
     keys = [f"slice.{name}.{score}" for score in SCORES]
-    scores = [
-        SliceScore(one.number(key), one.number(f"interval.{key}.low"), one.number(f"interval.{key}.high"))
-        for one in experiments
-        for key in keys
-    ]
+    scores = [one.estimate(key) for one in experiments for key in keys]
     return SliceRow(*_words(name), n, n < FEW, scores)
 
 
