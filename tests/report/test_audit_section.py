@@ -57,15 +57,6 @@ def test_each_map_gets_its_figures_and_a_verdict(writer: Writer) -> None:
     assert "<strong>fails: no better than a Gaussian</strong>" in page
 
 
-def test_the_page_has_no_section_without_audits(writer: Writer) -> None:
-    writer.dataset("faces")
-    writer.experiment("vanilla", good=False)
-    writer.experiment("au", good=True, seed=1)
-    page = render_page(read_project(writer.params(DEFAULT), writer.root))
-    assert 'id="audits"' not in page
-    assert "#audits" not in page
-
-
 def test_one_audit_alone_shows_its_table_alone(writer: Writer) -> None:
     writer.dataset("faces")
     some = {key: value for key, value in audits().items() if "randomisation" in key or "survives" in key}

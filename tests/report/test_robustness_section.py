@@ -75,12 +75,14 @@ def test_the_section_stands_in_the_page(tables) -> None:
     assert "over the strengths, 0 for clean images" in page
 
 
-def test_the_page_has_no_section_without_results(writer: Writer) -> None:
+def test_the_page_has_no_section_of_robustness_or_audits_without_results(writer: Writer) -> None:
     writer.dataset("faces")
     writer.experiment("vanilla", good=False)
     writer.experiment("au", good=True, seed=1)
     page = render_page(read_project(writer.params(DEFAULT), writer.root))
     assert "robustness" not in page
+    assert 'id="audits"' not in page
+    assert "#audits" not in page
 
 
 def test_an_experiment_that_was_not_disturbed_is_left_out(writer: Writer) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.shared.blobs import Blob, write_dataset
+from benchmarks.shared.blobs import Blob
 from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig
 from fer_au.errors import ConfigError, DataError
 from fer_au.evaluation.metrics_file import read_metrics
@@ -19,10 +19,9 @@ from fer_au.models import load_model
 from fer_au.models.config_file import read_config
 from fer_au.models.trained import Training
 from fer_au.shards.finished import FinishedWork
-from fer_au.stores.columns import encode_ids
-from fer_au.stores.writer import write_store
 from fer_au.training.stage import train_experiment
 from fer_au.training.trainer import Trainer
+from tests.training.foreign import DATA, foreign_project
 
 MODULE = """
 import torch
@@ -66,7 +65,6 @@ def constant():
 """
 TAKE = FinishedWork.take  # before other tests' fixture takes its place
 LABELS = ("neutral", "happiness", "anger")
-DATA = Path("data/blobs")
 MODEL = {
     "backbone": "external",
     "factory": "tuned_nets:create",
@@ -81,17 +79,8 @@ TRAIN = TrainConfig(epochs=2, batch_size=4, image_size=32, optimizer={"lr": 0.05
 @pytest.fixture(scope="module", autouse=True)
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A project with made-up faces and somebody's networks, one of them exported."""
-    folder, before = tmp_path_factory.mktemp("project"), list(sys.path)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("FER_AU_CACHE", str(folder / "cache"))
-        patch.setenv("ACCELERATE_USE_CPU", "true")
-        blobs = [Blob(label, split) for label in LABELS for split in ("train", "train", "train", "valid", "test")]
-        blobs.append(Blob("surprise", "train"))
-        write_dataset(DATA, blobs)  # type: ignore[arg-type]
-        ids = {"id": encode_ids([f"{i:04d}.png" for i in range(len(blobs))])}
-        write_store(DATA / "annotations.h5", "annotations", ids, fingerprint="a" * 64)
-        (folder / "tuned_nets.py").write_text(MODULE)
+    folder = tmp_path_factory.mktemp("project")
+    with foreign_project(folder, "tuned_nets", MODULE, LABELS, [Blob("surprise", "train")]):
         sys.path.append(str(folder))
         import tuned_nets  # type: ignore[import-not-found]
 
@@ -99,8 +88,6 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         program = torch.export.export(tuned_nets.create().eval(), x, dynamic_shapes=({0: torch.export.Dim("n")},))
         torch.export.save(program, "net.pt2")
         yield folder
-    sys.path[:] = before
-    sys.modules.pop("tuned_nets", None)
 
 
 def run(name: str, train: TrainConfig = TRAIN, base: str = "none", **model: Any) -> Training:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,18 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.shared.blobs import Blob, write_dataset
 from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig
 from fer_au.errors import ConfigError, DataError
 from fer_au.evaluation.metrics_file import read_metrics
 from fer_au.evaluation.stage import evaluate_experiment
 from fer_au.models.config_file import check_folder, read_config
 from fer_au.models.trained import Training
-from fer_au.stores.columns import encode_ids
 from fer_au.stores.reader import Store
-from fer_au.stores.writer import write_store
 from fer_au.training.stage import train_experiment
 from fer_au.use.export import export_model
+from tests.training.foreign import DATA, foreign_project
 
 LABELS = ("neutral", "happiness", "anger")
 MODULE = """
@@ -43,7 +40,6 @@ class Bare(nn.Module):
 def create():
     return Bare(load_model(Path("models/here"))[0])
 """
-DATA = Path("data/blobs")
 EVALUATE = {"cams": ["gradcam", "layercam"], "faithfulness_images": 2, "attention_layers": ["last"]}
 MODEL = {
     "backbone": "external",
@@ -57,20 +53,9 @@ MODEL = {
 @pytest.fixture(scope="module", autouse=True)
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A project with made-up faces and one experiment, trained for an epoch."""
-    folder, before = tmp_path_factory.mktemp("project"), list(sys.path)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("FER_AU_CACHE", str(folder / "cache"))
-        patch.setenv("ACCELERATE_USE_CPU", "true")
-        blobs = [Blob(label, split) for label in LABELS for split in ("train", "train", "train", "valid", "test")]
-        write_dataset(DATA, blobs)  # type: ignore[arg-type]
-        ids = {"id": encode_ids([f"{i:04d}.png" for i in range(len(blobs))])}
-        write_store(DATA / "annotations.h5", "annotations", ids, fingerprint="a" * 64)
-        (folder / "made_here.py").write_text(MODULE)
+    with foreign_project(tmp_path_factory.mktemp("project"), "made_here", MODULE, LABELS) as folder:
         run("here", {"model": {"backbone": "test_resnet"}}, TrainConfig(epochs=1, batch_size=4, image_size=64))
         yield folder
-    sys.path[:] = before
-    sys.modules.pop("made_here", None)
 
 
 def run(name: str, entry: dict[str, Any], train: TrainConfig | None = None) -> Training:
