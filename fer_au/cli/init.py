@@ -123,6 +123,7 @@ def _entry(name: str, root: Path, own: Mapping[str, Any], *, framed: bool) -> tu
         DataError: The folder can't be used; the line says why.
     """
     from fer_au.data_check.gather import check_folder, recognise
+    from fer_au.data_check.page import problem_line
     from fer_au.errors import DataError
 
     fits = recognise(root, {})
@@ -139,6 +140,9 @@ def _entry(name: str, root: Path, own: Mapping[str, Any], *, framed: bool) -> tu
     lines = [f"{name}: {root}, read by adapter {fit.adapter}: {faces} faces"]
     if same is None and own["adapter"] != _ANY:
         lines.append(f"{name}: the preset expects adapter {own['adapter']}, which doesn't read this folder")
+    if check.problems:
+        lines += [f"{name}: {problem_line(problem)}" for problem in check.problems]
+        lines.append(f"{name}: examples, and all that was guessed: fer-au check-data {shlex.quote(str(root))}")
     return {**check.entry, "root": str(root.absolute())}, lines
 
 

@@ -163,14 +163,18 @@ def _frame(frame: Frame) -> Iterator[str]:
     )
 
 
+def problem_line(problem: Problem) -> str:
+    """Word a problem with what to do, without examples, as one line."""
+    title = f"{problem.count} {problem.kind}: {problem.text}" if problem.count else problem.text
+    return f"{title}; {problem.remedy}" if problem.remedy else title
+
+
 def _problems(problems: Sequence[Problem], width: int) -> list[str]:
     if not problems:
         return ["problems: none"]
     lines = ["problems:"]
     for problem in problems:
-        title = f"{problem.count} {problem.kind}: {problem.text}" if problem.count else problem.text
-        remedy = f"; {problem.remedy}" if problem.remedy else ""
-        lines.append(_paragraph(f"{title}{remedy}", width, _INDENT))
+        lines.append(_paragraph(problem_line(problem), width, _INDENT))
         if problem.examples:
             more = ", ..." if problem.count > len(problem.examples) else ""
             lines.append(_paragraph(f"{', '.join(problem.examples)}{more}", width, _DEEP))

@@ -72,7 +72,7 @@ def _person_lines(rows: Sequence[ManifestRow], config: DatasetConfig) -> list[st
     first = next(row.path for row in rows if _NAMED.match(PurePosixPath(row.path).stem))
     return [
         f"{len(found)} files are named like {PurePosixPath(first).name}, maybe by {persons} persons; "
-        f"--set 'subject_pattern=^(.+)_\\d+$' keeps each person in one split"
+        "`subject_pattern: '^(.+)_\\d+$'` in the entry keeps each person in one split (`--set` of check-data tries it)"
     ]
 
 

@@ -84,6 +84,14 @@ def test_data_alone_gives_a_first_look_in_the_frame_that_fits(tmp_path: Path, ca
     assert params["datasets"]["faces"]["align"]  # what check-data advises
 
 
+def test_what_is_wrong_with_the_pictures_is_told(tmp_path: Path, call: Call) -> None:
+    root = faces(tmp_path / "photographs", "happy", "sad", "angry")
+    (root / "train/happy/broken.png").write_bytes(b"no picture")
+    _, out, _ = call("init", "lab", "--data", "photographs")
+    assert "faces: 1 not_an_image: " in out
+    assert "faces: examples, and all that was guessed: fer-au check-data photographs" in out
+
+
 def test_published_numbers_of_a_preset_lie_beside_its_settings(tmp_path: Path, call: Call) -> None:
     code, out, _ = call("init", "lab", "--from-preset", "lan-rafdb")
     assert code == 0
