@@ -17,6 +17,23 @@ def terminal_width() -> int:
     return shutil.get_terminal_size().columns
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """Write a number with the word for what is counted.
+
+    Args:
+        number: How many there are.
+        one: Word, or words, behind a single one.
+        many: The same behind several; default ``one`` with an "s".
+
+    Example:
+        >>> print(counted(1, "face"), "of", counted(1400, "picture"))
+        1 face of 1400 pictures
+        >>> counted(2, "person is", "people are")
+        '2 people are'
+    """
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def visible(text: str) -> str:
     r"""Write characters that would command a terminal as escapes; lines and tabs stay.
 

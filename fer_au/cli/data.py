@@ -155,12 +155,13 @@ def _look(
     from fer_au.compute import log
     from fer_au.data_check.gather import Framing, check_folder, recognise
     from fer_au.rejects import write_rejects
+    from fer_au.terminal import counted
 
     def keep(rejects: Sequence[Reject]) -> str:
         if table is None:
             return "the problems above, and all rows by --rejects FILE.csv"
         write_rejects(table, rejects)
-        log(f"{table}: {len(rejects)} rows")
+        log(f"{table}: {counted(len(rejects), 'row')}")
         return str(table)
 
     if adapter is None:

@@ -12,6 +12,7 @@ import typer
 
 from fer_au.config.reading import PARAMS
 from fer_au.errors import ConfigError
+from fer_au.terminal import counted
 
 _ANY = "folder"  # a preset's adapter that stands for any other
 _KEPT = ("valid_fraction", "test_fraction", "seed")  # of a preset's entry, whatever adapter reads the set
@@ -137,7 +138,7 @@ def _entry(name: str, root: Path, own: Mapping[str, Any], *, framed: bool) -> tu
     if check.errors:
         raise DataError(check.errors[0])
     faces = sum(sum(labels.values()) for labels in check.counts.faces.values()) if check.counts else 0
-    lines = [f"{name}: {root}, read by adapter {fit.adapter}: {faces} faces"]
+    lines = [f"{name}: {root}, read by adapter {fit.adapter}: {counted(faces, 'face')}"]
     if same is None and own["adapter"] != _ANY:
         lines.append(f"{name}: the preset expects adapter {own['adapter']}, which doesn't read this folder")
     if check.problems:

@@ -11,7 +11,7 @@ import typer
 from fer_au.cli.outputs import named
 from fer_au.compute import log
 from fer_au.errors import ConfigError, DataError
-from fer_au.terminal import terminal_width
+from fer_au.terminal import counted, terminal_width
 
 if TYPE_CHECKING:
     from fer_au.results.reading import Entry, Results
@@ -123,4 +123,4 @@ def _show_experiment(entry: Entry, found: Results, images: Path | None) -> None:
         raise DataError(f"{entry.name} is an entry of cross, whose answers to single images are not kept")
     else:
         export_images(entry.result.results, images)
-        typer.echo(f"{images}: {len(entry.result.results)} images")
+        typer.echo(f"{images}: {counted(len(entry.result.results), 'image')}")

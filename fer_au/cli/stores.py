@@ -10,7 +10,7 @@ import typer
 from fer_au.cli.outputs import named
 from fer_au.compute import log
 from fer_au.errors import ConfigError, DataError
-from fer_au.terminal import visible
+from fer_au.terminal import counted, visible
 
 if TYPE_CHECKING:
     from fer_au.stores.export import FramedPoints
@@ -40,7 +40,7 @@ def store_info(file: Annotated[Path, typer.Argument(help="An HDF5 store.")]) -> 
     from fer_au.stores.reader import Store
 
     store = Store.open_any(file)
-    typer.echo(visible(f"{file}: {store.schema}, {len(store)} rows"))
+    typer.echo(visible(f"{file}: {store.schema}, {counted(len(store), 'row')}"))
     typer.echo(visible(f"fingerprint {store.fingerprint}\ncontent_sha256 {store.content_sha256}"))
     for name, value in sorted(store.attributes.items()):
         typer.echo(visible(f"attribute {name} = {value}"))
@@ -104,7 +104,7 @@ def store_export(
         log(f"{output}: without maps: {', '.join(left_out.maps)} (--maps writes them, too)")
     if left_out.others:
         log(f"{output}: without {', '.join(left_out.others)}: bytes and tables don't fit into a csv")
-    typer.echo(f"{output}: {len(store)} rows")
+    typer.echo(f"{output}: {counted(len(store), 'row')}")
 
 
 def _export_faces(file: Path, output: Path, form: str, licensed: bool, others: object) -> int:

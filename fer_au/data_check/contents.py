@@ -18,6 +18,7 @@ from fer_au.errors import DataError
 from fer_au.expressions import parse_expression
 from fer_au.gate import read_bytes
 from fer_au.registry import near_keys
+from fer_au.terminal import counted
 from fer_au.yaml_files import dump_inline
 
 TABLES = (".csv", ".tsv", ".txt", ".lst", ".list")
@@ -128,7 +129,7 @@ def describe_unfit(root: Path, listing: Listing, folders: Sequence[str]) -> str:
         return f"{root}: the data set lies below, adapter {adapter} fits it: fer-au check-data {root / below}"
     if not listing.pictures:
         return f"{root}: {_without_pictures(root, listing)}"
-    pictures = f"{len(listing.pictures)} pictures"
+    pictures = f"{counted(len(listing.pictures), 'picture')}"
     classes = _class_folders(listing.pictures)
     if classes:
         shown = first_names(classes[:_SHOWN]) + (", ..." if len(classes) > _SHOWN else "")

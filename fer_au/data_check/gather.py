@@ -25,6 +25,7 @@ from fer_au.datasets.summary import SPLITS, untrainable_line
 from fer_au.errors import ConfigProblemsError, DataError
 from fer_au.expressions import ordered
 from fer_au.rejects import Reject
+from fer_au.terminal import counted
 
 Framing = Literal["none", "quick", "thorough"]
 _MANY = 20_000  # pictures whose names take a while
@@ -44,7 +45,7 @@ def recognise(root: Path, settings: Mapping[str, Any]) -> tuple[Fit, ...]:
     check_folder_there(root)
     listing = list_pictures(root, follow_links=settings.get("follow_links") is True)
     if len(listing.pictures) > _MANY:
-        log(f"{root}: {len(listing.pictures)} pictures; reading names and labels")
+        log(f"{root}: {counted(len(listing.pictures), 'picture')}; reading names and labels")
     folders = list_folders(root)
     fits = find_fits(root, listing, settings)
     sets = find_sets(root, folders)

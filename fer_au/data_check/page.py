@@ -9,7 +9,7 @@ from fer_au.config.place import find_project
 from fer_au.data_check.entry import first_experiment, write_entry
 from fer_au.data_check.result import Copies, Counts, DataCheck, Fit, Frame, Guess, Pictures, Problem
 from fer_au.datasets.files import printable
-from fer_au.terminal import wrap
+from fer_au.terminal import counted, wrap
 from fer_au.yaml_files import dump_inline
 
 _INDENT = "  "
@@ -85,7 +85,7 @@ def _guess(guess: Guess) -> str:
 
 
 def _faces(number: int) -> str:
-    return "1 face" if number == 1 else f"{number} faces"
+    return counted(number, "face")
 
 
 def _counts(counts: Counts, width: int) -> list[str]:
@@ -100,7 +100,7 @@ def _counts(counts: Counts, width: int) -> list[str]:
     table.append(["all", *map(str, totals), str(sum(totals))])
     first = max(len(cells[0]) for cells in table)
     lines = [cells[0].ljust(first) + "".join(cell.rjust(8) for cell in cells[1:]) for cells in table]
-    told = [f"{counts.persons} persons" if counts.persons else "persons aren't known; see subject_pattern"]
+    told = [f"{counted(counts.persons, 'person')}" if counts.persons else "persons aren't known; see subject_pattern"]
     if counts.folds:
         told.append(f"{len(counts.folds)} folds")
     if counts.drawn:
@@ -147,7 +147,7 @@ def _copies(copies: Copies, pictures: Pictures, width: int) -> Iterator[str]:
 def _frame(frame: Frame) -> Iterator[str]:
     found = ", ".join(f"{name} {number}" for name, number in frame.found.items()) or "no detector"
     absent = f"; not installed: {', '.join(frame.missing)}" if frame.missing else ""
-    yield f"faces found in {frame.pictures} pictures: {found}{absent}"
+    yield f"faces found in {counted(frame.pictures, 'picture')}: {found}{absent}"
     if frame.face is None:
         return
     if frame.aligned:

@@ -32,6 +32,7 @@ from fer_au.errors import DataError
 from fer_au.expressions import parse_expression
 from fer_au.gate import open_table
 from fer_au.rejects import Reason, Reject
+from fer_au.terminal import counted
 
 Part = Literal["train", "valid"]
 _TABLES: dict[str, Part] = {"training.csv": "train", "validation.csv": "valid"}
@@ -309,7 +310,9 @@ class FolderForm(Form):
                 found.items.append(Item(path, part, inner[0] if len(inner) > 1 else "", fault=fault))
         added = sum(PurePosixPath(item.path).name.startswith(_KAGGLE) for item in found.items)
         if added:
-            found.notes.append(f"{added} pictures are named {_KAGGLE}...: of FFHQ, and not AffectNet's")
+            found.notes.append(
+                f"{counted(added, 'picture is', 'pictures are')} named {_KAGGLE}...: of FFHQ, and not AffectNet's"
+            )
         return _with_lacking(found, parts, self.wanted)
 
 

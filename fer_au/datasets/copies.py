@@ -11,6 +11,7 @@ from fer_au.datasets.files import printable
 from fer_au.datasets.leaks import Group
 from fer_au.datasets.manifest import ManifestRow, Split
 from fer_au.expressions import ordered
+from fer_au.terminal import counted
 
 _NO_TEST = "scores on them are no test"
 _LEAKS: tuple[tuple[Split, tuple[Split, ...], str], ...] = (
@@ -51,7 +52,7 @@ def _split_lines(copies: Sequence[Group]) -> Iterator[str]:
                     if twins and _how(group, same_bytes=bool(equal)) == how:
                         found.append((row, equal or twins))
             if found:
-                are = f"1 picture of {split} is" if len(found) == 1 else f"{len(found)} pictures of {split} are"
+                are = counted(len(found), f"picture of {split} is", f"pictures of {split} are")
                 places = {twin.split for _, twins in found for twin in twins[:1]}
                 where = " or ".join(other for other in others if other in places)
                 example = printable(f"{found[0][0].id} = {found[0][1][0].id}")
@@ -67,7 +68,7 @@ def _fold_lines(copies: Sequence[Group]) -> Iterator[str]:
                 found.append(folds)
         if found:
             first = " = ".join(f"{row.id} (fold {fold})" for fold, row in list(found[0].items())[:2])
-            are = "1 picture is" if len(found) == 1 else f"{len(found)} pictures are"
+            are = counted(len(found), "picture is", "pictures are")
             yield f"{are} in more than one fold ({how}), such as {printable(first)}: {_NO_TEST}"
 
 
@@ -76,7 +77,7 @@ def _set_lines(copies: Sequence[Group]) -> Iterator[str]:
     if found:
         first = [next(row for row in found[0].rows if row.id.startswith(f"{name}/")) for name in found[0].origins[:2]]
         example = printable(" = ".join(row.id for row in first))
-        are = "1 photograph is" if len(found) == 1 else f"{len(found)} photographs are"
+        are = counted(len(found), "photograph is", "photographs are")
         yield f"{are} in more than one of the sets, such as {example}"
 
 
@@ -95,7 +96,7 @@ def _label_lines(copies: Sequence[Group]) -> Iterator[str]:
     for found, how in ((equal, _BYTES), (alike, _PHOTOGRAPH)):
         if found:
             first = " = ".join(f"{found[0][label].id} ({label})" for label in ordered(found[0])[:2])
-            have = "1 picture has" if len(found) == 1 else f"{len(found)} pictures have"
+            have = counted(len(found), "picture has", "pictures have")
             labels = "two labels" if max(map(len, found)) == 2 else "two or more labels"
             yield f"{have} {labels} ({how}), such as {printable(first)}"
 
@@ -103,7 +104,7 @@ def _label_lines(copies: Sequence[Group]) -> Iterator[str]:
 def _person_lines(persons: Sequence[Group]) -> Iterator[str]:
     if persons:
         first = persons[0]
-        are = "1 person is" if len(persons) == 1 else f"{len(persons)} persons are"
+        are = counted(len(persons), "person is", "persons are")
         where = f"{printable(first.rows[0].subject or '')} in {' and '.join(first.parts)}"
         kind = "fold" if any(row.fold for row in first.rows) else "split"
         yield f"{are} in more than one {kind}, such as {where}: {_NO_TEST} of faces that are new"

@@ -19,6 +19,7 @@ from fer_au.datasets.persons import FoldedConfig, divide_persons
 from fer_au.datasets.recognition import fitting_text, sample_pictures
 from fer_au.datasets.tally import Place
 from fer_au.rejects import Reason, Reject
+from fer_au.terminal import counted
 
 FoldedT = TypeVar("FoldedT", bound=FoldedConfig)
 
@@ -147,7 +148,9 @@ class NamedAdapter(Adapter[FoldedT]):
             notes.append(f"{self.title} has {pictures} pictures of {persons} persons; here are {len(known)} of {found}")
         left_out = sum(not self.wanted(name, config) for name in known)
         if left_out:
-            notes.append(f"{left_out} pictures belong to parts that the entry leaves out")
+            notes.append(
+                f"{counted(left_out, 'picture belongs', 'pictures belong')} to parts that the entry leaves out"
+            )
         if left_out == len(known):
             keys = tuple(key for key in type(config).model_fields if key not in FoldedConfig.model_fields)
             raise LayoutError((keys, f"{config.root}: the entry leaves out all {left_out} pictures"))

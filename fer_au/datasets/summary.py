@@ -20,6 +20,7 @@ from fer_au.datasets.tally import FEW_TO_SELECT, SplitFault, Tally, find_split_f
 from fer_au.expressions import EXPRESSIONS
 from fer_au.picture_formats import CONVERT, READ
 from fer_au.rejects import Reason, Reject, loses_too_many
+from fer_au.terminal import counted
 from fer_au.yaml_files import dump_inline
 
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -49,7 +50,7 @@ def count_line(rows: Sequence[ManifestRow]) -> str:
         classes = [f"{label} {counts[split, label]}" for label in EXPRESSIONS if counts[split, label]]
         total = sum(row.split == split for row in rows)
         parts.append(f"{split} {total} ({', '.join(classes)})" if total else f"{split} 0")
-    return f"{len(rows)} faces: {'; '.join(parts)}"
+    return f"{counted(len(rows), 'face')}: {'; '.join(parts)}"
 
 
 def survey_lines(
@@ -199,10 +200,9 @@ def small_split_lines(rows: Sequence[ManifestRow]) -> Iterator[str]:
     trained = {row.label for row in rows if row.split == "train"}
     number = sum(row.split == "valid" and row.label in trained for row in rows)
     if 0 < number < FEW_TO_SELECT and not any(row.fold for row in rows):
-        faces = "1 face" if number == 1 else f"{number} faces"
         yield (
-            f"split valid has {faces}: below {FEW_TO_SELECT}, it is chance which epoch is best there; "
-            "raise valid_fraction, or add pictures"
+            f"split valid has {counted(number, 'face')}: below {FEW_TO_SELECT}, it is chance which epoch is best "
+            "there; raise valid_fraction, or add pictures"
         )
 
 

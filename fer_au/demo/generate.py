@@ -23,6 +23,7 @@ from fer_au.errors import DataError
 from fer_au.fingerprints import fingerprint
 from fer_au.stores.columns import encode_ids
 from fer_au.stores.writer import write_store
+from fer_au.terminal import counted
 
 LABELS, TRUTH, IMAGES = "labels.csv", "truth.h5", "images"
 LABEL_HEADER = ("path", "label", "subject", "split")
@@ -119,7 +120,8 @@ def generate(config: DemoConfig, output: Path) -> None:
     tones = np.repeat([task.identity.darkness for task in tasks], [len(task.expressions) for task in tasks])
     _write_truth(output / TRUTH, config, [row[0] for row in rows], results, tones.astype(np.float32))
     write_csv(output / LABELS, LABEL_HEADER, rows)
-    log(f"render {output.parent.name}: {len(rows)} pictures of {len(tasks)} people; {output}")
+    people = counted(len(tasks), "person", "people")
+    log(f"render {output.parent.name}: {counted(len(rows), 'picture')} of {people}; {output}")
 
 
 def _write_truth(path: Path, config: DemoConfig, ids: list[str], results: list[PersonResult], tones: Floats) -> None:

@@ -47,6 +47,7 @@ from fer_au.stores import Store
 from fer_au.stores.beside import KEEPERS
 from fer_au.stores.columns import ColumnSpec
 from fer_au.stores.reader import check_table
+from fer_au.terminal import counted
 
 _VERSION = 7  # counts changes of what the evaluation computes and keeps
 
@@ -103,7 +104,8 @@ def evaluate_experiment(
             f"{fraction}name another evaluate.split"
         )
     if dataset.skipped:
-        log(f"{title}: {dataset.skipped} faces left out, their labels are not among the classes of {model_dir}")
+        faces = counted(dataset.skipped, "face")
+        log(f"{title}: {faces} left out, whose labels are not among the classes of {model_dir}")
     check_template(model.config, dataset.align_options, dataset_dir)
     seen = None
     if model.scores_itself:

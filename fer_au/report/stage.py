@@ -48,6 +48,7 @@ from fer_au.report.tables import (
     published_table,
     verdict,
 )
+from fer_au.terminal import counted
 
 COLOURS = 8
 _HERO_CLASSES = 7
@@ -103,8 +104,7 @@ def write_report(params_path: Path, root: Path, output: Path) -> None:
     """
     project = read_project(params_path, root)
     write_atomically(output, render_page(project).encode())
-    count = len(project.experiments)
-    log(f"report: {count} {'experiment' if count == 1 else 'experiments'}; {output}")
+    log(f"report: {counted(len(project.experiments), 'experiment')}; {output}")
 
 
 def render_page(project: Project) -> str:

@@ -13,6 +13,7 @@ from fer_au.config.reading import read_params, validate
 from fer_au.errors import DataError
 from fer_au.results.changes import NO_CHANGE, Change, Trail, shorten
 from fer_au.results.experiment import CrossResult, ExperimentResult, experiment_names, read_cross, read_experiment
+from fer_au.terminal import counted
 
 Result = ExperimentResult | CrossResult
 _SPEED = "train_images_per_second"
@@ -81,7 +82,7 @@ class Results:
         lines = [left_out_line(self.published_path, self.published)]
         if lost:
             names = shorten(list(dict.fromkeys(lost)))
-            rows = "1 row is" if len(lost) == 1 else f"{len(lost)} rows are"
+            rows = counted(len(lost), "row is", "rows are")
             lines.append(f"{self.published_path}: {rows} about what params.yaml doesn't name, and not shown: {names}")
         return [line for line in lines if line]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fer_au.results.groups import Spread
 from fer_au.results.remarks import Remark, enumerate_names, not_current
 from fer_au.results.table import Row, Table
+from fer_au.terminal import counted
 
 NOTHING = "–"
 CHANGED = "†"
@@ -88,7 +89,7 @@ def remarks(table: Table) -> list[str]:
     for caveat in dict.fromkeys(remark for row in rows for remark in row.caveats):
         found.append(_sentence(caveat, [row for row in rows if caveat in row.caveats]))
     if count := len(table.other_groups):
-        found.append(f"Numbers were published of {count} group{'' if count == 1 else 's'}, which --group shows.")
+        found.append(f"Numbers were published of {counted(count, 'group')}, which --group shows.")
     return found
 
 

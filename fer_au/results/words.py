@@ -13,7 +13,7 @@ from fer_au.results.published import PublishedScore
 from fer_au.results.reading import Result
 from fer_au.results.sheets import NOTHING, in_percent, number
 from fer_au.results.table import accuracy_interval
-from fer_au.terminal import wrap
+from fer_au.terminal import counted, wrap
 
 _INDENT = "    "
 
@@ -50,7 +50,7 @@ def _introduction(result: Result) -> str:
     config = result.config
     if isinstance(result, ExperimentResult):
         split = result.results.attributes.get("split", "test")
-        images = f"{len(result.results)} images of split {split!r} of data set {config.dataset!r}"
+        images = f"{counted(len(result.results), 'image')} of split {split!r} of data set {config.dataset!r}"
         return f"{result.name}: scored on {images}, {len(result.classes)} classes ({', '.join(result.classes)})."
     count = number("n", result.number("n"))
     model = f"model of experiment {result.config.experiment!r}"

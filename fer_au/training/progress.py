@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from fer_au.compute import in_words, log
 from fer_au.compute.progress import per_second
+from fer_au.terminal import counted
 from fer_au.training.history import HistoryRow
 
 _FIRST_SECONDS = 5.0  # of steps, before the whole training is estimated from them
@@ -127,7 +128,7 @@ class TrainingProgress:
     def _estimate(self, speed: float) -> None:
         self._estimated = True
         seconds = self._images_left / speed
-        epochs = "1 epoch" if self._left == 1 else f"{self._left} epochs"
+        epochs = counted(self._left, "epoch")
         text = f"{self._name}: about {in_words(seconds)} for {epochs} ({per_second(speed)} images/s)"
         if seconds > _LONG_SECONDS and self._slow_backbone is not None:
             text += advice_for(self._slow_backbone)

@@ -28,6 +28,7 @@ from fer_au.models.trained import Training
 from fer_au.shards.finished import FinishedWork
 from fer_au.stores.locks import output_lock
 from fer_au.stores.reader import Store
+from fer_au.terminal import counted
 from fer_au.training.checkpoint import Checkpoint
 from fer_au.training.clusters import needs_clusters, prepare_clusters
 from fer_au.training.curves import CurveLog
@@ -158,7 +159,7 @@ def _splits(experiment: ExperimentConfig, train: TrainConfig, dataset_dir: Path)
             f"the split train has {len(faces)} of {found if len(faces) else 0}"
         )
     if faces.skipped:
-        log(f"{dataset_dir}: {faces.skipped} faces of train left out, the model lacks their class")
+        log(f"{dataset_dir}: {counted(faces.skipped, 'face')} of train left out, the model lacks their class")
     selection = FaceDataset(
         dataset_dir, train.select_on, train.image_size, faces.classes, fold=experiment.fold, views=views
     )
@@ -168,7 +169,8 @@ def _splits(experiment: ExperimentConfig, train: TrainConfig, dataset_dir: Path)
         raise DataError(f"{dataset_dir}: the split {train.select_on} that selects the best epoch is empty; {hint}")
     if selection.skipped:
         who = "the model" if own else "train"
-        log(f"{dataset_dir}: {selection.skipped} faces of {train.select_on} left out, {who} lacks their class")
+        lost = counted(selection.skipped, "face")
+        log(f"{dataset_dir}: {lost} of {train.select_on} left out, {who} lacks their class")
     return faces, selection
 
 

@@ -18,6 +18,7 @@ from fer_au.models.config_file import CONFIG
 from fer_au.predictor import Predictor, SeenFace
 from fer_au.rejects import Reason, Reject, name_reasons
 from fer_au.stores.locks import output_lock
+from fer_au.terminal import counted
 from fer_au.use.finding import FaceFinder, FacesOf, FoundFace
 from fer_au.use.inputs import Source, find_sources, stamp_of
 from fer_au.use.maps_file import keep_maps, write_maps
@@ -147,7 +148,8 @@ def _compute(
     lacking = parts.lacking()
     total = sum(len(groups[number]) for number in lacking)
     if done := sum(map(len, groups)) - total:
-        log(f"{wanted.table}: {done} pictures were done before, {total} are left")
+        before = counted(done, "picture was", "pictures were")
+        log(f"{wanted.table}: {before} done before, {counted(total, 'is', 'are')} left")
     tasks = [task for number in lacking for task in batched(groups[number], TASK)]
     with Progress("predict", total, "pictures") as progress, open_workers(len(tasks), runs=finder) as workers:
         found = in_order(workers.executor, finder, tasks, workers.in_flight)
@@ -218,7 +220,7 @@ def _count(parts: Parts, pictures: int) -> Outcome:
 
 def outcome_lines(outcome: Outcome, wanted: Wanted) -> Iterator[str]:
     """Say in words what came of a prediction."""
-    yield f"{wanted.table}: {outcome.faces} faces of {outcome.pictures} pictures"
+    yield f"{wanted.table}: {counted(outcome.faces, 'face')} of {counted(outcome.pictures, 'picture')}"
     if outcome.faceless:
         what = "no row of an answer" if wanted.every else "the whole picture, or the usual place, was taken"
         yield f"{outcome.faceless} without a face that was found: {what} (reason {Reason.NO_FACE.value})"

@@ -21,6 +21,7 @@ from fer_au.landmarks import create_extractor
 from fer_au.predictor import Predictor
 from fer_au.rejects import Reason
 from fer_au.stores.locks import output_lock
+from fer_au.terminal import counted
 from fer_au.video.answering import NO_MAP, Answerer, Moment
 from fer_au.video.drawing import Drawer
 from fer_au.video.footage import Footage, Frame
@@ -250,9 +251,11 @@ class _Files:
 
 def outcome_lines(outcome: Outcome, wanted: Wanted, source: str) -> Iterator[str]:
     """Say in words what came of a video."""
-    yield f"{wanted.video}: {outcome.frames} frames, {outcome.faces} faces; {wanted.csv}, {wanted.plot}"
+    frames, faces = counted(outcome.frames, "frame"), counted(outcome.faces, "face")
+    yield f"{wanted.video}: {frames}, {faces}; {wanted.csv}, {wanted.plot}"
     if outcome.measured < outcome.frames:
-        yield f"{outcome.measured} frames were looked at, one of {wanted.every}; the others show the last faces"
+        measured = counted(outcome.measured, "frame was", "frames were")
+        yield f"{measured} looked at, one of {wanted.every}; the others show the last faces"
     if outcome.faceless:
         yield f"{outcome.faceless} of {outcome.measured} without a face (reason {Reason.NO_FACE.value})"
     yield from outcome.notes

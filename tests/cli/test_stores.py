@@ -36,7 +36,7 @@ def test_store_info_shows_what_decided_a_store(call: Call) -> None:
     write_heatmaps()
     code, out, _ = call("store", "info", "heatmaps.h5")
     assert code == 0
-    assert "fer_au.heatmaps/1, 1 rows" in out
+    assert "fer_au.heatmaps/1, 1 row" in out
     assert "attribute codebook = mine" in out
     assert "column map uint8 (1, 28, 28)" in out
 
@@ -44,7 +44,7 @@ def test_store_info_shows_what_decided_a_store(call: Call) -> None:
 def test_an_export_says_what_a_csv_has_not(call: Call) -> None:
     write_heatmaps()
     code, out, err = call("store", "export", "heatmaps.h5", "-o", "out.csv")
-    assert (code, out) == (0, "out.csv: 1 rows\n")
+    assert (code, out) == (0, "out.csv: 1 row\n")
     assert err == "out.csv: without maps: map (--maps writes them, too)\n"
     assert Path("out.csv").read_text() == "id,valid\na,1\n"
     code, _, err = call("store", "export", "heatmaps.h5", "-o", "out.csv", "--maps")

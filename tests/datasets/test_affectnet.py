@@ -176,7 +176,7 @@ def test_folders_of_codes_and_of_names(root: Path) -> None:
     write_noise(root / "train" / "Fear" / "ffhq_12.jpg")
     found = scan("affectnet", root)
     assert len(found.records) == 25
-    assert "1 pictures are named ffhq_...: of FFHQ, and not AffectNet's" in found.notes
+    assert "1 picture is named ffhq_...: of FFHQ, and not AffectNet's" in found.notes
     with pytest.raises(DataError, match="annotations: has no effect: folders of classes bring no boxes"):
         scan("affectnet", root, annotations=False)
 

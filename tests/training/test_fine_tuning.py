@@ -142,7 +142,7 @@ def test_the_trained_network_is_evaluated_as_others_are(tuned: Training, capfd: 
 
 def test_faces_of_classes_that_the_network_lacks_are_left_out(capfd: pytest.CaptureFixture[str]) -> None:
     run("few", TRAIN.model_copy(update={"epochs": 1, "class_weights": "balanced"}))
-    assert "1 faces of train left out, the model lacks their class" in capfd.readouterr().err
+    assert "1 face of train left out, the model lacks their class" in capfd.readouterr().err
     assert read_config(Path("models/few"))["classes"] == list(LABELS)
 
 

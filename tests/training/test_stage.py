@@ -244,7 +244,7 @@ def test_an_image_size_that_the_backbone_cannot_take_is_refused_before_training(
 def test_faces_of_classes_that_train_lacks_are_reported(make_dataset: Make, capfd: pytest.CaptureFixture[str]) -> None:
     folder = make_dataset([*many("anger", 4), *many("neutral", 4), Blob("anger", "valid"), Blob("surprise", "valid")])
     train_experiment("au", experiment(), settings(epochs=1), folder, NONE, Path("models/au"))
-    assert "1 faces of valid left out" in capfd.readouterr().err
+    assert "1 face of valid left out" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(("number", "said"), [(19, True), (20, False)])

@@ -51,7 +51,7 @@ def frames_of(path: Path | str) -> list[Frame]:
 def test_pixels_of_any_kind_are_read(name: str, codec: str, pix_fmt: str, model: Path, call: Call) -> None:
     write_clip(Path(name), FRAMES[:3], codec=codec, pix_fmt=pix_fmt)
     code, out, err = call(model, name, "-o", "b.mp4")
-    assert (code, out.split(";")[0]) == (0, "b.mp4: 3 frames, 1 faces"), err
+    assert (code, out.split(";")[0]) == (0, "b.mp4: 3 frames, 1 face"), err
     assert [image.shape for _, image in read_clip(Path("b.mp4"))] == [(SIZE[1], SIZE[0], 3)] * 3
     assert [float(row["x0"]) for row in read_rows("b.faces.csv")] == pytest.approx([20, 22, 24], abs=2)
 
@@ -110,7 +110,7 @@ def test_a_video_that_was_cut_short_is_kept_up_to_there(sound: str | None, model
     assert code == 3
     count = len(read_clip(Path("b.mp4")))
     assert 0 < count < len(frames)
-    assert out.startswith(f"b.mp4: {count} frames, 1 faces")
+    assert out.startswith(f"b.mp4: {count} frames, 1 face")
     *rows, last = read_rows("b.faces.csv")
     assert [int(row["frame"]) for row in rows] == list(range(count))
     assert (last["frame"], last["predicted"]) == (str(count), "")
@@ -217,7 +217,7 @@ def test_a_pipe_is_read_to_its_end(form: str, model: Path, call: Call, monkeypat
     writer.start()
     code, out, err = call(model, "pipe", "-o", "b.mp4")
     writer.join()
-    assert (code, out.split(";")[0]) == (0, "b.mp4: 24 frames, 1 faces"), err
+    assert (code, out.split(";")[0]) == (0, "b.mp4: 24 frames, 1 face"), err
 
 
 def test_standard_input_is_read(model: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,7 +259,7 @@ def test_a_camera_is_recorded(model: Path, call: Call, monkeypatch: pytest.Monke
     device = FakeCamera(400)
     monkeypatch.setattr(cv2, "VideoCapture", lambda number: device)
     code, out, err = call(model, "0", "-o", "b.mp4", "--seconds", 0.1)
-    assert (code, out.split(",")[1]) == (0, " 1 faces; b.faces.csv"), err
+    assert (code, out.split(",")[1]) == (0, " 1 face; b.faces.csv"), err
     times = [float(row["time"]) for row in read_rows("b.faces.csv")]
     assert times[0] == 0
     assert times == sorted(times)
@@ -308,7 +308,7 @@ def test_ctrl_c_ends_a_recording_which_is_kept(model: Path, call: Call, monkeypa
     monkeypatch.setattr(cv2, "VideoCapture", lambda number: FakeCamera(400))
     interrupt_after(monkeypatch, 2)
     code, out, _ = call(model, "0", "-o", "b.mp4")
-    assert (code, out) == (130, "b.mp4: 2 frames, 1 faces; b.faces.csv, b.timeline.png\n")
+    assert (code, out) == (130, "b.mp4: 2 frames, 1 face; b.faces.csv, b.timeline.png\n")
     assert len(read_clip(Path("b.mp4"))) == 2
     interrupt_after(monkeypatch, 0)
     assert call(model, "0", "-o", "c.mp4")[0] == 130

@@ -42,7 +42,7 @@ def changed(one: np.ndarray, other: np.ndarray) -> float:
 def test_the_copy_has_the_size_the_times_and_the_sound_of_the_video(model: Path, call: Call) -> None:
     write_clip(Path("a.mp4"), times=[0, 40, 50, 400, 410, 1200], sound="aac")
     code, out, err = call(model, "a.mp4", "-o", "b.mp4")
-    assert (code, out) == (0, "b.mp4: 6 frames, 1 faces; b.faces.csv, b.timeline.png\n"), err
+    assert (code, out) == (0, "b.mp4: 6 frames, 1 face; b.faces.csv, b.timeline.png\n"), err
     before, after = read_clip(Path("a.mp4")), read_clip(Path("b.mp4"))
     assert [time for time, _ in after] == [time for time, _ in before]
     assert all(new.shape == old.shape for (_, new), (_, old) in zip(after, before, strict=True))
@@ -141,7 +141,7 @@ def test_seconds_end_it_early(model: Path, call: Call) -> None:
     write_clip(Path("a.mp4"))
     assert call(model, "a.mp4", "-o", "b.mp4", "--seconds", 0.1)[:2] == (
         0,
-        "b.mp4: 3 frames, 1 faces; b.faces.csv, b.timeline.png\n",
+        "b.mp4: 3 frames, 1 face; b.faces.csv, b.timeline.png\n",
     )
     assert len(read_clip(Path("b.mp4"))) == 3
 
