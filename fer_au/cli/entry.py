@@ -19,6 +19,7 @@ from fer_au.cli.place import check_place, stage_advice
 from fer_au.cli.probe import probe
 from fer_au.cli.results import results
 from fer_au.cli.run import run as run_experiments
+from fer_au.cli.show import show
 from fer_au.cli.status import status
 from fer_au.cli.use import card, export, predict
 from fer_au.cli.video import video
@@ -51,6 +52,7 @@ app.command(epilog="Example: fer-au video models/au clip.mp4 -o seen.mp4 --overl
 app.command(epilog="Example: fer-au export models/au au.onnx")(export)
 app.command(epilog="Example: fer-au results --group --sort att_cos --latex table.tex")(results)
 app.command("run", epilog="Example: fer-au run --jobs 4")(run_experiments)
+app.command(epilog="Example: fer-au show demo images/person_56/001.jpg -o face.png")(show)
 app.command(epilog="Example: fer-au status")(status)
 app.command(epilog="Example: fer-au verify data/demo/landmarks.h5 evaluation/au.h5")(stores.verify)
 app.add_typer(cache.app, name="cache")

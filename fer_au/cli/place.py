@@ -14,6 +14,7 @@ _OF_THE_PROJECT = (
     "check-params",
     "results",
     "run",
+    "show",
     "upgrade",
     "probe",
     "cache",
@@ -32,7 +33,8 @@ def check_place(words: Sequence[str], folder: Path) -> None:
     """
     project = find_project(folder)
     typed = [word for word in words if word != "--debug"]
-    needed = typed[:1] in (["results"], ["probe"]) or typed == ["check-params"]  # which takes another file, too
+    # check-params takes another file, too
+    needed = typed[:1] in (["results"], ["probe"], ["show"]) or typed == ["check-params"]
     if project is None and needed and not {"-h", "--help"} & {*words} and not (folder / PARAMS).exists():
         raise ConfigError(f"{PARAMS}: no such file; run it in a project's folder")
     if (

@@ -61,18 +61,8 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Experiment(ExperimentResult):
-    """One experiment's configuration, results and training.
-
-    Attributes:
-        history: Column of ``history.csv`` -> one value per epoch, NaN where empty.
-        model: Content of ``models/<name>/config.json``.
-        change: What has changed since the evaluation; nothing, where DVC runs the report.
-    """
-
-    history: dict[str, list[float]]
-    model: dict[str, Any]
-    change: Change = NO_CHANGE
+class MappedResult(ExperimentResult):
+    """Configuration and results of one experiment, with its kinds of maps by name."""
 
     @cached_property
     def cams(self) -> list[str]:
@@ -118,6 +108,21 @@ class Experiment(ExperimentResult):
         if name not in self.results.columns:
             return np.full(len(self.results), np.nan)
         return np.asarray(self.results[name], np.float64)
+
+
+@dataclass(frozen=True)
+class Experiment(MappedResult):
+    """One experiment's configuration, results and training.
+
+    Attributes:
+        history: Column of ``history.csv`` -> one value per epoch, NaN where empty.
+        model: Content of ``models/<name>/config.json``.
+        change: What has changed since the evaluation; nothing, where DVC runs the report.
+    """
+
+    history: dict[str, list[float]]
+    model: dict[str, Any]
+    change: Change = NO_CHANGE
 
 
 @dataclass(frozen=True)
