@@ -21,6 +21,7 @@ from fer_au.report.dataset_summary import Summary, summarise
 from fer_au.report.landmark_section import PLOT_FRAME, detector_label, landmark_section, rate_text
 from fer_au.report.map_tables import MapTable, region_table, truth_table
 from fer_au.report.overlap import Overlap, overlap_of
+from fer_au.report.page_script import Block, join_script
 from fer_au.report.painter import FacePainter
 from fer_au.report.provenance import provenance
 from fer_au.report.robustness_section import RobustTable, robustness_tables
@@ -111,6 +112,7 @@ def render_page(project: Project) -> str:
     """Render the page as text."""
     colours = {one.name: index % COLOURS for index, one in enumerate(project.experiments)}
     views = [dataset_view(name, project, colours) for name in project.datasets]
+    blocks: list[Block] = []
     template = environment().get_template("page.html.j2")
     return template.render(
         project=project,
@@ -130,6 +132,8 @@ def render_page(project: Project) -> str:
         landmarks=landmark_section(project.landmark_results),
         landmarks_command=COMMAND,
         scatter=PLOT_FRAME,
+        script=join_script(),
+        blocks=blocks,
     )
 
 
