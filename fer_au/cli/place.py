@@ -12,6 +12,7 @@ from fer_au.yaml_files import read_yaml
 
 _OF_THE_PROJECT = (
     "check-params",
+    "report",
     "results",
     "run",
     "show",
@@ -34,7 +35,7 @@ def check_place(words: Sequence[str], folder: Path) -> None:
     project = find_project(folder)
     typed = [word for word in words if word != "--debug"]
     # check-params takes another file, too
-    needed = typed[:1] in (["results"], ["probe"], ["show"]) or typed == ["check-params"]
+    needed = typed[:1] in (["results"], ["probe"], ["show"], ["report"]) or typed == ["check-params"]
     if project is None and needed and not {"-h", "--help"} & {*words} and not (folder / PARAMS).exists():
         raise ConfigError(f"{PARAMS}: no such file; run it in a project's folder")
     if (
@@ -53,7 +54,6 @@ def check_place(words: Sequence[str], folder: Path) -> None:
 
 
 _ELSEWHERE = {
-    "report": "the report is made by `dvc repro report`, into report/index.html",
     "check": "look at a data set by `fer-au check-data`, at params.yaml by `fer-au check-params`",
     "merge": "stores are merged by `fer-au store merge`",
     "info": "a store is shown by `fer-au store info`",

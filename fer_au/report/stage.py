@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from fer_au.report.map_tables import MapTable, region_table, truth_table
 from fer_au.report.overlap import Overlap, overlap_of
 from fer_au.report.page_script import Block, join_script
 from fer_au.report.painter import FacePainter
+from fer_au.report.plot_tables import write_plots
 from fer_au.report.provenance import provenance
 from fer_au.report.robustness_section import RobustTable, robustness_tables
 from fer_au.report.samples import (
@@ -38,6 +39,7 @@ from fer_au.report.samples import (
 )
 from fer_au.report.slice_section import SliceTable, slice_table
 from fer_au.report.statistics import Matrix, alignment, confusion, reference_of
+from fer_au.report.sweep_section import sweep_figures
 from fer_au.report.tables import (
     EXTERNAL_METRICS,
     GroupRow,
@@ -90,20 +92,31 @@ class DatasetView:
     hero_labels: list[str]
 
 
-def write_report(params_path: Path, root: Path, output: Path) -> None:
-    """Write the report of exactly the experiments that ``params_path`` names.
+def write_report(
+    params_path: Path,
+    root: Path,
+    output: Path,
+    *,
+    experiments: Sequence[str] | None = None,
+    plots: Path | None = None,
+) -> None:
+    """Write the report of exactly the experiments that ``params_path`` names, or of some of them.
 
     Args:
         params_path: Path of ``params.yaml``.
         root: Project folder, with ``data``, ``models``, ``evaluation`` and ``metrics``.
         output: HTML file to write; its folder is made if need be. Equal inputs give equal bytes.
+        experiments: Names of experiments and groups to show; default all.
+        plots: Folder for the tables that ``dvc plots`` draws; default none are written.
 
     Raises:
-        ConfigError: ``params.yaml`` is wrong.
+        ConfigError: ``params.yaml`` is wrong, or has no such experiment.
         DataError: An artefact is missing or damaged, or the page can't be written; the message names the file.
     """
-    project = read_project(params_path, root)
+    project = read_project(params_path, root, experiments)
     write_atomically(output, render_page(project).encode())
+    if plots is not None:
+        write_plots(plots, project.experiments, project.sweeps)
     count = len(project.experiments)
     log(f"report: {count} {'experiment' if count == 1 else 'experiments'}; {output}")
 
@@ -120,6 +133,7 @@ def render_page(project: Project) -> str:
         robust=any(view.robustness for view in views),
         audited=any(view.audits for view in views),
         audit_steps=FRESH,
+        sweeps=sweep_figures(project.sweeps),
         colours=colours,
         metrics=metric_table(project.experiments),
         cross=cross_table(project),
