@@ -42,8 +42,8 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "detector": np.array([b"<i>dlib</i>", b"yunet"])[np.arange(n) % 2],
         "subject": np.full(n, SUBJECT),
     }
-    writer.experiment("vanilla", good=False, seed=3, traits=traits)
-    writer.experiment("au", good=True, seed=4, traits=traits, cams=("native", "gradcam"))
+    writer.experiment("vanilla", good=False, seed=3, wrong_every=2, traits=traits)
+    writer.experiment("au", good=True, seed=4, wrong_every=3, traits=traits, cams=("native", "gradcam"))
     writer.experiment("head", good=True, seed=5, traits=traits, module=True, cams=())
     own = {"vanilla": experiment(), "au": experiment(guidance=GUIDED, group=GROUP), "head": experiment(guidance=GUIDED)}
     output = writer.root / "report/index.html"
@@ -109,7 +109,7 @@ def visit(browser: Browser, page_file: Path) -> Iterator[Open]:
         )
         own = Visit(context.new_page())
         own.page.set_default_timeout(20_000)
-        own.page.on("console", lambda told: own.faults.append(told.text) if told.type in ("error", "warning") else None)
+        own.page.on("console", lambda told: own.faults.append(told.text) if told.type == "error" else None)
         own.page.on("pageerror", lambda error: own.faults.append(str(error)))
         own.page.on("request", lambda request: own.requests.append(request.url))
         own.page.goto(page_file.as_uri() + (f"#gallery?{urlencode(values)}" if values else ""))
