@@ -18,6 +18,16 @@ def report(
         str | None,
         typer.Option("--experiments", metavar="NAME,...", help="Experiments and groups to show; default all."),
     ] = None,
+    images: Annotated[
+        int | None,
+        typer.Option(
+            "--images",
+            metavar="N",
+            min=0,
+            max=5000,
+            help="Most test images of each gallery; default 60 to 300, by size.",
+        ),
+    ] = None,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="FILE.html", callback=named(".html"), help="File to write."),
@@ -35,4 +45,4 @@ def report(
     chosen = None if experiments is None else [name.strip() for name in experiments.split(",") if name.strip()]
     if chosen == []:
         raise ConfigError("--experiments: no name in it; give names with commas between, or leave it out")
-    write_report(PARAMS, Path(), output, experiments=chosen)
+    write_report(PARAMS, Path(), output, images, experiments=chosen)

@@ -1,7 +1,7 @@
 """The page's one script, and the data that it reads: neither can become markup, and nothing else may run.
 
 Each file of ``script/`` holds one concept as functions and constants; the files share one scope. ``start.js`` comes
-last and starts every part. The page's Content-Security-Policy names the sha256 of the joined text, so that no other script
+last and starts every part. The Content-Security-Policy names the sha256 of the joined text, so that no other script
 runs, wherever it came from. Data lies in blocks that no browser executes.
 """
 
