@@ -98,10 +98,11 @@ def _row(name: str, experiments: Sequence[Experiment]) -> SliceRow:
     n = max((int(one.number(f"slice.{name}.n")) for one in experiments if f"slice.{name}.n" in one.metrics), default=0)
     keys = [f"slice.{name}.{score}" for score in SCORES]
     scores = [one.estimate(key) for one in experiments for key in keys]
-    return SliceRow(*_words(name), n, n < FEW, scores)
+    return SliceRow(*slice_words(name), n, n < FEW, scores)
 
 
-def _words(name: str) -> tuple[str, str]:
+def slice_words(name: str) -> tuple[str, str]:
+    """Put the name of a slice into words: the trait, and which part of it."""
     trait, _, part = name.partition(".")
     return _TITLES.get(trait, trait), part.replace("over_", "over ").replace("-", "–")
 
@@ -120,7 +121,7 @@ def _gaps(experiment: Experiment, reference: Experiment) -> SliceGaps:
     ]
     corrected = [holm([gap.p for gap in column]) for column in columns]
     rows = [
-        (*_words(one.name), [(columns[k][place], corrected[k][place]) for k in range(len(columns))])
+        (*slice_words(one.name), [(columns[k][place], corrected[k][place]) for k in range(len(columns))])
         for place, one in enumerate(slices)
     ]
     return SliceGaps(experiment.name, rows)

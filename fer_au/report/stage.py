@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +12,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from fer_au.atomic import write_atomically
 from fer_au.compute import log
 from fer_au.evaluation.audit_metrics import FRESH
-from fer_au.heat import palette_stops
+from fer_au.heat import PALETTE, palette_stops
 from fer_au.landmarks.benchmark_results import COMMAND
 from fer_au.report.audit_section import AuditTable, audit_tables
 from fer_au.report.collect import Experiment, Project, read_project
 from fer_au.report.curves import HEIGHT, LEFT, WIDTH, Chart, line_chart
 from fer_au.report.dataset_summary import Summary, summarise
+from fer_au.report.gallery import galleries
 from fer_au.report.landmark_section import PLOT_FRAME, detector_label, landmark_section, rate_text
 from fer_au.report.map_tables import MapTable, region_table, truth_table
 from fer_au.report.overlap import Overlap, overlap_of
+from fer_au.report.page_script import Block, bytes_block, join_script, json_block
 from fer_au.report.painter import FacePainter
+from fer_au.report.plot_tables import write_plots
 from fer_au.report.provenance import provenance
 from fer_au.report.robustness_section import RobustTable, robustness_tables
 from fer_au.report.samples import (
@@ -37,6 +40,7 @@ from fer_au.report.samples import (
 )
 from fer_au.report.slice_section import SliceTable, slice_table
 from fer_au.report.statistics import Matrix, alignment, confusion, reference_of
+from fer_au.report.sweep_section import sweep_figures
 from fer_au.report.tables import (
     EXTERNAL_METRICS,
     GroupRow,
@@ -90,27 +94,47 @@ class DatasetView:
     hero_labels: list[str]
 
 
-def write_report(params_path: Path, root: Path, output: Path) -> None:
-    """Write the report of exactly the experiments that ``params_path`` names.
+def write_report(
+    params_path: Path,
+    root: Path,
+    output: Path,
+    images: int | None = None,
+    *,
+    experiments: Sequence[str] | None = None,
+    plots: Path | None = None,
+) -> None:
+    """Write the report of exactly the experiments that ``params_path`` names, or of some of them.
 
     Args:
         params_path: Path of ``params.yaml``.
         root: Project folder, with ``data``, ``models``, ``evaluation`` and ``metrics``.
         output: HTML file to write; its folder is made if need be. Equal inputs give equal bytes.
+        images: Largest number of test images in the gallery of each data set. Default: 60 to 300, as many as fit a page
+            of about 6 MB.
+        experiments: Names of experiments and groups to show; default all.
+        plots: Folder for the tables that ``dvc plots`` draws; default none are written.
 
     Raises:
-        ConfigError: ``params.yaml`` is wrong.
+        ConfigError: ``params.yaml`` is wrong, or has no such experiment.
         DataError: An artefact is missing or damaged, or the page can't be written; the message names the file.
     """
-    project = read_project(params_path, root)
-    write_atomically(output, render_page(project).encode())
+    project = read_project(params_path, root, experiments)
+    write_atomically(output, render_page(project, images).encode())
+    if plots is not None:
+        write_plots(plots, project.experiments, project.sweeps)
     log(f"report: {counted(len(project.experiments), 'experiment')}; {output}")
 
 
-def render_page(project: Project) -> str:
-    """Render the page as text."""
+def render_page(project: Project, images: int | None = None) -> str:
+    """Render the page as text, with galleries of at most ``images`` test images."""
     colours = {one.name: index % COLOURS for index, one in enumerate(project.experiments)}
     views = [dataset_view(name, project, colours) for name in project.datasets]
+    shown = galleries(project, images)
+    blocks: list[Block] = [
+        bytes_block("palette", PALETTE.tobytes()),
+        json_block("galleries", [one.name for one in shown]),
+        *(block for one in shown for block in one.blocks),
+    ]
     template = environment().get_template("page.html.j2")
     return template.render(
         project=project,
@@ -118,6 +142,7 @@ def render_page(project: Project) -> str:
         robust=any(view.robustness for view in views),
         audited=any(view.audits for view in views),
         audit_steps=FRESH,
+        sweeps=sweep_figures(project.sweeps),
         colours=colours,
         metrics=metric_table(project.experiments),
         cross=cross_table(project),
@@ -130,6 +155,9 @@ def render_page(project: Project) -> str:
         landmarks=landmark_section(project.landmark_results),
         landmarks_command=COMMAND,
         scatter=PLOT_FRAME,
+        script=join_script(),
+        blocks=blocks,
+        galleries=shown,
     )
 
 

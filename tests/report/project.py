@@ -145,6 +145,7 @@ class Writer:
         module: bool = False,
         answers: Mapping[str, Answers] | None = None,
         seed: int = 0,
+        wrong_every: int = 0,
         traits: Traits | None = None,
         **metrics: Any,
     ) -> None:
@@ -155,9 +156,10 @@ class Writer:
         valid = np.array([row.label != "neutral" and row.id != self.lost for row in self.rows])
         small = np.array([cv2.resize(one / 255.0, (14, 14), interpolation=cv2.INTER_AREA) for one in targets])
         blob = cv2.GaussianBlur(np.pad(np.ones((1, 1)), ((4, 9), (9, 4))), (0, 0), 3) * 20
-        probabilities = (
-            rng.dirichlet(np.ones(len(CLASSES)), n) + np.eye(len(CLASSES))[[CLASSES.index(label) for label in labels]]
-        )
+        answered = np.array([CLASSES.index(label) for label in labels])
+        if wrong_every:
+            answered[::wrong_every] = (answered[::wrong_every] + 1) % len(CLASSES)
+        probabilities = rng.dirichlet(np.ones(len(CLASSES)), n) + np.eye(len(CLASSES))[answered]
         probabilities /= probabilities.sum(1, keepdims=True)
         columns: dict[str, Any] = {
             "id": encode_ids([row.id for row in self.rows]),
