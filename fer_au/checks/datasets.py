@@ -58,6 +58,17 @@ class Known:
         lacks = split not in planned_splits(self.outline.splits, **fractions)
         return frozenset() if lacks and (fold is None or split == "valid") else None
 
+    def training_faces(self, fold: str | None = None) -> float | None:
+        """Estimate how many faces there will be to train on; None if not known.
+
+        Args:
+            fold: Fold that becomes ``test``.
+        """
+        tally = self.outline.tally if self.outline is not None else None
+        if tally is None or self.doubtful & {"valid_fraction", "test_fraction"}:
+            return None
+        return tally.training_faces(self.config.valid_fraction, self.config.test_fraction, fold)
+
 
 @dataclass(frozen=True)
 class Need:

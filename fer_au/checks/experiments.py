@@ -28,6 +28,7 @@ from fer_au.config.model import NAMED_WEIGHTS, ModelConfig
 from fer_au.config.reading import Fault, doubtful_keys, examine, salvage
 from fer_au.config.unread import no_effect
 from fer_au.datasets.spelling import find_code
+from fer_au.datasets.tally import find_share_fault
 from fer_au.models.pretrained import HubPlace, find_on_hub, find_package, find_pretrained, hub_place
 
 _STAND_INS = {"dataset": "", "model": {"backbone": ""}, "model.backbone": ""}
@@ -86,6 +87,7 @@ class ExperimentCheck:
             doubtful |= {fault.key.removeprefix(f"{key}.") for fault in named}
             if train is not None:
                 faults += list_unreached(key, config, train)
+                faults += self._few_faces(key, config, train, doubtful)
         if config is not None and train is not None:
             faults += check_network(
                 key, config, train, self._evaluate, self._params, self._memory, self.lacking, doubtful
@@ -193,6 +195,19 @@ class ExperimentCheck:
             if lacking and cue.source == "annotations":
                 text = f"needs {' and '.join(lacking)}, which data set {config.dataset!r} doesn't have"
                 yield Fault(f"{key}.guidance.{number}.cue", f"{config.guidance[number].cue!r} {text}")
+
+    def _few_faces(
+        self, key: str, config: ExperimentConfig, train: TrainConfig, doubtful: Collection[str]
+    ) -> Iterator[Fault]:
+        """Say that the share of the training faces that is trained on is less than one batch."""
+        known = self._known.get(config.dataset)
+        if known is None or config.target == "subject" or {"fold", "target", "train.fraction"} & {*doubtful}:
+            return
+        faces = known.training_faces(self._fold_name(config.dataset, config.fold))
+        if faces is None:
+            return
+        if text := find_share_fault(faces * train.fraction, faces, train.fraction, train.batch_size):
+            yield Fault(f"{key}.train.fraction", text)
 
     def _want(self, key: str, config: ExperimentConfig, train: TrainConfig | None, doubtful: Collection[str]) -> None:
         if "fold" in doubtful or not self._has_fold(config.dataset, config.fold):

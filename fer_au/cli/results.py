@@ -11,7 +11,7 @@ import typer
 from fer_au.cli.outputs import named
 from fer_au.compute import log
 from fer_au.errors import ConfigError, DataError
-from fer_au.terminal import counted, terminal_width
+from fer_au.terminal import counted, terminal_width, wrap
 
 if TYPE_CHECKING:
     from fer_au.results.reading import Entry, Results
@@ -107,6 +107,7 @@ def _find(found: Results, name: str) -> Entry:
 
 
 def _show_experiment(entry: Entry, found: Results, images: Path | None) -> None:
+    from fer_au.results.differences import difference_text
     from fer_au.results.experiment import ExperimentResult
     from fer_au.results.images import export_images
     from fer_au.results.published import scores_beside
@@ -119,6 +120,8 @@ def _show_experiment(entry: Entry, found: Results, images: Path | None) -> None:
     _tell_changes([entry])
     if images is None:
         typer.echo(describe(entry.result, scores_beside(found), terminal_width()))
+        if text := difference_text(entry, found):
+            typer.echo(f"\n{wrap(text, terminal_width())}")
     elif not isinstance(entry.result, ExperimentResult):
         raise DataError(f"{entry.name} is an entry of cross, whose answers to single images are not kept")
     else:

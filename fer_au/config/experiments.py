@@ -216,8 +216,10 @@ class TrainConfig(StrictModel):
     """Training settings that all experiments share; an experiment's own ``train`` overrides them key by key.
 
     Attributes:
-        epochs: Length of the training in epochs.
+        epochs: Length of the training in epochs, each a pass over the faces that are trained on.
         batch_size: Images per update, all processes together.
+        fraction: Share of the training faces of every class that is trained on, drawn by the experiment's seed: one
+            among those of every larger share. ``valid`` and ``test`` stay whole.
         image_size: Side of the square input in pixels.
         optimizer: Optimiser and its settings.
         schedule: Course of the learning rate.
@@ -236,6 +238,7 @@ class TrainConfig(StrictModel):
 
     epochs: Count = 8
     batch_size: Count = 64
+    fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     image_size: Annotated[int, Field(ge=16, le=1024)] = 112
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()

@@ -5,6 +5,7 @@ The same rules hold for a manifest, and for what an adapter counts before a pict
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -68,6 +69,19 @@ class Tally:
                 found[place].add(label)
         return {split: frozenset(labels) for split, labels in found.items()}
 
+    def training_faces(self, valid_fraction: float = 0.0, test_fraction: float = 0.0, fold: str | None = None) -> float:
+        """Estimate how many faces ``train`` will have, by the arguments of ``classes``; some of them may be lost."""
+        given = {split for split, _, _ in self.faces}
+        cut = planned_splits(given, valid_fraction=valid_fraction, test_fraction=test_fraction) - given
+        lost = {"valid": valid_fraction} | ({"test": test_fraction} if fold is None else {})
+        kept = math.prod(1 - share for part, share in lost.items() if part in cut)
+        trained = {None: kept, "train": kept, "test": 0 if fold is None else 1}
+        return sum(
+            count * trained.get(split, 0)
+            for (split, own_fold, _), count in self.faces.items()
+            if fold is None or own_fold != fold
+        )
+
 
 @dataclass(frozen=True)
 class SplitFault:
@@ -116,3 +130,18 @@ def find_split_fault(
         why = f"training knows {', '.join(ordered(trained))}"
         return SplitFault(f"has only {', '.join(ordered(classes))}", why, "see label_map")
     return None
+
+
+def find_share_fault(drawn: float, faces: float, fraction: float, batch_size: int) -> str:
+    """Say what training refuses of a share of the training faces; nothing if it takes it.
+
+    Args:
+        drawn: Faces of the share.
+        faces: Faces of the split.
+        fraction: The share, ``train.fraction``.
+        batch_size: Images per update.
+    """
+    if fraction == 1 or drawn >= batch_size:
+        return ""
+    text = f"{fraction:g} of {faces:.0f} training faces are {drawn:.0f}, less than one batch of {batch_size}"
+    return f"{text}; raise it, or lower train.batch_size"

@@ -27,6 +27,7 @@ class PairedDifference:
         high: Upper end of the same interval.
         p: Two-sided p-value of "no difference".
         n: Number of pairs with both scores defined.
+        error: Standard error of the difference: the deviation of the resamples.
     """
 
     difference: float
@@ -34,6 +35,7 @@ class PairedDifference:
     high: float
     p: float
     n: int
+    error: float = float("nan")
 
 
 def bootstrap_share(right: NDArray[Any], n: int = 10_000, seed: int = 0, *, level: float = 0.95) -> tuple[float, float]:
@@ -177,6 +179,7 @@ def paired_bootstrap(
         high=float(high),
         p=float(min(1.0, 2 * (smaller + 1) / (n + 1))),
         n=int(defined.sum()),
+        error=float(resampled.std()),
     )
 
 

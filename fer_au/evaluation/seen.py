@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fer_au.batches.faces import FaceDataset
+from fer_au.batches.fraction import draw_fraction
 from fer_au.compute import log
 from fer_au.datasets.files import printable
 from fer_au.datasets.manifest import read_manifest
 from fer_au.datasets.spelling import code
+from fer_au.errors import DataError
 from fer_au.fingerprints import file_digest
 
 _MANIFEST = "manifest.csv"
@@ -34,7 +37,11 @@ class Seen:
 
 
 def find_seen(
-    ids: Sequence[str], dataset_dir: Path, experiment: Mapping[str, Any], recorded: Mapping[str, Any]
+    ids: Sequence[str],
+    dataset_dir: Path,
+    experiment: Mapping[str, Any],
+    recorded: Mapping[str, Any],
+    fraction: float = 1.0,
 ) -> Seen:
     """Compare the files of scored pictures with those that a model was trained or selected on, by their sha256.
 
@@ -43,6 +50,7 @@ def find_seen(
         dataset_dir: Folder of their data set; that of the training lies beside it.
         experiment: Entry of the experiment that trained the model.
         recorded: File of its data set -> hash at that time.
+        fraction: Share of the training faces that it was trained on.
     """
     name = str(experiment.get("dataset"))
     manifest = dataset_dir.with_name(name) / _MANIFEST
@@ -51,15 +59,34 @@ def find_seen(
     if file_digest(manifest) != recorded.get(_MANIFEST):
         return Seen(None, len(ids), name, f"{manifest} is not the one that the model was trained with")
     fold = experiment.get("fold")
+    try:
+        left_out = _left_out(manifest.parent, experiment, fraction)
+    except DataError as error:
+        return Seen(None, len(ids), name, str(error))
     trained = {
         row.sha256: row.id
         for row in read_manifest(manifest)
-        if (row.split != "test" if fold is None else row.fold is None or code(row.fold) != code(str(fold)))
+        if row.id not in left_out
+        and (row.split != "test" if fold is None else row.fold is None or code(row.fold) != code(str(fold)))
     }
     scored = {row.id: row.sha256 for row in read_manifest(dataset_dir / _MANIFEST)}
     found = [id_ for id_ in ids if scored.get(id_) in trained]
     example = printable(f"{found[0]} = {trained[scored[found[0]]]}") if found else ""
     return Seen(len(found), len(ids), name, example)
+
+
+def _left_out(dataset_dir: Path, experiment: Mapping[str, Any], fraction: float) -> set[str]:
+    """List the training faces that a share of them leaves out.
+
+    Raises:
+        DataError: The crops of the data set are not here, which decide what could be drawn.
+    """
+    if fraction == 1:
+        return set()
+    faces = FaceDataset(
+        dataset_dir, "train", fold=experiment.get("fold"), target=experiment.get("target", "expression")
+    )
+    return {*faces.ids} - {*draw_fraction(faces, fraction, int(experiment.get("seed", 0))).ids}
 
 
 def log_seen(title: str, seen: Seen) -> None:

@@ -113,7 +113,13 @@ def evaluate_experiment(
         log(f"{title}: whether these faces were trained on{before} can't be told: the model was made elsewhere")
     elsewhere = dataset_dir.name != experiment.get("dataset")  # of its own data set, ingest tells that
     if elsewhere and not _is_untrained(meta):
-        seen = find_seen(dataset.ids, dataset_dir, experiment, mapping(meta.get("data")))
+        seen = find_seen(
+            dataset.ids,
+            dataset_dir,
+            experiment,
+            mapping(meta.get("data")),
+            mapping(meta.get("train")).get("fraction", 1.0),
+        )
         log_seen(title, seen)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     files = {"metrics.json": metrics_path, "detail.json": detail_path or default_detail_path(metrics_path)}

@@ -9,9 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fer_au.config.entries import load_experiment
 from fer_au.config.experiments import CrossConfig
 from fer_au.config.published import Published, published_path, read_published
@@ -103,13 +100,6 @@ class MappedResult(ExperimentResult):
     def estimate(self, key: str) -> Estimate:
         """Read a metric with its interval."""
         return Estimate(self.number(key), self.number(f"interval.{key}.low"), self.number(f"interval.{key}.high"))
-
-    def image_scores(self, metric: str) -> NDArray[np.float64]:
-        """Read a metric's scores of the single images, (N,); NaN where the evaluation kept none."""
-        name = f"score/{metric}"
-        if name not in self.results.columns:
-            return np.full(len(self.results), np.nan)
-        return np.asarray(self.results[name], np.float64)
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ import numpy as np
 
 from fer_au.evaluation.bootstrap import PairedDifference, bootstrap_share, holm, paired_bootstrap
 from fer_au.evaluation.disturbance_cards import CARDS, STRENGTHS
+from fer_au.evaluation.power import detectable_difference
 from fer_au.evaluation.robustness_metrics import Answers, Curve, read_curve
 from fer_au.evaluation.robustness_store import read_answers
 from fer_au.report.collect import Estimate, Experiment
 from fer_au.report.curves import Chart, line_chart
-from fer_au.report.statistics import reference_of
+from fer_au.results.differences import reference_of
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class RobustRow:
         changed: Share of images whose answer is another at strength 5.
         difference: Mean loss of accuracy, minus that of the reference experiment; None for the reference itself.
         p: p-value of no difference, corrected for all comparisons of the data set; NaN where nothing is compared.
+        detectable: Smallest difference that would have been found; NaN where nothing is compared.
     """
 
     experiment: str
@@ -40,6 +42,7 @@ class RobustRow:
     changed: Estimate
     difference: Estimate | None
     p: float
+    detectable: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ def _row(experiment: Experiment, name: str, curves: Mapping[str, Curve], referen
         Estimate(float(changed.mean()), *bootstrap_share(changed)),
         None if compared is None else Estimate(compared.difference, compared.low, compared.high),
         math.nan if compared is None else compared.p,
+        math.nan if compared is None else detectable_difference(compared),
     )
 
 

@@ -133,5 +133,5 @@ def _difference(
     strata = None if labels is None else labels[one.rows].tolist()
     found = paired_bootstrap(pair[0][one.rows], pair[1][one.rows], RESAMPLES, strata=strata)
     if math.isfinite(found.low) and found.low == found.high:  # every resample is the same, and says nothing
-        return PairedDifference(found.difference, math.nan, math.nan, math.nan, found.n)
+        return PairedDifference(found.difference, math.nan, math.nan, math.nan, found.n, 0.0)
     return found

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from fer_au.atomic import write_atomically
 from fer_au.compute import log
 from fer_au.evaluation.audit_metrics import FRESH
+from fer_au.evaluation.power import detectable_difference
 from fer_au.heat import PALETTE, palette_stops
 from fer_au.landmarks.benchmark_results import COMMAND
 from fer_au.report.audit_section import AuditTable, audit_tables
@@ -39,7 +40,7 @@ from fer_au.report.samples import (
     shown_cam,
 )
 from fer_au.report.slice_section import SliceTable, slice_table
-from fer_au.report.statistics import Matrix, alignment, confusion, reference_of
+from fer_au.report.statistics import Matrix, alignment, confusion
 from fer_au.report.sweep_section import sweep_figures
 from fer_au.report.tables import (
     EXTERNAL_METRICS,
@@ -52,6 +53,7 @@ from fer_au.report.tables import (
     published_table,
     verdict,
 )
+from fer_au.results.differences import reference_of
 from fer_au.terminal import counted
 
 COLOURS = 8
@@ -263,6 +265,7 @@ def environment() -> Environment:
     loaded.filters["hundredths"] = lambda value, factor=100: "–" if value is None else format_number(value * factor)
     loaded.filters["share"] = lambda value: format_number(value * 100, 1)
     loaded.filters["percent"] = css_percent
+    loaded.filters["detectable"] = detectable_difference
     return loaded
 
 

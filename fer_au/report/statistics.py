@@ -1,21 +1,15 @@
-"""Derive figures from the evaluation stores: matrices, class averages, paired comparisons."""
+"""Derive figures from the evaluation stores: matrices and class averages."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_au.evaluation import (
-    PairedDifference,
-    confusion_matrix,
-    expression_means,
-    paired_bootstrap,
-)
+from fer_au.evaluation import confusion_matrix, expression_means
 from fer_au.evaluation.comparison import comparison_maps
 from fer_au.evaluation.map_scores import FloatArray
 from fer_au.heat import stretch
@@ -39,16 +33,6 @@ class Matrix:
     columns: list[str]
     values: NDArray[np.float64]
     counts: NDArray[np.int64] | None = None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Comparison of an experiment with the reference experiment on the same images."""
-
-    experiment: str
-    reference: str
-    accuracy: PairedDifference
-    att_ccos: PairedDifference
 
 
 def confusion(experiment: Experiment) -> Matrix:
@@ -107,30 +91,3 @@ def class_averages(experiment: Experiment, column: str | None) -> dict[str, NDAr
             sums[label] = sums.get(label, 0.0) + chosen.sum(axis=0, dtype=np.float64)
             counts[label] += len(chosen)
     return {label: (total / counts[label]).astype(np.float32) for label, total in sums.items()}
-
-
-def reference_of(experiments: Sequence[Experiment]) -> Experiment | None:
-    """Find the experiment that the others on the same data set are compared with: the first without guidance."""
-    return next((one for one in experiments if not one.config.guidance), None)
-
-
-def compare(experiment: Experiment, reference: Experiment) -> Comparison | None:
-    """Compare two experiments by paired bootstrap: accuracy over images, centred cosine within expressions.
-
-    Returns:
-        The comparison; None if the two have no test image in common.
-    """
-    shared = [id_ for id_ in experiment.results.ids if id_ in reference.results.index]
-    if not shared:
-        return None
-    own = [experiment.results.index[id_] for id_ in shared]
-    other = [reference.results.index[id_] for id_ in shared]
-    labels = [experiment.labels[row] for row in own]
-    return Comparison(
-        experiment.name,
-        reference.name,
-        paired_bootstrap(experiment.correct[own], reference.correct[other]),
-        paired_bootstrap(
-            experiment.image_scores("att_ccos")[own], reference.image_scores("att_ccos")[other], strata=labels
-        ),
-    )

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fer_au.config.experiments import GuidanceConfig
-from fer_au.evaluation import PairedDifference
 from fer_au.evaluation.metrics_file import Metric
 from fer_au.glossary import FAMILIES, TOO_COARSE, look_up, rank
 from fer_au.report.collect import Experiment, Project
-from fer_au.report.statistics import Comparison, compare, reference_of
+from fer_au.results.differences import Comparison, compare, finding, reference_of
 from fer_au.results.experiment import CrossResult
 from fer_au.results.groups import Spread, by_group, group_spreads
 from fer_au.results.looking import best_blind, is_too_coarse
@@ -22,7 +20,6 @@ from fer_au.results.remarks import LOOKS, LOOKS_NOT, Remark, limits, looking, no
 GROUP_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "att_cos", "att_ccos", "att_auc")
 ATTENTION_KEYS = ("att_cos", "att_ccos", "att_class_rank", "att_ccos_moved", "att_specificity")
 MODULE_KEYS = ("module.att_cos", "module.att_ccos", "module.att_class_rank", "module.att_ccos_moved")
-SIGNIFICANT = 0.05
 MAX_WORDED = 6
 
 
@@ -242,26 +239,6 @@ def findings(rows: Sequence[VerdictRow]) -> list[Sentence]:
     )
 
 
-def finding(comparison: Comparison) -> str:
-    """Put one paired comparison into words."""
-    accuracy = _direction(comparison.accuracy, "higher", "lower", "not significantly different")
-    return (
-        f"{_gaze(comparison)} Its accuracy is {accuracy}: {_interval(comparison.accuracy, 100, 1)} percentage points."
-    )
-
-
-def _gaze(comparison: Comparison) -> str:
-    if not comparison.att_ccos.n:
-        return (
-            f"has no test image with an AU map, so its attention can't be compared with that of {comparison.reference}."
-        )
-    gaze = _direction(comparison.att_ccos, "more closely than", "less closely than", "about as closely as")
-    return (
-        f"has attention that agrees with the AU map {gaze} that of {comparison.reference}: "
-        f"centred cosine {_interval(comparison.att_ccos, 1, 2)}."
-    )
-
-
 def remarks(rows: Sequence[VerdictRow]) -> list[Sentence]:
     """Say what holds of single experiments, one sentence for all of which the same holds.
 
@@ -353,22 +330,3 @@ def published_table(project: Project) -> PublishedTable | None:
     counts = [", ".join(dict.fromkeys(str(images[name]) for name in one.members)) for one in scores]
     source = " ".join(project.published.source.split()).rstrip(".")
     return PublishedTable(source, list(zip(scores, counts, strict=True))) if scores else None
-
-
-def significant(difference: PairedDifference) -> bool:
-    """Tell whether a difference is significant at 5 %."""
-    return difference.n > 0 and difference.p < SIGNIFICANT
-
-
-def _direction(difference: PairedDifference, up: str, down: str, same: str) -> str:
-    if not significant(difference):
-        return same
-    return up if difference.difference > 0 else down
-
-
-def _interval(difference: PairedDifference, factor: float, digits: int) -> str:
-    if not math.isfinite(difference.difference):
-        return "undefined"
-    ends = difference.difference, difference.low, difference.high
-    middle, low, high = (round(value * factor, digits) + 0.0 for value in ends)  # no negative zero
-    return f"{middle:+.{digits}f} (95 % interval {low:+.{digits}f} to {high:+.{digits}f})".replace("-", "−")

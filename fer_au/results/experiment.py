@@ -59,6 +59,13 @@ class ExperimentResult:
         pairs = zip(self.labels, self.predictions, strict=True)
         return np.array([float(label == predicted) for label, predicted in pairs])
 
+    def image_scores(self, metric: str) -> NDArray[np.float64]:
+        """Read a metric's scores of the single images, (N,); NaN where the evaluation kept none."""
+        name = f"score/{metric}"
+        if name not in self.results.columns:
+            return np.full(len(self.results), np.nan)
+        return np.asarray(self.results[name], np.float64)
+
     def number(self, key: str) -> float:
         """Read a metric as a float; NaN where it is absent, undefined or text."""
         return _as_number(self.metrics.get(key))

@@ -172,7 +172,7 @@ def _seconds_left(history: Mapping[str, list[float]], train: TrainConfig, faces:
     """Estimate the time of the epochs to come from the training images per second of the last one."""
     speed = history.get("images_per_second", [0.0])[-1]
     left = train.epochs - len(history["valid_accuracy"])
-    return left * faces / speed if speed > 0 and faces else None
+    return left * faces * train.fraction / speed if speed > 0 and faces else None
 
 
 def _read_cross(entry: Entry, params: Mapping[str, Any], trained: set[str]) -> ExperimentStatus:

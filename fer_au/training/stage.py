@@ -14,10 +14,11 @@ from torch import Tensor
 
 from fer_au.atomic import write_atomically
 from fer_au.batches.faces import FaceDataset
+from fer_au.batches.fraction import draw_fraction
 from fer_au.compute import log
 from fer_au.config.experiments import ExperimentConfig, TrainConfig
 from fer_au.config.external import UNTRAINED
-from fer_au.datasets.tally import FEW_TO_SELECT
+from fer_au.datasets.tally import FEW_TO_SELECT, find_share_fault
 from fer_au.errors import ConfigError, DataError
 from fer_au.gate import TABLES, read_bytes
 from fer_au.models.config_file import CLUSTERS, CONFIG, HISTORY, WEIGHTS, check_folder, read_config, write_config
@@ -160,6 +161,7 @@ def _splits(experiment: ExperimentConfig, train: TrainConfig, dataset_dir: Path)
         )
     if faces.skipped:
         log(f"{dataset_dir}: {counted(faces.skipped, 'face')} of train left out, the model lacks their class")
+    faces = _drawn(faces, experiment, train)
     selection = FaceDataset(
         dataset_dir, train.select_on, train.image_size, faces.classes, fold=experiment.fold, views=views
     )
@@ -172,6 +174,16 @@ def _splits(experiment: ExperimentConfig, train: TrainConfig, dataset_dir: Path)
         lost = counted(selection.skipped, "face")
         log(f"{dataset_dir}: {lost} of {train.select_on} left out, {who} lacks their class")
     return faces, selection
+
+
+def _drawn(faces: FaceDataset, experiment: ExperimentConfig, train: TrainConfig) -> FaceDataset:
+    """Draw the share of the training faces that is trained on."""
+    drawn = draw_fraction(faces, train.fraction, experiment.seed)
+    if fault := find_share_fault(len(drawn), len(faces), train.fraction, train.batch_size):
+        raise DataError(f"{faces.dataset_dir}: train.fraction: {fault}")
+    if len(drawn) < len(faces):
+        log(f"{faces.dataset_dir}: {len(drawn)} of {len(faces)} training faces are drawn, by train.fraction and seed")
+    return drawn
 
 
 def _start(

@@ -169,3 +169,27 @@ def test_faces_that_will_be_rendered_anew_say_nothing(check: Check, project: Pat
     stage = {"cmd": "python", "params": {"params.yaml": {"render.mine": changed({}, demo)["render"]["mine"]}}}
     (project / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"render@mine": stage}}))
     assert len(check(demo)) == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "changes", "faces"),
+    [
+        (["train happy", "train sad"] * 100, {}, 180),  # a tenth of it becomes valid
+        (["train happy", "train sad", "valid sad"] * 100, {}, 200),
+        ([" happy", " sad"] * 100, {"datasets.mine.test_fraction": 0.5}, 90),
+        (["train happy", "train sad"] * 900, {}, None),
+    ],
+)
+def test_a_share_of_the_training_faces_is_a_batch_at_least(
+    rows: list[str], changes: dict[str, Any], faces: int | None, check: Check, project: Path
+) -> None:
+    lines = [f"{number}.png,{row.replace(' ', ',')}" for number, row in enumerate([*rows, "test happy", "test sad"])]
+    if "datasets.mine.test_fraction" in changes:
+        lines = lines[:-2]
+    (project / "faces/l.csv").write_text("\n".join(["image,split,label", *lines]))
+    own = {"adapter": "csv", "root": "faces", "labels": "l.csv", "columns": {"split": "split"}}
+    share = {"datasets.mine": own, "train.batch_size": 64, f"{AU}.train": {"fraction": 0.1}}
+    text = "less than one batch of 64; raise it, or lower train.batch_size"
+    expected = [f"{AU}.train.fraction: 0.1 of {faces} training faces are {(faces or 0) // 10}, {text}"]
+    assert check({**share, **changes}) == (expected if faces else [])
+    assert check({**share, **changes, f"{AU}.train": {"fraction": 1}}) == []

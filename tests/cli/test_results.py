@@ -52,6 +52,12 @@ def test_one_experiment_in_words_and_its_images(call: Call, project: ResultsWrit
     code, out, _ = call("results", "vanilla")
     assert code == 0
     assert "75.00 %" in out
+    assert "Beside" not in out
+    code, out, _ = call("results", "au-1")
+    assert code == 0
+    assert "Beside vanilla, au-1 has " in (text := " ".join(out.split()))
+    assert "+8.3 (95 % interval" in text
+    assert "That shows nothing: on 12 test images, a difference below " in text
     code, out, _ = call("results", "vanilla", "--images", "images.csv")
     assert (code, out) == (0, "images.csv: 12 images\n")
     assert Path("images.csv").read_text().startswith("id,true,predicted,confidence,probability.neutral,")

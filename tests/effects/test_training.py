@@ -55,6 +55,7 @@ WILDCAT = {f"{MODEL}.head": "wildcat"}
 CASES: dict[str, Case] = {
     "train.epochs": Case(1, 2),
     "train.batch_size": Case(4, 5),
+    "train.fraction": Case(1.0, 0.5),
     "train.image_size": Case(32, 48),
     "train.optimizer.name": Case("sgd", "adamw"),
     "train.optimizer.lr": Case(0.05, 0.01),

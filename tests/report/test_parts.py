@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from fer_au.evaluation import paired_bootstrap
 from fer_au.evaluation.metrics_file import HEADLINE
 from fer_au.glossary import FAMILIES, look_up
 from fer_au.heat import data_uri, enlarge, overlay, stretch
@@ -21,9 +22,10 @@ from fer_au.report.map_tables import region_table, truth_table
 from fer_au.report.painter import draw_landmarks
 from fer_au.report.samples import MAX_SHOWN, plan_layout
 from fer_au.report.stage import css_percent, format_metric, format_number, format_short
-from fer_au.report.statistics import alignment, class_averages, compare, confusion
-from fer_au.report.tables import Gauge, finding, gauge, group_rows, metric_table, remarks
+from fer_au.report.statistics import alignment, class_averages, confusion
+from fer_au.report.tables import Gauge, gauge, group_rows, metric_table, remarks
 from fer_au.results.changes import NO_CHANGE
+from fer_au.results.differences import Comparison, compare, finding
 from fer_au.results.groups import group_spreads
 from fer_au.stores import Store, encode_ids, write_store
 
@@ -109,6 +111,20 @@ def test_a_comparison_finds_the_better_attention_and_says_so(pair: tuple[Any, An
     backwards = compare(pair[0], pair[1])
     assert backwards is not None
     assert "less closely than that of au" in finding(backwards)
+
+
+def test_what_was_not_found_is_told_with_what_would_have_been() -> None:
+    few = finding(Comparison("au", "vanilla", *[paired_bootstrap(np.ones(15), np.ones(15))] * 2))
+    assert (
+        "Its accuracy is not significantly different: +0.0 (no interval) percentage points. That shows nothing:" in few
+    )
+    assert "on 15 test images, a difference below 17.0 percentage points would not have been found." in few
+    right = np.repeat([1.0, 0.0, 1.0], [1200, 20, 20])
+    many = finding(Comparison("au", "vanilla", *[paired_bootstrap(right, right[::-1])] * 2))
+    assert "On these 1240 test images, one of 1.4 percentage points would have been found (80 % power)." in many
+    clear = finding(Comparison("au", "vanilla", *[paired_bootstrap(np.ones(50), np.tile([0.0, 1.0], 25))] * 2))
+    assert "higher" in clear
+    assert "power" not in clear
 
 
 def test_experiments_without_common_images_are_not_compared(pair: tuple[Any, Any]) -> None:

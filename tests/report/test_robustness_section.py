@@ -65,6 +65,8 @@ def test_what_guidance_saves_is_compared_in_pairs_and_corrected(tables) -> None:
         assert au.difference.value == pytest.approx(vanilla.kept.value - au.kept.value, abs=0.01)
         assert au.difference.high < 0
         assert au.p == pytest.approx(2 * 2 / 10_001)  # the least of two comparisons
+        assert math.isnan(vanilla.detectable)
+        assert 0 < au.detectable < -au.difference.value
 
 
 def test_the_section_stands_in_the_page(tables) -> None:

@@ -82,6 +82,16 @@ def test_an_experiment_is_told_from_its_first_epoch_to_its_numbers(writer: Resul
     assert (done.state, done.accuracy) == ("evaluated", 0.75)
 
 
+def test_the_time_left_counts_the_share_that_is_trained_on(writer: ResultsWriter) -> None:
+    writer.sections["train"] = {"epochs": 4, "fraction": 0.5}
+    writer.name("au")
+    writer.params()
+    write_dataset("faces")
+    with output_lock(Path("models/au")):
+        train("au", 2)
+        assert state("au").seconds_left == 10.0
+
+
 def test_what_waits_says_for_what(writer: ResultsWriter) -> None:
     writer.name("plain")
     writer.name("tuned", base="plain")

@@ -75,6 +75,7 @@ def test_a_rename_gives_the_same_bytes_without_training(train: Train, capfd: pyt
         ({**AU, "train": {"epochs": 1}}, {}),
         (AU, {"early_stopping": None}),
         (AU, {"label_smoothing": 0.0}),
+        (AU, {"fraction": 1}),
         (AU, {"precision": "auto"}),
     ],
 )
@@ -100,6 +101,7 @@ def test_how_it_is_written_does_not_count(
         (AU, {"epochs": 2}),
         (AU, {"ema": 0.9}),
         (AU, {"select_on": "test"}),
+        (AU, {"fraction": 0.5}),
     ],
 )
 def test_what_decides_it_counts(train: Train, experiment: dict[str, Any], settings: dict[str, Any]) -> None:

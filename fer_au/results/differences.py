@@ -1,0 +1,124 @@
+"""Compare experiments in pairs on the same test images, and say in words what was found, or could have been found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from fer_au.evaluation.bootstrap import PairedDifference, paired_bootstrap
+from fer_au.evaluation.power import LEVEL, POWER, detectable_difference
+from fer_au.results.experiment import ExperimentResult
+from fer_au.results.reading import Entry, Results
+
+TOO_LARGE = 0.1
+"""Accuracies that would have to differ by more than this to be told apart are of too few test images."""
+
+_Own = TypeVar("_Own", bound=ExperimentResult)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Comparison of an experiment with the reference experiment on the same images."""
+
+    experiment: str
+    reference: str
+    accuracy: PairedDifference
+    att_ccos: PairedDifference
+
+
+def reference_of(experiments: Sequence[_Own]) -> _Own | None:
+    """Find the experiment that the others on the same data set are compared with: the first without guidance."""
+    return next((one for one in experiments if not one.config.guidance), None)
+
+
+def compare(experiment: ExperimentResult, reference: ExperimentResult) -> Comparison | None:
+    """Compare two experiments by paired bootstrap: accuracy over images, centred cosine within expressions.
+
+    Returns:
+        The comparison; None if the two have no test image in common.
+    """
+    shared = [id_ for id_ in experiment.results.ids if id_ in reference.results.index]
+    if not shared:
+        return None
+    own = [experiment.results.index[id_] for id_ in shared]
+    other = [reference.results.index[id_] for id_ in shared]
+    labels = [experiment.labels[row] for row in own]
+    return Comparison(
+        experiment.name,
+        reference.name,
+        paired_bootstrap(experiment.correct[own], reference.correct[other]),
+        paired_bootstrap(
+            experiment.image_scores("att_ccos")[own], reference.image_scores("att_ccos")[other], strata=labels
+        ),
+    )
+
+
+def finding(comparison: Comparison) -> str:
+    """Put one paired comparison into words; the experiment is its subject, and not named."""
+    found = comparison.accuracy
+    accuracy = _direction(found, "higher", "lower", "not significantly different")
+    text = f"Its accuracy is {accuracy}: {_interval(found, 100, 1)} percentage points."
+    return f"{_gaze(comparison)} {text}{_power(found, 100, 1, ' percentage points')}"
+
+
+def difference_text(entry: Entry, found: Results) -> str:
+    """Compare an experiment with the first without guidance on its data set; empty where there is nothing to compare.
+
+    Args:
+        entry: The experiment, or an entry of ``cross``, which is compared with nothing.
+        found: Results of everything that ``params.yaml`` names.
+    """
+    own = [one.result for one in found.experiments if one.dataset == entry.dataset]
+    evaluated = [one for one in own if isinstance(one, ExperimentResult)]
+    reference = reference_of(evaluated)
+    if reference is None or not isinstance(entry.result, ExperimentResult) or reference is entry.result:
+        return ""
+    comparison = compare(entry.result, reference)
+    return "" if comparison is None else f"Beside {reference.name}, {entry.name} {finding(comparison)}"
+
+
+def significant(difference: PairedDifference) -> bool:
+    """Tell whether a difference is significant at 5 %."""
+    return difference.n > 0 and difference.p < LEVEL
+
+
+def _gaze(comparison: Comparison) -> str:
+    found = comparison.att_ccos
+    if not found.n:
+        return (
+            f"has no test image with an AU map, so its attention can't be compared with that of {comparison.reference}."
+        )
+    gaze = _direction(found, "more closely than", "less closely than", "about as closely as")
+    return (
+        f"has attention that agrees with the AU map {gaze} that of {comparison.reference}: "
+        f"centred cosine {_interval(found, 1, 2)}.{_power(found, 1, 2)}"
+    )
+
+
+def _power(difference: PairedDifference, factor: float, digits: int, unit: str = "") -> str:
+    """Say which difference would have been found where none was; nothing where one was."""
+    smallest = detectable_difference(difference)
+    if significant(difference) or not math.isfinite(smallest):
+        return ""
+    size = f"{smallest * factor:.{digits}f}{unit}"
+    images = f"{difference.n} test image{'s' if difference.n > 1 else ''}"
+    if smallest > TOO_LARGE:
+        return f" That shows nothing: on {images}, a difference below {size} would not have been found."
+    return f" On these {images}, one of {size} would have been found ({POWER * 100:.0f} % power)."
+
+
+def _direction(difference: PairedDifference, up: str, down: str, same: str) -> str:
+    if not significant(difference):
+        return same
+    return up if difference.difference > 0 else down
+
+
+def _interval(difference: PairedDifference, factor: float, digits: int) -> str:
+    if not math.isfinite(difference.difference):
+        return "undefined"
+    ends = difference.difference, difference.low, difference.high
+    middle, low, high = (round(value * factor, digits) + 0.0 for value in ends)  # no negative zero
+    between = "no interval" if low == high else f"95 % interval {low:+.{digits}f} to {high:+.{digits}f}"
+    return f"{middle:+.{digits}f} ({between})".replace("-", "−")
