@@ -134,7 +134,7 @@ def session_of(leader: int) -> list[int]:
 def outcome(folder: Path, name: str) -> tuple[str, dict[str, object]]:
     """Give the hash of a model, and its metrics without speeds."""
     digest = hashlib.sha256((folder / f"models/{name}/model.safetensors").read_bytes()).hexdigest()
-    metrics = {}
+    metrics: dict[str, object] = {}
     for file in (f"metrics/{name}.json", f"metrics/detail/{name}.json"):
         metrics |= json.loads((folder / file).read_text(encoding="utf-8"))
     return digest, {key: value for key, value in metrics.items() if not key.endswith(SPEEDS)}

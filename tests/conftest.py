@@ -9,12 +9,16 @@ from collections.abc import Iterator
 from operator import attrgetter
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from fer_au.speed import keep_freed_memory
 
 # Of several processes that test at once, each computes in one thread, and so do those that its tests start.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+# How quickly examples are drawn and run says something about the machine alone.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 keep_freed_memory(os.environ)  # as stages do: a good part of the tests' time goes into networks
 
 

@@ -48,8 +48,8 @@ def join_script() -> PageScript:
     Raises:
         ValueError: A file has a text that would end the element; only an edit of these files can cause it.
     """
-    found = sorted(path for path in files("fer_au.report").joinpath("script").iterdir() if path.name.endswith(".js"))
-    ordered = sorted(found, key=lambda path: path.name == _LAST)
+    found = [path for path in files("fer_au.report").joinpath("script").iterdir() if path.name.endswith(".js")]
+    ordered = sorted(found, key=lambda path: (path.name == _LAST, path.name))
     body = "\n".join(path.read_text(encoding="utf-8").rstrip() for path in ordered)
     text = f'\n"use strict";\n(() => {{\n{body}\n}})();\n'
     if any(ending in text.lower() for ending in ("</script", "<!--", "<script")):

@@ -32,7 +32,7 @@ from tests.arguments.forms import LISTS, STRIDES, Kind
 from tests.arguments.kinds import TENSOR_FORMS, Case
 
 CASES = [*of_maps.CASES, *of_faces.CASES, *of_models.CASES, *of_training.CASES, *of_files.CASES]
-FEW = settings(derandomize=True, database=None, deadline=None, max_examples=4)
+FEW = settings(derandomize=True, database=None, max_examples=4)
 ROUNDING = 2e-2  # bfloat16 inputs of float32 networks
 
 # Public names that people don't call with values of their own, by the reason.

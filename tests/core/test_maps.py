@@ -51,7 +51,7 @@ def test_rounding_noise_is_not_blown_up_to_a_map() -> None:
     assert torch.equal(min_max(noisy), torch.zeros(1, 3, 3))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.floats(0.01, 100), st.floats(-10, 10))
 def test_min_max_ignores_scale_and_offset(seed: int, scale: float, offset: float) -> None:
     maps = torch.randn(2, 5, 5, generator=torch.Generator().manual_seed(seed))

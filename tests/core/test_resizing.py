@@ -28,7 +28,7 @@ def blob(size: int, x: float, y: float, sigma: float = 0.08) -> Tensor:
     return torch.exp(-((grid[None] - x) ** 2 + (grid[:, None] - y) ** 2) / (2 * sigma**2))[None]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.floats(0.3, 0.7),
     st.floats(0.3, 0.7),

@@ -31,7 +31,7 @@ def scatter(vectors: np.ndarray, second: np.ndarray) -> float:
 
 class TestTwoMeans:
     @given(st.integers(0, 10_000))
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     def test_it_finds_the_best_of_all_partitions_of_a_small_set(self, seed: int) -> None:
         vectors = np.random.default_rng(seed).standard_normal((9, 2)).astype(np.float32)
         partitions = [np.array([False, *rest]) for rest in product([False, True], repeat=8) if any(rest)]
@@ -40,7 +40,7 @@ class TestTwoMeans:
         assert scatter(vectors, found.second) == pytest.approx(best, rel=0.06)
 
     @given(st.integers(0, 1000))
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=10)
     def test_it_agrees_with_scipy_on_two_clouds(self, seed: int) -> None:
         vectors = two_clouds(seed)
         found = two_means(vectors.copy(), (0,))

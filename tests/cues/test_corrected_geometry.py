@@ -72,7 +72,7 @@ def test_coarse_maps_are_the_cell_means_of_fine_ones(size, least):
     assert cosine(coarse, means).min() >= least
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     steps=st.tuples(st.integers(-6, 6), st.integers(-6, 6)),
     expression=st.sampled_from(EXPRESSIONS),

@@ -124,7 +124,7 @@ class TestGeneric:
 
 class TestLandmarks:
     @given(st.integers(0, 1000))
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=10)
     def test_it_is_the_maximum_of_gaussians_on_the_points(self, seed: int) -> None:
         (face,) = random_faces(1, seed)
         (drawn,), _ = create_cue("landmarks").render(FaceBatch(face[None], ["fear"], 224, 28))

@@ -112,7 +112,7 @@ def test_a_face_outside_the_frame_is_not_valid():
     assert not maps[1].any()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     steps=st.tuples(st.integers(-3, 3), st.integers(-3, 3)),
     expression=st.sampled_from(EXPRESSIONS),

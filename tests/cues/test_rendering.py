@@ -172,7 +172,7 @@ def test_every_geometry_keeps_the_contract(name):
             assert (maps.min() >= 0, maps[valid].max((1, 2)).tolist()) == (True, [1.0] * int(valid.sum()))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     points=arrays(
         np.float32,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fer_au.datasets.manifest import HEADER, ManifestRow, read_manifest, write_manifest
@@ -16,7 +16,6 @@ ROW = ManifestRow("b", "b", "00", "train", None, "fear", None, 32, 24, None)
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=8)
 
 
-@settings(deadline=None)
 @given(
     st.lists(TEXT, unique=True, max_size=6), TEXT, st.tuples(*[st.floats(allow_nan=False, allow_infinity=False)] * 4)
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fer_au.datasets.splits import Member, assign_splits, carve
@@ -90,7 +90,6 @@ MEMBERS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(MEMBERS, st.floats(0, 0.9), st.floats(0, 0.9), st.integers(0, 5), st.randoms(use_true_random=False))
 def test_groups_stay_whole_classes_stay_in_train_and_order_does_not_matter(members, valid, test, seed, random) -> None:  # type: ignore[no-untyped-def]
     splits, notes = assign_splits(members, valid_fraction=valid, test_fraction=test, seed=seed)

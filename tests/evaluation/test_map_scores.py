@@ -57,7 +57,7 @@ def test_a_target_agrees_fully_with_itself(score, rng):
 
 
 @pytest.mark.parametrize("score", SCORES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(gain=st.floats(1e-3, 1e3), seed=st.integers(0, 10_000))
 def test_a_positive_gain_changes_no_score(score, gain, seed):
     maps, targets = random_pair(np.random.default_rng(seed), 2)

@@ -82,7 +82,7 @@ def test_the_mouth_wins_over_a_nose_that_reaches_into_it(face):
     )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 1000))
 def test_a_mirrored_face_has_mirrored_shares(seed):
     rng = np.random.default_rng(seed)

@@ -30,7 +30,7 @@ def centre_of_mass(image):
     x=st.floats(330, 470),
     y=st.floats(230, 370),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much])
 def test_a_blob_lands_where_the_matrix_says(angle, scale, x, y):
     image = blob(600, 800, x, y, sigma=max(6 / scale, 4))
     c, s = scale * np.cos(angle), scale * np.sin(angle)

@@ -98,7 +98,7 @@ def test_other_bytes_are_refused(data: bytes, message: str) -> None:
         read_tensors(data)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_damaged_bytes_are_read_or_refused(data: st.DataObject) -> None:
     whole = bytearray(onnx(*quantized(), tensor("bias", VALUES)))

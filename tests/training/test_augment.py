@@ -46,7 +46,7 @@ def centre(spot: Tensor) -> Tensor:
     return torch.stack([(spot.sum(0) * cells).sum(), (spot.sum(1) * cells).sum()]) / spot.sum()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.sampled_from([14, 28, 37, 64]), st.floats(0.4, 0.6), st.floats(0.4, 0.6))
 def test_a_blob_in_image_and_map_stays_together_at_any_map_size(seed: int, size: int, x: float, y: float) -> None:
     augmenter = Augmenter(config(flip=0.5, rotate=30, scale=(0.8, 1.2), shift=0.1))

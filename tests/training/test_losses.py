@@ -83,7 +83,7 @@ def test_cosine_loss_ignores_scale_and_is_zero_for_equal_and_two_for_opposite_ma
 @pytest.mark.parametrize("name", LOSSES.built_in)
 class TestBuiltInLosses:
     @given(seed=st.integers(0, 10_000))
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     def test_equals_the_definition_in_numpy(self, name: str, seed: int) -> None:
         attention, target = attention_for(name, seed), maps(seed + 1)
         rows = zip(attention.double().numpy().reshape(3, -1), target.double().numpy().reshape(3, -1), strict=True)

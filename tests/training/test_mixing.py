@@ -65,7 +65,7 @@ def test_cutmix_pastes_the_same_rectangle_of_image_and_map() -> None:
     assert torch.equal(RIGHT_HALF.shares(torch.eye(2)), torch.full((2, 2), 0.5))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.integers(4, 40), st.integers(4, 40))
 def test_what_stays_is_the_area_on_a_grid_of_any_size(seed: int, height: int, width: int) -> None:
     for mode in ("cutmix", "mixup"):
