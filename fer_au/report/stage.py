@@ -21,6 +21,7 @@ from fer_au.report.dataset_summary import Summary, summarise
 from fer_au.report.gallery import galleries
 from fer_au.report.landmark_section import PLOT_FRAME, detector_label, landmark_section, rate_text
 from fer_au.report.map_tables import MapTable, region_table, truth_table
+from fer_au.report.model_cards import ModelCard, model_cards
 from fer_au.report.overlap import Overlap, overlap_of
 from fer_au.report.page_script import Block, bytes_block, join_script, json_block
 from fer_au.report.painter import FacePainter
@@ -48,13 +49,16 @@ from fer_au.report.tables import (
     cross_table,
     external_rows,
     group_rows,
+    method_text,
     metric_table,
     published_table,
     verdict,
 )
 
-COLOURS = 8
+COLOURS = 32
+"""Colours of experiments: eight, each with four marks and dashes."""
 _HERO_CLASSES = 7
+_LEGEND_LINES = 8  # beyond which panels share one legend
 _TAIL = 16
 
 
@@ -89,6 +93,7 @@ class DatasetView:
     truth: MapTable
     robustness: list[RobustTable]
     audits: list[AuditTable]
+    cards: list[ModelCard]
     hero: list[tuple[str, list[Tile]]]
     hero_labels: list[str]
 
@@ -155,6 +160,7 @@ def render_page(project: Project, images: int | None = None) -> str:
         landmarks=landmark_section(project.landmark_results),
         landmarks_command=COMMAND,
         scatter=PLOT_FRAME,
+        legend_lines=_LEGEND_LINES,
         script=join_script(),
         blocks=blocks,
         galleries=shown,
@@ -195,6 +201,7 @@ def dataset_view(name: str, project: Project, colours: Mapping[str, int]) -> Dat
         truth_table(experiments),
         robustness_tables(experiments, colours),
         audit_tables(experiments),
+        model_cards(experiments, {one.name: method_text(one) for one in experiments}, project.root / "models"),
         *hero(layout, samples, painter),
     )
 
@@ -258,12 +265,22 @@ def environment() -> Environment:
     loaded.filters["metric"] = format_metric
     loaded.filters["short"] = format_short
     loaded.filters["tail"] = lambda text: text if len(text) <= _TAIL else "…" + text[1 - _TAIL :]
+    loaded.filters["below"] = below
     loaded.filters["detector"] = detector_label
     loaded.filters["rate"] = rate_text
     loaded.filters["hundredths"] = lambda value, factor=100: "–" if value is None else format_number(value * factor)
     loaded.filters["share"] = lambda value: format_number(value * 100, 1)
     loaded.filters["percent"] = css_percent
     return loaded
+
+
+def below(name: str, group: str) -> str:
+    """Leave out of a name what its group is called, which stands beside it.
+
+    >>> below("au-seed-0", "au"), below("plain", "au")
+    ('seed-0', 'plain')
+    """
+    return name.removeprefix(f"{group}-").removeprefix(f"{group}_") or name
 
 
 def format_number(value: float, digits: int = 2) -> str:
