@@ -113,7 +113,7 @@ def write_report(
         params_path: Path of ``params.yaml``.
         root: Project folder, with ``data``, ``models``, ``evaluation`` and ``metrics``.
         output: HTML file to write; its folder is made if need be. Equal inputs give equal bytes.
-        images: Largest number of test images in the gallery of each data set. Default: 60 to 300, as many as fit a page
+        images: Largest number of test images in the gallery of each data set. Default: 60 to 500, as many as fit a page
             of about 6 MB.
         experiments: Names of experiments and groups to show; default all.
         plots: Folder for the tables that ``dvc plots`` draws; default none are written.

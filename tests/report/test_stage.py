@@ -81,7 +81,8 @@ def test_tags_are_balanced_and_ids_are_unique(make_params: MakeParams) -> None:
     ids = [value for _, name, value in page.attributes if name == "id"]
     assert len(ids) == len(set(ids))
     targets = {value.removeprefix("#") for tag, name, value in page.attributes if (tag, name) == ("a", "href")}
-    assert targets == set(ids)
+    labels = {value for _, name, value in page.attributes if name == "aria-labelledby"}
+    assert targets | labels == set(ids)
 
 
 def test_the_page_needs_nothing_from_outside(make_params: MakeParams) -> None:

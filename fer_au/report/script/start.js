@@ -2,3 +2,4 @@
 
 document.documentElement.classList.add("scripted");
 for (const start of [startMatrixLinks, startGallery, startScrollers, startTables]) start();
+performance.mark("ready");
