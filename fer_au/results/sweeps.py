@@ -68,7 +68,7 @@ class Sweep:
     Attributes:
         dataset: Data set of all of them.
         key: Dotted key of the setting, below ``experiments.NAME``.
-        name: What tells this sweep from others of the same key: what the names of its groups or experiments have in common.
+        name: What tells this sweep from others of the same key: what names of its groups or experiments have in common.
         numeric: Whether the values are numbers, which are sorted; others stay in the order of ``params.yaml``.
         points: The values.
     """

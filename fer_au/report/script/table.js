@@ -1,7 +1,7 @@
 // Tables of experiments: sorted by any column, and filtered by words, noted in the address as `#verdict?filter=...&sort=...`.
 
 const TABLES_SECTION = "verdict";
-const FEW_ROWS = 4; // of a table that needs no filter
+const FEW_ROWS = 2; // of a table that needs no filter
 
 function startTables() {
   const tables = [...document.querySelectorAll("table[data-sortable]")].filter((one) => one.tBodies[0].rows.length > 1);
@@ -12,6 +12,7 @@ function startTables() {
   onFragment(TABLES_SECTION, (values) => {
     Object.assign(state, { filter: "", sort: "", down: "" }, values);
     if (box) box.value = state.filter;
+    else state.filter = ""; // without a box, nobody could take it away
     filterRows(state.filter);
     for (const table of tables) sortBy(table, state.sort, state.down !== "no");
   });
