@@ -11,7 +11,7 @@ def main() -> None:
     """Write the report."""
     from fer_au.report import write_report
 
-    write_report(Path("params.yaml"), Path(), Path("report/index.html"))
+    write_report(Path("params.yaml"), Path(), Path("report/index.html"), plots=Path("report/plots"))
 
 
 if __name__ == "__main__":

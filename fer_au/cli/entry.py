@@ -17,8 +17,10 @@ from fer_au.cli.measure import measure
 from fer_au.cli.params import check_params
 from fer_au.cli.place import check_place, stage_advice
 from fer_au.cli.probe import probe
+from fer_au.cli.report import report
 from fer_au.cli.results import results
 from fer_au.cli.run import run as run_experiments
+from fer_au.cli.show import show
 from fer_au.cli.status import status
 from fer_au.cli.use import card, export, predict
 from fer_au.cli.video import video
@@ -50,7 +52,9 @@ app.command(epilog="Example: fer-au predict models/au photos --csv answers.csv")
 app.command(epilog="Example: fer-au video models/au clip.mp4 -o seen.mp4 --overlay attention")(video)
 app.command(epilog="Example: fer-au export models/au au.onnx")(export)
 app.command(epilog="Example: fer-au results --group --sort att_cos --latex table.tex")(results)
+app.command(epilog="Example: fer-au report --experiments vanilla,au -o two.html")(report)
 app.command("run", epilog="Example: fer-au run --jobs 4")(run_experiments)
+app.command(epilog="Example: fer-au show demo images/person_56/001.jpg -o face.png")(show)
 app.command(epilog="Example: fer-au status")(status)
 app.command(epilog="Example: fer-au verify data/demo/landmarks.h5 evaluation/au.h5")(stores.verify)
 app.add_typer(cache.app, name="cache")

@@ -12,8 +12,10 @@ from fer_au.yaml_files import read_yaml
 
 _OF_THE_PROJECT = (
     "check-params",
+    "report",
     "results",
     "run",
+    "show",
     "upgrade",
     "probe",
     "cache",
@@ -32,7 +34,8 @@ def check_place(words: Sequence[str], folder: Path) -> None:
     """
     project = find_project(folder)
     typed = [word for word in words if word != "--debug"]
-    needed = typed[:1] in (["results"], ["probe"]) or typed == ["check-params"]  # which takes another file, too
+    # check-params takes another file, too
+    needed = typed[:1] in (["results"], ["probe"], ["show"], ["report"]) or typed == ["check-params"]
     if project is None and needed and not {"-h", "--help"} & {*words} and not (folder / PARAMS).exists():
         raise ConfigError(f"{PARAMS}: no such file; run it in a project's folder")
     if (
@@ -51,7 +54,6 @@ def check_place(words: Sequence[str], folder: Path) -> None:
 
 
 _ELSEWHERE = {
-    "report": "the report is made by `dvc repro report`, into report/index.html",
     "check": "look at a data set by `fer-au check-data`, at params.yaml by `fer-au check-params`",
     "merge": "stores are merged by `fer-au store merge`",
     "info": "a store is shown by `fer-au store info`",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +26,8 @@ from fer_au.measure.results import ExternalResult, read_external
 from fer_au.models.config_file import HISTORY, check_file, read_config
 from fer_au.rejects import REJECT_STAGES, Reject, read_rejects
 from fer_au.results.changes import NO_CHANGE, Change, Trail
-from fer_au.results.experiment import CrossResult, ExperimentResult, experiment_names, read_cross, read_experiment
+from fer_au.results.experiment import CrossResult, ExperimentResult, choose_experiments, read_cross, read_experiment
+from fer_au.results.sweeps import Sweep, find_sweeps
 from fer_au.stores import Store
 from fer_au.stores.reader import check_table
 from fer_au.stores.sources import check_sources
@@ -61,18 +63,8 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Experiment(ExperimentResult):
-    """One experiment's configuration, results and training.
-
-    Attributes:
-        history: Column of ``history.csv`` -> one value per epoch, NaN where empty.
-        model: Content of ``models/<name>/config.json``.
-        change: What has changed since the evaluation; nothing, where DVC runs the report.
-    """
-
-    history: dict[str, list[float]]
-    model: dict[str, Any]
-    change: Change = NO_CHANGE
+class MappedResult(ExperimentResult):
+    """Configuration and results of one experiment, with its kinds of maps by name."""
 
     @cached_property
     def cams(self) -> list[str]:
@@ -121,6 +113,21 @@ class Experiment(ExperimentResult):
 
 
 @dataclass(frozen=True)
+class Experiment(MappedResult):
+    """One experiment's configuration, results and training.
+
+    Attributes:
+        history: Column of ``history.csv`` -> one value per epoch, NaN where empty.
+        model: Content of ``models/<name>/config.json``.
+        change: What has changed since the evaluation; nothing, where DVC runs the report.
+    """
+
+    history: dict[str, list[float]]
+    model: dict[str, Any]
+    change: Change = NO_CHANGE
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Tables and stores of one data set."""
 
@@ -144,6 +151,7 @@ class Project:
     """Everything that the page is made of.
 
     Attributes:
+        root: Folder of the project.
         params: Content of ``params.yaml``.
         experiments: Experiments that ``params.yaml`` names.
         cross: Scores of their models on other data sets.
@@ -152,8 +160,10 @@ class Project:
         landmark_results: Results of the landmark benchmark; None if it was not run.
         published: Published numbers to compare with; None if there is no file of them beside ``params.yaml``.
         external: Scores of maps that were made elsewhere, of the data sets above.
+        sweeps: Sweeps among the experiments.
     """
 
+    root: Path
     params: dict[str, Any]
     experiments: list[Experiment]
     cross: list[CrossResult]
@@ -162,21 +172,27 @@ class Project:
     landmark_results: LandmarkResults | None
     published: Published | None = None
     external: list[ExternalResult] = field(default_factory=list)
+    sweeps: list[Sweep] = field(default_factory=list)
 
     def of_dataset(self, name: str) -> list[Experiment]:
         """List the experiments on one data set, in the order of ``params.yaml``."""
         return [experiment for experiment in self.experiments if experiment.config.dataset == name]
 
 
-def read_project(params_path: Path, root: Path) -> Project:
-    """Read the experiments that ``params_path`` names, from the project folder ``root``; those on persons are left out.
+def read_project(params_path: Path, root: Path, chosen: Sequence[str] | None = None) -> Project:
+    """Read the experiments that ``params_path`` names; those on persons are left out.
+
+    Args:
+        params_path: Path of ``params.yaml``.
+        root: Project folder.
+        chosen: Names of experiments and groups; default all.
 
     Raises:
-        ConfigError: ``params.yaml`` is wrong.
+        ConfigError: ``params.yaml`` is wrong, or has no such experiment.
         DataError: A file is missing, damaged, or doesn't fit the others; the message names it.
     """
     params = read_params(params_path)
-    names = experiment_names(params, params_path)
+    names = choose_experiments(params, params_path, chosen)
     trail = Trail(params, root)
     experiments = [_read_experiment(name, params_path, root, trail) for name in names]
     datasets = {
@@ -185,7 +201,8 @@ def read_project(params_path: Path, root: Path) -> Project:
     for experiment in experiments:
         _check_rows(experiment, datasets[experiment.config.dataset])
     groups = {one.name: one.config.group or None for one in experiments}
-    scored = {name: load_entry("cross", name, CrossConfig, params_path) for name in params.get("cross") or {}}
+    entries = {name: load_entry("cross", name, CrossConfig, params_path) for name in params.get("cross") or {}}
+    scored = {name: config for name, config in entries.items() if chosen is None or config.experiment in groups}
     weights = {one.name: str(one.model["weights_sha256"]) for one in experiments}
     cross = [
         read_cross(name, config, root, groups.get(config.experiment), weights.get(config.experiment))
@@ -195,7 +212,9 @@ def read_project(params_path: Path, root: Path) -> Project:
     beside = published_path(params_path)
     published = read_published(beside) if beside.is_file() else None
     external = [one for one in read_external(root) if one.dataset in datasets]
-    return Project(params, experiments, cross, changes, datasets, read_results(root / RESULTS), published, external)
+    sweeps = find_sweeps(params, params_path, experiments)
+    results = read_results(root / RESULTS)
+    return Project(root, params, experiments, cross, changes, datasets, results, published, external, sweeps)
 
 
 def _read_experiment(name: str, params_path: Path, root: Path, trail: Trail) -> Experiment:

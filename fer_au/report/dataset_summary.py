@@ -15,13 +15,13 @@ from fer_au.stores import FaceStatus, LandmarkStatus, Store
 SPLITS = ("train", "valid", "test")
 _FIRST_ROWS = 8
 
-_FACE_TEXT = {
+FACE_TEXT = {
     FaceStatus.OK: "face found",
     FaceStatus.WHOLE_IMAGE: "no face found, whole picture taken",
     FaceStatus.PLACED: "no face found, cut where the set's faces usually lie",
     FaceStatus.REJECTED: "rejected",
 }
-_LANDMARK_TEXT = {
+LANDMARK_TEXT = {
     LandmarkStatus.OK: "68 points found",
     LandmarkStatus.NO_FACE: "no crop to search",
     LandmarkStatus.NOT_FOUND: "no points found",
@@ -96,9 +96,9 @@ def summarise(dataset: Dataset) -> Summary:
         {label: [counts[split, label] for split in splits] for label in labels},
         [sum(counts[split, label] for label in labels) for split in splits],
         max([1, *counts.values()]),
-        _parts([_FACE_TEXT[FaceStatus(value)] for value in dataset.faces["status"].tolist()]),
+        _parts([FACE_TEXT[FaceStatus(value)] for value in dataset.faces["status"].tolist()]),
         _outside(dataset.faces),
-        _parts([_LANDMARK_TEXT[LandmarkStatus(value)] for value in dataset.landmarks["status"].tolist()]),
+        _parts([LANDMARK_TEXT[LandmarkStatus(value)] for value in dataset.landmarks["status"].tolist()]),
         _parts(["AU map" if value else "neutral, or no landmarks" for value in valid]),
         [_reject_table(stage, rejects) for stage, rejects in dataset.rejects.items()],
         leak_parts(dataset.leaks),

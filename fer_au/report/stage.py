@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +21,11 @@ from fer_au.report.dataset_summary import Summary, summarise
 from fer_au.report.gallery import galleries
 from fer_au.report.landmark_section import PLOT_FRAME, detector_label, landmark_section, rate_text
 from fer_au.report.map_tables import MapTable, region_table, truth_table
+from fer_au.report.model_cards import ModelCard, model_cards
 from fer_au.report.overlap import Overlap, overlap_of
 from fer_au.report.page_script import Block, bytes_block, join_script, json_block
 from fer_au.report.painter import FacePainter
+from fer_au.report.plot_tables import write_plots
 from fer_au.report.provenance import provenance
 from fer_au.report.robustness_section import RobustTable, robustness_tables
 from fer_au.report.samples import (
@@ -39,6 +41,7 @@ from fer_au.report.samples import (
 )
 from fer_au.report.slice_section import SliceTable, slice_table
 from fer_au.report.statistics import Matrix, alignment, confusion, reference_of
+from fer_au.report.sweep_section import sweep_figures
 from fer_au.report.tables import (
     EXTERNAL_METRICS,
     GroupRow,
@@ -46,13 +49,16 @@ from fer_au.report.tables import (
     cross_table,
     external_rows,
     group_rows,
+    method_text,
     metric_table,
     published_table,
     verdict,
 )
 
-COLOURS = 8
+COLOURS = 32
+"""Colours of experiments: eight, each with four marks and dashes."""
 _HERO_CLASSES = 7
+_LEGEND_LINES = 8  # beyond which panels share one legend
 _TAIL = 16
 
 
@@ -87,12 +93,21 @@ class DatasetView:
     truth: MapTable
     robustness: list[RobustTable]
     audits: list[AuditTable]
+    cards: list[ModelCard]
     hero: list[tuple[str, list[Tile]]]
     hero_labels: list[str]
 
 
-def write_report(params_path: Path, root: Path, output: Path, images: int | None = None) -> None:
-    """Write the report of exactly the experiments that ``params_path`` names.
+def write_report(
+    params_path: Path,
+    root: Path,
+    output: Path,
+    images: int | None = None,
+    *,
+    experiments: Sequence[str] | None = None,
+    plots: Path | None = None,
+) -> None:
+    """Write the report of exactly the experiments that ``params_path`` names, or of some of them.
 
     Args:
         params_path: Path of ``params.yaml``.
@@ -100,13 +115,17 @@ def write_report(params_path: Path, root: Path, output: Path, images: int | None
         output: HTML file to write; its folder is made if need be. Equal inputs give equal bytes.
         images: Largest number of test images in the gallery of each data set. Default: 60 to 500, as many as fit a page
             of about 6 MB.
+        experiments: Names of experiments and groups to show; default all.
+        plots: Folder for the tables that ``dvc plots`` draws; default none are written.
 
     Raises:
-        ConfigError: ``params.yaml`` is wrong.
+        ConfigError: ``params.yaml`` is wrong, or has no such experiment.
         DataError: An artefact is missing or damaged, or the page can't be written; the message names the file.
     """
-    project = read_project(params_path, root)
+    project = read_project(params_path, root, experiments)
     write_atomically(output, render_page(project, images).encode())
+    if plots is not None:
+        write_plots(plots, project.experiments, project.sweeps)
     count = len(project.experiments)
     log(f"report: {count} {'experiment' if count == 1 else 'experiments'}; {output}")
 
@@ -128,6 +147,7 @@ def render_page(project: Project, images: int | None = None) -> str:
         robust=any(view.robustness for view in views),
         audited=any(view.audits for view in views),
         audit_steps=FRESH,
+        sweeps=sweep_figures(project.sweeps),
         colours=colours,
         metrics=metric_table(project.experiments),
         cross=cross_table(project),
@@ -140,6 +160,7 @@ def render_page(project: Project, images: int | None = None) -> str:
         landmarks=landmark_section(project.landmark_results),
         landmarks_command=COMMAND,
         scatter=PLOT_FRAME,
+        legend_lines=_LEGEND_LINES,
         script=join_script(),
         blocks=blocks,
         galleries=shown,
@@ -180,6 +201,7 @@ def dataset_view(name: str, project: Project, colours: Mapping[str, int]) -> Dat
         truth_table(experiments),
         robustness_tables(experiments, colours),
         audit_tables(experiments),
+        model_cards(experiments, {one.name: method_text(one) for one in experiments}, project.root / "models"),
         *hero(layout, samples, painter),
     )
 
@@ -243,12 +265,22 @@ def environment() -> Environment:
     loaded.filters["metric"] = format_metric
     loaded.filters["short"] = format_short
     loaded.filters["tail"] = lambda text: text if len(text) <= _TAIL else "…" + text[1 - _TAIL :]
+    loaded.filters["below"] = below
     loaded.filters["detector"] = detector_label
     loaded.filters["rate"] = rate_text
     loaded.filters["hundredths"] = lambda value, factor=100: "–" if value is None else format_number(value * factor)
     loaded.filters["share"] = lambda value: format_number(value * 100, 1)
     loaded.filters["percent"] = css_percent
     return loaded
+
+
+def below(name: str, group: str) -> str:
+    """Leave out of a name what its group is called, which stands beside it.
+
+    >>> below("au-seed-0", "au"), below("plain", "au")
+    ('seed-0', 'plain')
+    """
+    return name.removeprefix(f"{group}-").removeprefix(f"{group}_") or name
 
 
 def format_number(value: float, digits: int = 2) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_au.config.experiments import CrossConfig, ExperimentConfig
-from fer_au.errors import DataError, StoreError
+from fer_au.errors import ConfigError, DataError, StoreError
 from fer_au.evaluation.metrics_file import Metric, read_metrics
+from fer_au.registry import near_names
 from fer_au.stores.reader import Store
 
 
@@ -113,6 +115,32 @@ def experiment_names(params: dict[str, Any], params_path: Path) -> list[str]:
     if not names:
         raise DataError(f"{params_path}: experiments: none are named, there is nothing to report")
     return names
+
+
+def choose_experiments(params: dict[str, Any], params_path: Path, chosen: Sequence[str] | None = None) -> list[str]:
+    """List some of the experiments of ``experiment_names``, in their order.
+
+    Args:
+        params: Content of ``params.yaml``.
+        params_path: Its path, for messages.
+        chosen: Names of experiments, or of groups for all of their members; default all experiments.
+
+    Raises:
+        ConfigError: There is no such experiment or group, or it tells persons apart.
+        DataError: ``params.yaml`` names no experiment.
+    """
+    names, entries = experiment_names(params, params_path), params.get("experiments") or {}
+    if chosen is None:
+        return names
+    tied = {name: own.get("group") for name, own in entries.items() if isinstance(own, dict)}
+    groups = {name: str(group) for name, group in tied.items() if group}
+    for one in chosen:
+        if one in entries and one not in names:
+            raise ConfigError(f"experiment {one!r} tells persons apart, and has no scores to show")
+        if one not in names and one not in groups.values():
+            known = [*names, *groups.values()]
+            raise ConfigError(f"{params_path}: experiments has no {one!r}; {near_names(one, dict.fromkeys(known))}")
+    return [name for name in names if name in chosen or groups.get(name) in chosen]
 
 
 def read_experiment(name: str, config: ExperimentConfig, root: Path, model: str | None = None) -> ExperimentResult:

@@ -30,6 +30,7 @@ ELSEWHERE = {
     "fer-au predict": "tests/use/test_predict.py",
     "fer-au probe": "tests/cli/test_probe.py",
     "fer-au run": "tests/scaffold/test_wheel.py",
+    "fer-au show": "tests/cli/test_show.py",
     "fer-au upgrade": "tests/scaffold/test_upgrade.py",
     "fer-au video": "tests/video/test_video.py",
 }
