@@ -137,7 +137,7 @@ def render_page(project: Project, images: int | None = None) -> str:
     shown = galleries(project, images)
     blocks: list[Block] = [
         bytes_block("palette", PALETTE.tobytes()),
-        json_block("galleries", [one.name for one in shown]),
+        json_block("galleries", [one.name for one in shown if one.shown]),
         *(block for one in shown for block in one.blocks),
     ]
     template = environment().get_template("page.html.j2")
@@ -146,6 +146,8 @@ def render_page(project: Project, images: int | None = None) -> str:
         views=views,
         robust=any(view.robustness for view in views),
         audited=any(view.audits for view in views),
+        sliced=any(view.slices.rows for view in views),
+        truthful=any(view.truth.rows for view in views),
         audit_steps=FRESH,
         sweeps=sweep_figures(project.sweeps),
         colours=colours,

@@ -80,6 +80,7 @@ def test_evaluations_without_traits_say_that_there_are_no_slices(writer: Writer)
     writer.experiment("au", good=True)
     page = page_of(writer.params(DEFAULT))
     assert "know of no slices" in page
+    assert 'id="slices"' not in page
     assert "Overlap of the AU maps" not in page
     assert len(CLASSES) == 4
 
