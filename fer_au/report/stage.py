@@ -85,6 +85,7 @@ class DatasetView:
     cams: list[str]
     samples: dict[str, list[Sample]]
     matrices: list[Matrices]
+    reference: str
     slices: SliceTable
     charts: list[Chart]
     classes: list[str]
@@ -195,6 +196,7 @@ def dataset_view(name: str, project: Project, colours: Mapping[str, int]) -> Dat
             )
             for one in experiments
         ],
+        reference.name if reference else "",
         slice_table(experiments, reference),
         training_charts(experiments, colours),
         classes,
