@@ -13,6 +13,7 @@ from fer_au.atomic import write_atomically
 from fer_au.compute import log
 from fer_au.evaluation.audit_metrics import FRESH
 from fer_au.heat import PALETTE, palette_stops
+from fer_au.landmarks.benchmark_results import COMMAND
 from fer_au.report.audit_section import AuditTable, audit_tables
 from fer_au.report.collect import Experiment, Project, read_project
 from fer_au.report.curves import HEIGHT, LEFT, WIDTH, Chart, line_chart
@@ -137,7 +138,7 @@ def render_page(project: Project, images: int | None = None) -> str:
     shown = galleries(project, images)
     blocks: list[Block] = [
         bytes_block("palette", PALETTE.tobytes()),
-        json_block("galleries", [one.name for one in shown]),
+        json_block("galleries", [one.name for one in shown if one.shown]),
         *(block for one in shown for block in one.blocks),
     ]
     template = environment().get_template("page.html.j2")
@@ -146,7 +147,8 @@ def render_page(project: Project, images: int | None = None) -> str:
         views=views,
         robust=any(view.robustness for view in views),
         audited=any(view.audits for view in views),
-        told=told_sections(views),
+        sliced=any(view.slices.rows for view in views),
+        truthful=any(view.truth.rows for view in views),
         audit_steps=FRESH,
         sweeps=sweep_figures(project.sweeps),
         colours=colours,
@@ -159,21 +161,13 @@ def render_page(project: Project, images: int | None = None) -> str:
         palette=palette_stops(),
         chart={"width": WIDTH, "height": HEIGHT, "left": LEFT},
         landmarks=landmark_section(project.landmark_results),
+        landmarks_command=COMMAND,
         scatter=PLOT_FRAME,
         legend_lines=_LEGEND_LINES,
         script=join_script(),
         blocks=blocks,
         galleries=shown,
     )
-
-
-def told_sections(views: Sequence[DatasetView]) -> dict[str, bool]:
-    """Tell which sections have anything to say, of those that not every project has."""
-    return {
-        "slices": any(view.slices.rows for view in views),
-        "places": any(view.regions.rows for view in views),
-        "truth": any(view.truth.rows for view in views),
-    }
 
 
 def dataset_view(name: str, project: Project, colours: Mapping[str, int]) -> DatasetView:

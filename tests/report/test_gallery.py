@@ -18,6 +18,7 @@ from fer_au.report.collect import Project, read_project
 from fer_au.report.gallery import Gallery, galleries
 from fer_au.report.gallery_choice import choose_images, share_out
 from fer_au.report.page_script import json_block
+from fer_au.report.stage import render_page
 
 from .project import GUIDED, HOSTILE, Writer, experiment
 
@@ -68,6 +69,9 @@ def test_the_number_of_images_is_the_readers(project: Project) -> None:
     assert len(block(some, "")["ids"]) == len(block(some, "/faces")) == 9
     (whole,) = galleries(project, None)
     assert whole.shown == 49
+    (none,) = galleries(project, 0)
+    assert none.shown == len(block(none, "")["ids"]) == 0
+    assert '"galleries">[]<' in render_page(project, 0)
 
 
 def test_maps_answers_scores_and_points_are_those_of_the_stores(project: Project) -> None:

@@ -79,6 +79,7 @@ def test_evaluations_without_traits_have_no_section_of_slices(writer: Writer) ->
     writer.experiment("vanilla", good=False)
     writer.experiment("au", good=True)
     page = page_of(writer.params(DEFAULT))
+    assert "know of no slices" in page
     assert 'id="slices"' not in page
     assert "Overlap of the AU maps" not in page
     assert len(CLASSES) == 4
