@@ -25,7 +25,7 @@ def report(
             metavar="N",
             min=0,
             max=5000,
-            help="Most test images of each gallery; default 60 to 300, by size.",
+            help="Most test images of each gallery; default 60 to 500, by size.",
         ),
     ] = None,
     output: Annotated[

@@ -141,6 +141,7 @@ class Project:
     """Everything that the page is made of.
 
     Attributes:
+        root: Folder of the project.
         params: Content of ``params.yaml``.
         experiments: Experiments that ``params.yaml`` names.
         cross: Scores of their models on other data sets.
@@ -152,6 +153,7 @@ class Project:
         sweeps: Sweeps among the experiments.
     """
 
+    root: Path
     params: dict[str, Any]
     experiments: list[Experiment]
     cross: list[CrossResult]
@@ -202,7 +204,7 @@ def read_project(params_path: Path, root: Path, chosen: Sequence[str] | None = N
     external = [one for one in read_external(root) if one.dataset in datasets]
     sweeps = find_sweeps(params, params_path, experiments)
     results = read_results(root / RESULTS)
-    return Project(params, experiments, cross, changes, datasets, results, published, external, sweeps)
+    return Project(root, params, experiments, cross, changes, datasets, results, published, external, sweeps)
 
 
 def _read_experiment(name: str, params_path: Path, root: Path, trail: Trail) -> Experiment:

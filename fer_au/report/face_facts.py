@@ -16,6 +16,7 @@ from fer_au.results.changes import shorten
 from fer_au.stores import FaceStatus, LandmarkStatus
 
 _LEAST_UNIT = 0.05  # intensity of an action unit below which it is not named
+_LEAST_OUTSIDE = 0.005  # share of a crop outside its picture below which it is not told
 _SHORT_HASH = 12
 _MOST_FACES = 5
 
@@ -62,7 +63,7 @@ def _of_the_crop(record: FaceRecord) -> Iterator[Fact]:
             words.append(f"box {_box_text(record.value('faces', 'box'))}")
         words.append(_turn_text(record.value("faces", "matrix")))
         outside = record.value("faces", "outside")
-        if outside is not None and math.isfinite(outside) and outside > 0:
+        if outside is not None and math.isfinite(outside) and outside >= _LEAST_OUTSIDE:
             words.append(f"{float(outside):.0%} of the crop lies outside the picture")
     yield Fact("crop", "; ".join(word for word in words if word))
 
@@ -146,8 +147,8 @@ def _turn_text(matrix: object) -> str:
 
 
 def _pose_text(pose: object) -> str:
-    yaw, pitch, roll = (float(value) for value in np.asarray(pose, np.float64))
-    return f"yaw {yaw:.0f}, pitch {pitch:.0f}, roll {roll:.0f} degrees"
+    yaw, pitch, roll = (round(float(value)) for value in np.asarray(pose, np.float64))
+    return f"yaw {yaw}, pitch {pitch}, roll {roll} degrees"
 
 
 def _decoded(value: bytes) -> str:

@@ -48,9 +48,11 @@ def join_script() -> PageScript:
     Raises:
         ValueError: A file has a text that would end the element; only an edit of these files can cause it.
     """
-    found = [path for path in files("fer_au.report").joinpath("script").iterdir() if path.name.endswith(".js")]
-    ordered = sorted(found, key=lambda path: (path.name == _LAST, path.name))
-    body = "\n".join(path.read_text(encoding="utf-8").rstrip() for path in ordered)
+    found = {
+        path.name: path for path in files("fer_au.report").joinpath("script").iterdir() if path.name.endswith(".js")
+    }
+    names = sorted(found, key=lambda name: (name == _LAST, name))
+    body = "\n".join(found[name].read_text(encoding="utf-8").rstrip() for name in names)
     text = f'\n"use strict";\n(() => {{\n{body}\n}})();\n'
     if any(ending in text.lower() for ending in ("</script", "<!--", "<script")):
         raise ValueError("fer_au/report/script: a file holds a tag that would end or nest the script element")

@@ -22,6 +22,7 @@ from fer_au.report.dataset_summary import Summary, summarise
 from fer_au.report.gallery import galleries
 from fer_au.report.landmark_section import PLOT_FRAME, detector_label, landmark_section, rate_text
 from fer_au.report.map_tables import MapTable, region_table, truth_table
+from fer_au.report.model_cards import ModelCard, model_cards
 from fer_au.report.overlap import Overlap, overlap_of
 from fer_au.report.page_script import Block, bytes_block, join_script, json_block
 from fer_au.report.painter import FacePainter
@@ -49,6 +50,7 @@ from fer_au.report.tables import (
     cross_table,
     external_rows,
     group_rows,
+    method_text,
     metric_table,
     published_table,
     verdict,
@@ -56,8 +58,10 @@ from fer_au.report.tables import (
 from fer_au.results.differences import reference_of
 from fer_au.terminal import counted
 
-COLOURS = 8
+COLOURS = 32
+"""Colours of experiments: eight, each with four marks and dashes."""
 _HERO_CLASSES = 7
+_LEGEND_LINES = 8  # beyond which panels share one legend
 _TAIL = 16
 
 
@@ -84,6 +88,7 @@ class DatasetView:
     cams: list[str]
     samples: dict[str, list[Sample]]
     matrices: list[Matrices]
+    reference: str
     slices: SliceTable
     charts: list[Chart]
     classes: list[str]
@@ -92,6 +97,7 @@ class DatasetView:
     truth: MapTable
     robustness: list[RobustTable]
     audits: list[AuditTable]
+    cards: list[ModelCard]
     hero: list[tuple[str, list[Tile]]]
     hero_labels: list[str]
 
@@ -111,7 +117,7 @@ def write_report(
         params_path: Path of ``params.yaml``.
         root: Project folder, with ``data``, ``models``, ``evaluation`` and ``metrics``.
         output: HTML file to write; its folder is made if need be. Equal inputs give equal bytes.
-        images: Largest number of test images in the gallery of each data set. Default: 60 to 300, as many as fit a page
+        images: Largest number of test images in the gallery of each data set. Default: 60 to 500, as many as fit a page
             of about 6 MB.
         experiments: Names of experiments and groups to show; default all.
         plots: Folder for the tables that ``dvc plots`` draws; default none are written.
@@ -134,7 +140,7 @@ def render_page(project: Project, images: int | None = None) -> str:
     shown = galleries(project, images)
     blocks: list[Block] = [
         bytes_block("palette", PALETTE.tobytes()),
-        json_block("galleries", [one.name for one in shown]),
+        json_block("galleries", [one.name for one in shown if one.shown]),
         *(block for one in shown for block in one.blocks),
     ]
     template = environment().get_template("page.html.j2")
@@ -143,6 +149,8 @@ def render_page(project: Project, images: int | None = None) -> str:
         views=views,
         robust=any(view.robustness for view in views),
         audited=any(view.audits for view in views),
+        sliced=any(view.slices.rows for view in views),
+        truthful=any(view.truth.rows for view in views),
         audit_steps=FRESH,
         sweeps=sweep_figures(project.sweeps),
         colours=colours,
@@ -157,6 +165,7 @@ def render_page(project: Project, images: int | None = None) -> str:
         landmarks=landmark_section(project.landmark_results),
         landmarks_command=COMMAND,
         scatter=PLOT_FRAME,
+        legend_lines=_LEGEND_LINES,
         script=join_script(),
         blocks=blocks,
         galleries=shown,
@@ -189,6 +198,7 @@ def dataset_view(name: str, project: Project, colours: Mapping[str, int]) -> Dat
             )
             for one in experiments
         ],
+        reference.name if reference else "",
         slice_table(experiments, reference),
         training_charts(experiments, colours),
         classes,
@@ -197,6 +207,7 @@ def dataset_view(name: str, project: Project, colours: Mapping[str, int]) -> Dat
         truth_table(experiments),
         robustness_tables(experiments, colours),
         audit_tables(experiments),
+        model_cards(experiments, {one.name: method_text(one) for one in experiments}, project.root / "models"),
         *hero(layout, samples, painter),
     )
 
@@ -260,6 +271,7 @@ def environment() -> Environment:
     loaded.filters["metric"] = format_metric
     loaded.filters["short"] = format_short
     loaded.filters["tail"] = lambda text: text if len(text) <= _TAIL else "…" + text[1 - _TAIL :]
+    loaded.filters["below"] = below
     loaded.filters["detector"] = detector_label
     loaded.filters["rate"] = rate_text
     loaded.filters["hundredths"] = lambda value, factor=100: "–" if value is None else format_number(value * factor)
@@ -267,6 +279,15 @@ def environment() -> Environment:
     loaded.filters["percent"] = css_percent
     loaded.filters["detectable"] = detectable_difference
     return loaded
+
+
+def below(name: str, group: str) -> str:
+    """Leave out of a name what its group is called, which stands beside it.
+
+    >>> below("au-seed-0", "au"), below("plain", "au")
+    ('seed-0', 'plain')
+    """
+    return name.removeprefix(f"{group}-").removeprefix(f"{group}_") or name
 
 
 def format_number(value: float, digits: int = 2) -> str:

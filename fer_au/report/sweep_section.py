@@ -38,7 +38,7 @@ class Whisker:
 
 @dataclass(frozen=True)
 class SweepLine:
-    """Line of one sweep in a panel."""
+    """Line of one sweep in a panel; without a path where its values have no order."""
 
     name: str
     colour: int
@@ -146,7 +146,8 @@ def _panel(metric: str, sweeps: Sequence[Sweep], values: Sequence[str]) -> Sweep
             for point in sweep.points
             if (score := point.scores.get(metric)) and math.isfinite(score.value)
         ]
-        path = " ".join(f"{one.at[0]:g},{one.at[1]:g}" for one in whiskers)
+        ordered = sweep.numeric or sweep.key.endswith(".layers")  # a line between networks would say nothing
+        path = " ".join(f"{one.at[0]:g},{one.at[1]:g}" for one in whiskers) if ordered else ""
         lines.append(SweepLine(sweep.name, colour, path, whiskers))
     x_ticks = [Tick(across(text), _shortened(text)) for text in values]
     return SweepPanel(metric, lines, x_ticks, [Tick(up(y), f"{y:g}") for y in nice_ticks(low, high)])

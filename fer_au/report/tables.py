@@ -9,7 +9,7 @@ from fer_au.config.experiments import GuidanceConfig
 from fer_au.evaluation.metrics_file import Metric
 from fer_au.glossary import FAMILIES, TOO_COARSE, look_up, rank
 from fer_au.report.collect import Experiment, Project
-from fer_au.results.differences import Comparison, compare, finding, reference_of
+from fer_au.results.differences import Comparison, compare, finding, plain_twin, summary_sentence
 from fer_au.results.experiment import CrossResult
 from fer_au.results.groups import Spread, by_group, group_spreads
 from fer_au.results.looking import best_blind, is_too_coarse
@@ -89,8 +89,9 @@ class Verdict:
         attention_keys: Keys of the attention's scores that any experiment has.
         module_keys: Keys of the scores of the heads' own maps; empty if no head makes one.
         cam_keys: Keys of the CAMs' scores.
+        heads: Key of a column -> its meaning.
         rows: Rows of the experiments, in the order of params.yaml.
-        reference: Name of the experiment that the others are compared with; None if there is none.
+        references: Names of the experiments that others are compared with; none without an unguided one.
         sentences: Findings in words.
     """
 
@@ -98,8 +99,9 @@ class Verdict:
     attention_keys: list[str]
     module_keys: list[str]
     cam_keys: list[str]
+    heads: dict[str, str]
     rows: list[VerdictRow]
-    reference: str | None
+    references: list[str]
     sentences: list[Sentence]
 
 
@@ -176,8 +178,8 @@ class MetricFamily:
 
 
 def verdict(dataset: str, experiments: Sequence[Experiment]) -> Verdict:
-    """Compare the experiments on one data set with their baselines and with the first unguided one."""
-    reference = reference_of(experiments)
+    """Compare the experiments on one data set with their baselines and with unguided ones."""
+    twins = {one.name: plain_twin(one, experiments) for one in experiments}
     attention, module = (
         [key for key in keys if any(key in one.metrics for one in experiments)]
         for keys in (ATTENTION_KEYS, MODULE_KEYS)
@@ -192,13 +194,14 @@ def verdict(dataset: str, experiments: Sequence[Experiment]) -> Verdict:
             [gauge(one, key) for key in attention],
             [gauge(one, key) for key in module],
             [gauge(one, key) for key in cam_keys],
-            compare(one, reference) if reference is not None and one is not reference else None,
+            compare(one, twin) if (twin := twins[one.name]) is not None and twin is not one else None,
         )
         for one in experiments
     ]
-    name = reference.name if reference else None
+    names = list(dict.fromkeys(twin.name for twin in twins.values() if twin is not None))
     sentences = [*findings(rows), *remarks(rows)]
-    return Verdict(dataset, attention, module, cam_keys, rows, name, sentences)
+    heads = {key: look_up(key)[1] for key in ("accuracy", *attention, *module, *cam_keys)}
+    return Verdict(dataset, attention, module, cam_keys, heads, rows, names, sentences)
 
 
 def gauge(experiment: Experiment, key: str) -> Gauge:
@@ -232,11 +235,13 @@ def _source_text(term: GuidanceConfig) -> str:
 
 
 def findings(rows: Sequence[VerdictRow]) -> list[Sentence]:
-    """Put the paired comparisons into words; where there are many, only the table shows them."""
+    """Put the paired comparisons into words; where there are many, one sentence has them all."""
     compared = [(row.experiment.name, row.comparison) for row in rows if row.comparison]
-    return (
-        [Sentence([name], finding(comparison)) for name, comparison in compared] if len(compared) <= MAX_WORDED else []
-    )
+    if len(compared) <= MAX_WORDED:
+        return [Sentence([name], finding(comparison)) for name, comparison in compared]
+    guided = [row.comparison for row in rows if row.comparison and row.experiment.config.guidance]
+    summary = summary_sentence(guided)
+    return [Sentence([], summary)] if summary else []
 
 
 def remarks(rows: Sequence[VerdictRow]) -> list[Sentence]:

@@ -29,8 +29,33 @@ class Comparison:
 
 
 def reference_of(experiments: Sequence[_Own]) -> _Own | None:
-    """Find the experiment that the others on the same data set are compared with: the first without guidance."""
+    """Find the experiment that all others on a data set are compared with in curves: the first without guidance."""
     return next((one for one in experiments if not one.config.guidance), None)
+
+
+def plain_twin(experiment: _Own, experiments: Sequence[_Own]) -> _Own | None:
+    """Find the experiment without guidance that is most like another one; None if there is none.
+
+    Of equal network, training, base, fold and seed, in this order, as far as there is such a one; the first of several.
+    An experiment without guidance is compared with the first of all.
+
+    Args:
+        experiment: The one to compare.
+        experiments: Experiments on its data set, in the order of ``params.yaml``.
+    """
+    plain = [one for one in experiments if not one.config.guidance]
+    if not plain:
+        return None
+    if not experiment.config.guidance:
+        return plain[0]
+    own = _kind(experiment)
+    likeness = [[mine == other for mine, other in zip(own, _kind(one), strict=True)] for one in plain]
+    return plain[likeness.index(max(likeness))]
+
+
+def _kind(experiment: ExperimentResult) -> tuple[object, ...]:
+    config = experiment.config
+    return config.model, config.train, config.base, config.fold, config.seed
 
 
 def compare(experiment: ExperimentResult, reference: ExperimentResult) -> Comparison | None:
@@ -64,7 +89,7 @@ def finding(comparison: Comparison) -> str:
 
 
 def difference_text(entry: Entry, found: Results) -> str:
-    """Compare an experiment with the first without guidance on its data set; empty where there is nothing to compare.
+    """Compare an experiment with the plain one that is most like it; empty where there is nothing to compare.
 
     Args:
         entry: The experiment, or an entry of ``cross``, which is compared with nothing.
@@ -72,16 +97,47 @@ def difference_text(entry: Entry, found: Results) -> str:
     """
     own = [one.result for one in found.experiments if one.dataset == entry.dataset]
     evaluated = [one for one in own if isinstance(one, ExperimentResult)]
-    reference = reference_of(evaluated)
-    if reference is None or not isinstance(entry.result, ExperimentResult) or reference is entry.result:
+    if not isinstance(entry.result, ExperimentResult):
+        return ""
+    reference = plain_twin(entry.result, evaluated)
+    if reference is None or reference is entry.result:
         return ""
     comparison = compare(entry.result, reference)
     return "" if comparison is None else f"Beside {reference.name}, {entry.name} {finding(comparison)}"
 
 
+def summary_sentence(comparisons: Sequence[Comparison]) -> str:
+    """Say in a sentence what guidance does to all experiments together; empty where fewer than two are compared.
+
+    Args:
+        comparisons: Comparisons of guided experiments with plain ones.
+    """
+    if len(comparisons) < 2:
+        return ""
+    gaze = [one.att_ccos for one in comparisons if one.att_ccos.n]
+    parts = [f"accuracy is {_counted([one.accuracy for one in comparisons], 'higher', 'lower')}"]
+    parts += [f"attention agrees with the AU map {_counted(gaze, 'better', 'worse')}"] if gaze else []
+    mean = 100 * math.fsum(one.accuracy.difference for one in comparisons) / len(comparisons)
+    text = (
+        f"Of {len(comparisons)} guided experiments, each beside the plain one most like it: {'; '.join(parts)}. "
+        f"On average, guidance moves accuracy by {mean:+.1f} points"
+    )
+    if gaze:
+        text += f" and att_ccos by {math.fsum(one.difference for one in gaze) / len(gaze):+.2f}"
+    return f"{text}.".replace("-", "−")
+
+
 def significant(difference: PairedDifference) -> bool:
     """Tell whether a difference is significant at 5 %."""
     return difference.n > 0 and difference.p < LEVEL
+
+
+def _counted(differences: Sequence[PairedDifference], up: str, down: str) -> str:
+    clear = [one for one in differences if significant(one)]
+    above = sum(one.difference > 0 for one in clear)
+    rest = len(differences) - len(clear)
+    counts = {f"significantly {up}": above, f"significantly {down}": len(clear) - above, "not clearly different": rest}
+    return ", ".join(f"{words} in {count}" for words, count in counts.items() if count)
 
 
 def _gaze(comparison: Comparison) -> str:

@@ -68,7 +68,7 @@ class Sweep:
     Attributes:
         dataset: Data set of all of them.
         key: Dotted key of the setting, below ``experiments.NAME``.
-        name: What tells this sweep from others of the same key: what the names of its experiments begin with.
+        name: What tells this sweep from others of the same key: what names of its groups or experiments have in common.
         numeric: Whether the values are numbers, which are sorted; others stay in the order of ``params.yaml``.
         points: The values.
     """
@@ -158,7 +158,8 @@ def _sweep(key: str, members: Mapping[str, Hashable], results: Mapping[str, Expe
     points = tuple(_point(value, [results[name] for name in runs[value]]) for value in values)
     guided = [name for name in members if not _is_zero(members[name], key)]
     first = results[guided[0]]
-    return Sweep(first.config.dataset, key, _common(guided), numeric, points)
+    called = [results[name].config.group or name for name in guided]
+    return Sweep(first.config.dataset, key, _common(called), numeric, points)
 
 
 def _is_zero(value: Hashable, key: str) -> bool:
@@ -193,9 +194,16 @@ def value_text(value: Hashable) -> str:
 
 
 def _common(names: Sequence[str]) -> str:
-    """Name experiments by what their names begin with, without a number or a word that is cut."""
-    shared = (letters[0] for letters in takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False)))
-    start = "".join(shared)
+    """Name experiments by what their names begin with, or else end with, without a number or a word that is cut."""
+    start = _shared(names)
     if start in names:
         return start
-    return start.rstrip("0123456789").rstrip("-_") or names[0]
+    if cut := start.rstrip("0123456789").rstrip("-_"):
+        return cut
+    end = _shared([name[::-1] for name in names])[::-1]
+    return end.lstrip("0123456789").lstrip("-_") or names[0]
+
+
+def _shared(names: Sequence[str]) -> str:
+    letters = takewhile(lambda own: len(set(own)) == 1, zip(*names, strict=False))
+    return "".join(own[0] for own in letters)

@@ -29,6 +29,7 @@ ELSEWHERE = {
     "fer-au export": "tests/use/test_export.py",
     "fer-au predict": "tests/use/test_predict.py",
     "fer-au probe": "tests/cli/test_probe.py",
+    "fer-au report": "tests/report/test_sweep_section.py",
     "fer-au run": "tests/scaffold/test_wheel.py",
     "fer-au show": "tests/cli/test_show.py",
     "fer-au upgrade": "tests/scaffold/test_upgrade.py",

@@ -113,6 +113,7 @@ CODE = [
     ("fer_au/demo/hair.py", {"render@demo"}),
     ("fer_au/cam/methods.py", SCORED),
     ("fer_au/report/templates/guide.html.j2", {"report"}),
+    ("fer_au/report/script/keys.js", {"report"}),
     ("stages/landmarks.py", {"landmarks@demo"}),
 ]
 

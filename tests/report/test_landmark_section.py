@@ -107,10 +107,11 @@ def page_of(params: Path, run: LandmarkResults | None) -> str:
     return output.read_text(encoding="utf-8")
 
 
-def test_without_a_result_one_line_says_how_to_get_it(make_params: MakeParams) -> None:
+def test_without_a_result_there_is_no_section(make_params: MakeParams) -> None:
     text = page_of(make_params(), None)
     Page(text)
-    assert "Nothing was measured yet: run <code>python -m benchmarks.landmarks</code>" in text
+    assert "nothing was measured yet; run <code>python -m benchmarks.landmarks</code>" in text
+    assert 'id="extractors"' not in text
     assert "All pairs, the most exact first" not in text
 
 

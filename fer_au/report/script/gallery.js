@@ -82,20 +82,21 @@ class Gallery {
 
   countText(shown) {
     const { count, total } = this.data;
-    const all = count < total ? `${count} faces of ${total} test images` : `${count} faces`;
-    return shown === count ? `All ${all}` : `${shown} of ${all}`;
+    const part = count < total ? `; this page holds ${count} of ${total} test images` : "";
+    return `${shown === count ? `All ${count}` : `${shown} of ${count}`} faces${part}`;
   }
 }
 
 /** Links to views that answer what readers ask first. */
 function questionLinks(data, state) {
   const { set, a, b } = state;
+  const pose = data.traits.find((one) => one.key === "pose");
   const link = (text, values) => element("a", { href: spellFragment("gallery", { ...(galleryNames().length > 1 ? { set } : {}), a, b, ...values }) }, text);
-  const turned = data.traits.find((one) => one.key === "pose")?.parts.filter((one) => one.key.startsWith("over_") && one.images.length) ?? [];
+  const turned = ["over_30", "15-30"].flatMap((key) => (pose?.parts ?? []).filter((part) => part.key === key))[0];
   return [
     link(`Confident mistakes of ${a}`, { answer: "wrong", sort: "confidence" }),
     b && link(`${a} wrong, ${b} right`, { answer: "wrong-right", sort: "confidence" }),
     data.scores.some((one) => one.key === "att_ccos") && link(`Where ${b || a} looks elsewhere`, { a: b || a, b: b ? a : "", sort: "att_ccos", order: "up" }),
-    turned.length > 0 && link("Turned heads", { "in-pose": turned[0].key, sort: "confidence", order: "up" }),
+    turned && link(`Heads turned ${turned.title}°`, { "in-pose": turned.key, sort: "confidence", order: "up" }),
   ].filter(Boolean);
 }

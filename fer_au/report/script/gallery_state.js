@@ -1,5 +1,7 @@
 // What the reader has chosen in the gallery: texts by name, as the address holds them.
 
+let namesOfGalleries = null;
+
 /** The state before anything is chosen: the first unguided experiment beside the first guided one. */
 function defaultState(data) {
   const names = data.experiments.map((one) => one.name);
@@ -33,6 +35,8 @@ function changedState(state, defaults) {
   );
 }
 
+/** Data sets that have a gallery. */
 function galleryNames() {
-  return readJson("galleries") ?? [];
+  namesOfGalleries ??= readJson("galleries") ?? [];
+  return namesOfGalleries;
 }

@@ -5,7 +5,8 @@ class Tiles {
     this.grid = grid;
     this.tiles = [];
     this.shown = [];
-    this.watcher = new IntersectionObserver((entries) => this.draw(entries), { rootMargin: "400px" });
+    const nearby = { rootMargin: "400px", scrollMargin: "400px" };
+    this.watcher = new IntersectionObserver((entries) => this.draw(entries), nearby);
     grid.addEventListener("click", (event) => {
       const tile = event.target.closest("button");
       if (tile) open(Number(tile.dataset.image));

@@ -70,6 +70,7 @@ class Visit:
     """An open page, with what it complained of and what it asked for."""
 
     page: Page
+    address: str
     faults: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
@@ -103,16 +104,18 @@ def visit(browser: Browser, page_file: Path) -> Iterator[Open]:
     """Opens the page; afterwards, it must have had no fault and have asked for nothing but itself."""
     visits: list[Visit] = []
 
-    def open_page(width: int = 1440, scheme: str = "light", *, script: bool = True, **values: str) -> Visit:
+    def open_page(
+        width: int = 1440, scheme: str = "light", *, script: bool = True, file: Path = page_file, **values: str
+    ) -> Visit:
         context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=script
         )
-        own = Visit(context.new_page())
+        own = Visit(context.new_page(), file.as_uri())
         own.page.set_default_timeout(20_000)
         own.page.on("console", lambda told: own.faults.append(told.text) if told.type == "error" else None)
         own.page.on("pageerror", lambda error: own.faults.append(str(error)))
         own.page.on("request", lambda request: own.requests.append(request.url))
-        own.page.goto(page_file.as_uri() + (f"#gallery?{urlencode(values)}" if values else ""))
+        own.page.goto(file.as_uri() + (f"#gallery?{urlencode(values)}" if values else ""))
         visits.append(own)
         return own
 
@@ -120,6 +123,4 @@ def visit(browser: Browser, page_file: Path) -> Iterator[Open]:
     for own in visits:
         own.page.context.close()
         assert own.faults == []
-        assert [
-            url[:90] for url in own.requests if not url.startswith(("data:image/webp;base64,", page_file.as_uri()))
-        ] == []
+        assert [url[:90] for url in own.requests if not url.startswith(("data:image/webp;base64,", own.address))] == []

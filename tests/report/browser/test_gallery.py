@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fer_au.report import write_report
 from fer_au.stores import Store
-from tests.report.project import HOSTILE
+from tests.report.project import GUIDED, HOSTILE, Writer, experiment
 
 from .conftest import Open, Visit
 
@@ -249,3 +250,25 @@ def test_hostile_names_are_text(visit: Open) -> None:
     assert any(text.startswith("<i>dlib</i>") for text in parts)
     assert own.page.locator("dialog script, [data-gallery] :is(script, i:not(.bar-of), img[onerror])").count() == 0
     assert own.page.title().startswith("fer_au report")
+
+
+def test_each_data_set_has_its_own_faces_and_models(visit: Open, tmp_path: Path) -> None:
+    writer = Writer(tmp_path)
+    writer.dataset("faces", per_class=2)
+    writer.experiment("vanilla", good=False)
+    writer.dataset("other", per_class=2, prefix="else/")
+    writer.experiment("elsewhere", good=True, cams=())
+    params = writer.params({"vanilla": experiment(), "elsewhere": experiment(dataset="other", guidance=GUIDED)})
+    write_report(params, tmp_path, tmp_path / "page.html", images=3)
+    own = visit(file=tmp_path / "page.html")
+    assert own.count() == "All 3 faces; this page holds 3 of 9 test images"
+    own.choose("set", "other")
+    assert len(own.shots()) == 3
+    assert all(id_.startswith("else/") for id_ in own.shots())
+    assert own.page.locator(".controls [data-state=a]").input_value() == "elsewhere"
+    fragment = own.state()
+    assert fragment == "#gallery?set=other"
+    own.page.get_by_role("link", name="happiness taken for happiness by vanilla").click()
+    own.page.wait_for_timeout(300)
+    assert not any(id_.startswith("else/") for id_ in own.shots())
+    assert own.page.locator(".controls [data-state=set]").input_value() == "faces"
