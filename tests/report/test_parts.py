@@ -13,7 +13,8 @@ import pytest
 
 from fer_au.evaluation import paired_bootstrap
 from fer_au.evaluation.metrics_file import HEADLINE
-from fer_au.glossary import FAMILIES, look_up
+from fer_au.glossary import look_up
+from fer_au.glossary_entries import FAMILIES
 from fer_au.heat import data_uri, enlarge, overlay, stretch
 from fer_au.report import statistics
 from fer_au.report.collect import read_project
