@@ -45,7 +45,7 @@ SHIFTED = Remark(
     "has its att_cos and cam_cos in the frame of the published code, which shifts maps by up to a cell.",
     "have their att_cos and cam_cos in the frame of the published code, which shifts maps by up to a cell.",
 )
-CONTROL = Remark(*(f"{verb} shuffled labels: no classifier, but a control." for verb in ("learnt", "learnt")))
+CONTROL = Remark(*(f"{verb} learnt shuffled labels: a control, and no classifier." for verb in ("has", "have")))
 MIRRORED = Remark(
     "has probabilities that are means of those of each image and of its mirror image.",
     "have probabilities that are means of those of each image and of its mirror image.",
