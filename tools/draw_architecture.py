@@ -90,6 +90,7 @@ FLOORS = (
             "resizing",
             "classification",
             "glossary",
+            "glossary_entries",
             "machine",
             "speed",
             "terminal",

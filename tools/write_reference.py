@@ -29,7 +29,8 @@ from fer_au.datasets import create_adapter, list_adapters
 from fer_au.datasets.labels import LabelledConfig, LabelMapConfig
 from fer_au.datasets.persons import FoldedConfig
 from fer_au.evaluation.metrics_file import HEADLINE
-from fer_au.glossary import ENTRIES, FAMILIES, look_up, rank
+from fer_au.glossary import look_up, rank
+from fer_au.glossary_entries import ENTRIES, FAMILIES
 from fer_au.models.heads.base import HEADS
 from fer_au.models.nets.base import NETS
 from fer_au.training.losses.base import LOSSES
@@ -344,7 +345,7 @@ def write_metrics() -> str:
         for key in keys:
             family, meaning = look_up(key)
             if not (text := meaning or FAMILIES[family]):
-                raise ValueError(f"{key}: fer_au/glossary.py has no text for it")
+                raise ValueError(f"{key}: fer_au/glossary_entries.py has no text for it")
             text = re.sub("(<[a-z]+>)", r"`\1`", text)  # Markdown would take it for a tag
             parts.append(f"| `{key}` | {family} | {text} |")
         parts.append("")

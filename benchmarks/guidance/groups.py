@@ -116,6 +116,8 @@ class Family:
 def read_groups(projects: Iterable[Path], datasets: Sequence[str], names: Sequence[str]) -> list[Group]:
     """Read the groups of projects; experiments without a group stand alone, under their own name.
 
+    Models that were made elsewhere, and controls that learnt shuffled labels, are left out.
+
     Args:
         projects: Folders with ``params.yaml``, ``metrics`` and ``evaluation``.
         datasets: Data sets to look at; empty for all.
@@ -125,7 +127,7 @@ def read_groups(projects: Iterable[Path], datasets: Sequence[str], names: Sequen
         ConfigError: A ``params.yaml`` is wrong.
         DataError: Nothing is evaluated.
     """
-    groups: dict[tuple[str, str, str], Group] = {}
+    groups: dict[tuple[str, str, str, float], Group] = {}
     for project in projects:
         path = project / "params.yaml"
         found = read_results(path, project)
@@ -134,12 +136,14 @@ def read_groups(projects: Iterable[Path], datasets: Sequence[str], names: Sequen
             if (datasets and entry.dataset not in datasets) or (names and name not in names):
                 continue
             config, train = build_experiment(dict(found.params), entry.name, path)
-            if config.train == UNTRAINED:
+            if config.train == UNTRAINED or train.labels != "given":
                 continue
-            key = str(project), entry.dataset, name
+            key = str(project), entry.dataset, name, train.fraction
             group = groups.setdefault(key, Group(name, entry.dataset, config, train))
             if entry.fault:
                 log(f"left out: {entry.fault}")
+            elif entry.result is not None and entry.change:
+                log(f"{entry.name} is not up to date: {entry.change.text()}")
             if isinstance(entry.result, ExperimentResult):
                 fold = "" if config.fold is None else f", fold {config.fold}"
                 group.runs[f"seed {config.seed}{fold}"] = Run(entry.result)

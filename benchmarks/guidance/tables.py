@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from benchmarks.guidance.estimates import Estimate
@@ -87,8 +88,8 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _number(value: float, score: Score, sign: str = "") -> str:
-    text = format(100 * value, f"{sign}.1f") if score.percent else format(value, f"{sign}.3f").replace("0.", ".", 1)
-    return text.replace("-", "−")
+    text = format(100 * value, f"{sign}.1f") if score.percent else format(value, f"{sign}.3f")
+    return (text if score.percent else re.sub(r"(?<!\d)0\.", ".", text)).replace("-", "−")
 
 
 def _mean_text(found: Estimate, score: Score) -> str:

@@ -24,9 +24,9 @@ from fer_au.compute import batched, in_order, worker_count
 _MAX_THREADS = 8  # more would only hold more batches in memory
 
 
-def shuffled(count: int, seed: int, epoch: int) -> list[int]:
-    """Shuffle the samples of one epoch, as seed and epoch alone decide."""
-    order: list[int] = torch.randperm(count, generator=generator_for(seed, "order", epoch)).tolist()
+def shuffled(count: int, seed: int, epoch: int, purpose: str = "order") -> list[int]:
+    """Shuffle samples as seed, epoch and purpose alone decide."""
+    order: list[int] = torch.randperm(count, generator=generator_for(seed, purpose, epoch)).tolist()
     return order
 
 

@@ -290,7 +290,7 @@ def _questions(
 ) -> Iterator[tuple[str, Callable[[], list[str] | None]]]:
     """List what is asked of a network, each with the key that asks; answers are things to know."""
     from fer_au.models.freezing import check_phases
-    from fer_au.training.trainer import check_batch_size
+    from fer_au.training.batch_size import check_batch_size
 
     for number, term in enumerate(config.guidance):
         where = f"guidance.{number}"

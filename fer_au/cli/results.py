@@ -107,6 +107,7 @@ def _find(found: Results, name: str) -> Entry:
 
 
 def _show_experiment(entry: Entry, found: Results, images: Path | None) -> None:
+    from fer_au.results.controls import control_text
     from fer_au.results.differences import difference_text
     from fer_au.results.experiment import ExperimentResult
     from fer_au.results.images import export_images
@@ -120,8 +121,9 @@ def _show_experiment(entry: Entry, found: Results, images: Path | None) -> None:
     _tell_changes([entry])
     if images is None:
         typer.echo(describe(entry.result, scores_beside(found), terminal_width()))
-        if text := difference_text(entry, found):
-            typer.echo(f"\n{wrap(text, terminal_width())}")
+        for text in (difference_text(entry, found), control_text(entry, found)):
+            if text:
+                typer.echo(f"\n{wrap(text, terminal_width())}")
     elif not isinstance(entry.result, ExperimentResult):
         raise DataError(f"{entry.name} is an entry of cross, whose answers to single images are not kept")
     else:

@@ -24,6 +24,10 @@ Count = Annotated[int, Field(gt=0, le=1_000_000)]
 """A number of epochs or images; larger ones are slips of the keyboard, which no training ends with."""
 
 
+LAST_EPOCH = "last epoch"
+"""What a model was selected on where no split selected its epoch."""
+
+
 class GuidanceConfig(StrictModel):
     """One term that pulls attention to a cue.
 
@@ -220,6 +224,9 @@ class TrainConfig(StrictModel):
         batch_size: Images per update, all processes together.
         fraction: Share of the training faces of every class that is trained on, drawn by the experiment's seed: one
             among those of every larger share. ``valid`` and ``test`` stay whole.
+        labels: Labels that are learnt: ``shuffled`` deals those of the training faces out anew, by the seed, so that
+            nothing about expressions can be learnt: a control, whose maps no explanation should share. The cues keep
+            each face's own label, and the last epoch is kept.
         image_size: Side of the square input in pixels.
         optimizer: Optimiser and its settings.
         schedule: Course of the learning rate.
@@ -236,9 +243,12 @@ class TrainConfig(StrictModel):
         sync_batch_norm: On several GPUs, normalise over the whole batch instead of each GPU's part of it.
     """
 
+    READ_IF = (ReadIf("early_stopping", lambda one: one.labels == "given", "shuffled labels keep the last epoch"),)
+
     epochs: Count = 8
     batch_size: Count = 64
     fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    labels: Literal["given", "shuffled"] = "given"
     image_size: Annotated[int, Field(ge=16, le=1024)] = 112
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()

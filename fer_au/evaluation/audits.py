@@ -22,9 +22,9 @@ from fer_au.evaluation.audit_metrics import ATTENTION, REFERENCES, STEPS, audite
 from fer_au.evaluation.baselines import gaussian_map
 from fer_au.evaluation.class_means import class_mean_maps
 from fer_au.evaluation.faithfulness import deletion_insertion
-from fer_au.evaluation.inference import FloatMaps, SplitRunner, scaled, spread_rows
+from fer_au.evaluation.inference import FloatMaps, SplitRunner, spread_rows
 from fer_au.evaluation.map_scores import FloatArray
-from fer_au.evaluation.map_similarity import rank_correlation, structural_similarity
+from fer_au.evaluation.map_similarity import similarities
 from fer_au.evaluation.randomisation import fresh_network, randomised_states
 from fer_au.evaluation.road import SHARES, remove_and_debias
 from fer_au.maps import channel_mean
@@ -148,25 +148,6 @@ class _Cascade:
     def unrelated(self) -> FerModel:
         """Give a network of other fresh weights."""
         return self._other
-
-
-def similarities(maps: NDArray[np.float32], others: NDArray[np.float32]) -> FloatArray:
-    """Compare raw maps with others of the same pictures, by ``MEASURES``.
-
-    Args:
-        maps: (N, h, w).
-        others: (N, h, w).
-
-    Returns:
-        (N, 3) rank correlations, those of absolute values, and SSIM of maps that are scaled to [0, 1] by their ranges.
-    """
-    pairs = [(maps, others), (np.abs(maps), np.abs(others)), (scaled(maps), scaled(others))]
-    measures = (rank_correlation, rank_correlation, structural_similarity)
-    found = []
-    for measure, pair in zip(measures, pairs, strict=True):
-        one, other = (resize_maps(own.astype(np.float64), _GRID) for own in pair)
-        found.append(measure(one, other))
-    return np.stack(found, axis=1)
 
 
 def _random_map(id_: str, rows: int, columns: int) -> FloatArray:

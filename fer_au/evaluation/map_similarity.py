@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
-from scipy.stats import rankdata
 
-from fer_au.evaluation.map_scores import FloatArray, centered_cosine
+from fer_au.evaluation.map_scores import FloatArray
+from fer_au.evaluation.ranks import spearman
+from fer_au.resizing import resize_maps
 
 _SIGMA, _RADIUS = 1.5, 5  # of the window, in cells
+_GRID = 28  # cells on a side of the grid on which two maps are compared
 _C1, _C2 = 0.01**2, 0.03**2  # for maps in [0, 1]
 
 
@@ -26,12 +28,10 @@ def rank_correlation(maps: NDArray[Any], others: NDArray[Any]) -> FloatArray:
         (N,) in [-1, 1]. A constant map orders nothing: 0 with any other map, and 1 with another constant one, since
         both say the same. NaN where a map holds a NaN.
     """
-    ranks = [np.asarray(rankdata(one.reshape(len(one), -1), axis=1)) for one in (maps, others)]
-    level = [np.ptp(one, axis=1) == 0 for one in ranks]
-    found = centered_cosine(ranks[0][:, None], ranks[1][:, None])
-    found = np.where(level[0] | level[1], np.where(level[0] & level[1], 1.0, 0.0), found)
-    finite = np.isfinite(maps).all(axis=(1, 2)) & np.isfinite(others).all(axis=(1, 2))
-    return np.where(finite, found, np.nan)
+    one, other = (values.reshape(len(values), -1) for values in (maps, others))
+    level = [np.ptp(values, axis=1) == 0 for values in (one, other)]
+    found = np.where(level[0] | level[1], level[0] & level[1], spearman(one, other))
+    return np.where(np.isfinite(one).all(axis=1) & np.isfinite(other).all(axis=1), found, np.nan)
 
 
 def structural_similarity(maps: NDArray[Any], others: NDArray[Any]) -> FloatArray:
@@ -58,3 +58,30 @@ def structural_similarity(maps: NDArray[Any], others: NDArray[Any]) -> FloatArra
 def _windows(values: FloatArray) -> FloatArray:
     """Average over the window around each cell."""
     return np.asarray(gaussian_filter(values, _SIGMA, mode="mirror", radius=_RADIUS, axes=(1, 2)), np.float64)
+
+
+def similarities(maps: NDArray[Any], others: NDArray[Any]) -> FloatArray:
+    """Compare raw maps with others of the same pictures, by ``audit_metrics.MEASURES``.
+
+    Args:
+        maps: (N, h, w).
+        others: (N, h, w).
+
+    Returns:
+        (N, 3) rank correlations, those of absolute values, and SSIM of maps that are scaled to [0, 1] by their ranges.
+    """
+    pairs = [(maps, others), (np.abs(maps), np.abs(others)), (_scaled(maps), _scaled(others))]
+    measures = (rank_correlation, rank_correlation, structural_similarity)
+    found = []
+    for measure, pair in zip(measures, pairs, strict=True):
+        one, other = (resize_maps(own.astype(np.float64), _GRID) for own in pair)
+        found.append(measure(one, other))
+    return np.stack(found, axis=1)
+
+
+def _scaled(maps: NDArray[Any]) -> FloatArray:
+    import torch
+
+    from fer_au.maps import min_max
+
+    return np.asarray(min_max(torch.from_numpy(np.asarray(maps, np.float32))).numpy(), np.float64)

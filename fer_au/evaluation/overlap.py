@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fer_au.evaluation.bootstrap import PairedDifference
 from fer_au.evaluation.metrics_file import Metric
+from fer_au.evaluation.ranks import spearman
 
 if TYPE_CHECKING:
     from fer_au.evaluation.truth import Truth
@@ -88,17 +89,17 @@ def rank_overlap(overlap: FloatArray, confusion: NDArray[np.int64], seed: int = 
     count, (one, other) = len(overlap), np.triu_indices(len(overlap), 1)
     pairs = len(one)
     rates = _pair_rates(confusion[None].astype(np.float64))
-    rho = float(_spearman(overlap[one, other][None], rates)[0]) if pairs >= _FEWEST_PAIRS else float("nan")
+    rho = float(spearman(overlap[one, other][None], rates)[0]) if pairs >= _FEWEST_PAIRS else float("nan")
     if not np.isfinite(rho):
         return OverlapRank(float("nan"), float("nan"), float("nan"), float("nan"), pairs)
     generator = np.random.default_rng(seed)
-    resampled = _spearman(overlap[one, other][None], _pair_rates(_redrawn(confusion, generator)))
+    resampled = spearman(overlap[one, other][None], _pair_rates(_redrawn(confusion, generator)))
     low, high = np.nanpercentile(resampled, [_TAIL, 100 - _TAIL])
     if count <= _MOST_EXACT:
         orders = np.array(list(permutations(range(count))))
     else:
         orders = np.array([np.arange(count), *(generator.permutation(count) for _ in range(_SAMPLED - 1))])
-    shuffled = _spearman(overlap[orders[:, one], orders[:, other]], rates)
+    shuffled = spearman(overlap[orders[:, one], orders[:, other]], rates)
     p = float(np.mean(np.abs(shuffled) >= abs(rho) - 1e-12))
     return OverlapRank(rho, float(low), float(high), p, pairs)
 
@@ -121,7 +122,7 @@ def compare_ranks(overlap: FloatArray, own: NDArray[np.int64], other: NDArray[np
 
     def difference(counts: NDArray[np.floating]) -> FloatArray:
         cells = counts.reshape(len(counts), len(overlap), size, size)
-        first, second = (_spearman(overlap[one, two][None], _pair_rates(cells.sum(axis=axis))) for axis in (3, 2))
+        first, second = (spearman(overlap[one, two][None], _pair_rates(cells.sum(axis=axis))) for axis in (3, 2))
         return first - second
 
     found = float(difference(joint[None].astype(np.float64))[0]) if len(one) >= _FEWEST_PAIRS else float("nan")
@@ -153,17 +154,6 @@ def _pair_rates(counts: FloatArray) -> FloatArray:
     share = counts / np.where(total > 0, total, 1.0)
     one, other = np.triu_indices(counts.shape[1], 1)
     return np.asarray((share[:, one, other] + share[:, other, one]) / 2)
-
-
-def _spearman(first: FloatArray, second: FloatArray) -> FloatArray:
-    """Correlate ranks row by row, ties sharing theirs; NaN where a row has one value only."""
-    from scipy.stats import rankdata
-
-    a, b = (rankdata(values, axis=1) for values in (first, second))
-    a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
-    scale = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
-    product = (a * b).sum(axis=1)
-    return np.asarray(np.where(scale > 0, product / np.where(scale > 0, scale, 1.0), np.nan))
 
 
 def overlap_metrics(overlap: TargetOverlap, classes: Sequence[str], confusion: NDArray[np.int64]) -> dict[str, Metric]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fer_au.evaluation.audit_metrics import ATTENTION, BOUND, GAINS, MEASURES, REFERENCES, STEPS
 from fer_au.report.collect import Estimate, Experiment
+from fer_au.results.controls import audit_labels, find_controls
 
 _TITLES = {
     ATTENTION: "attention, last layer",
@@ -65,6 +67,27 @@ class FaithfulRow:
 
 
 @dataclass(frozen=True)
+class LabelRow:
+    """How similar a map is to that of a control, which learnt shuffled labels.
+
+    Attributes:
+        experiment: The experiment.
+        control: Its control.
+        title: Name of the map.
+        similarities: Rank correlation, that of absolute values, and SSIM.
+        fails: Whether the map hardly depends on the labels.
+        verdict: The same in words.
+    """
+
+    experiment: str
+    control: str
+    title: str
+    similarities: list[Estimate]
+    fails: bool
+    verdict: str
+
+
+@dataclass(frozen=True)
 class AuditTable:
     """Audits of the maps of an experiment.
 
@@ -92,6 +115,27 @@ def audit_tables(experiments: Sequence[Experiment]) -> list[AuditTable]:
             rows = [_randomised(one, name) for name in survivals], [_faithful(one, name) for name in judged]
             tables.append(AuditTable(one.name, int(one.number("audit.n")), *rows))
     return tables
+
+
+def label_rows(experiments: Sequence[Experiment], params: Mapping[str, Any]) -> list[LabelRow]:
+    """Compare the maps of experiments with those of their controls; none where there is no control.
+
+    Args:
+        experiments: Experiments on one data set.
+        params: Content of ``params.yaml``.
+    """
+    return [
+        LabelRow(
+            own.name,
+            control.name,
+            _title(one.map),
+            [Estimate(found.difference, found.low, found.high) for found in one.similarities.values()],
+            one.survives,
+            one.verdict,
+        )
+        for own, control in find_controls(experiments, params)
+        for one in audit_labels(own, control)
+    ]
 
 
 def _randomised(one: Experiment, name: str) -> RandomisedRow:

@@ -15,7 +15,7 @@ from fer_au.evaluation.audit_metrics import FRESH
 from fer_au.evaluation.power import detectable_difference
 from fer_au.heat import PALETTE, palette_stops
 from fer_au.landmarks.benchmark_results import COMMAND
-from fer_au.report.audit_section import AuditTable, audit_tables
+from fer_au.report.audit_section import AuditTable, LabelRow, audit_tables, label_rows
 from fer_au.report.collect import Experiment, Project, read_project
 from fer_au.report.curves import HEIGHT, LEFT, WIDTH, Chart, line_chart
 from fer_au.report.dataset_summary import Summary, summarise
@@ -98,6 +98,7 @@ class DatasetView:
     robustness: list[RobustTable]
     audits: list[AuditTable]
     cards: list[ModelCard]
+    label_audits: list[LabelRow]
     hero: list[tuple[str, list[Tile]]]
     hero_labels: list[str]
 
@@ -148,7 +149,7 @@ def render_page(project: Project, images: int | None = None) -> str:
         project=project,
         views=views,
         robust=any(view.robustness for view in views),
-        audited=any(view.audits for view in views),
+        audited=any(view.audits or view.label_audits for view in views),
         sliced=any(view.slices.rows for view in views),
         truthful=any(view.truth.rows for view in views),
         audit_steps=FRESH,
@@ -208,6 +209,7 @@ def dataset_view(name: str, project: Project, colours: Mapping[str, int]) -> Dat
         robustness_tables(experiments, colours),
         audit_tables(experiments),
         model_cards(experiments, {one.name: method_text(one) for one in experiments}, project.root / "models"),
+        label_rows(experiments, project.params),
         *hero(layout, samples, painter),
     )
 

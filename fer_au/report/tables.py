@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from fer_au.config.experiments import GuidanceConfig
 from fer_au.evaluation.metrics_file import Metric
-from fer_au.glossary import FAMILIES, TOO_COARSE, look_up, rank
+from fer_au.glossary import TOO_COARSE, look_up, rank
+from fer_au.glossary_entries import FAMILIES
 from fer_au.report.collect import Experiment, Project
 from fer_au.results.differences import Comparison, compare, finding, plain_twin, summary_sentence
 from fer_au.results.experiment import CrossResult

@@ -161,8 +161,8 @@ def _power(difference: PairedDifference, factor: float, digits: int, unit: str =
     size = f"{smallest * factor:.{digits}f}{unit}"
     images = f"{difference.n} test image{'s' if difference.n > 1 else ''}"
     if smallest > TOO_LARGE:
-        return f" That shows nothing: on {images}, a difference below {size} would not have been found."
-    return f" On these {images}, one of {size} would have been found ({POWER * 100:.0f} % power)."
+        return f" That shows nothing: on {images}, a difference below {size} would hardly have been found."
+    return f" On these {images}, a difference of {size} would have been found with {POWER * 100:.0f} % power."
 
 
 def _direction(difference: PairedDifference, up: str, down: str, same: str) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fer_au.config.experiments import LAST_EPOCH
 from fer_au.results.changes import Change
 from fer_au.results.experiment import CrossResult, ExperimentResult
 from fer_au.results.looking import looks_at_units
@@ -44,6 +45,7 @@ SHIFTED = Remark(
     "has its att_cos and cam_cos in the frame of the published code, which shifts maps by up to a cell.",
     "have their att_cos and cam_cos in the frame of the published code, which shifts maps by up to a cell.",
 )
+CONTROL = Remark(*(f"{verb} learnt shuffled labels: a control, and no classifier." for verb in ("has", "have")))
 MIRRORED = Remark(
     "has probabilities that are means of those of each image and of its mirror image.",
     "have probabilities that are means of those of each image and of its mirror image.",
@@ -102,6 +104,8 @@ def limits(result: ExperimentResult | CrossResult) -> list[Remark]:
         found.append(Remark(*(f"{verb} scored on the split {split}." for verb in ("was", "were"))))
     if result.metrics.get("selected_on") == "test":
         found.append(CHOSEN_ON_TEST)
+    if result.metrics.get("selected_on") == LAST_EPOCH:
+        found.append(CONTROL)
     if result.metrics.get("resize") == "published":
         found.append(SHIFTED)
     if result.metrics.get("mirrored"):

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 from fer_au.evaluation.metrics_file import is_headline
-from fer_au.glossary import FAMILIES, TOO_COARSE, look_up, rank
+from fer_au.glossary import TOO_COARSE, look_up, rank
+from fer_au.glossary_entries import FAMILIES
 from fer_au.results.experiment import ExperimentResult
 from fer_au.results.looking import is_too_coarse, looking_text
 from fer_au.results.published import PublishedScore

@@ -8,7 +8,7 @@ from typing import Any
 from fer_au.batches.faces import FaceDataset
 from fer_au.code.software import library_releases
 from fer_au.code.stages import work_code
-from fer_au.config.experiments import ExperimentConfig, TrainConfig
+from fer_au.config.experiments import LAST_EPOCH, ExperimentConfig, TrainConfig
 from fer_au.config.model import DEFAULT_HEAD
 from fer_au.cues.cue import CUES
 from fer_au.models.files import LoadedWeights
@@ -76,7 +76,7 @@ class Origin:
             "precision": self.trainer.precision,
             "device": self.trainer.device.type,
             "seed": self.experiment.seed,
-            "selected_on": self.train.select_on,
+            "selected_on": self.train.select_on if self.train.labels == "given" else LAST_EPOCH,
         }
 
     def _pretrained(self) -> dict[str, str] | None:

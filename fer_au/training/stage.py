@@ -15,6 +15,7 @@ from torch import Tensor
 from fer_au.atomic import write_atomically
 from fer_au.batches.faces import FaceDataset
 from fer_au.batches.fraction import draw_fraction
+from fer_au.batches.loading import shuffled
 from fer_au.compute import log
 from fer_au.config.experiments import ExperimentConfig, TrainConfig
 from fer_au.config.external import UNTRAINED
@@ -111,7 +112,9 @@ def train_experiment(
             if clusters is not None and processes.first:
                 write_atomically(out_dir / CLUSTERS, read_bytes(clusters.path, TABLES))
             with contextlib.closing(curves):
-                fitted = trainer.fit(faces, selection, checkpoint, out_dir / HISTORY, curves)
+                fitted = trainer.fit(
+                    _learnt(faces, experiment, train), selection, checkpoint, out_dir / HISTORY, curves
+                )
             if processes.first:
                 preprocess = {**preprocessing.to_meta(), "align": faces.align_options}
                 _write(out_dir, model, fitted, origin.record() | {"preprocessing": preprocess})
@@ -184,6 +187,13 @@ def _drawn(faces: FaceDataset, experiment: ExperimentConfig, train: TrainConfig)
     if len(drawn) < len(faces):
         log(f"{faces.dataset_dir}: {len(drawn)} of {len(faces)} training faces are drawn, by train.fraction and seed")
     return drawn
+
+
+def _learnt(faces: FaceDataset, experiment: ExperimentConfig, train: TrainConfig) -> FaceDataset:
+    """Give the faces with the labels that are learnt; all else of the training knows them by their own."""
+    if train.labels == "given":
+        return faces
+    return faces.labelled_as(shuffled(len(faces), experiment.seed, 0, "labels"))
 
 
 def _start(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,10 +21,11 @@ from fer_au.batches.seeds import generator_for, seed_layers
 from fer_au.batches.similarities import mirrored
 from fer_au.compute import log
 from fer_au.config.experiments import TrainConfig
-from fer_au.errors import ConfigError, FerAuError
+from fer_au.errors import FerAuError
 from fer_au.models.freezing import check_phases, phase_at, set_trainable
 from fer_au.models.network import FerModel, ModelOutput
 from fer_au.training.augment import Augmenter, Draws
+from fer_au.training.batch_size import check_batch_size
 from fer_au.training.checkpoint import Checkpoint, TrainingState, optimizer_tensors, restore_optimizer
 from fer_au.training.curves import CurveLog
 from fer_au.training.guidance import Guidance
@@ -65,15 +65,17 @@ class Fitted:
     Attributes:
         history: One row per epoch.
         tensors: The selected epoch's tensors (first process only).
+        takes_last: Whether the last epoch is selected, and not the best one.
     """
 
     history: list[HistoryRow] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
+    takes_last: bool = False
 
     @property
     def epoch(self) -> int:
         """Selected epoch, counted from 0."""
-        return best_epoch(self.history)
+        return self.history[-1].epoch if self.takes_last else best_epoch(self.history)
 
 
 class Trainer:
@@ -167,7 +169,8 @@ class Trainer:
             shown=self.processes.first,
             slow_backbone=self.model.config.backbone if self.device.type == "cpu" else None,
         )
-        while len(history) < epochs and not has_stalled(history, self.config.early_stopping):
+        patience = None if fitted.takes_last else self.config.early_stopping
+        while len(history) < epochs and not has_stalled(history, patience):
             meter, lr = self._train_epoch(len(history), loader, [row.valid_loss for row in history], progress)
             scores = score_split(
                 self._scored, selection_loader, self.preprocessing, self.precision, self.config.batch_size,
@@ -362,8 +365,9 @@ class Trainer:
         parameters = [one for group in self.optimizer.param_groups for one in group["params"]]
         loaded = checkpoint.load(self._state(Fitted()), parameters) if self.processes.first else None
         state = self.processes.from_first(loaded)
+        takes_last = self.config.labels == "shuffled"  # such labels are not those of the split that selects
         if state is None:
-            return Fitted()
+            return Fitted(takes_last=takes_last)
         self.model.load_state_dict(state.model)
         if self.average is not None:
             self.average.load_state_dict(state.average)
@@ -371,30 +375,4 @@ class Trainer:
         if state.scale:
             self.scaler.load_state_dict(state.scale)
         log(f"{self.name}: goes on after epoch {state.epoch} of {self.config.epochs}")
-        return Fitted(state.history, state.best)
-
-
-def check_batch_size(config: TrainConfig, model: FerModel) -> None:
-    """Check that a model can train on single images if it gets them: batch statistics of one value don't exist.
-
-    Raises:
-        ConfigError: ``train.batch_size`` is 1 and the model normalises a map of 1 x 1 over the batch.
-    """
-    if config.batch_size > 1:
-        return  # `cut_batches` leaves no image alone
-    twin = copy.deepcopy(model)
-    set_trainable(twin, phase_at(config.freeze, config.epochs - 1))
-    weight = next(twin.parameters())
-    shape = (1, model.views * model.config.channels, config.image_size, config.image_size)
-    image = torch.zeros(shape, device=weight.device, dtype=weight.dtype)
-    label = torch.zeros(1, dtype=torch.int64, device=weight.device)
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        try:
-            twin.train()(image, label)
-        except ValueError as error:
-            if not str(error).startswith("Expected more than 1 value per channel"):
-                raise
-            raise ConfigError(
-                f"train.batch_size: 1 is too few for backbone {model.config.backbone!r} at {config.image_size} px: "
-                "it normalises over the batch where an image has one value per channel; take 2 or more"
-            ) from error
+        return Fitted(state.history, state.best, takes_last)

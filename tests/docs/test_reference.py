@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from fer_au.cli import app
 from fer_au.config.experiments import CrossConfig
 from fer_au.evaluation.metrics_file import HEADLINE
-from fer_au.glossary import ENTRIES
+from fer_au.glossary_entries import ENTRIES
 from tests.docs.blocks import Block, read_blocks, read_commands
 from tools import write_reference
 from tools.write_reference import (

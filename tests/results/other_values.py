@@ -23,7 +23,8 @@ OTHERS: dict[str, tuple[type[StrictModel], dict[str, Any]]] = {
     "train": (
         TrainConfig,
         {
-            "epochs": 9, "batch_size": 8, "fraction": 0.5, "image_size": 64, "optimizer.name": "adam",
+            "epochs": 9, "batch_size": 8, "fraction": 0.5, "labels": "shuffled",
+            "image_size": 64, "optimizer.name": "adam",
             "optimizer.lr": 0.1,
             "optimizer.momentum": 0.5, "optimizer.nesterov": False, "optimizer.weight_decay": 0,
             "schedule.name": "step", "schedule.warmup_epochs": 0, "schedule.step_epochs": 5, "schedule.patience": 2,
