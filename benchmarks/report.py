@@ -130,11 +130,11 @@ def main() -> None:
             os.environ["SHOWN"] = str(shown)
             os.chdir(folder)
             make_project(images, experiments)
-            seconds, peak = measured(write)
+            cost = measured(write)
             page = Path("report/index.html")
             wall, cpu = ready(page)
             size = page.stat().st_size / 1e6
-            cells = (f"{seconds:.1f}", f"{peak:.0f}", f"{size:.2f}", f"{wall:.2f}", f"{cpu:.2f}")
+            cells = (f"{cost.seconds:.1f}", f"{cost.peak:.0f}", f"{size:.2f}", f"{wall:.2f}", f"{cpu:.2f}")
             print("".join(f"{cell:>13}" for cell in (images, experiments, shown, *cells)), flush=True)
             os.chdir("/")
     print(LIMITS)
