@@ -12,16 +12,16 @@ from fer_au.code.software import library_releases
 from fer_au.code.stages import work_code
 from fer_au.config.experiments import EvaluateConfig
 from fer_au.evaluation.metrics_file import read_metrics
-from fer_au.evaluation.subject import Subject
+from fer_au.evaluation.scored_model import ScoredModel
 from fer_au.fingerprints import file_digest
 from fer_au.stores import Store
 from fer_au.stores.beside import KEEPERS
 from fer_au.stores.reader import check_table
 
 
-def identity_of(subject: Subject, config: EvaluateConfig, device: torch.device) -> dict[str, Any]:
+def identity_of(scored: ScoredModel, config: EvaluateConfig, device: torch.device) -> dict[str, Any]:
     """Give everything that decides an evaluation but the names of model and data set."""
-    dataset, meta = subject.dataset, subject.meta
+    dataset, meta = scored.dataset, scored.meta
     annotations = Store.open(dataset.dataset_dir / "annotations.h5", "annotations")
     # Expressions are compared by maps that are drawn here, so what draws them counts beside the stored maps.
     drawn = {"codebook": dataset.codebook.sha256, "geometry": str(dataset.heatmap_options["geometry"])}
@@ -30,11 +30,11 @@ def identity_of(subject: Subject, config: EvaluateConfig, device: torch.device) 
         "code": work_code("evaluate", {"model": meta["model"]}, sections),
         "config": config.model_dump(mode="json"),
         "model": {key: value for key, value in meta.items() if key not in ("experiment", "data", "versions", "files")},
-        "fold": subject.fold,
+        "fold": scored.fold,
         "drawn": drawn,
         "data": {**data_hashes(dataset), "annotations.h5": annotations.content_sha256},
         "software": {"device": device.type, **library_releases({"torch", "timm", "torchvision", "numpy", "scipy"})},
-        "seen": subject.seen and subject.seen.number,
+        "seen": scored.seen and scored.seen.number,
     }
 
 

@@ -24,8 +24,8 @@ from fer_au.evaluation.results_file import ResultsFile
 from fer_au.evaluation.robustness import RobustnessRunner, count_disturbed
 from fer_au.evaluation.robustness_metrics import Answers, robustness_metrics
 from fer_au.evaluation.robustness_store import answer_columns, answer_specs
+from fer_au.evaluation.scored_model import ScoredModel, open_scored_model
 from fer_au.evaluation.scoring import SplitScorer
-from fer_au.evaluation.subject import Subject, open_subject
 from fer_au.evaluation.summary import class_metrics, classification_metrics, map_metrics
 from fer_au.evaluation.traits import Traits, read_traits
 from fer_au.evaluation.truth import TruthReader
@@ -68,48 +68,48 @@ def evaluate_experiment(
         DataError: The model or the data set is missing, damaged, or has nothing to score.
     """
     title = f"{'cross' if store_path is None else 'evaluate'} {metrics_path.stem}"
-    subject = open_subject(title, config, dataset_dir, model_dir, trained)
+    scored = open_scored_model(title, config, dataset_dir, model_dir, trained)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     files = {"metrics.json": metrics_path, "detail.json": detail_path or default_detail_path(metrics_path)}
     files |= {"evaluation.h5": store_path} if store_path is not None else {}
-    identity, selected = identity_of(subject, config, device), subject.selection()
+    identity, selected = identity_of(scored, config, device), scored.selection()
     finished = FinishedWork("evaluation", {**identity, "selected": selected, "files": sorted(files)})
     if finished.take(files, check_finished):
         log(f"{title}: evaluated before with this model, data and code, taken from {finished.folder.parent}")
         log(f"{title}: {_headline(read_metrics(metrics_path, detail_path))}; {metrics_path}")
         return
     finished.check_writable()
-    metrics = {**_score(subject, config, device, store_path), **selected, **_context(subject, device)}
+    metrics = {**_score(scored, config, device, store_path), **selected, **_context(scored, device)}
     content = Store.open(store_path, "evaluation").content_sha256 if store_path is not None else None
-    write_metrics(metrics_path, metrics, detail_path, content, subject.meta["weights_sha256"])
+    write_metrics(metrics_path, metrics, detail_path, content, scored.meta["weights_sha256"])
     finished.keep(files)
     log(f"{title}: {_headline(metrics)}; {metrics_path}")
 
 
 def _score(
-    subject: Subject, config: EvaluateConfig, device: torch.device, store_path: Path | None
+    scored: ScoredModel, config: EvaluateConfig, device: torch.device, store_path: Path | None
 ) -> dict[str, Metric]:
     """Run the model over the split, and whatever else ``evaluate`` asks for; write the store of single images."""
-    dataset, preprocess, cams, title = subject.dataset, subject.preprocess, subject.cams, subject.title
-    classes = subject.model.classes
-    training = FaceDataset(dataset.dataset_dir, "train", preprocess.image_size, classes, fold=subject.fold)
+    dataset, preprocess, cams, title = scored.dataset, scored.preprocess, scored.cams, scored.title
+    classes = scored.model.classes
+    training = FaceDataset(dataset.dataset_dir, "train", preprocess.image_size, classes, fold=scored.fold)
     truth, traits = TruthReader(dataset, training), read_traits(dataset)
     log(f"{title}: {len(dataset)} faces of {len(classes)} classes, on {device.type}")
     moved = int(truth.valid.sum()) if config.moved else 0
     disturbances = chosen_disturbances(config.robustness)
-    audits, audited = choose_audits(config, subject.model, len(dataset), title)
+    audits, audited = choose_audits(config, scored.model, len(dataset), title)
     with ExitStack() as stack:
         passes = count_passes(len(dataset), moved, config.faithfulness_images, config.mirrored)
         passes += count_disturbed(len(dataset), disturbances) + count_audited(len(audited), audits, cams)
         progress = stack.enter_context(Progress(title, passes, "passes"))
         loader = BatchLoader(dataset, keep=False)  # one pass needs each picture once
-        model = subject.model.to(device).to(memory_format=torch.channels_last)
+        model = scored.model.to(device).to(memory_format=torch.channels_last)
         runner = SplitRunner(model, dataset, loader, preprocess, device, config.batch_size, progress, config.mirrored)
-        scorer = SplitScorer(runner, truth, subject.layers, config.model_copy(update={"cams": cams}))
+        scorer = SplitScorer(runner, truth, scored.layers, config.model_copy(update={"cams": cams}))
         results = None
         if store_path is not None:
             further = {**answer_specs(len(dataset), disturbances), **audit_specs(len(dataset), audits, cams)}
-            results = stack.enter_context(_results_file(store_path, subject, config, truth, traits, further))
+            results = stack.enter_context(_results_file(store_path, scored, config, truth, traits, further))
         _run(scorer, results)
         answers: dict[str, Answers] = {}
         if disturbances:
@@ -118,26 +118,26 @@ def _score(
         checks = AuditRunner(runner, cams, truth.class_means).results(audits, audited)
         if results is not None:
             results.write({**answer_columns(answers), **checks})
-    metrics = {**_metrics(scorer, truth, dataset, classes), **_conditions(subject, config)}
+    metrics = {**_metrics(scorer, truth, dataset, classes), **_conditions(scored, config)}
     metrics |= group_metrics(scorer, dataset, classes, traits)
     return metrics | robustness_metrics(answers, dataset.labels, truth.labels) | audit_metrics(checks)
 
 
 def _results_file(
     path: Path,
-    subject: Subject,
+    scored: ScoredModel,
     config: EvaluateConfig,
     truth: TruthReader,
     traits: Traits,
     further: Mapping[str, ColumnSpec],
 ) -> ResultsFile:
     """Prepare the store of single images."""
-    dataset = subject.dataset
-    weights = subject.meta["weights_sha256"]
-    options = {"config": config.model_dump(mode="json"), "fold": subject.fold, "weights": weights}
+    dataset = scored.dataset
+    weights = scored.meta["weights_sha256"]
+    options = {"config": config.model_dump(mode="json"), "fold": scored.fold, "weights": weights}
     # The report shows what the data stages rejected; it follows the data through this store.
     identity = fingerprint("evaluate", _VERSION, {**options, "data": data_hashes(dataset)})
-    attributes = {"classes": ",".join(dataset.classes), "layers": ",".join(subject.layers), "split": dataset.split}
+    attributes = {"classes": ",".join(dataset.classes), "layers": ",".join(scored.layers), "split": dataset.split}
     return ResultsFile(
         path,
         dataset.ids,
@@ -176,13 +176,13 @@ def _metrics(
     }
 
 
-def _conditions(subject: Subject, config: EvaluateConfig) -> dict[str, Metric]:
+def _conditions(scored: ScoredModel, config: EvaluateConfig) -> dict[str, Metric]:
     """Name what is scored otherwise than usual: frame, mirror images, faces that were trained on, CAMs left out."""
     metrics: dict[str, Metric] = {} if config.resize == "corrected" else {"resize": config.resize}
     metrics |= {"mirrored": 1} if config.mirrored else {}
-    if subject.seen is not None and subject.seen.number is not None:
-        metrics["seen_in_training"] = subject.seen.number
-    return metrics | {f"cam_skipped.{cam}": reason for cam, reason in subject.skipped.items()}
+    if scored.seen is not None and scored.seen.number is not None:
+        metrics["seen_in_training"] = scored.seen.number
+    return metrics | {f"cam_skipped.{cam}": reason for cam, reason in scored.skipped.items()}
 
 
 def _headline(metrics: Mapping[str, Metric]) -> str:
@@ -192,13 +192,13 @@ def _headline(metrics: Mapping[str, Metric]) -> str:
     return ", ".join(parts)
 
 
-def _context(subject: Subject, device: torch.device) -> dict[str, float | int | str]:
+def _context(scored: ScoredModel, device: torch.device) -> dict[str, float | int | str]:
     """Give the metrics that tell how the model came about, and where it was evaluated."""
-    if subject.is_untrained:
+    if scored.is_untrained:
         return dict(environment_metrics(device, "fp32"))
     return {
-        "seed": int(subject.of_training("seed")),
-        "selected_on": str(subject.of_training("selected_on")),
-        "train_images_per_second": float(subject.of_training("train_images_per_second")),
-        **environment_metrics(device, str(subject.of_training("precision"))),
+        "seed": int(scored.of_training("seed")),
+        "selected_on": str(scored.of_training("selected_on")),
+        "train_images_per_second": float(scored.of_training("train_images_per_second")),
+        **environment_metrics(device, str(scored.of_training("precision"))),
     }

@@ -27,7 +27,7 @@ from fer_au.terminal import counted
 
 
 @dataclass(frozen=True)
-class Subject:
+class ScoredModel:
     """A model, and the faces that it is scored on.
 
     Attributes:
@@ -81,9 +81,9 @@ class Subject:
         return {**selection_metrics(self.model_dir, self.of_training("selected_epoch"))}
 
 
-def open_subject(
+def open_scored_model(
     title: str, config: EvaluateConfig, dataset_dir: Path, model_dir: Path, trained: Training | None
-) -> Subject:
+) -> ScoredModel:
     """Open a model and the faces to score it on.
 
     Args:
@@ -113,7 +113,7 @@ def open_subject(
         check_training_data(model_dir, meta, trained.name, dataset_dir, dataset.content_hashes())
     _check_faces(title, config, dataset, model_dir)
     check_template(model.config, dataset.align_options, dataset_dir)
-    return Subject(
+    return ScoredModel(
         title,
         model_dir,
         model,
