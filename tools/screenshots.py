@@ -49,7 +49,7 @@ class Shot:
 
 SHOTS = (
     Shot("report", 1280, 860, "body"),
-    Shot("report-gallery", 1280, 620, "[data-part=count]", (("answer", "wrong-right"),)),
+    Shot("report-gallery", 1280, 500, "[data-part=count]", (("answer", "wrong-right"),)),
     Shot("report-face", 1280, 760, "dialog[open]", (("answer", "wrong-right"), ("face", "first"))),
     Shot("report-phone", 390, 780, "#gallery", (("answer", "wrong-right"),)),
 )
@@ -71,7 +71,7 @@ def take(page: Page, file: Path, shot: Shot) -> bytes:
     found = page.locator(shot.element).first
     if not found.count():
         raise DataError(f"{file}: the page has no {shot.element!r} for the picture {shot.name!r}")
-    found.evaluate("one => one.scrollIntoView({block: 'start'})")
+    found.evaluate("one => { one.scrollIntoView({block: 'start'}); scrollBy(0, -16); }")
     page.wait_for_timeout(600)  # faces are drawn when they come into view
     return page.screenshot()
 

@@ -116,6 +116,18 @@ class Experiment(MappedResult):
     model: dict[str, Any]
     change: Change = NO_CHANGE
 
+    @property
+    def epochs(self) -> list[float]:
+        """Number of each epoch of the history, counted from 1, as the log does; the file counts from 0."""
+        found = self.history.get("epoch") or range(max(map(len, self.history.values()), default=0))
+        return [float(epoch) + 1 for epoch in found]
+
+    @property
+    def best_epoch(self) -> float | None:
+        """Number of the epoch whose weights were kept, counted from 1; None where none was chosen."""
+        chosen = self.model.get("selected_epoch")
+        return float(chosen) + 1 if isinstance(chosen, int) else None
+
 
 @dataclass(frozen=True)
 class Dataset:

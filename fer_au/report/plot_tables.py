@@ -44,8 +44,7 @@ def write_plots(folder: Path, experiments: Sequence[Experiment], sweeps: Sequenc
 
 def _curves(experiments: Sequence[Experiment], columns: Sequence[str]) -> Rows:
     for one in experiments:
-        epochs = one.history.get("epoch") or list(range(max(map(len, one.history.values()), default=0)))
-        for place, epoch in enumerate(epochs):
+        for place, epoch in enumerate(one.epochs):
             own = [_number(one.history[key][place]) if key in one.history else "" for key in columns]
             yield one.name, f"{epoch:g}", *own
 

@@ -235,21 +235,10 @@ def training_charts(experiments: list[Experiment], colours: Mapping[str, int]) -
     """Lay out one panel per history column, with a line per experiment that has it."""
     found = dict.fromkeys(key for one in experiments for key in one.history if key != "epoch")
     columns = sorted(found, key=_panel_rank)
-    best = {
-        one.name: float(one.model["selected_epoch"])
-        for one in experiments
-        if isinstance(one.model.get("selected_epoch"), int)
-    }
+    best = {one.name: one.best_epoch for one in experiments if one.best_epoch is not None}
     charts = []
     for column in columns:
-        series = {
-            one.name: (
-                one.history.get("epoch") or [float(k) for k in range(len(one.history[column]))],
-                one.history[column],
-            )
-            for one in experiments
-            if column in one.history
-        }
+        series = {one.name: (one.epochs, one.history[column]) for one in experiments if column in one.history}
         charts.append(line_chart(column, series, colours, best))
     return charts
 

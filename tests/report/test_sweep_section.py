@@ -62,7 +62,10 @@ def test_the_tables_of_plots_have_the_numbers_of_the_page(tmp_path: Path) -> Non
     writer.experiment("au", good=True, seed=1)
     write_report(writer.params(DEFAULT), tmp_path, tmp_path / "page.html", plots=tmp_path / "plots")
     curves = rows_of(tmp_path / "plots/curves.csv")
-    assert [(row["experiment"], row["epoch"]) for row in curves[:2]] == [("vanilla", "0"), ("vanilla", "1")]
+    assert [(row["experiment"], row["epoch"]) for row in curves[:2]] == [
+        ("vanilla", "1"),
+        ("vanilla", "2"),
+    ]  # as the log counts
     assert len(curves) == 12
     assert (curves[0]["valid_accuracy"], curves[1]["valid_accuracy"]) == ("", "0.55")
     confusion = rows_of(tmp_path / "plots/confusion.csv")

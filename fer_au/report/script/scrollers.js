@@ -12,6 +12,7 @@ function startScrollers() {
     }
   };
   addEventListener("resize", mark);
+  addEventListener("toggle", mark, true); // what was folded away had no width
   mark();
 }
 
