@@ -54,7 +54,7 @@ class VerdictRow:
         method: Guidance in words.
         accuracy: Share of right answers, in [0, 1].
         attention: Scores of the attention.
-        module: Scores of the head's own map.
+        module: Scores of the head's own map; none if it makes none.
         cams: Scores of the CAMs.
         comparison: Paired comparison with the reference; None for the reference itself.
     """
@@ -193,7 +193,7 @@ def verdict(dataset: str, experiments: Sequence[Experiment]) -> Verdict:
             method_text(one),
             one.number("accuracy"),
             [gauge(one, key) for key in attention],
-            [gauge(one, key) for key in module],
+            [gauge(one, key) for key in module] if any(key in one.metrics for key in module) else [],
             [gauge(one, key) for key in cam_keys],
             compare(one, twin) if (twin := twins[one.name]) is not None and twin is not one else None,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,16 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> str:
             experiments[name] = experiment(guidance=guided, seed=seed, group=method)
     write_report(writer.params(experiments), writer.root, writer.root / "page.html")
     return (writer.root / "page.html").read_text()
+
+
+def test_a_head_without_a_map_of_its_own_has_no_row_of_such_maps(tmp_path: Path) -> None:
+    writer = Writer(tmp_path)
+    writer.dataset("faces", per_class=2)
+    writer.experiment("plain", good=False, seed=0)
+    writer.experiment("looks", good=True, seed=1, module=True, **{"module.att_ccos": 0.2})
+    write_report(writer.params({"plain": experiment(), "looks": experiment()}), tmp_path, tmp_path / "page.html")
+    table = (tmp_path / "page.html").read_text().partition("Attention maps that heads make")[2].partition("</table>")[0]
+    assert re.findall('<tr data-name="([a-z]+)', table) == ["looks"]
 
 
 def test_many_experiments_stay_readable(many: str) -> None:
