@@ -14,7 +14,6 @@ import json
 import os
 import platform
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
 from fer_au.machine import cpu_name, instruction_set
@@ -112,23 +112,10 @@ def killed_after(folder: Path, seconds: float, jobs: int) -> float:
         try:
             run.wait(seconds)
         except subprocess.TimeoutExpired:
-            members = session_of(run.pid)
-            for pid in members:
-                os.kill(pid, signal.SIGKILL)
+            leader = psutil.Process(run.pid)
+            for process in (leader, *leader.children(recursive=True)):
+                process.kill()
     return time.perf_counter() - start
-
-
-def session_of(leader: int) -> list[int]:
-    """List the processes of a session, the leader first."""
-    found = [leader]
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:  # ended meanwhile
-            continue
-        if int(fields[3]) == leader and int(stat.parent.name) != leader:
-            found.append(int(stat.parent.name))
-    return found
 
 
 def outcome(folder: Path, name: str) -> tuple[str, dict[str, object]]:

@@ -35,14 +35,24 @@ def run(
     last. What is up to date isn't run, and after a stop or a failure the same command goes on. Results are those of
     `dvc repro`.
     """
-    from fer_au.compute.jobs import find_devices, run_jobs, summary_lines
+    import psutil
+
+    from fer_au.compute import log
+    from fer_au.compute.jobs import find_devices, left_behind, run_jobs, summary_lines
     from fer_au.stores.locks import is_locked, output_lock
+    from fer_au.terminal import counted
 
     entries = read_params(PARAMS).get("experiments") or {}
     names = _with_bases(entries, _chosen(entries, experiments))
     if is_locked(_LOCK):
         raise ConfigError(f"{Path.cwd()}: another `fer-au run` works in this project; wait for its end, or stop it")
     with output_lock(_LOCK, wait=0):
+        if former := left_behind(Path.cwd()):
+            what = counted(
+                len(former), "experiment of a run that was killed is", "experiments of a run that was killed are"
+            )
+            log(f"{what} still at work: waiting for the end (PID {', '.join(str(one.pid) for one in former)})")
+            psutil.wait_procs(former)
         _dvc(*dict.fromkeys(f"heatmaps@{entries[name]['dataset']}" for name in names))
         devices = find_devices()
         outcome = run_jobs(_jobs(entries, names), jobs or max(1, len(devices)), devices)

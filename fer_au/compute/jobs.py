@@ -17,13 +17,32 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
+from pathlib import Path
+
+import psutil
 
 from fer_au.terminal import visible
 
 DVC = (sys.executable, "-m", "dvc")
+_ONE_JOB = ("--wait-for-lock", "repro", "--single-item")
 _KEPT_LINES = 200  # of a job's output, in which the reason of its end is looked for
 _ERRORS = ("error: ", "ERROR: ")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def left_behind(folder: Path) -> list[psutil.Process]:
+    """Find jobs of a ``fer-au run`` that was killed: they go on to their end, and DVC refuses others meanwhile.
+
+    Args:
+        folder: The project's folder.
+    """
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # ended meanwhile, or another user's
+            words = process.cmdline()
+            if any(tuple(words[k : k + 3]) == _ONE_JOB for k in range(len(words))) and Path(process.cwd()) == folder:
+                found.append(process)
+    return found
 
 
 @dataclass(frozen=True)
@@ -137,7 +156,7 @@ class _Processes:
         environment = {**dict.fromkeys(_THREADS, str(self._threads)), **os.environ}
         if device is not None:
             environment["CUDA_VISIBLE_DEVICES"] = device
-        words = [*DVC, "--wait-for-lock", "repro", "--single-item", *job.targets]
+        words = [*DVC, *_ONE_JOB, *job.targets]
         with self._lock:
             if self._stopped:
                 return "stopped"

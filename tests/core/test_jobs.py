@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fer_au.compute import jobs
-from fer_au.compute.jobs import Job, run_jobs, summary_lines
+from fer_au.compute.jobs import Job, left_behind, run_jobs, summary_lines
 
 # Stands for DVC: writes what it was asked for and where, and does what the target's name says.
 FAKE = """
@@ -156,3 +156,14 @@ def test_a_task_of_a_job_array_runs_the_experiment_of_its_line(tmp_path: Path) -
 
     assert task(2).stdout == "3 --wait-for-lock repro --single-item train@au evaluate@au\n"
     assert (task(3).returncode, task(3).stderr) == (2, "error: experiments.txt has no line 3\n")
+
+
+def test_jobs_that_a_killed_run_left_behind_are_found_in_their_project_alone(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", "input()", "--wait-for-lock", "repro", "--single-item", "train@au"]
+    with subprocess.Popen(words, cwd=tmp_path, stdin=subprocess.PIPE) as job:
+        try:
+            assert [one.pid for one in left_behind(tmp_path.resolve())] == [job.pid]
+            assert left_behind(tmp_path.parent.resolve()) == []
+        finally:
+            job.kill()
+    assert left_behind(tmp_path.resolve()) == []
