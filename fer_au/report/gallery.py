@@ -88,8 +88,8 @@ def _gallery(dataset: Dataset, experiments: list[Experiment], images: int | None
     prefix = f"gallery/{dataset.name}"
     kept = {one.name for one in mapped}
     packed = [_experiment(one, ids, labels, classes, prefix, one.name in kept) for one in experiments]
-    faces = _faces(dataset, ids)
-    points = _found_points(dataset, ids)
+    faces, sides = _faces(dataset, ids)
+    points = _found_points(dataset, ids, sides)
     outlines, offsets = _outlines(points)
     au_maps, side = _au_maps(dataset, ids)
     meta = {
@@ -207,25 +207,25 @@ def _au_maps(dataset: Dataset, ids: Sequence[str]) -> tuple[bytes, int]:
     return packed.tobytes(), packed.shape[1]
 
 
-def _faces(dataset: Dataset, ids: Sequence[str]) -> list[str]:
-    """Encode the crops as WebP in base64; small ones keep their size."""
-    encoded = []
+def _faces(dataset: Dataset, ids: Sequence[str]) -> tuple[list[str], list[int]]:
+    """Encode the crops as WebP in base64; small ones keep their size. Returns them with the sides of the crops."""
+    encoded, sides = [], []
     for id_ in ids:
         crop = decode_crop(dataset.faces, dataset.faces.index[id_])
-        image = fit(crop, min(_SIDE, crop.shape[0]))
+        sides.append(crop.shape[0])
+        image = fit(crop, min(_SIDE, sides[-1]))
         done, buffer = cv2.imencode(".webp", image[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])
         if not done:
             raise RuntimeError("OpenCV has no WebP encoder")
         encoded.append(base64.b64encode(buffer.tobytes()).decode("ascii"))
-    return encoded
+    return encoded, sides
 
 
-def _found_points(dataset: Dataset, ids: Sequence[str]) -> NDArray[np.float64]:
+def _found_points(dataset: Dataset, ids: Sequence[str], sides: Sequence[int]) -> NDArray[np.float64]:
     """Take the 68 points as shares of the crop's side, (n, 68, 2); NaN where none were found."""
     rows = np.array([dataset.landmarks.index[id_] for id_ in ids], np.int64)
     found = np.asarray(dataset.landmarks["status"])[rows] == LandmarkStatus.OK
     points = np.asarray(dataset.landmarks.take("points", rows), np.float64)
-    sides = [decode_crop(dataset.faces, dataset.faces.index[id_]).shape[0] for id_ in ids]
     shares = points / np.array(sides, np.float64).reshape(-1, 1, 1)
     return np.where(found[:, None, None], shares, np.nan)
 
