@@ -1,9 +1,10 @@
 """Measure time and memory of an evaluation and of its report: ``python -m benchmarks.evaluate`` from the root.
 
 The data set is made up: noise for pictures, random faces for landmarks, one AU map and one motion map per face. The
-model is timm's smallest ResNet, untrained. Evaluation and report run in processes of their own, whose peak memory is
-told: most of it is torch's, and it should hardly grow with the images. Beside it stands the time of probabilities
-alone, from the same crops. Times are those of processors, so that other work on the machine counts little.
+model is timm's smallest ResNet, untrained, or that of ``--backbone``. Evaluation and report run in processes of their
+own, whose peak memory is told: most of it is torch's, and it should hardly grow with the images. Beside it stands the
+time of probabilities alone, from the same crops. Times are those of processors, so that other work on the machine
+counts little.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from fer_au.datasets.leaks import Leaks, write_leaks
 from fer_au.evaluation import evaluate_experiment
 from fer_au.expressions import EXPRESSIONS
 from fer_au.faces.crops import encode_crop
+from fer_au.landmarks.head_pose import estimate_poses
 from fer_au.machine import cpu_name
 from fer_au.models import create_model, load_model, save_model
 from fer_au.report import write_report
@@ -49,6 +51,7 @@ DISTINCT = 500  # faces that repeat
 TRAINING = 140
 LIMIT_MB = 1500
 NAME = "plain"
+BACKBONE = "test_resnet"
 
 
 def make_data(folder: Path, images: int) -> None:
@@ -78,7 +81,9 @@ def make_data(folder: Path, images: int) -> None:
         "status": np.zeros(count, np.uint8),
     }
     write_store(folder / "faces.h5", "faces", faces, fingerprint="f", attributes=size)
-    landmarks = {**own, "points": points, "score": zeros, "status": np.zeros(count, np.uint8)}
+    poses = estimate_poses(points[:DISTINCT], np.tile(np.eye(2, 3), (len(points[:DISTINCT]), 1, 1)))
+    known = {name: column[places] for name, column in poses.columns().items()}
+    landmarks = {**own, **known, "points": points, "score": zeros, "status": np.zeros(count, np.uint8)}
     write_store(folder / "landmarks.h5", "landmarks", landmarks, fingerprint="l", attributes=size)
     drawn = {**create_codebook("corrected").attributes, "geometry": "corrected"}
     heat = {**own, "map": np.rint(maps * 255).astype(np.uint8), "valid": valid}
@@ -92,9 +97,9 @@ def make_data(folder: Path, images: int) -> None:
     write_leaks(folder / "rejects/leaks.csv", Leaks())
 
 
-def make_model(folder: Path, side: int = CROP) -> None:
+def make_model(folder: Path, side: int = CROP, backbone: str = BACKBONE) -> None:
     """Write an untrained model, with an input of ``side`` pixels, as the train stage writes it."""
-    model = create_model({"backbone": "test_resnet", "output_stride": 8}, CLASSES, seed=0)
+    model = create_model({"backbone": backbone, "output_stride": 8}, CLASSES, seed=0)
     preprocessing = {"image_size": side, "channels": 3, "mean": [0.5] * 3, "std": [0.25] * 3, "align": {}}
     meta = {
         "experiment": {"dataset": "made", "seed": 0, "fold": None},
@@ -109,11 +114,11 @@ def make_model(folder: Path, side: int = CROP) -> None:
     (folder / "history.csv").write_text("epoch,train_accuracy,valid_accuracy\n0,0.1,0.1\n")
 
 
-def make_project(images: int, side: int = CROP) -> None:
+def make_project(images: int, side: int = CROP, backbone: str = BACKBONE) -> None:
     """Write data, model and params.yaml into the current folder; the model's input has ``side`` pixels."""
     make_data(Path("data/made"), images)
-    make_model(Path("models") / NAME, side)
-    experiment = {"dataset": "made", "base": "none", "model": {"backbone": "test_resnet", "output_stride": 8}}
+    make_model(Path("models") / NAME, side, backbone)
+    experiment = {"dataset": "made", "base": "none", "model": {"backbone": backbone, "output_stride": 8}}
     datasets = {"made": {"adapter": "folder", "root": "data"}}
     Path("params.yaml").write_text(json.dumps({"datasets": datasets, "experiments": {NAME: experiment}}))
 
@@ -185,6 +190,8 @@ def main() -> None:
     """Make the data, measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", type=int, nargs="*", default=[500, 5000], help="numbers of test images")
+    parser.add_argument("--backbone", default=BACKBONE, help="default %(default)s, the smallest")
+    parser.add_argument("--side", type=int, default=CROP, help="pixels of the network's input")
     options = parser.parse_args()
     print(f"host: {cpu_name()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {platform.system()}")
     print("versions: " + ", ".join(f"{name} {version(name)}" for name in ("torch", "timm", "numpy", "fer-au")))
@@ -196,7 +203,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             os.environ["FER_AU_CACHE"] = str(Path(folder) / "cache")
             os.chdir(folder)
-            make_project(images)
+            make_project(images, options.side, options.backbone)
             plain, own, page = measured(infer), measured(evaluate), measured(report)
             ratio, speed = own.processor / plain.processor, own.processor / images * 1000
             print(

@@ -153,7 +153,8 @@ class _Processes:
 
     def run(self, job: Job, device: str | None) -> str:
         """Run a job to its end, and pass its lines on; give why it failed, or nothing."""
-        environment = {**dict.fromkeys(_THREADS, str(self._threads)), **os.environ}
+        threads = os.environ.get(_THREADS[0], str(self._threads))  # what is asked of one library holds for all
+        environment = {**dict.fromkeys(_THREADS, threads), **os.environ}
         if device is not None:
             environment["CUDA_VISIBLE_DEVICES"] = device
         words = [*DVC, *_ONE_JOB, *job.targets]

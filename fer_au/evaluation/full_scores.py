@@ -41,13 +41,13 @@ def full_scores(
     """
     grid = grid_of(maps)
     references = {f"{prefix}{name}.": reduced(own, grid) for name, own in drawn.items()}
-    scores = of_attention(attention_scores(maps, truth, cosine) | _motion_auc(maps, truth), prefix)
+    scores = of_attention(attention_scores(maps, truth, cosine) | _motion_auc(motion_agreement(maps, truth)), prefix)
     for (name, own), fine in zip(references.items(), drawn.values(), strict=True):
         agreement = cosine_scores(cosine.of_reference(fine, grid, truth.targets), truth) | map_agreement(own, truth)
-        scores |= of_attention(agreement | _regions(own, truth), name)
-        scores |= of_attention(_motion_auc(own, truth), name)
+        motion = motion_agreement(own, truth)
+        scores |= of_attention(agreement | _regions(own, truth) | _motion_auc(motion), name)
         if not prefix:
-            scores |= of_truth(motion_agreement(own, truth), name.removesuffix("."))
+            scores |= of_truth(motion, name.removesuffix("."))
     if truth.motion is not None:
         best = motion_agreement(reduced(truth.motion, grid), truth)
         scores[f"{prefix}ceiling.att_auc_motion"] = best["auc"]
@@ -90,5 +90,5 @@ def _regions(maps: NDArray[Any], truth: Truth) -> Scores:
     return {name: values for name, values in map_places(maps, truth).items() if name.startswith("region.")}
 
 
-def _motion_auc(maps: NDArray[Any], truth: Truth) -> Scores:
-    return {f"{name}_motion": values for name, values in motion_agreement(maps, truth).items() if name == "auc"}
+def _motion_auc(motion: Scores) -> Scores:
+    return {f"{name}_motion": values for name, values in motion.items() if name == "auc"}

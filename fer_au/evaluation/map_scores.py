@@ -163,20 +163,23 @@ def own_target_rank(maps: NDArray[Any], targets: NDArray[Any], labels: Sequence[
 def rank_sums(rows: FloatArray, chosen: NDArray[np.bool_]) -> FloatArray:
     """Sum the ranks of the chosen values of each row, (N,); ranks count from 1, and equal values share their mean.
 
-    Only runs of equal values are ranked, which is quicker than ``scipy.stats.rankdata``; that is slow to load, too.
+    Places in the order of a row are ranks but for runs of equal values, which are put right afterwards. That is quicker
+    than ``scipy.stats.rankdata``, which is slow to load, too.
     """
     count, width = rows.shape
-    order = rows.argsort(axis=1)
-    ordered = np.take_along_axis(rows, order, axis=1)
-    begins = np.ones(rows.shape, np.bool_)
-    begins[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    first = np.flatnonzero(begins)
-    if not len(first):
-        return np.zeros(count)
-    lengths = np.diff(first, append=rows.size)
-    hits = np.add.reduceat(np.take_along_axis(chosen, order, axis=1).ravel().astype(np.int64), first)
-    ranks = first % width + (lengths + 1) / 2
-    sums: FloatArray = np.bincount(first // width, weights=hits * ranks, minlength=count).astype(np.float64)
+    order = rows.argsort(axis=1) + np.arange(count)[:, None] * width
+    ordered, hits = np.take(rows, order), np.take(chosen, order)
+    places = hits * np.arange(1, width + 1)
+    sums: FloatArray = places.sum(axis=1).astype(np.float64)
+    tied = np.zeros(rows.shape, np.int8)  # with the value before; never across rows
+    tied[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
+    if tied.any():
+        edges = np.diff(tied.ravel(), prepend=0, append=0)
+        begin, end = np.flatnonzero(edges == 1) - 1, np.flatnonzero(edges == -1)
+        number, summed = (np.concatenate([[0], one.ravel().cumsum()]) for one in (hits, places))
+        mean = (begin % width + (end - 1) % width) / 2 + 1
+        errors = (number[end] - number[begin]) * mean - (summed[end] - summed[begin])
+        sums += np.bincount(begin // width, errors, count)
     return sums
 
 

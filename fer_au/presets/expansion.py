@@ -40,6 +40,7 @@ Entry = dict[str, Any]
 
 # Keys of every written experiment, in this order, before its other keys; DVC's stages read `dataset` and `base`.
 _KEYS: Entry = {"dataset": None, "group": None, "seed": 0, "fold": None, "base": "none", "model": None, "guidance": []}
+_OPTIONS = {"head": "head_options", "backbone": "backbone_options"}
 _SECTIONS: dict[str, type[StrictModel]] = {
     "heatmaps": HeatmapsConfig,
     "evaluate": EvaluateConfig,
@@ -122,10 +123,10 @@ def _values_of(path: str, values: object, expansion: Expansion, preset: Preset, 
 
 def _variants(name: str, preset: Preset) -> dict[str, Entry]:
     """Make all experiments in all variants, before any key takes several values."""
-    experiments = {key: merge(preset.defaults, _changes(name, preset, key)) for key in preset.experiments}
+    experiments = {key: _entry(name, preset, key) for key in preset.experiments}
     if preset.variants:
         experiments = {
-            f"{key}-{variant}": merge(entry, changes)
+            f"{key}-{variant}": _overlay(entry, changes)
             for key, entry in experiments.items()
             for variant, changes in preset.variants.items()
         }
@@ -139,14 +140,24 @@ def _variants(name: str, preset: Preset) -> dict[str, Entry]:
     return experiments
 
 
-def _changes(name: str, preset: Preset, key: str) -> Entry:
-    """Read an experiment's differences from the defaults, laid over those of the experiment that it is ``like``."""
+def _entry(name: str, preset: Preset, key: str) -> Entry:
+    """Lay an experiment's own keys over the defaults, or over those of the experiment that it is ``like``."""
     own = dict(preset.experiments[key])
     model = own.pop("like", None)
     if model is None:
-        return own
+        return _overlay(preset.defaults, own)
     _check_name(f"{name}: experiments.{key}.like", model, [other for other in preset.experiments if other != key])
-    return merge(preset.experiments[model], own)
+    return _overlay(_overlay(preset.defaults, preset.experiments[model]), own)
+
+
+def _overlay(entry: Entry, changes: Entry) -> Entry:
+    """Overlay an entry key by key; another head or backbone starts without the options of the one that it replaces."""
+    model, own = entry.get("model"), changes.get("model")
+    if isinstance(model, Mapping) and isinstance(own, Mapping):
+        others = [part for part in _OPTIONS if part in own and own[part] != model.get(part, own[part])]
+        left = {_OPTIONS[part] for part in others}
+        entry = {**entry, "model": {key: value for key, value in model.items() if key not in left}}
+    return merge(entry, changes)
 
 
 def _multiply(

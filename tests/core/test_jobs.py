@@ -22,7 +22,8 @@ FAKE = """
     train, evaluate = sys.argv[4:]
     name = train.partition("@")[2]
     log = Path("log")
-    place = f"{os.environ.get('CUDA_VISIBLE_DEVICES')} {os.environ['OMP_NUM_THREADS']}"
+    threads = "/".join(os.environ[f"{one}_NUM_THREADS"] for one in ("OMP", "MKL", "OPENBLAS"))
+    place = f"{os.environ.get('CUDA_VISIBLE_DEVICES')} {threads}"
 
     def note(what):
         with log.open("a") as file:
@@ -59,7 +60,8 @@ def _fake_dvc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(jobs, "DVC", (sys.executable, str(tmp_path / "fake.py")))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for library in ("OMP", "MKL", "OPENBLAS"):
+        monkeypatch.delenv(f"{library}_NUM_THREADS", raising=False)
 
 
 def job(name: str, *after: str) -> Job:
@@ -108,11 +110,17 @@ def test_each_job_has_a_device_of_its_own_as_long_as_there_are_enough() -> None:
     assert sorted(line[2] for line in log() if line[0] == "begin") == ["3", "5"]
 
 
-def test_processors_are_shared_out_unless_the_user_has_said_how(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("said", "threads"),
+    [({}, "N/N/N"), ({"OMP": "7"}, "7/7/7"), ({"MKL": "7"}, "N/7/N"), ({"OMP": "7", "OPENBLAS": "1"}, "7/7/1")],
+)
+def test_processors_are_shared_out_unless_the_user_has_said_how(
+    said: dict[str, str], threads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for library, number in said.items():
+        monkeypatch.setenv(f"{library}_NUM_THREADS", number)
     run_jobs([job("a")], 2)
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    run_jobs([job("b")], 2)
-    assert [line[3] for line in log() if line[0] == "begin"] == [str(max(1, (os.cpu_count() or 1) // 2)), "7"]
+    assert log()[0][3] == threads.replace("N", str(max(1, (os.cpu_count() or 1) // 2)))
 
 
 def test_ctrl_c_reaches_all_jobs_and_waits_for_them(tmp_path: Path) -> None:

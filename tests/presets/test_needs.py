@@ -96,4 +96,4 @@ def test_the_needs_of_a_preset_are_weights_data_and_time(small: Path) -> None:
     assert needs["best-small"].startswith("weights: ImageNet's of mobilenetv2_100 | trainings: ")
     assert not any("weights" in text for name, text in needs.items() if name.startswith("gimefive"))
     for name, text in needs.items():  # a preset says where its data come from, unless they are the user's own
-        assert ("data: " in text) == (not name.startswith(("best-", "first-")))
+        assert ("data: " in text) == (not name.startswith(("best-", "first-", "guidance-")))

@@ -26,8 +26,12 @@ PROMISED = {
     "au-cues-rafdb", "au-cues-affectnet", "lambda-sweep", "layer-ablation", "landmark-noise", "cross-dataset",
     "lan-rafdb", "lan-kdef", "lan-ferplus", "lan-affectnet", "gimefive-rafdb", "gimefive-fer2013",
     "csci5527-fer2013", "best-small", "best-faces", "gimefive-search", "first-look",
+    "guidance-study", "guidance-study-faces",
 }  # fmt: skip
-UNPUBLISHED = {"landmark-noise", "cross-dataset", "best-small", "best-faces", "gimefive-search", "first-look"}
+UNPUBLISHED = {
+    "landmark-noise", "cross-dataset", "best-small", "best-faces", "gimefive-search", "first-look",
+    "guidance-study", "guidance-study-faces",
+}  # fmt: skip
 CAM_NAMES = "|".join(map(re.escape, list_cams()))
 METRIC = re.compile(rf"accuracy|slice\.pose\.over_(30|45)\.accuracy|(layer\.\d\.)?att_cos|cam_cos\.({CAM_NAMES})")
 
@@ -153,6 +157,51 @@ def test_variants_adjustments_and_likeness_make_complete_experiments(small: Path
         "guidance": [{"cue": "au", "weight": 4.0}],
     }  # fmt: skip
     assert expansion.experiments["big-au"]["guidance"] == [{"cue": "au", "weight": 4.0, "layers": [4]}]
+
+
+@pytest.mark.parametrize(
+    ("like", "own", "expected"),
+    [
+        ("", "{head: lan}", {"backbone": "resnet18", "head": "lan"}),
+        (
+            "like: big, ",
+            "{head: lan}",
+            {"backbone": "resnet50", "head": "lan", "backbone_options": {"drop_path_rate": 0.1}},
+        ),
+        ("", "{head: grid}", {"backbone": "resnet18", "head": "grid", "head_options": {"cells": 4, "dropout": 0.2}}),
+        (
+            "",
+            "{head: lan, head_options: {fusion: add}}",
+            {"backbone": "resnet18", "head": "lan", "head_options": {"fusion": "add"}},
+        ),
+        (
+            "like: big, ",
+            "{backbone: resnet34}",
+            {"backbone": "resnet34", "head": "grid", "head_options": {"cells": 2, "dropout": 0.2}},
+        ),
+        (
+            "like: big, ",
+            "{head_options: {cells: 7}}",
+            {
+                "backbone": "resnet50",
+                "head": "grid",
+                "head_options": {"cells": 7, "dropout": 0.2},
+                "backbone_options": {"drop_path_rate": 0.1},
+            },
+        ),
+    ],
+)
+def test_options_stay_with_the_head_and_the_backbone_that_they_belong_to(
+    small: Path, like: str, own: str, expected: dict[str, object]
+) -> None:
+    text = SMALL.replace("head: gap}", "head: grid, head_options: {cells: 4, dropout: 0.2}}")
+    text = text.replace("output_stride: 16}", "head_options: {cells: 2}, backbone_options: {drop_path_rate: 0.1}}")
+    small.write_text(
+        text.replace(
+            "  child: {like: big, base: net-au, model: {backbone: resnet18}}", f"  child: {{{like}model: {own}}}"
+        )
+    )
+    assert expand("small", load_preset(small)).experiments["child-vanilla"]["model"] == expected
 
 
 @pytest.mark.parametrize(

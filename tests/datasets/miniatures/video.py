@@ -32,10 +32,10 @@ def write_clip(
         times: Time of each frame in milliseconds.
         codec: Encoder.
         size: Width and height.
-        seed: What the noise depends on; the path, if None.
+        seed: What the noise depends on; name of the file and its folder, if None, so that every run writes the same.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256((seed or path.as_posix()).encode()).digest()
+    digest = hashlib.sha256((seed or "/".join(path.parts[-2:])).encode()).digest()
     random = np.random.default_rng(int.from_bytes(digest[:8], "big"))
     noise = np.asarray(Image.fromarray(random.integers(0, 160, (6, 6, 3), dtype=np.uint8)).resize(size))
     options = {"movflags": "faststart"} if path.suffix == ".mp4" else {}
