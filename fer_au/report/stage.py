@@ -66,9 +66,10 @@ _TAIL = 16
 
 @dataclass(frozen=True)
 class Matrices:
-    """Confusion, overlap of classes, cosine and centred-cosine matrix of one experiment."""
+    """Confusion, overlap of classes, cosine and centred-cosine matrix of one experiment, and classes without images."""
 
     experiment: str
+    untested: list[str]
     confusion: Matrix
     overlap: Overlap | None
     cosine: Matrix
@@ -189,6 +190,7 @@ def dataset_view(name: str, project: Project, colours: Mapping[str, int]) -> Dat
         [
             Matrices(
                 one.name,
+                one.untested,
                 confusion(one),
                 overlap_of(one, experiments),
                 alignment(one, centred=False),
