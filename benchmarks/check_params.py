@@ -23,7 +23,8 @@ from typing import Any
 
 import yaml
 
-from benchmarks.reruns import LABELS, ROOT, timed
+from benchmarks.reruns import LABELS
+from benchmarks.shared.commands import ROOT, timed
 from fer_au.machine import cpu_name
 
 _PLAIN = ({"backbone": "test_resnet", "output_stride": 8}, {"backbone": "resnet18"}, {"backbone": "mobilenetv2_100"})
@@ -56,8 +57,8 @@ def main() -> None:
                 for _ in range(options.runs):
                     if moment == "at first":
                         shutil.rmtree(project / ".fer_au", ignore_errors=True)
-                    times.append(timed(project, sys.executable, "-m", "fer_au", "check-params", tree=ROOT))
-                cpu, wall = min(cpu for cpu, _ in times), min(wall for _, wall in times)
+                    times.append(timed(project, sys.executable, "-m", "fer_au", "check-params"))
+                cpu, wall = min(one.cpu for one in times), min(one.wall for one in times)
                 print(f"{options.experiments} experiments, {kind}, {moment}: {wall:.2f} s, {cpu:.2f} CPU s")
 
 

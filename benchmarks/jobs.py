@@ -15,7 +15,6 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from importlib.metadata import version
@@ -25,10 +24,10 @@ from typing import Any
 import psutil
 import yaml
 
+from benchmarks.shared.commands import ROOT, environment, timed
 from fer_au.machine import cpu_name, instruction_set
 from fer_au.scaffold.init import init_project
 
-ROOT = Path(__file__).parents[1]
 SPEEDS = ("per_second", "seconds")
 SMALL: dict[str, Any] = {
     "render": {"demo": {"identities": 20, "images": 14, "size": 128, "test_fraction": 0.25, "seed": 0}},
@@ -52,9 +51,11 @@ def main() -> None:
         one, side = Path(name) / "one", Path(name) / "side"
         names = make_project(one, options.experiments)
         shutil.copytree(one, side, symlinks=True)
-        after_another = timed(one, "dvc", "repro", "-q", *(f"evaluate@{each}" for each in names))
+        stages = [f"evaluate@{each}" for each in names]
+        after_another = timed(one, "dvc", "repro", "-q", *stages, settings=settings(one)).wall
         killed = killed_after(side, after_another / 3, options.jobs)
-        rest = timed(side, "fer-au", "run", "--jobs", str(options.jobs), "--experiments", ",".join(names))
+        again = ("fer-au", "run", "--jobs", str(options.jobs), "--experiments", ",".join(names))
+        rest = timed(side, *again, settings=settings(side)).wall
         print(f"{options.experiments} experiments by dvc repro, one after the other: {after_another:.0f} s")
         print(
             f"fer-au run --jobs {options.jobs}: killed after {killed:.0f} s, and the same command again: {rest:.0f} s"
@@ -80,21 +81,8 @@ def make_project(folder: Path, count: int) -> list[str]:
     kinds = list(params["experiments"].values())
     params["experiments"] = {f"run-{number}": {**kinds[number % 2], "seed": number // 2} for number in range(count)}
     path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
-    timed(folder, "dvc", "repro", "-q", "heatmaps@demo")
+    timed(folder, "dvc", "repro", "-q", "heatmaps@demo", settings=settings(folder))
     return list(params["experiments"])
-
-
-def timed(folder: Path, *command: str) -> float:
-    """Run a command in a project, and give its wall time in seconds.
-
-    Raises:
-        SystemExit: The command failed.
-    """
-    start = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)}: {done.stderr[-2000:] or done.stdout[-2000:]}")
-    return time.perf_counter() - start
 
 
 def killed_after(folder: Path, seconds: float, jobs: int) -> float:
@@ -104,7 +92,7 @@ def killed_after(folder: Path, seconds: float, jobs: int) -> float:
     with subprocess.Popen(
         command,
         cwd=folder,
-        env=environment(folder),
+        env=environment(ROOT, settings(folder)),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -129,17 +117,10 @@ def outcome(folder: Path, name: str) -> tuple[str, dict[str, object]]:
     return digest, {key: value for key, value in metrics.items() if not key.endswith(SPEEDS)}
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """Name the environment of a project's commands: this Python's programs, and a cache of the project's own."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+def settings(folder: Path) -> dict[str, str]:
+    """Name the settings of a project's commands: one thread each, and a cache of the project's own."""
     one_thread = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # results are the same for one number of threads
-    return {
-        **os.environ,
-        **one_thread,
-        "PATH": path,
-        "PYTHONPATH": str(ROOT),
-        "FER_AU_CACHE": str(folder.with_suffix(".cache")),
-    }
+    return {**one_thread, "FER_AU_CACHE": str(folder.with_suffix(".cache"))}
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import platform
-import shutil
 import tempfile
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.evaluate import CLASSES, make_data, make_model, measured
+from benchmarks.shared.browser import find_chromium, start_chromium
 from fer_au.evaluation import write_metrics
 from fer_au.evaluation.traits import trait_columns
 from fer_au.machine import cpu_name
@@ -99,13 +99,13 @@ def write() -> None:
 
 def ready(page: Path) -> tuple[float, float]:
     """Open a page: seconds until its script is done, and CPU seconds of the page's main thread; NaN without browser."""
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    browser = find_chromium()
     if browser is None or find_spec("playwright") is None:
         return float("nan"), float("nan")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        started = start_chromium(playwright, browser)
         opened = started.new_page()
         counters = opened.context.new_cdp_session(opened)
         counters.send("Performance.enable", {"timeDomain": "threadTicks"})

@@ -13,20 +13,17 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import resource
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import yaml
 
+from benchmarks.shared.commands import ROOT, timed
 from fer_au.machine import cpu_name
 
-ROOT = Path(__file__).parents[1]
 # Read by the check of params.yaml, which wants two classes to train on.
 LABELS = "path,label,subject,split\na.jpg,fear,p1,train\nb.jpg,anger,p1,train\nc.jpg,fear,p2,test\n"
 COPIED = ("fer_au", "stages", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", "pyproject.toml", "data", "models")
@@ -49,8 +46,8 @@ def main() -> None:
         for file in ("dvc.yaml", "dvc.lock"):
             path = project / file
             print(f"{file}: {len(path.read_text().splitlines())} lines, {path.stat().st_size / 1e3:.0f} kB")
-        times = [timed(project, "dvc", "repro", "-q") for _ in range(options.runs)]
-        cpu, wall = min(cpu for cpu, _ in times), min(wall for _, wall in times)
+        times = [timed(project, "dvc", "repro", "-q", tree=project) for _ in range(options.runs)]
+        cpu, wall = min(one.cpu for one in times), min(one.wall for one in times)
         print(f"dvc repro, nothing to do: {cpu:.2f} CPU s, {wall:.2f} s")
 
 
@@ -74,18 +71,18 @@ def _build(project: Path, tree: Path, count: int) -> None:
     kinds = list(params["experiments"].values())
     params["experiments"] = {f"run-{number:02d}": {**kinds[number % 2], "seed": number} for number in range(count)}
     (project / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    _run(project, "git", "init", "-q")
-    _run(project, "dvc", "init", "-q", "-f")
-    _run(project, "dvc", "config", "core.analytics", "false")
+    timed(project, "git", "init", "-q", tree=project)
+    timed(project, "dvc", "init", "-q", "-f", tree=project)
+    timed(project, "dvc", "config", "core.analytics", "false", tree=project)
     if (project / "stages/stamp.py").exists():
-        _run(project, sys.executable, "stages/stamp.py")
+        timed(project, sys.executable, "stages/stamp.py", tree=project)
     for line in _made_up(params):
         path = project / line
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(LABELS if path.name == "labels.csv" else f"{line}\n")
     (project / "benchmarks/results").mkdir(parents=True, exist_ok=True)
     (project / "benchmarks/results/README.md").write_text("none\n")
-    _run(project, "dvc", "commit", "-f", "-q")
+    timed(project, "dvc", "commit", "-f", "-q", tree=project)
 
 
 def _made_up(params: dict[str, dict[str, object]]) -> list[str]:
@@ -98,36 +95,6 @@ def _made_up(params: dict[str, dict[str, object]]) -> list[str]:
         names += [f"models/{name}/model.safetensors", f"evaluation/{name}.h5"]
         names += [f"metrics/{name}.json", f"metrics/detail/{name}.json"]
     return names
-
-
-def _run(project: Path, *command: str, tree: Path | None = None) -> None:
-    environment = _environment(tree or project)
-    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"{' '.join(command)}: {done.stderr or done.stdout}")
-
-
-def timed(project: Path, *command: str, tree: Path | None = None) -> tuple[float, float]:
-    """Run a command.
-
-    Args:
-        project: Working directory.
-        command: The command.
-        tree: Folder of the package that it runs; default the working directory.
-
-    Returns:
-        User and system time of it and of the processes that it starts, and wall time, in seconds.
-    """
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    _run(project, *command, tree=tree)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return cpu, time.perf_counter() - start
-
-
-def _environment(tree: Path) -> dict[str, str]:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "PYTHONPATH": str(tree)}
 
 
 if __name__ == "__main__":

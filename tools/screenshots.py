@@ -1,4 +1,4 @@
-"""Photograph the report of a finished run on the demo faces for the pages of ``docs``: ``python tools/screenshots.py``.
+"""Photograph the report of a finished run on the demo faces for the pages of ``docs``: ``python -m tools.screenshots``.
 
 The page is written anew, into a temporary folder, and opened in a real browser: Debian's chromium, driven by playwright
 (extra ``dev``). The demo's faces are the project's own, so that the pictures may be published; others are refused.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import shutil
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from urllib.parse import urlencode
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks.shared.browser import NAMES, find_chromium, start_chromium
 from fer_au.ending import run_main
 from fer_au.errors import DataError
 from fer_au.report import write_report
@@ -25,7 +25,6 @@ from fer_au.report.collect import read_project
 
 DATASET = "demo"
 MAX_BYTES = 400_000
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @dataclass(frozen=True)
@@ -98,13 +97,13 @@ def main() -> None:
     params = arguments.root / "params.yaml"
     if others := sorted({*read_project(params, arguments.root).datasets} - {DATASET}):
         raise DataError(f"{params}: pictures of {', '.join(others)} may not be published; the demo's alone are our own")
-    browser_path = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    browser_path = find_chromium()
     if browser_path is None:
-        raise DataError(f"no browser: install one of {', '.join(_BROWSERS)}")
+        raise DataError(f"no browser: install one of {', '.join(NAMES)}")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         file = Path(folder).resolve() / "index.html"
         write_report(params, arguments.root, file)
-        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        browser = start_chromium(playwright, browser_path)
         page = browser.new_page(color_scheme="light")
         for shot in SHOTS:
             save(take(page, file, shot), arguments.out / f"{shot.name}.jpg")

@@ -70,7 +70,7 @@ class FaceRecord:
         rejects: Stage -> its reject of the face or its picture.
         leaks: Rows of ``leaks.csv`` of the face's groups, its own included.
         answers: Answers of the experiments that scored the face, in the order of ``params.yaml``.
-        silent: Experiments on the data set that did not -> the reason.
+        silent: Experiments on the data set that did not, and ``cross.NAME`` of entries of ``cross`` -> the reason.
     """
 
     dataset: str
@@ -194,7 +194,8 @@ def _read_answers(
         return [], {}
     answers: list[FaceAnswer] = []
     silent: dict[str, str] = {}
-    for entry in read_results(params_path, root).experiments:
+    results = read_results(params_path, root)
+    for entry in results.experiments:
         if entry.dataset != dataset:
             continue
         found = _answer(entry, row)
@@ -202,7 +203,17 @@ def _read_answers(
             answers.append(found)
         else:
             silent[entry.name] = found
-    return answers, silent
+    away = [one for one in results.cross if one.dataset == dataset]
+    return answers, silent | {f"cross.{one.name}": _cross_reason(one) for one in away}
+
+
+def _cross_reason(entry: Entry) -> str:
+    """Say why an entry of ``cross`` has no answer: its stage keeps the scores of all images together."""
+    if entry.fault:
+        return entry.fault
+    if entry.result is None:
+        return f"not evaluated yet; run `dvc repro cross@{entry.name}`"
+    return "scored on this data set, but `cross` keeps no answers to single images; `fer-au predict` asks the model"
 
 
 def _answer(entry: Entry, row: ManifestRow) -> FaceAnswer | str:

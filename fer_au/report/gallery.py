@@ -58,12 +58,14 @@ class Gallery:
         name: Key of the data set.
         shown: Number of its images.
         total: Number of test images that any experiment answered.
+        untested: Classes of the models that no test image is of.
         blocks: Data for the script.
     """
 
     name: str
     shown: int
     total: int
+    untested: list[str]
     blocks: list[Block]
 
 
@@ -115,7 +117,8 @@ def _gallery(dataset: Dataset, experiments: list[Experiment], images: int | None
         bytes_block(f"{prefix}/au", au_maps),
         *(block for _, own in packed for block in own),
     ]
-    return Gallery(dataset.name, len(ids), len(usable), blocks)
+    untested = [label for label in classes if label not in labels.values()]
+    return Gallery(dataset.name, len(ids), len(usable), untested, blocks)
 
 
 def _fitting(mapped: Sequence[Experiment], budget: int) -> int:

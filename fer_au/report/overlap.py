@@ -14,6 +14,7 @@ from fer_au.evaluation import PairedDifference
 from fer_au.evaluation.overlap import compare_ranks
 from fer_au.report.collect import Experiment
 from fer_au.report.statistics import Matrix
+from fer_au.results.differences import plain_twin
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Overlap:
         high: Upper end.
         p: p-value of Mantel's test.
         pairs: Number of pairs.
-        change: Difference to the reference's correlation; None for the reference itself, or where there is none.
+        reference: Name of the experiment's plain twin; empty if it has none.
+        change: Difference to the twin's correlation; None where there is nothing to compare.
     """
 
     matrix: Matrix
@@ -36,15 +38,16 @@ class Overlap:
     high: float
     p: float
     pairs: int
+    reference: str
     change: PairedDifference | None
 
 
-def overlap_of(experiment: Experiment, reference: Experiment | None) -> Overlap | None:
+def overlap_of(experiment: Experiment, experiments: Sequence[Experiment]) -> Overlap | None:
     """Read an experiment's overlap of classes; None where the evaluation has none.
 
     Args:
-        experiment: Experiment that is shown.
-        reference: Experiment that it is compared with.
+        experiment: Experiment that is shown, and compared with its plain twin.
+        experiments: Experiments on its data set.
     """
     names = [name for name in experiment.classes if any(_pair_key(experiment, name, two) for two in experiment.classes)]
     if not names:
@@ -53,8 +56,8 @@ def overlap_of(experiment: Experiment, reference: Experiment | None) -> Overlap 
     for (a, one), (b, two) in combinations(enumerate(names), 2):
         values[a, b] = values[b, a] = experiment.number(_pair_key(experiment, one, two) or "")
     number = experiment.number
-    other = reference if reference is not None and reference is not experiment else None
-    change = compare_ranks(values, *_pairs_of(experiment, other, names)) if other is not None else None
+    twin = plain_twin(experiment, experiments)
+    change = compare_ranks(values, *_pairs_of(experiment, twin, names)) if twin is not None else None
     pairs = number("overlap_rank_n")
     return Overlap(
         Matrix(names, names, values),
@@ -63,6 +66,7 @@ def overlap_of(experiment: Experiment, reference: Experiment | None) -> Overlap 
         number("interval.overlap_rank.high"),
         number("overlap_rank_p"),
         int(pairs) if math.isfinite(pairs) else 0,
+        twin.name if twin is not None else "",
         change if change is not None and change.n else None,
     )
 

@@ -15,7 +15,7 @@ from fer_au.evaluation.robustness_metrics import Answers, Curve, read_curve
 from fer_au.evaluation.robustness_store import read_answers
 from fer_au.report.collect import Estimate, Experiment
 from fer_au.report.curves import Chart, line_chart
-from fer_au.results.differences import reference_of
+from fer_au.results.differences import plain_twin
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class RobustRow:
         attention: ``att_ccos`` at strengths 0 to 5.
         gap: Accuracy under the control, minus that at strength 5.
         changed: Share of images whose answer is another at strength 5.
-        difference: Mean loss of accuracy, minus that of the reference experiment; None for the reference itself.
+        reference: Name of its plain twin among the experiments of the table; empty if it has none.
+        difference: Mean loss of accuracy, minus that of the twin; None where nothing is compared.
         p: p-value of no difference, corrected for all comparisons of the data set; NaN where nothing is compared.
         detectable: Smallest difference that would have been found; NaN where nothing is compared.
     """
@@ -40,6 +41,7 @@ class RobustRow:
     attention: list[float]
     gap: Estimate
     changed: Estimate
+    reference: str
     difference: Estimate | None
     p: float
     detectable: float = math.nan
@@ -55,6 +57,7 @@ class RobustTable:
         strengths: The strengths, in words, after ``clean``.
         control: What its control is; empty if it has none.
         images: Number of images of each experiment, in words.
+        references: Names of the experiments that others are compared with.
         rows: A row per experiment.
         charts: Accuracy and attention over the strengths.
     """
@@ -64,6 +67,7 @@ class RobustTable:
     strengths: list[str]
     control: str
     images: str
+    references: list[str]
     rows: list[RobustRow]
     charts: list[Chart]
 
@@ -76,18 +80,18 @@ def robustness_tables(experiments: Sequence[Experiment], colours: Mapping[str, i
         colours: Experiment -> colour index of the page.
     """
     answers = {one.name: read_answers(one.results) for one in experiments}
-    reference = reference_of([one for one in experiments if answers[one.name]])
     tables = []
     for name, card in CARDS.items():
         curves = {one.name: _curve(one, answers[one.name], name) for one in experiments if name in answers[one.name]}
         scored = [one for one in experiments if one.name in curves and len(curves[one.name].rows)]
         if not scored:
             continue
-        rows = [_row(one, name, curves, reference) for one in scored]
+        rows = [_row(one, name, curves, plain_twin(one, scored)) for one in scored]
+        references = list(dict.fromkeys(row.reference for row in rows if row.reference))
         counts = ", ".join(dict.fromkeys(str(len(curves[one.name].rows)) for one in scored))
         charts = _charts(rows, colours)
         strengths = [f"{strength:g}" for strength in card.strengths]
-        tables.append(RobustTable(name, card.unit, strengths, card.control, counts, rows, charts))
+        tables.append(RobustTable(name, card.unit, strengths, card.control, counts, references, rows, charts))
     return _corrected(tables)
 
 
@@ -114,11 +118,9 @@ def _attention(experiment: Experiment, name: str) -> list[float]:
     return [experiment.number(f"robustness.{name}.{place}.att_ccos") for place in range(STRENGTHS + 1)]
 
 
-def _row(experiment: Experiment, name: str, curves: Mapping[str, Curve], reference: Experiment | None) -> RobustRow:
+def _row(experiment: Experiment, name: str, curves: Mapping[str, Curve], twin: Experiment | None) -> RobustRow:
     curve = curves[experiment.name]
-    compared = None
-    if reference is not None and reference is not experiment and reference.name in curves:
-        compared = _compare(experiment, curve, reference, curves[reference.name])
+    compared = None if twin is None else _compare(experiment, curve, twin, curves[twin.name])
     gap, changed = curve.gap(), curve.changed[:, -1]
     return RobustRow(
         experiment.name,
@@ -127,6 +129,7 @@ def _row(experiment: Experiment, name: str, curves: Mapping[str, Curve], referen
         _attention(experiment, name),
         Estimate(gap.difference, gap.low, gap.high),
         Estimate(float(changed.mean()), *bootstrap_share(changed)),
+        "" if twin is None else twin.name,
         None if compared is None else Estimate(compared.difference, compared.low, compared.high),
         math.nan if compared is None else compared.p,
         math.nan if compared is None else detectable_difference(compared),

@@ -14,6 +14,7 @@ from fer_au.evaluation.bootstrap import holm
 from fer_au.evaluation.slices import FEW, RESAMPLES, Slice, cut_slices
 from fer_au.evaluation.traits import Traits, stored_traits
 from fer_au.report.collect import Estimate, Experiment
+from fer_au.results.differences import plain_twin
 
 SCORES = ("accuracy", "att_ccos")
 _TITLES = {
@@ -48,43 +49,36 @@ class SliceRow:
 
 @dataclass(frozen=True)
 class SliceGaps:
-    """Differences of one experiment to the reference in every slice.
+    """Differences of one experiment to its plain twin in every slice.
 
     Attributes:
         experiment: Name of the experiment.
+        reference: Name of its twin.
         rows: Trait, part, and for each of ``SCORES`` the difference and its p-value, corrected over slices (Holm).
     """
 
     experiment: str
+    reference: str
     rows: list[tuple[str, str, list[tuple[PairedDifference, float]]]]
 
 
 @dataclass(frozen=True)
 class SliceTable:
-    """Scores by slices, and differences to the reference; no rows where the evaluations know of none."""
+    """Scores by slices, and differences to plain twins; no rows where the evaluations know of none."""
 
     experiments: list[str]
     rows: list[SliceRow]
-    reference: str
     gaps: list[SliceGaps]
 
 
-def slice_table(experiments: Sequence[Experiment], reference: Experiment | None) -> SliceTable:
-    """Tabulate slices in the order in which they are cut, then persons.
-
-    Args:
-        experiments: Experiments on one data set.
-        reference: The one that the others are compared with, if there is one.
-    """
+def slice_table(experiments: Sequence[Experiment]) -> SliceTable:
+    """Tabulate slices of one data set's experiments, in the order in which they are cut, then persons."""
     names = list(dict.fromkeys(key for one in experiments for key in _slices_of(one)))
     rows = [_row(name, experiments) for name in names]
-    compared = [one for one in experiments if reference is not None and one is not reference]
-    gaps = [_gaps(one, reference) for one in compared] if reference is not None else []
+    twins = [(one, plain_twin(one, experiments)) for one in experiments]
+    gaps = [_gaps(one, twin) for one, twin in twins if twin is not None]
     return SliceTable(
-        [one.name for one in experiments],
-        [row for row in rows if row.n],
-        reference.name if reference is not None else "",
-        [one for one in gaps if one.rows],
+        [one.name for one in experiments], [row for row in rows if row.n], [one for one in gaps if one.rows]
     )
 
 
@@ -124,7 +118,7 @@ def _gaps(experiment: Experiment, reference: Experiment) -> SliceGaps:
         (*slice_words(one.name), [(columns[k][place], corrected[k][place]) for k in range(len(columns))])
         for place, one in enumerate(slices)
     ]
-    return SliceGaps(experiment.name, rows)
+    return SliceGaps(experiment.name, reference.name, rows)
 
 
 def _difference(

@@ -55,7 +55,6 @@ from fer_au.report.tables import (
     published_table,
     verdict,
 )
-from fer_au.results.differences import reference_of
 from fer_au.terminal import counted
 
 COLOURS = 32
@@ -67,9 +66,10 @@ _TAIL = 16
 
 @dataclass(frozen=True)
 class Matrices:
-    """Confusion, overlap of classes, cosine and centred-cosine matrix of one experiment."""
+    """Confusion, overlap of classes, cosine and centred-cosine matrix of one experiment, and classes without images."""
 
     experiment: str
+    untested: list[str]
     confusion: Matrix
     overlap: Overlap | None
     cosine: Matrix
@@ -88,7 +88,6 @@ class DatasetView:
     cams: list[str]
     samples: dict[str, list[Sample]]
     matrices: list[Matrices]
-    reference: str
     slices: SliceTable
     charts: list[Chart]
     classes: list[str]
@@ -176,7 +175,6 @@ def render_page(project: Project, images: int | None = None) -> str:
 def dataset_view(name: str, project: Project, colours: Mapping[str, int]) -> DatasetView:
     """Compute everything that the page shows of one data set."""
     dataset, experiments = project.datasets[name], project.of_dataset(name)
-    reference = reference_of(experiments)
     layout = plan_layout(experiments, len(project.datasets))
     painter = FacePainter(dataset, layout.side)
     classes, averages = class_averages(layout, dataset, painter)
@@ -192,15 +190,15 @@ def dataset_view(name: str, project: Project, colours: Mapping[str, int]) -> Dat
         [
             Matrices(
                 one.name,
+                one.untested,
                 confusion(one),
-                overlap_of(one, reference),
+                overlap_of(one, experiments),
                 alignment(one, centred=False),
                 alignment(one, centred=True),
             )
             for one in experiments
         ],
-        reference.name if reference else "",
-        slice_table(experiments, reference),
+        slice_table(experiments),
         training_charts(experiments, colours),
         classes,
         averages,

@@ -56,7 +56,7 @@ class VerdictRow:
         attention: Scores of the attention.
         module: Scores of the head's own map; none if it makes none.
         cams: Scores of the CAMs.
-        comparison: Paired comparison with the reference; None for the reference itself.
+        comparison: Paired comparison with its plain twin; None if it has none.
     """
 
     experiment: Experiment
@@ -92,7 +92,8 @@ class Verdict:
         cam_keys: Keys of the CAMs' scores.
         heads: Key of a column -> its meaning.
         rows: Rows of the experiments, in the order of params.yaml.
-        references: Names of the experiments that others are compared with; none without an unguided one.
+        references: Names of the experiments that others are compared with.
+        plain: Whether any experiment has no guidance.
         sentences: Findings in words.
     """
 
@@ -103,6 +104,7 @@ class Verdict:
     heads: dict[str, str]
     rows: list[VerdictRow]
     references: list[str]
+    plain: bool
     sentences: list[Sentence]
 
 
@@ -195,14 +197,15 @@ def verdict(dataset: str, experiments: Sequence[Experiment]) -> Verdict:
             [gauge(one, key) for key in attention],
             [gauge(one, key) for key in module] if any(key in one.metrics for key in module) else [],
             [gauge(one, key) for key in cam_keys],
-            compare(one, twin) if (twin := twins[one.name]) is not None and twin is not one else None,
+            compare(one, twin) if (twin := twins[one.name]) is not None else None,
         )
         for one in experiments
     ]
     names = list(dict.fromkeys(twin.name for twin in twins.values() if twin is not None))
     sentences = [*findings(rows), *remarks(rows)]
     heads = {key: look_up(key)[1] for key in ("accuracy", *attention, *module, *cam_keys)}
-    return Verdict(dataset, attention, module, cam_keys, heads, rows, names, sentences)
+    plain = any(not one.config.guidance for one in experiments)
+    return Verdict(dataset, attention, module, cam_keys, heads, rows, names, plain, sentences)
 
 
 def gauge(experiment: Experiment, key: str) -> Gauge:

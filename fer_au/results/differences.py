@@ -20,7 +20,7 @@ _Own = TypeVar("_Own", bound=ExperimentResult)
 
 @dataclass(frozen=True)
 class Comparison:
-    """Comparison of an experiment with the reference experiment on the same images."""
+    """Comparison of an experiment with its plain twin, the ``reference``, on the same images."""
 
     experiment: str
     reference: str
@@ -28,13 +28,8 @@ class Comparison:
     att_ccos: PairedDifference
 
 
-def reference_of(experiments: Sequence[_Own]) -> _Own | None:
-    """Find the experiment that all others on a data set are compared with in curves: the first without guidance."""
-    return next((one for one in experiments if not one.config.guidance), None)
-
-
 def plain_twin(experiment: _Own, experiments: Sequence[_Own]) -> _Own | None:
-    """Find the experiment without guidance that is most like another one; None if there is none.
+    """Find the experiment that another one is compared with: the one without guidance that is most like it.
 
     Of equal network, training, base, fold and seed, in this order, as far as there is such a one; the first of several.
     An experiment without guidance is compared with the first of all.
@@ -42,9 +37,12 @@ def plain_twin(experiment: _Own, experiments: Sequence[_Own]) -> _Own | None:
     Args:
         experiment: The one to compare.
         experiments: Experiments on its data set, in the order of ``params.yaml``.
+
+    Returns:
+        The other experiment; None where all have guidance, and for the first without.
     """
     plain = [one for one in experiments if not one.config.guidance]
-    if not plain:
+    if not plain or experiment is plain[0]:
         return None
     if not experiment.config.guidance:
         return plain[0]
@@ -100,10 +98,8 @@ def difference_text(entry: Entry, found: Results) -> str:
     if not isinstance(entry.result, ExperimentResult):
         return ""
     reference = plain_twin(entry.result, evaluated)
-    if reference is None or reference is entry.result:
-        return ""
-    comparison = compare(entry.result, reference)
-    return "" if comparison is None else f"Beside {reference.name}, {entry.name} {finding(comparison)}"
+    comparison = compare(entry.result, reference) if reference is not None else None
+    return "" if comparison is None else f"Beside {comparison.reference}, {entry.name} {finding(comparison)}"
 
 
 def summary_sentence(comparisons: Sequence[Comparison]) -> str:

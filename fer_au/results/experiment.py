@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fer_au.config.experiments import CrossConfig, ExperimentConfig
 from fer_au.errors import ConfigError, DataError, StoreError
 from fer_au.evaluation.metrics_file import Metric, read_metrics
+from fer_au.expressions import EXPRESSIONS
 from fer_au.registry import near_names
 from fer_au.stores.reader import Store
 
@@ -47,6 +48,12 @@ class ExperimentResult:
     def labels(self) -> list[str]:
         """True label of each evaluated image."""
         return [label.decode() for label in self.results["label"].tolist()]
+
+    @cached_property
+    def untested(self) -> list[str]:
+        """Classes of the model that no evaluated image is of, in its order."""
+        seen = set(self.labels)
+        return [name for name in self.classes if name not in seen]
 
     @cached_property
     def predictions(self) -> list[str]:
@@ -86,6 +93,11 @@ class CrossResult:
     config: CrossConfig
     metrics: dict[str, Metric]
     group: str | None = None
+
+    @property
+    def untested(self) -> list[str]:
+        """Expressions that the model knows and no evaluated image is of."""
+        return [name for name in EXPRESSIONS if self.metrics.get(f"per_class.{name}.n") == 0]
 
     def number(self, key: str) -> float:
         """Read a metric as a float; NaN where it is absent, undefined or text."""

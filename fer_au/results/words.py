@@ -52,10 +52,13 @@ def _introduction(result: Result) -> str:
     if isinstance(result, ExperimentResult):
         split = result.results.attributes.get("split", "test")
         images = f"{counted(len(result.results), 'image')} of split {split!r} of data set {config.dataset!r}"
-        return f"{result.name}: scored on {images}, {len(result.classes)} classes ({', '.join(result.classes)})."
-    count = number("n", result.number("n"))
-    model = f"model of experiment {result.config.experiment!r}"
-    return f"{result.name}: {model}, scored on {count} images of data set {config.dataset!r}."
+        text = f"scored on {images}, {len(result.classes)} classes ({', '.join(result.classes)})"
+    else:
+        count = number("n", result.number("n"))
+        model = f"model of experiment {result.config.experiment!r}"
+        text = f"{model}, scored on {count} images of data set {config.dataset!r}"
+    untested = f"; no image of: {', '.join(result.untested)}" if result.untested else ""
+    return f"{result.name}: {text}{untested}."
 
 
 def _value(key: str, result: Result) -> str:

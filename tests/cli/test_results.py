@@ -146,3 +146,14 @@ def test_torch_is_not_loaded(call: Call, project: ResultsWriter) -> None:
     for arguments in (["results", "--group"], ["results", "vanilla"], ["results", "vanilla", "--images", "x.csv"]):
         ended = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
         assert ended.stdout.splitlines()[-1] == "False"
+
+
+def test_classes_without_an_image_are_named(call: Call, project: ResultsWriter) -> None:
+    project.evaluate("short", images=2)
+    counts = {"per_class.neutral.n": 0, "per_class.happiness.n": 8, "per_class.anger.n": 0}
+    project.evaluate_cross("away", "au-0", accuracy=0.5, n=8, **counts)
+    project.params()
+    told = {name: " ".join(call("results", name)[1].split()) for name in ("short", "away", "vanilla", "there")}
+    assert "3 classes (neutral, happiness, anger); no image of: anger." in told["short"]
+    assert "8 images of data set 'other'; no image of: neutral, anger." in told["away"]
+    assert all("no image of" not in told[name] for name in ("vanilla", "there"))

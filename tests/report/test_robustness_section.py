@@ -11,7 +11,7 @@ from fer_au.report.collect import read_project
 from fer_au.report.robustness_section import robustness_tables
 from fer_au.report.stage import render_page
 
-from .project import CLASSES, DEFAULT, Writer
+from .project import CLASSES, DEFAULT, GUIDED, Writer, experiment
 
 NAMES = ("moved", "mouth_occluded")
 
@@ -61,6 +61,7 @@ def test_what_guidance_saves_is_compared_in_pairs_and_corrected(tables) -> None:
         vanilla, au = table.rows
         assert vanilla.difference is None
         assert math.isnan(vanilla.p)
+        assert (vanilla.reference, au.reference, table.references) == ("", "vanilla", ["vanilla"])
         assert au.difference is not None
         assert au.difference.value == pytest.approx(vanilla.kept.value - au.kept.value, abs=0.01)
         assert au.difference.high < 0
@@ -69,8 +70,33 @@ def test_what_guidance_saves_is_compared_in_pairs_and_corrected(tables) -> None:
         assert 0 < au.detectable < -au.difference.value
 
 
+def test_each_experiment_is_compared_with_its_plain_twin_of_those_that_were_disturbed(writer: Writer) -> None:
+    writer.dataset("faces", per_class=12)
+    losses = {"plain-0": 0.8, "plain-1": 0.6, "plain-2": None, "au-1": 0.2, "au-2": 0.4}
+    entries = {}
+    for name, own in losses.items():
+        answers = None if own is None else answers_of(writer, own)
+        writer.experiment(name, good=False, answers=answers)
+        entries[name] = experiment(seed=int(name[-1]), guidance=GUIDED if name.startswith("au") else [])
+    project = read_project(writer.params(entries), writer.root)
+    tables = robustness_tables(project.experiments, dict.fromkeys(losses, 0))
+    for table in tables:
+        twins = {row.experiment: row.reference for row in table.rows}
+        assert twins == {"plain-0": "", "plain-1": "plain-0", "au-1": "plain-1", "au-2": "plain-0"}
+        rows = {row.experiment: row for row in table.rows}
+        assert rows["au-1"].difference.value == pytest.approx(
+            rows["plain-1"].kept.value - rows["au-1"].kept.value, abs=0.01
+        )
+    least = [row.p for table in tables for row in table.rows if row.reference]
+    assert least == [pytest.approx(6 * 2 / 10_001)] * 6  # of all comparisons of the data set
+    section = render_page(project).split('<h2 id="robustness">')[1].split("</section>")[0]
+    assert section.count("compared with</th>") == 2
+    assert section.count("<td>plain-1</td>") == 2
+
+
 def test_the_section_stands_in_the_page(tables) -> None:
     page = tables[1]
+    assert "images; compared with vanilla</small>" in page
     assert page.count('id="robustness"') == 1
     assert '<a href="#robustness">' in page
     assert "mouth_occluded" in page

@@ -11,7 +11,7 @@ from fer_au.report import write_report
 from fer_au.report.collect import read_project
 from fer_au.report.slice_section import slice_table
 from fer_au.results.published import interval
-from tests.report.project import CLASSES, DEFAULT, Writer
+from tests.report.project import CLASSES, DEFAULT, GUIDED, Writer, experiment
 
 OVERLAP = {
     "overlap.happiness.surprise": 0.2,
@@ -46,7 +46,7 @@ def page_of(params: Path) -> str:
 def test_slices_have_rows_with_intervals_and_differences(writer: Writer) -> None:
     params = project(writer)
     found = read_project(params, params.parent).experiments
-    table = slice_table(found, found[0])
+    table = slice_table(found)
     turned = [row for row in table.rows if (row.trait, row.part) == ("head turned, degrees", "over 45")]
     assert [(row.n, row.few) for row in turned] == [(len(range(0, len(writer.rows), 3)), True)]
     accuracy, attention = turned[0].scores[:2]
@@ -54,6 +54,7 @@ def test_slices_have_rows_with_intervals_and_differences(writer: Writer) -> None
     assert attention.low < attention.value < attention.high
     assert not [row for row in table.rows if row.part == "30–45"]  # nobody
     (gaps,) = table.gaps
+    assert (gaps.experiment, gaps.reference) == ("au", "vanilla")
     words = {(trait, part): cells for trait, part, cells in gaps.rows}
     _, (gap, p) = words["head turned, degrees", "over 45"]
     assert gap.low > 0.4  # of .2 and .8
@@ -72,6 +73,29 @@ def test_the_page_shows_slices_and_overlap(writer: Writer) -> None:
     assert matrices.count("Overlap of the AU maps") == 2
     assert "over 3 pairs" in matrices
     assert matrices.count("difference to vanilla") <= 1
+
+
+def test_slices_and_overlap_are_compared_with_the_plain_twin(writer: Writer) -> None:
+    project(writer)
+    traits = {"yaw": np.where(np.arange(len(writer.rows)) % 2, 50, 4).astype(np.float32)}
+    traits["pitch"] = np.zeros_like(traits["yaw"])
+    entries = {}
+    for seed in range(2):
+        for name, guidance in (("plain", []), ("au", GUIDED)):
+            writer.experiment(
+                f"{name}-{seed}", good=bool(guidance), seed=seed, traits=traits, wrong_every=3 + seed, **OVERLAP
+            )
+            entries[f"{name}-{seed}"] = experiment(seed=seed, guidance=guidance)
+    params = writer.params(entries)
+    table = slice_table(read_project(params, writer.root).experiments)
+    pairs = [("au-0", "plain-0"), ("plain-1", "plain-0"), ("au-1", "plain-1")]
+    assert [(one.experiment, one.reference) for one in table.gaps] == pairs
+    page = page_of(params)
+    told = re.findall(r'Differences of <span class="chip c\d+">([\w-]+)</span> to ([\w-]+), slice by slice', page)
+    assert told == pairs
+    cards = page.split('<h2 id="matrices">')[1].split("</section>")[0].split("<h4>")[1:]
+    named = [re.findall(r"difference to ([\w-]+):", card) for card in cards]
+    assert named == [[], ["plain-0"], ["plain-0"], ["plain-1"]]
 
 
 def test_evaluations_without_traits_have_no_section_of_slices(writer: Writer) -> None:

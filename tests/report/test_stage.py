@@ -144,7 +144,7 @@ def test_an_experiment_without_cam_is_shown_as_such(make_params: MakeParams, wri
     text = build(params)
     assert "No such maps were computed." in text
     assert "no CAM" in text
-    assert "There is no experiment without guidance" not in text
+    assert "There is no other experiment on this data set" in text
 
 
 def test_without_a_vanilla_experiment_the_page_says_that_nothing_can_be_compared(make_params: MakeParams) -> None:

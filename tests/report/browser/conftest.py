@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +11,7 @@ from urllib.parse import urlencode
 import numpy as np
 import pytest
 
+from benchmarks.shared.browser import find_chromium, start_chromium
 from fer_au.report import write_report
 from tests.report.project import GUIDED, Writer, experiment
 
@@ -21,12 +20,6 @@ if TYPE_CHECKING:
 
 GROUP = '<img src=x onerror="document.title=1">'
 SUBJECT = b"<b>p</b>"
-
-
-def find_chromium() -> str | None:
-    """Path of a browser that the machine has."""
-    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome", "chrome"))
-    return next((path for path in found if path), None)
 
 
 @pytest.fixture(scope="session")
@@ -58,9 +51,8 @@ def browser() -> Iterator[Browser]:
     path = find_chromium()
     if path is None:
         pytest.skip("no chromium found on PATH: apt-get install chromium")
-    root = hasattr(os, "geteuid") and os.geteuid() == 0  # whom chromium's sandbox refuses
     with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"] if root else [])
+        started = start_chromium(playwright, path)
         yield started
         started.close()
 

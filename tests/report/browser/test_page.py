@@ -9,7 +9,9 @@ from .conftest import Open
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 
 
-@pytest.mark.parametrize(("width", "scheme", "other"), [(1440, "light", "dark"), (390, "dark", None)])
+@pytest.mark.parametrize(
+    ("width", "scheme", "other"), [(1440, "light", "dark"), (390, "dark", None), (390, "light", None)]
+)
 def test_no_rule_of_wcag_aa_is_broken(visit: Open, width: int, scheme: str, other: str | None) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
     own = visit(width, scheme)
