@@ -243,7 +243,7 @@ class TrainConfig(StrictModel):
         sync_batch_norm: On several GPUs, normalise over the whole batch instead of each GPU's part of it.
     """
 
-    READ_IF = (ReadIf("early_stopping", lambda one: one.labels == "given", "shuffled labels keep the last epoch"),)
+    READ_IF = (ReadIf("early_stopping", lambda one: not one.keeps_last_epoch, "shuffled labels keep the last epoch"),)
 
     epochs: Count = 8
     batch_size: Count = 64
@@ -263,6 +263,11 @@ class TrainConfig(StrictModel):
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     freeze: tuple[FreezeConfig, ...] = ()
     sync_batch_norm: bool = True
+
+    @property
+    def keeps_last_epoch(self) -> bool:
+        """Whether the last epoch is kept, not the best: shuffled labels aren't those of the split that would select."""
+        return self.labels == "shuffled"
 
 
 class EvaluateConfig(StrictModel):

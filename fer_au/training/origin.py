@@ -76,7 +76,7 @@ class Origin:
             "precision": self.trainer.precision,
             "device": self.trainer.device.type,
             "seed": self.experiment.seed,
-            "selected_on": self.train.select_on if self.train.labels == "given" else LAST_EPOCH,
+            "selected_on": LAST_EPOCH if self.train.keeps_last_epoch else self.train.select_on,
         }
 
     def _pretrained(self) -> dict[str, str] | None:

@@ -365,7 +365,7 @@ class Trainer:
         parameters = [one for group in self.optimizer.param_groups for one in group["params"]]
         loaded = checkpoint.load(self._state(Fitted()), parameters) if self.processes.first else None
         state = self.processes.from_first(loaded)
-        takes_last = self.config.labels == "shuffled"  # such labels are not those of the split that selects
+        takes_last = self.config.keeps_last_epoch
         if state is None:
             return Fitted(takes_last=takes_last)
         self.model.load_state_dict(state.model)
