@@ -8,7 +8,7 @@ from matplotlib.path import Path as Polygon
 from scipy.spatial import ConvexHull
 
 from fer_au import ibug68 as scheme
-from fer_au.cues.regions import region_coverage, side_coverage
+from fer_au.cues.regions import region_coverage, region_labels, side_coverage
 from fer_au.evaluation import REGIONS, region_attention
 from fer_au.evaluation.comparison import comparison_maps, mass_maps
 from fer_au.evaluation.regions import region_shares
@@ -163,6 +163,21 @@ def test_sides_are_those_of_the_person_however_the_head_is_turned(face, side, tu
         maps[0, int(y), int(x)] = 1
         shares = region_shares(maps, side_coverage(turned, SIZE, (28, 28)))
         assert shares[f"side_region.{side}.{name}"][0] == shares[f"region.{name}"][0] > 0.3
+
+
+def test_faces_beside_it_change_nothing_about_a_face(face, rng):
+    """Faces are painted many at a time: far, tiny, collapsed and unknown ones among them."""
+    faces = np.repeat(face, 75, axis=0) + rng.normal(0, 4, (75, 68, 2)) + rng.normal(0, 30, (75, 1, 2))
+    faces[10:14] *= np.array([5, 0.05, -1, 0])[:, None, None]
+    faces[20], faces[21, 3], faces[22] = np.nan, np.inf, np.round(faces[22])
+    alone = [one[None] for one in faces]
+    np.testing.assert_array_equal(
+        side_coverage(faces, SIZE, (9, 7)), np.concatenate([side_coverage(one, SIZE, (9, 7)) for one in alone])
+    )
+    labels = region_labels(faces, SIZE, 40)
+    np.testing.assert_array_equal(labels, np.concatenate([region_labels(one, SIZE, 40) for one in alone]))
+    assert (labels[[20, 21]] == -1).all()
+    assert (np.delete(labels, [20, 21], axis=0) >= 0).all()
 
 
 def test_both_sides_together_are_the_region(face, rng):
