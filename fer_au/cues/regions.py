@@ -168,7 +168,7 @@ def _fill_hulls(labels: NDArray[np.uint8], outlines: FloatArray, value: int, mar
     if margins.any():
         widened = (outlines[:, :, None] + margins[:, None, None, None] * _CIRCLE).reshape(len(outlines), -1, 2)
     # cv2's polygon fill would also take every pixel that the outline touches: 10 % too much for a mouth.
-    hulls = [cv2.convexHull(one)[:, 0] for one in np.ascontiguousarray(widened, np.float32)]
+    hulls = [_hull(one) for one in np.ascontiguousarray(widened, np.float32)]
     start = np.empty((len(hulls), max(map(len, hulls)), 2))
     for row, hull in zip(start, hulls, strict=True):
         row[: len(hull)], row[len(hull) :] = hull, hull[-1]  # edges without a length cross nothing
@@ -181,6 +181,12 @@ def _fill_hulls(labels: NDArray[np.uint8], outlines: FloatArray, value: int, mar
     columns = np.arange(x0, x1, dtype=np.int32)
     inside = (columns >= first[:, :, None]) & (columns < last[:, :, None])
     np.copyto(labels[:, y0:y1, x0:x1], np.uint8(value), where=inside)
+
+
+def _hull(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Find the corners (V, 2) of the convex hull of points (n, 2); points that are all one have that one."""
+    found = cv2.convexHull(points)  # None, where OpenCV finds no extent
+    return points[:1] if found is None else np.asarray(found[:, 0], np.float32)
 
 
 def _cut_rows(corners: FloatArray, y: FloatArray) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
