@@ -32,6 +32,7 @@ DISTANCE = 1000.0
 MAX_RESIDUAL = 0.2
 """Points that lie further from the turned head than this share of the inter-ocular distance are of no face."""
 
+_LEAST_SHARE = 1e-6  # of the largest coordinate; less is the rounding of float32
 _LEAST_SPREAD = 0.5  # pixels: points that lie closer together than this are one point
 _ANGLE_DIGITS, _RESIDUAL_DIGITS = 2, 4  # that are kept: below them processors round differently
 _AXES = np.array([1.0, -1.0, -1.0])  # from the head's axes (y up, z to the viewer) to the camera's (y down, z away)
@@ -153,7 +154,7 @@ def fit_head(
     # Seen from the middle of the face and scaled to the head, so that the camera needs no focal length.
     seen = chosen - chosen.mean(axis=0)
     spread = float(np.sqrt((seen**2).sum(axis=1).mean()))
-    if spread < _LEAST_SPREAD:
+    if spread < max(_LEAST_SPREAD, _LEAST_SHARE * np.abs(chosen).max()):
         return None
     flat = (head - head.mean(axis=0))[:, :2]
     seen *= float(np.sqrt((flat**2).sum(axis=1).mean())) / spread / distance

@@ -101,6 +101,8 @@ def test_points_of_no_head_have_no_pose() -> None:
         "none": np.full((68, 2), np.nan),
         "one missing": lost,
         "one place": np.full((68, 2), 40.0),
+        "one place, far away": np.full((68, 2), 1e30),
+        "near one place, far away": points * 1e-3 + 1e12,
         "a line": np.stack([np.linspace(0, 90, 68), np.linspace(0, 30, 68)], axis=1),
         "in any order": points[rng.permutation(68)],
         "anywhere": rng.uniform(0, SIZE, (68, 2)),
