@@ -68,11 +68,7 @@ def align_dataset(
         operation = AlignOperation.of(config)
         warm_up(operation, len(rows))
         operation.check()
-        lost = _check_files(rows, root)
-        files = PictureFiles(root.resolve())
-        if restore is not None and any(row.id in lost and files.is_inside(row.path) for row in rows):
-            restore()
-            lost = _check_files(rows, root)
+        lost = _find_lost(rows, root, restore)
         at = np.flatnonzero([row.id not in lost for row in rows]).astype(np.int64)
         computed, places = _compute([rows[index] for index in at.tolist()], root, operation, config)
         kept, faults, found = _judge(rows, at, computed, config)
@@ -120,6 +116,15 @@ class _FileCheck:
         except OSError as error:
             return Reject(id_, Reason.UNREADABLE, error.strerror or str(error))
         return None if whole else Reject(id_, Reason.CHANGED, "another sha256 than in the manifest")
+
+
+def _find_lost(rows: Sequence[ManifestRow], root: Path, restore: Callable[[], None] | None) -> dict[str, Reject]:
+    """Find the rows whose picture can't be used, once those inside other files are made again; see ``_check_files``."""
+    lost, files = _check_files(rows, root), PictureFiles(root.resolve())
+    if restore is None or not any(row.id in lost and files.is_inside(row.path) for row in rows):
+        return lost
+    restore()
+    return _check_files(rows, root)
 
 
 def _check_files(rows: Sequence[ManifestRow], root: Path) -> dict[str, Reject]:

@@ -6,7 +6,6 @@ import contextlib
 import platform
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import timm
 import torch
@@ -25,7 +24,7 @@ from fer_au.gate import TABLES, read_bytes
 from fer_au.models.config_file import CLUSTERS, CONFIG, HISTORY, WEIGHTS, check_folder, read_config, write_config
 from fer_au.models.external import check_template
 from fer_au.models.files import load_model, save_model
-from fer_au.models.network import FerModel, count_views
+from fer_au.models.network import count_views
 from fer_au.models.trained import Training
 from fer_au.shards.finished import FinishedWork
 from fer_au.stores.locks import output_lock
@@ -42,6 +41,7 @@ from fer_au.training.start import Start, start_network
 from fer_au.training.trainer import Fitted, Trainer
 from fer_au.training.untrained import keep_untrained
 
+_FILES = (WEIGHTS, CONFIG, HISTORY, CLUSTERS)
 _LOCK_SECONDS = 10.0  # a second run of the same training would last as long as the first: don't wait for it
 
 
@@ -83,64 +83,93 @@ def train_experiment(
     processes = Processes()
     curves = CurveLog(name, processes.first)
     faces, selection = _splits(experiment, train, dataset_dir)
-    start = _start(name, experiment, faces, base_dir, base_training)
-    model, preprocessing = start.model, start.preprocessing
-    clusters = _clusters(name, experiment, faces, base_dir, processes.device)
-    guidance = Guidance(experiment.guidance, model, faces, experiment.seed, clusters)
-    for line in guidance.check_cues(faces):
-        log(f"{name}: {line}")
-    weights = balanced_weights(faces) if train.class_weights == "balanced" else None
-    trainer = Trainer(name, model, guidance, train, experiment.seed, preprocessing, weights, processes)
-    origin = Origin(experiment, train, faces, start.pretrained, start.base, clusters, trainer)
-    identity = origin.identity()
-    finished, checkpoint = FinishedWork("training", identity), Checkpoint(identity)
+    origin = _gather(name, experiment, train, faces, base_dir, base_training, processes)
+    training = _Run(name, origin, selection, out_dir)
     with output_lock(out_dir, _LOCK_SECONDS) if processes.first else contextlib.nullcontext():
-        kept = processes.from_first(processes.first and _take(finished, out_dir, origin))
-        if kept:
-            log(
-                f"train {name}: trained before with these settings, data and code; "
-                f"{out_dir} taken from {finished.folder.parent}"
-            )
-        else:
-            if processes.first:
-                finished.check_writable()
-            log(
-                f"{name}: {len(faces)} faces of {len(faces.classes)} classes, {train.image_size} px, "
-                f"{trainer.precision} on {processes}, selected on {train.select_on} ({len(selection)} faces"
-                f"{', so few that chance selects' if len(selection) < FEW_TO_SELECT else ''})"
-            )
-            if clusters is not None and processes.first:
-                write_atomically(out_dir / CLUSTERS, read_bytes(clusters.path, TABLES))
-            with contextlib.closing(curves):
-                fitted = trainer.fit(
-                    _learnt(faces, experiment, train), selection, checkpoint, out_dir / HISTORY, curves
-                )
-            if processes.first:
-                preprocess = {**preprocessing.to_meta(), "align": faces.align_options}
-                _write(out_dir, model, fitted, origin.record() | {"preprocessing": preprocess})
-                finished.keep({file: path for file in _FILES if (path := out_dir / file).exists()})
-                best = fitted.history[fitted.epoch]
-                log(
-                    f"train {name}: epoch {fitted.epoch + 1} of {len(fitted.history)} is selected, "
-                    f"{train.select_on} accuracy {best.valid_accuracy:.3f}; {out_dir}"
-                )
+        if not processes.from_first(processes.first and training.take()):
+            training.fit(curves)
         # DVC deletes the model of a run that ends with an error, be it in its last moment: what goes on after the last
         # epoch is removed only when the finished training lies where DVC doesn't look.
         if processes.first:
-            checkpoint.remove()
+            training.checkpoint.remove()
     processes.close()
 
 
-_FILES = (WEIGHTS, CONFIG, HISTORY, CLUSTERS)
+def _gather(
+    name: str,
+    experiment: ExperimentConfig,
+    train: TrainConfig,
+    faces: FaceDataset,
+    base_dir: Path,
+    base_training: Training | None,
+    processes: Processes,
+) -> Origin:
+    """Bring together what the training starts from; arguments as of ``train_experiment``."""
+    start = _start(name, experiment, faces, base_dir, base_training)
+    clusters = _clusters(name, experiment, faces, base_dir, processes.device)
+    guidance = Guidance(experiment.guidance, start.model, faces, experiment.seed, clusters)
+    for line in guidance.check_cues(faces):
+        log(f"{name}: {line}")
+    weights = balanced_weights(faces) if train.class_weights == "balanced" else None
+    trainer = Trainer(name, start.model, guidance, train, experiment.seed, start.preprocessing, weights, processes)
+    return Origin(experiment, train, faces, start.pretrained, start.base, clusters, trainer)
 
 
-def _take(finished: FinishedWork, out_dir: Path, origin: Origin) -> bool:
-    """Fetch a finished training, and tell whether there was one; it gets this experiment's entry of params.yaml."""
-    check = partial(_check_finished, code=origin.experiment.model.code)
-    if not finished.take({file: out_dir / file for file in _FILES}, check):
-        return False
-    write_config(out_dir / CONFIG, {**read_config(out_dir), "experiment": origin.entry()})
-    return True
+class _Run:
+    """A training that is fetched where it was finished before, and else carried out.
+
+    Args:
+        name: Experiment name, used in messages.
+        origin: What it starts from.
+        selection: The faces that select the epoch.
+        out_dir: The model's folder.
+    """
+
+    def __init__(self, name: str, origin: Origin, selection: FaceDataset, out_dir: Path) -> None:
+        self._name, self._origin, self._selection, self._out_dir = name, origin, selection, out_dir
+        identity = origin.identity()
+        self._finished = FinishedWork("training", identity)
+        self.checkpoint = Checkpoint(identity)
+
+    def take(self) -> bool:
+        """Fetch a finished training, and tell whether there was one; it gets this experiment's entry of params.yaml."""
+        check = partial(_check_finished, code=self._origin.experiment.model.code)
+        if not self._finished.take({file: self._out_dir / file for file in _FILES}, check):
+            return False
+        write_config(self._out_dir / CONFIG, {**read_config(self._out_dir), "experiment": self._origin.entry()})
+        log(
+            f"train {self._name}: trained before with these settings, data and code; "
+            f"{self._out_dir} taken from {self._finished.folder.parent}"
+        )
+        return True
+
+    def fit(self, curves: CurveLog) -> None:
+        """Train; the first process writes the model's folder, and keeps it where it is fetched from."""
+        origin, trainer, processes = self._origin, self._origin.trainer, self._origin.trainer.processes
+        if processes.first:
+            self._finished.check_writable()
+        few = ", so few that chance selects" if len(self._selection) < FEW_TO_SELECT else ""
+        log(
+            f"{self._name}: {len(origin.faces)} faces of {len(origin.faces.classes)} classes, "
+            f"{origin.train.image_size} px, {trainer.precision} on {processes}, "
+            f"selected on {origin.train.select_on} ({len(self._selection)} faces{few})"
+        )
+        if origin.clusters is not None and processes.first:
+            write_atomically(self._out_dir / CLUSTERS, read_bytes(origin.clusters.path, TABLES))
+        learnt = _learnt(origin.faces, origin.experiment, origin.train)
+        with contextlib.closing(curves):
+            fitted = trainer.fit(learnt, self._selection, self.checkpoint, self._out_dir / HISTORY, curves)
+        if processes.first:
+            self._keep(fitted)
+
+    def _keep(self, fitted: Fitted) -> None:
+        _write(self._out_dir, self._origin, fitted)
+        self._finished.keep({file: path for file in _FILES if (path := self._out_dir / file).exists()})
+        accuracy = fitted.history[fitted.epoch].valid_accuracy
+        log(
+            f"train {self._name}: epoch {fitted.epoch + 1} of {len(fitted.history)} is selected, "
+            f"{self._origin.train.select_on} accuracy {accuracy:.3f}; {self._out_dir}"
+        )
 
 
 def _check_finished(folder: Path, code: str | None) -> None:
@@ -230,14 +259,16 @@ def balanced_weights(faces: FaceDataset) -> Tensor:
     return len(faces) / (int((counts > 0).sum()) * counts.clamp_min(1).float()) * (counts > 0)
 
 
-def _write(out_dir: Path, model: FerModel, fitted: Fitted, record: dict[str, Any]) -> None:
+def _write(out_dir: Path, origin: Origin, fitted: Fitted) -> None:
     """Write the selected epoch's model and how it came about."""
-    model.load_state_dict(fitted.tensors)
+    trainer = origin.trainer
+    trainer.model.load_state_dict(fitted.tensors)
     meta = {
-        **record,
+        **origin.record(),
+        "preprocessing": {**trainer.preprocessing.to_meta(), "align": origin.faces.align_options},
         "selected_epoch": fitted.epoch,
         "train_images_per_second": round(training_speed(fitted.history), 2),
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "timm": timm.__version__},
     }
     write_history(out_dir / HISTORY, fitted.history)  # a training that resumed after its last epoch wrote none
-    save_model(out_dir, model, meta, (HISTORY, CLUSTERS))
+    save_model(out_dir, trainer.model, meta, (HISTORY, CLUSTERS))
