@@ -28,6 +28,7 @@ from benchmarks.shared.commands import ROOT, environment, timed
 from fer_au.machine import cpu_name, instruction_set
 from fer_au.scaffold.init import init_project
 
+SEAL = "sha256"
 SPEEDS = ("per_second", "seconds")
 SMALL: dict[str, Any] = {
     "render": {"demo": {"identities": 20, "images": 14, "size": 128, "test_fraction": 0.25, "seed": 0}},
@@ -109,12 +110,13 @@ def killed_after(folder: Path, seconds: float, jobs: int) -> float:
 
 
 def outcome(folder: Path, name: str) -> tuple[str, dict[str, object]]:
-    """Give the hash of a model, and its metrics without speeds."""
+    """Give the hash of a model, and its metrics without speeds and the seals of files that hold speeds."""
     digest = hashlib.sha256((folder / f"models/{name}/model.safetensors").read_bytes()).hexdigest()
     metrics: dict[str, object] = {}
     for file in (f"metrics/{name}.json", f"metrics/detail/{name}.json"):
         metrics |= json.loads((folder / file).read_text(encoding="utf-8"))
-    return digest, {key: value for key, value in metrics.items() if not key.endswith(SPEEDS)}
+    kept = {key: value for key, value in metrics.items() if not key.endswith(SPEEDS) and not key.startswith(SEAL)}
+    return digest, kept
 
 
 def settings(folder: Path) -> dict[str, str]:
