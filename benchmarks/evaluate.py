@@ -81,7 +81,7 @@ def make_data(folder: Path, images: int) -> None:
         "status": np.zeros(count, np.uint8),
     }
     write_store(folder / "faces.h5", "faces", faces, fingerprint="f", attributes=size)
-    poses = estimate_poses(points[:DISTINCT], np.tile(np.eye(2, 3), (len(points[:DISTINCT]), 1, 1)))
+    poses = estimate_poses(points[:DISTINCT], np.tile(np.eye(2, 3), (min(count, DISTINCT), 1, 1)))
     known = {name: column[places] for name, column in poses.columns().items()}
     landmarks = {**own, **known, "points": points, "score": zeros, "status": np.zeros(count, np.uint8)}
     write_store(folder / "landmarks.h5", "landmarks", landmarks, fingerprint="l", attributes=size)

@@ -154,7 +154,7 @@ def _overlay(entry: Entry, changes: Entry) -> Entry:
     """Overlay an entry key by key; another head or backbone starts without the options of the one that it replaces."""
     model, own = entry.get("model"), changes.get("model")
     if isinstance(model, Mapping) and isinstance(own, Mapping):
-        others = [part for part in _OPTIONS if part in own and own[part] != model.get(part, own[part])]
+        others = [part for part in _OPTIONS.keys() & own.keys() & model.keys() if own[part] != model[part]]
         left = {_OPTIONS[part] for part in others}
         entry = {**entry, "model": {key: value for key, value in model.items() if key not in left}}
     return merge(entry, changes)
