@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from benchmarks.guidance.estimates import Estimate
 from benchmarks.guidance.groups import Family, Group
@@ -20,6 +21,21 @@ would have been found with 80 % power, where none was found. `-`: not measured, 
 no interval, and its difference covers images alone. Accuracies, what is kept of them, and reliance are in %."""
 
 
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        title: Its head.
+        score: What stands in it.
+        groups: Row -> the group whose score stands there; absent where there is none.
+    """
+
+    title: str
+    score: Score
+    groups: Mapping[str, Group]
+
+
 def family_tables(family: Family) -> str:
     """Write the tables of groups that are compared with each other."""
     sections = {
@@ -33,20 +49,26 @@ def family_tables(family: Family) -> str:
     for title, scores in sections.items():
         shown = [score for score in scores if _is_measured(score, family)]
         if shown:
-            lines += ["", f"### {title}", "", *_table(family, shown)]
+            reference = family.reference.name if family.reference else None
+            columns = _family_columns(family, shown)
+            lines += ["", f"### {title}", "", *_table(columns, [group.name for group in family.groups], reference)]
     return "\n".join(lines)
 
 
-def fraction_table(title: str, methods: Sequence[Sequence[Group]], score: Score = HEADLINE[0]) -> str:
-    """Write the scores of methods over the shares of the training faces."""
+def fraction_table(title: str, methods: Sequence[Sequence[Group]], score: Score) -> str:
+    """Write the scores of methods over the shares of the training faces, and what each gains at each share."""
     shares = sorted({group.train.fraction for groups in methods for group in groups})
+    columns = [
+        Column(
+            f"{share:.0%}",
+            score,
+            {of[-1].name: group for of in methods for group in of if group.train.fraction == share},
+        )
+        for share in shares
+    ]
+    reference = next((of[-1].name for of in methods if of[-1].is_plain), None)
     lines = [f"## {title}: {score.title} by the share of the training faces", ""]
-    lines += _head(["", *(f"{share:.0%}" for share in shares)])
-    for groups in methods:
-        found = {group.train.fraction: score.mean(group) for group in groups}
-        cells = [_mean_text(found[share], score) if share in found else "-" for share in shares]
-        lines.append(_row([groups[-1].name, *cells]))
-    return "\n".join(lines)
+    return "\n".join([*lines, *_table(columns, [of[-1].name for of in methods], reference)])
 
 
 def _seeds(family: Family) -> list[str]:
@@ -63,20 +85,31 @@ def _is_measured(score: Score, family: Family) -> bool:
     return any(math.isfinite(score.number(run)) for group in family.groups for run in group.runs.values())
 
 
-def _table(family: Family, scores: Sequence[Score]) -> Iterator[str]:
-    reference = family.reference
-    others = [group for group in family.groups if reference is not None and group is not reference]
-    gaps: dict[tuple[str, str], Estimate] = {
-        (group.name, score.key): score.gap(group, reference) for group in others for score in scores if reference
-    }
-    alone = {key for (_, key), one in gaps.items() if math.isfinite(one.value) and not one.images}
-    yield from _head(["", *(f"{score.title}{' †' if score.key in alone else ''}" for score in scores)])
-    for group in family.groups:
-        yield _row([group.name, *(_mean_text(score.mean(group), score) for score in scores)])
+def _family_columns(family: Family, scores: Sequence[Score]) -> list[Column]:
+    rows = {group.name: group for group in family.groups}
+    return [Column(score.title, score, rows) for score in scores]
+
+
+def _table(columns: Sequence[Column], rows: Sequence[str], reference: str | None) -> Iterator[str]:
+    gaps: dict[tuple[str, int], Estimate] = {}
+    for row in rows:
+        for place, column in enumerate(columns):
+            plain = column.groups.get(reference or "")
+            if plain is not None and row != reference and row in column.groups:
+                gaps[row, place] = column.score.gap(column.groups[row], plain)
+    alone = {place for (_, place), one in gaps.items() if math.isfinite(one.value) and not one.images}
+    yield from _head(["", *(f"{one.title}{' †' if place in alone else ''}" for place, one in enumerate(columns))])
+    for row in rows:
+        found = [(one.score, one.score.mean(one.groups[row])) if row in one.groups else None for one in columns]
+        yield _row([row, *("-" if one is None else _mean_text(one[1], one[0]) for one in found)])
     corrected = dict(zip(gaps, holm([one.p for one in gaps.values()]), strict=True))
-    for group in others:
-        cells = [_gap_text(gaps[group.name, one.key], corrected[group.name, one.key], one) for one in scores]
-        yield _row([f"*{group.name} − {reference.name if reference else ''}*", *cells])
+    for row in rows:
+        if any(key[0] == row for key in gaps):
+            places = [(row, place) for place in range(len(columns))]
+            cells = [
+                _gap_text(gaps[key], corrected[key], columns[key[1]].score) if key in gaps else "-" for key in places
+            ]
+            yield _row([f"*{row} − {reference}*", *cells])
 
 
 def _head(cells: Sequence[str]) -> list[str]:
@@ -114,5 +147,5 @@ def _gap_text(found: Estimate, p: float, score: Score) -> str:
 def page(families: Sequence[Family], curves: Mapping[str, Sequence[Sequence[Group]]]) -> str:
     """Write all tables, and how to read them."""
     parts = [NOTES, *(family_tables(family) for family in families)]
-    parts += [fraction_table(title, methods) for title, methods in curves.items()]
+    parts += [fraction_table(title, methods, score) for title, methods in curves.items() for score in HEADLINE[:2]]
     return "\n\n".join(parts) + "\n"

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
+from types import FrameType
 
 import psutil
 
@@ -27,6 +28,7 @@ DVC = (sys.executable, "-m", "dvc")
 _ONE_JOB = ("--wait-for-lock", "repro", "--single-item")
 _KEPT_LINES = 200  # of a job's output, in which the reason of its end is looked for
 _ERRORS = ("error: ", "ERROR: ")
+_ENDING = (signal.SIGTERM, signal.SIGHUP)  # by kill or a scheduler; by the end of a terminal
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -106,6 +108,7 @@ def run_jobs(jobs: Sequence[Job], side_by_side: int, devices: Sequence[str] = ()
 
     Raises:
         KeyboardInterrupt: After Ctrl-C, when all jobs have ended on their own Ctrl-C.
+        SystemExit: After SIGTERM or SIGHUP, when all jobs have ended by SIGTERM.
     """
     named = {job.name: job for job in jobs}
     order = TopologicalSorter({job.name: [name for name in job.after if name in named] for job in jobs})
@@ -181,22 +184,47 @@ class _Processes:
 
     @contextmanager
     def ending_together(self) -> Iterator[None]:
-        """Pass Ctrl-C on to all, and wait for them, whatever ends the block."""
-        try:
-            yield
-        except BaseException:
-            self._stop()
-            raise
+        """Stop all and wait for them, whatever ends the block."""
+        with _signals_end():
+            try:
+                try:
+                    yield
+                except KeyboardInterrupt:
+                    self._stop(signal.SIGINT)
+                    raise
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # may come while Ctrl-C waits
+                self._stop(signal.SIGTERM)
+                raise
 
-    def _stop(self) -> None:
+    def _stop(self, number: signal.Signals) -> None:
         with self._lock:
             self._stopped = True
             running = list(self._running)
         for process in running:
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGINT)
+                os.killpg(process.pid, number)
         for process in running:
             process.wait()
+
+
+@contextmanager
+def _signals_end() -> Iterator[None]:
+    """Raise ``SystemExit`` at the signals that would end this process alone, and leave its jobs at work."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)  # a second one would end the wait for the jobs
+        raise SystemExit(128 + number)
+
+    heard = [one for one in _ENDING if signal.getsignal(one) == signal.SIG_DFL]  # under nohup, SIGHUP is ignored
+    for one in heard:
+        signal.signal(one, end)
+    try:
+        yield
+    finally:
+        for one in heard:
+            signal.signal(one, signal.SIG_DFL)
 
 
 def _pass_on(name: str, lines: Iterable[str]) -> Iterator[str]:

@@ -8,6 +8,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from fer_au.compute import jobs
@@ -123,28 +124,49 @@ def test_processors_are_shared_out_unless_the_user_has_said_how(
     assert log()[0][3] == threads.replace("N", str(max(1, (os.cpu_count() or 1) // 2)))
 
 
-def test_ctrl_c_reaches_all_jobs_and_waits_for_them(tmp_path: Path) -> None:
-    script = textwrap.dedent("""
+# Before the jobs: as in a terminal, or as in `nohup ... &`, where all that it starts is deaf to Ctrl-C.
+LISTENS, IS_DEAF = "signal.default_int_handler", "signal.SIG_IGN"
+
+
+@pytest.mark.parametrize(
+    ("to_ctrl_c", "sent", "code", "heard"),
+    [
+        (LISTENS, ["SIGINT"], 7, 2),
+        (LISTENS, ["SIGTERM", "SIGTERM"], 143, 0),
+        (LISTENS, ["SIGHUP"], 129, 0),
+        (IS_DEAF, ["SIGINT", "SIGHUP", "SIGTERM"], 143, 0),
+    ],
+)
+def test_what_ends_a_run_reaches_all_jobs_and_waits_for_them(
+    to_ctrl_c: str, sent: list[str], code: int, heard: int, tmp_path: Path
+) -> None:
+    script = textwrap.dedent(f"""
         import signal, sys
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
+        signal.signal(signal.SIGINT, {to_ctrl_c})
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if {to_ctrl_c} == signal.SIG_IGN else signal.SIG_DFL)
         from fer_au.compute import jobs
         from fer_au.compute.jobs import Job, run_jobs
         jobs.DVC = (sys.executable, "fake.py")
         try:
-            run_jobs([Job(n, (f"train@{n}", f"evaluate@{n}")) for n in ("wait-a", "wait-b", "c")], 2)
+            run_jobs([Job(n, (f"train@{{n}}", f"evaluate@{{n}}")) for n in ("wait-a", "wait-b", "c")], 2)
         except KeyboardInterrupt:
-            print("interrupted")
+            sys.exit(7)
     """)
-    process = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path)
     until = time.monotonic() + 60
     while not (Path("log").exists() and len(log()) == 2) and time.monotonic() < until:
         time.sleep(0.02)
+    jobs_at_work = psutil.Process(process.pid).children()
+    assert len(jobs_at_work) == 2
     time.sleep(0.2)  # both are in their sleep
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=30)[0] == "interrupted\n"
+    for name in sent:
+        process.send_signal(signal.Signals[name])
+        time.sleep(0.1)
+    assert process.wait(timeout=30) == code
+    assert not any(one.is_running() for one in jobs_at_work)
     assert sorted(line[:2] for line in log()) == [
         ["begin", "wait-a"], ["begin", "wait-b"], ["stopped", "wait-a"], ["stopped", "wait-b"],
-    ]  # fmt: skip
+    ][: 2 + heard]  # fmt: skip
 
 
 def test_a_task_of_a_job_array_runs_the_experiment_of_its_line(tmp_path: Path) -> None:
