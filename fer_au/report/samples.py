@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from fer_au.evaluation.traits import stored_traits
 from fer_au.expressions import NEUTRAL, ordered
 from fer_au.heat import Image, data_uri, overlay
 from fer_au.report import statistics
@@ -18,6 +20,7 @@ _TILE_BUDGET = 900
 _SAMPLES = 3
 _MEAN_FACES = 48
 _GOLDEN = 0.618
+_HERO_CLASSES = 7
 
 
 @dataclass(frozen=True)
@@ -203,3 +206,35 @@ def _average_face(label: str, experiment: Experiment, painter: FacePainter) -> I
     usable = [id_ for id_ in ids if painter.has_face(id_)]
     step = max(1, len(usable) // _MEAN_FACES)
     return mean_face([painter.face_image(id_) for id_ in usable[::step]]) if usable else None
+
+
+def hero(
+    layout: Layout, samples: Mapping[str, list[Sample]], painter: FacePainter
+) -> tuple[list[tuple[str, list[Tile]]], list[str]]:
+    """Lay out the picture at the top: a face per expression, its AU map, and attention without and with guidance."""
+    plain = next((one for one in layout.experiments if not one.config.guidance), None)
+    guided = [one for one in layout.experiments if one.config.guidance]
+    best = max(guided, key=lambda one: _or_low(one.number("att_ccos")), default=None)
+    frontal = [_least_turned(rows, layout.experiments[0]) for rows in samples.values()]
+    shown = [one for one in frontal if one.au_map.uri][:_HERO_CLASSES]
+    rows = [("face", [one.face for one in shown]), ("AU map", [one.au_map for one in shown])]
+    rows += [
+        (experiment.name, [attention_tile(one.id, experiment, painter) for one in shown])
+        for experiment in (plain, best)
+        if experiment is not None
+    ]
+    return rows, [one.label for one in shown]
+
+
+def _least_turned(samples: Sequence[Sample], experiment: Experiment) -> Sample:
+    """Choose the sample whose head is turned least, whatever any model answered; the first where no pose is known."""
+    traits = stored_traits(experiment.results)
+    if "yaw" not in traits:
+        return samples[0]
+    turned = np.nan_to_num(np.maximum(np.abs(traits["yaw"]), np.abs(traits["pitch"])), nan=np.inf)
+    place = {id_: row for row, id_ in enumerate(experiment.results.ids)}
+    return min(samples, key=lambda one: float(turned[place[one.id]]))
+
+
+def _or_low(value: float) -> float:
+    return value if math.isfinite(value) else -math.inf

@@ -34,8 +34,8 @@ from fer_au.report.samples import (
     Layout,
     Sample,
     Tile,
-    attention_tile,
     class_averages,
+    hero,
     plan_layout,
     sample_grid,
     shown_cam,
@@ -59,7 +59,6 @@ from fer_au.terminal import counted
 
 COLOURS = 32
 """Colours of experiments: eight, each with four marks and dashes."""
-_HERO_CLASSES = 7
 _LEGEND_LINES = 8  # beyond which panels share one legend
 _TAIL = 16
 
@@ -212,23 +211,6 @@ def dataset_view(name: str, project: Project, colours: Mapping[str, int]) -> Dat
     )
 
 
-def hero(
-    layout: Layout, samples: Mapping[str, list[Sample]], painter: FacePainter
-) -> tuple[list[tuple[str, list[Tile]]], list[str]]:
-    """Lay out the picture at the top: a face per expression, its AU map, and attention without and with guidance."""
-    plain = next((one for one in layout.experiments if not one.config.guidance), None)
-    guided = [one for one in layout.experiments if one.config.guidance]
-    best = max(guided, key=lambda one: _or_low(one.number("att_ccos")), default=None)
-    firsts = [rows[0] for rows in samples.values() if rows[0].au_map.uri][:_HERO_CLASSES]
-    rows = [("face", [one.face for one in firsts]), ("AU map", [one.au_map for one in firsts])]
-    rows += [
-        (experiment.name, [attention_tile(one.id, experiment, painter) for one in firsts])
-        for experiment in (plain, best)
-        if experiment is not None
-    ]
-    return rows, [one.label for one in firsts]
-
-
 def training_charts(experiments: list[Experiment], colours: Mapping[str, int]) -> list[Chart]:
     """Lay out one panel per history column, with a line per experiment that has it."""
     found = dict.fromkeys(key for one in experiments for key in one.history if key != "epoch")
@@ -304,7 +286,3 @@ def format_metric(value: object) -> str:
 def css_percent(value: float) -> str:
     """Write a value of 0..1 as a CSS percentage for bars; values outside are clamped, NaN is 0."""
     return f"{min(1.0, max(0.0, value)) * 100:.1f}%" if math.isfinite(value) else "0%"
-
-
-def _or_low(value: float) -> float:
-    return value if math.isfinite(value) else -math.inf

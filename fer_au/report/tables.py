@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fer_au.config.experiments import GuidanceConfig
 from fer_au.evaluation.metrics_file import Metric
+from fer_au.evaluation.power import LEVEL
 from fer_au.glossary import TOO_COARSE, look_up, rank
 from fer_au.glossary_entries import FAMILIES
 from fer_au.report.collect import Experiment, Project
@@ -106,6 +107,12 @@ class Verdict:
     references: list[str]
     plain: bool
     sentences: list[Sentence]
+
+    @property
+    def tells_power(self) -> bool:
+        """Whether any comparison isn't significant, so that the smallest difference that would have shown stands by."""
+        compared = [row.comparison for row in self.rows if row.comparison]
+        return any(not gap.p < LEVEL for one in compared for gap in (one.accuracy, one.att_ccos))
 
 
 @dataclass(frozen=True)
