@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_au.classification import confusion_matrix
 from fer_au.config.experiments import CrossConfig, ExperimentConfig
 from fer_au.errors import ConfigError, DataError, StoreError
+from fer_au.evaluation.bootstrap import bootstrap_macro, bootstrap_recall, bootstrap_share
 from fer_au.evaluation.metrics_file import Metric, read_metrics
 from fer_au.expressions import EXPRESSIONS
 from fer_au.registry import near_names
@@ -77,6 +79,24 @@ class ExperimentResult:
         """Read a metric as a float; NaN where it is absent, undefined or text."""
         return _as_number(self.metrics.get(key))
 
+    def interval(self, key: str) -> tuple[float, float]:
+        """Give a metric's 95 % interval over images, both ends NaN where it isn't known.
+
+        Most are among the metrics; of others it is a bootstrap of what the evaluation keeps of single images.
+        """
+        if f"interval.{key}.low" in self.metrics:
+            return _stored_interval(self.metrics, key)
+        if key == "accuracy":
+            return bootstrap_share(self.correct)
+        if key == "balanced_accuracy":
+            truth, predicted = (
+                np.array([self.classes.index(name) for name in names]) for names in (self.labels, self.predictions)
+            )
+            return bootstrap_recall(confusion_matrix(truth, predicted, len(self.classes)))
+        if f"score/{key}" in self.results.columns:
+            return bootstrap_macro(self.image_scores(key), self.labels)
+        return math.nan, math.nan
+
 
 @dataclass(frozen=True)
 class CrossResult:
@@ -103,8 +123,16 @@ class CrossResult:
         """Read a metric as a float; NaN where it is absent, undefined or text."""
         return _as_number(self.metrics.get(key))
 
+    def interval(self, key: str) -> tuple[float, float]:
+        """Give a metric's 95 % interval over images, both ends NaN where the metrics have none."""
+        return _stored_interval(self.metrics, key)
 
-def _as_number(value: Metric) -> float:
+
+def _stored_interval(metrics: Mapping[str, Metric], key: str) -> tuple[float, float]:
+    return _as_number(metrics.get(f"interval.{key}.low")), _as_number(metrics.get(f"interval.{key}.high"))
+
+
+def _as_number(value: Metric | None) -> float:
     return float(value) if isinstance(value, int | float) else math.nan
 
 

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from fer_au.config.data import HeatmapsConfig
 from fer_au.config.dataset_settings import OVERRIDABLE, without_own
 from fer_au.config.differences import find_differences, mapping
@@ -16,7 +14,6 @@ from fer_au.config.entries import merge
 from fer_au.config.experiments import EvaluateConfig, ExperimentConfig, TrainConfig
 from fer_au.config.published import Published
 from fer_au.datasets.base import examine_dataset
-from fer_au.evaluation.bootstrap import bootstrap_macro, bootstrap_share
 from fer_au.results.changes import shorten
 from fer_au.results.experiment import ExperimentResult
 from fer_au.results.groups import Spread, group_spreads
@@ -185,7 +182,7 @@ def _distance(members: Sequence[ExperimentResult], key: str, here: Spread, publi
         low, high = here.mean - _WIDE * here.deviation, here.mean + _WIDE * here.deviation
         what = f"two standard deviations of our {here.n} runs"
     else:
-        low, high = interval(members[0], key)
+        low, high = members[0].interval(key)
         what = "the 95 % interval of ours over test images"
     if not math.isfinite(low):
         return "How far chance moves it over test images is not known."
@@ -194,20 +191,3 @@ def _distance(members: Sequence[ExperimentResult], key: str, here: Spread, publi
         return f"The published value lies within {what}, {bounds}."
     side = "above" if published > high else "below"
     return f"The published value lies {side} {what}, {bounds}."
-
-
-def interval(result: ExperimentResult, key: str) -> tuple[float, float]:
-    """Compute the 95 % interval over images of the accuracy, or of a mean over expressions; NaN where it isn't known.
-
-    Args:
-        result: Evaluated experiment.
-        key: Metric; one of maps needs the scores of single images, which the evaluation keeps of most, and one of a
-            slice has its interval among the metrics.
-    """
-    if key == "accuracy":
-        return bootstrap_share(result.correct)
-    if key.startswith("slice."):  # the evaluation knows whose images these are
-        return result.number(f"interval.{key}.low"), result.number(f"interval.{key}.high")
-    if f"score/{key}" not in result.results.columns:
-        return math.nan, math.nan
-    return bootstrap_macro(np.asarray(result.results[f"score/{key}"], np.float64), result.labels)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from fer_au.config.published import Published, Repeated
 from fer_au.errors import ConfigError
-from fer_au.evaluation.bootstrap import bootstrap_share
 from fer_au.evaluation.metrics_file import HEADLINE, is_headline
 from fer_au.registry import near_names
 from fer_au.results.changes import NO_CHANGE, Change
@@ -209,7 +208,7 @@ def _row(name: str, members: Sequence[Entry], keys: Sequence[str], published: Se
         runs=len(results),
         members=len(members),
         images=_count_images(results),
-        interval=accuracy_interval(results[0]) if len(members) == 1 else _UNKNOWN,
+        interval=results[0].interval("accuracy") if len(members) == 1 else _UNKNOWN,
         published=published,
         caveats=_caveats(results),
         change=sum((one.change for one in members), NO_CHANGE),
@@ -220,11 +219,6 @@ def _caveats(results: Sequence[Result]) -> list[Remark]:
     """List what limits the scores: the split that was scored or chose the epoch, and attention that proves nothing."""
     found = dict.fromkeys(remark for one in results for remark in limits(one))
     return [*found, *([LOOKS_NOT] if any(looking(one) == LOOKS_NOT for one in results) else [])]
-
-
-def accuracy_interval(result: Result) -> tuple[float, float]:
-    """Compute the accuracy's 95 % interval over images; NaN if the answers to single images are missing."""
-    return bootstrap_share(result.correct) if isinstance(result, ExperimentResult) else _UNKNOWN
 
 
 def _count_images(results: Sequence[Result]) -> int | None:

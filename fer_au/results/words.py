@@ -13,10 +13,10 @@ from fer_au.results.looking import is_too_coarse, looking_text
 from fer_au.results.published import PublishedScore
 from fer_au.results.reading import Result
 from fer_au.results.sheets import NOTHING, in_percent, number
-from fer_au.results.table import accuracy_interval
 from fer_au.terminal import counted, wrap
 
 _INDENT = "    "
+_WITH_INTERVAL = ("accuracy", "balanced_accuracy", "att_ccos")
 
 
 def describe(result: Result, published: Sequence[PublishedScore], width: int) -> str:
@@ -78,9 +78,9 @@ def _about(result: Result, published: Sequence[PublishedScore]) -> list[Publishe
 
 def _beside(key: str, result: Result, published: Sequence[PublishedScore]) -> Iterator[str]:
     """Write the lines below a value: its interval, and the published values with what the difference means."""
-    low, high = accuracy_interval(result) if key == "accuracy" else (math.nan, math.nan)
+    low, high = result.interval(key) if key in _WITH_INTERVAL else (math.nan, math.nan)
     if math.isfinite(low):
-        yield f"95 % interval over images: {low * 100:.1f} to {high * 100:.1f} %"
+        yield f"95 % interval over images: {number(key, low)} to {number(key, high)}{' %' if in_percent(key) else ''}"
     for one in published:
         if one.key == key:
             yield f"published ({one.row}): {one.published_text}, difference {one.difference_text}. {one.meaning}"

@@ -9,18 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fer_au.atomic import write_atomically
 from fer_au.batches.preprocess import Preprocessing
-from fer_au.classification import confusion_matrix
 from fer_au.compute import log
 from fer_au.config.differences import mapping
 from fer_au.config.experiments import ExperimentConfig
 from fer_au.config.model import DEFAULT_HEAD
 from fer_au.config.reading import name_fault, validate
 from fer_au.errors import ConfigError, DataError
-from fer_au.evaluation.bootstrap import bootstrap_recall
 from fer_au.gate import WEIGHTS as MOST_BYTES
 from fer_au.gate import read_bytes
 from fer_au.models import FerModel, load_model
@@ -29,7 +25,6 @@ from fer_au.models.config_file import CLUSTERS, CONFIG, HISTORY, WEIGHTS, check_
 from fer_au.models.nets.base import own_head
 from fer_au.results.experiment import ExperimentResult, read_experiment
 from fer_au.results.looking import looking_text
-from fer_au.results.published import interval
 from fer_au.results.references import REFERENCES, reference_metric
 from fer_au.results.sheets import number
 from fer_au.use.card_text import Card, Score, write_card
@@ -158,15 +153,10 @@ def _scores(result: ExperimentResult) -> Iterator[Score]:
         value = result.number(key)
         if not math.isfinite(value):
             continue
-        low, high = _recall_interval(result) if key == "balanced_accuracy" else interval(result, key)
+        low, high = result.interval(key)
         beside = []
         if key in _ATTENTION:
             named = {words: result.number(reference_metric(result, name, key)) for name, words in REFERENCES.items()}
             beside = [f"{words} {number(key, score)}" for words, score in named.items() if math.isfinite(score)]
         bounds = f"{number(key, low)} to {number(key, high)}" if math.isfinite(low) else ""
         yield Score(key, value, number(key, value), bounds, key in _ATTENTION, tuple(beside))
-
-
-def _recall_interval(result: ExperimentResult) -> tuple[float, float]:
-    truth, predicted = ([result.classes.index(name) for name in names] for names in (result.labels, result.predictions))
-    return bootstrap_recall(confusion_matrix(np.array(truth), np.array(predicted), len(result.classes)))

@@ -11,7 +11,7 @@ import yaml
 
 from fer_au.config.published import Published, published_path, read_published
 from fer_au.presets.writing import write_preset
-from fer_au.results.published import PublishedScore, interval, scores_beside
+from fer_au.results.published import PublishedScore, scores_beside
 from fer_au.results.reading import read_results
 from tests.results.writer import ResultsWriter
 
@@ -43,7 +43,9 @@ def row(value: float, key: str = "accuracy", name: str = "lan", **more: Any) -> 
 def test_a_value_is_placed_beside_the_interval(writer: ResultsWriter, key: str, value: float, side: str) -> None:
     writer.evaluate("lan", wrong=10, images=36)
     (found,) = scores(writer, row(value, key))
-    low, high = interval(read_results(writer.params(), writer.root).experiments[0].result, key)
+    result = read_results(writer.params(), writer.root).experiments[0].result
+    assert result is not None
+    low, high = result.interval(key)
     assert (found.name, found.members, found.key, found.published) == ("lan", ("lan",), key, value)
     assert found.meaning.startswith(f"{SAME} The published value lies {side} the 95 % interval of ours")
     assert (low - 1e-4 <= value <= high + 1e-4) == (side == "within")

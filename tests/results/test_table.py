@@ -3,13 +3,17 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fer_au.config.published import published_path, read_published
 from fer_au.errors import ConfigError, DataError
+from fer_au.results.experiment import ExperimentResult
+from fer_au.results.formats import table_text
 from fer_au.results.reading import read_results
 from fer_au.results.sheets import sheets
 from fer_au.results.table import UNREADABLE, WAITING, Table, tabulate
+from fer_au.results.words import describe
 from tests.results.writer import ResultsWriter
 
 
@@ -260,3 +264,18 @@ def test_a_wrong_entry_is_one_line(writer: ResultsWriter) -> None:
     writer.experiments["au"] = None  # type: ignore[assignment]
     with pytest.raises(ConfigError, match=r"experiments\.au"):
         read_results(writer.params(), writer.root)
+
+
+def test_the_interval_is_the_one_that_the_evaluation_has(writer: ResultsWriter) -> None:
+    stored = {"interval.accuracy.low": 0.61, "interval.accuracy.high": 0.83, "interval.balanced_accuracy.low": 0.4}
+    writer.evaluate("au", wrong=3, **stored)
+    table = table_of(writer)
+    assert table.rows[0].interval == (0.61, 0.83)
+    assert "61.0–83.0" in table_text(table, 100)
+    result = read_results(writer.params(), writer.root).experiments[0].result
+    assert isinstance(result, ExperimentResult)
+    assert "95 % interval over images: 61.00 to 83.00 %" in describe(result, [], 100)
+    kept = result.image_scores("att_cos")  # of which the metrics have no interval
+    low, high = result.interval("att_cos")
+    assert np.nanmin(kept) <= low <= high <= np.nanmax(kept)
+    assert all(math.isnan(end) for end in result.interval("ece"))
