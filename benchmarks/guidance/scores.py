@@ -16,6 +16,7 @@ from benchmarks.guidance.estimates import (
     mean_over_runs,
 )
 from benchmarks.guidance.groups import Group, Run
+from fer_au.evaluation.audit_metrics import STEPS
 from fer_au.evaluation.disturbance_cards import CARDS
 from fer_au.evaluation.robustness_metrics import Curve, read_curve
 
@@ -46,8 +47,12 @@ class Score:
         return run.result.number(self.key)
 
     def mean(self, group: Group) -> Estimate:
-        """Average it over the seeds of a group."""
-        return mean_over_runs([self.number(run) for run in group.runs.values()])
+        """Average it over the seeds of a group; a single seed has the interval over its images, where that is known."""
+        runs = list(group.runs.values())
+        if len(runs) != 1:
+            return mean_over_runs([self.number(run) for run in runs])
+        (run,) = runs
+        return Estimate(self.number(run), *run.result.interval(self.key), runs=1, images=len(run.result.results))
 
     def gap(self, group: Group, reference: Group) -> Estimate:
         """Compare two groups on the seeds that both have."""
@@ -142,8 +147,29 @@ RELIANCE = (
 """What a model relies on: answers that change with the background, and what a cover of a region costs beyond others."""
 
 
-def audit_scores(groups: Sequence[Group]) -> tuple[Score, ...]:
-    """List the gains of the groups' maps over a Gaussian, as far as any run was audited."""
+_BLIND = "baseline."
+_GAIN = "audit.gain."
+
+
+def audited_maps(groups: Sequence[Group]) -> list[str]:
+    """List the maps of a model that any run was audited for, the attention first."""
     keys = {key for group in groups for run in group.runs.values() for key in run.result.metrics}
-    wanted = sorted(key for key in keys if key.startswith("audit.gain."))
-    return tuple(Score(key, key.removeprefix("audit.gain.")) for key in wanted)
+    names = {key.removeprefix("audit.survives.") for key in keys if key.startswith("audit.survives.")}
+    names |= {key.removeprefix(_GAIN).partition(".")[2] for key in keys if key.startswith(_GAIN)}
+    return sorted(name for name in names if not name.startswith(_BLIND))
+
+
+def audit_gains(name: str) -> tuple[Score, ...]:
+    """Name what a map gains over a Gaussian."""
+    titles = {"deletion": "deletion", "insertion": "insertion", "road": "ROAD"}
+    return tuple(Score(f"{_GAIN}{key}.{name}", title) for key, title in titles.items())
+
+
+def likeness_of_fresh(name: str) -> Score:
+    """Name how like a map is to that of the same network with fresh weights."""
+    return Score(f"audit.randomisation.{STEPS}.rank.{name}", "fresh weights")
+
+
+def survives(name: str, group: Group) -> bool:
+    """Tell whether any run's map survives fresh weights, which is to fail."""
+    return any(run.result.number(f"audit.survives.{name}") == 1 for run in group.runs.values())

@@ -9,7 +9,17 @@ from dataclasses import dataclass
 
 from benchmarks.guidance.estimates import Estimate
 from benchmarks.guidance.groups import Family, Group
-from benchmarks.guidance.scores import HEADLINE, KEPT, RELIANCE, TURNED, Score, audit_scores
+from benchmarks.guidance.scores import (
+    HEADLINE,
+    KEPT,
+    RELIANCE,
+    TURNED,
+    Score,
+    audit_gains,
+    audited_maps,
+    likeness_of_fresh,
+    survives,
+)
 from fer_au.evaluation.bootstrap import holm
 from fer_au.evaluation.power import LEVEL
 
@@ -17,8 +27,10 @@ NOTES = """\
 Means over seeds, and below them paired differences, each with its 95 % interval: of means over seeds (Student), of
 differences over seeds and test images (a crossed design of random effects), or over seeds alone in columns with `†`.
 Bold: p < .05 after Holm's correction over all differences of the table. In parentheses: the smallest difference that
-would have been found with 80 % power, where none was found. `-`: not measured, or no seed in common. A single seed has
-no interval, and its difference covers images alone. Accuracies, what is kept of them, and reliance are in %."""
+would have been found with 80 % power, where none was found. `-`: not measured, or no seed in common. Intervals of a
+single seed cover its images alone. Accuracies, what is kept of them, and reliance are in %. Audits: what a map gains
+over a Gaussian in the middle by deletion, insertion and ROAD, bold where the interval lies above 0; and its rank
+correlation with the map of the same network with fresh weights."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +55,6 @@ def family_tables(family: Family) -> str:
         "Turned heads: accuracy": TURNED,
         "Disturbed images: share of the accuracy that is kept": KEPT,
         "What answers rely on": RELIANCE,
-        "Maps beside a Gaussian: gains of the audits": audit_scores(family.groups),
     }
     lines = [f"## {family.title}", "", *_seeds(family)]
     for title, scores in sections.items():
@@ -52,6 +63,8 @@ def family_tables(family: Family) -> str:
             reference = family.reference.name if family.reference else None
             columns = _family_columns(family, shown)
             lines += ["", f"### {title}", "", *_table(columns, [group.name for group in family.groups], reference)]
+    if maps := audited_maps(family.groups):
+        lines += ["", "### Audits of the maps", "", *_audit_table(family, maps)]
     return "\n".join(lines)
 
 
@@ -110,6 +123,19 @@ def _table(columns: Sequence[Column], rows: Sequence[str], reference: str | None
                 _gap_text(gaps[key], corrected[key], columns[key[1]].score) if key in gaps else "-" for key in places
             ]
             yield _row([f"*{row} − {reference}*", *cells])
+
+
+def _audit_table(family: Family, maps: Sequence[str]) -> Iterator[str]:
+    """Write a row for each map of each group: gains, bold where the interval lies above 0, and fresh weights."""
+    heads = [*(score.title for score in audit_gains("")), likeness_of_fresh("").title]
+    yield from _head(["", "map", *heads])
+    for group in family.groups:
+        for name in maps:
+            gains = [(score.mean(group), score) for score in audit_gains(name)]
+            cells = [f"**{_mean_text(one, of)}**" if one.low > 0 else _mean_text(one, of) for one, of in gains]
+            fresh = _mean_text(likeness_of_fresh(name).mean(group), likeness_of_fresh(name))
+            mark = " (survives)" if survives(name, group) else ""
+            yield _row([group.name, "attention" if name == "att" else name.removeprefix("cam."), *cells, fresh + mark])
 
 
 def _head(cells: Sequence[str]) -> list[str]:

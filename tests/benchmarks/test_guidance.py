@@ -11,6 +11,7 @@ from benchmarks.guidance.__main__ import main
 from benchmarks.guidance.estimates import difference_over_runs_and_images, mean_over_runs
 from benchmarks.guidance.groups import find_curves, find_families, read_groups
 from benchmarks.guidance.scores import HEADLINE, KEPT, TURNED, Score
+from benchmarks.guidance.tables import family_tables
 from fer_au.classification import balanced_accuracy, confusion_matrix
 from fer_au.errors import DataError
 from tests.report.project import GUIDED, Writer, experiment
@@ -132,3 +133,31 @@ def test_the_page_and_its_figures(project: Path, tmp_path: Path, capsys: pytest.
     main([str(project), "--groups", "van-100,au-100,van-10,au-10,van-25,au-25", "--figures", str(tmp_path / "figures")])
     assert (tmp_path / "figures/fractions.svg").read_bytes() == first
     assert "| van-100 |" in capsys.readouterr().out
+
+
+def test_audits_have_a_row_for_each_map_and_single_seeds_intervals_over_images(tmp_path: Path) -> None:
+    writer = Writer(tmp_path)
+    writer.dataset("faces", per_class=8)
+
+    def audited(gain: float, fresh: float, survives: int) -> dict[str, float]:
+        found = {"audit.randomisation.5.rank.cam.native": fresh, "audit.survives.cam.native": survives}
+        for name, value in {"deletion.att": gain, "road.cam.native": -gain, "deletion.baseline.blank": 1.0}.items():
+            found |= {f"audit.gain.{name}": value, f"interval.audit.gain.{name}.low": value - 0.1}
+            found |= {f"interval.audit.gain.{name}.high": value + 0.1}
+        return found
+
+    writer.experiment("van", good=False, **audited(0.2, 0.9, 1))
+    for seed, gain in enumerate((0.30, 0.31)):
+        writer.experiment(f"au-{seed}", good=True, seed=seed, **audited(gain, 0.1, 0))
+    repeats = {f"au-{seed}": experiment(guidance=GUIDED, seed=seed, group="au") for seed in (0, 1)}
+    writer.params({"van": experiment(guidance=[]), **repeats})
+    (family,) = find_families(read_groups([tmp_path], [], []))
+    table = family_tables(family).partition("### Audits of the maps\n\n")[2].splitlines()
+    assert table == [
+        "|  | map | deletion | insertion | ROAD | fresh weights |",
+        "|---|---|---|---|---|---|",
+        "| van | attention | **.200 [.100, .300]** | - | - | - |",
+        "| van | native | - | - | −.200 [−.300, −.100] | .900 (survives) |",
+        "| au | attention | **.305 [.241, .369]** | - | - | - |",
+        "| au | native | - | - | −.305 [−.369, −.241] | .100 [.100, .100] |",
+    ]
