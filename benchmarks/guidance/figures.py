@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.guidance.estimates import mean_over_runs
-from benchmarks.guidance.groups import Family, Group
+from benchmarks.guidance.groups import Family, Group, curve_name
 from benchmarks.guidance.scores import HEADLINE
 from fer_au.atomic import write_atomically
 from fer_au.evaluation.disturbance_cards import CARDS, STRENGTHS
@@ -65,7 +65,7 @@ def draw_fractions(path: Path, curves: Mapping[str, Sequence[Sequence[Group]]]) 
             for number, groups in enumerate(methods):
                 found = [mean_over_runs([HEADLINE[0].number(run) for run in one.runs.values()]) for one in groups]
                 curve = np.array([(one.value, one.low, one.high) for one in found])
-                _line(panel, [100 * one.train.fraction for one in groups], curve, number, groups[-1].name)
+                _line(panel, [100 * one.train.fraction for one in groups], curve, number, curve_name(groups))
             shares = sorted({100 * one.train.fraction for groups in methods for one in groups})
             panel.set_xscale("log")
             panel.set_xticks(shares, [f"{share:g}" for share in shares], minor=False)

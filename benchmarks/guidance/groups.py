@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 
 from fer_au.compute import log
@@ -184,3 +185,10 @@ def find_curves(groups: Sequence[Group]) -> dict[str, list[list[Group]]]:
         for (dataset, backbone), recipes in tied.items()
     }
     return {title: methods for title, methods in curves.items() if methods}
+
+
+def curve_name(groups: Sequence[Group]) -> str:
+    """Name a method whose groups differ in the share alone: by what their names begin with, else by the largest one."""
+    places = zip(*(group.name for group in groups), strict=False)
+    shared = "".join(one for one, *_ in takewhile(lambda letters: len(set(letters)) == 1, places))
+    return shared.rstrip("-_0123456789") or groups[-1].name

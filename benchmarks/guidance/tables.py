@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.guidance.estimates import Estimate
-from benchmarks.guidance.groups import Family, Group
+from benchmarks.guidance.groups import Family, Group, curve_name
 from benchmarks.guidance.scores import (
     HEADLINE,
     KEPT,
@@ -71,17 +71,18 @@ def family_tables(family: Family) -> str:
 def fraction_table(title: str, methods: Sequence[Sequence[Group]], score: Score) -> str:
     """Write the scores of methods over the shares of the training faces, and what each gains at each share."""
     shares = sorted({group.train.fraction for groups in methods for group in groups})
+    named = {curve_name(groups): groups for groups in methods}
     columns = [
         Column(
             f"{share:.0%}",
             score,
-            {of[-1].name: group for of in methods for group in of if group.train.fraction == share},
+            {name: group for name, groups in named.items() for group in groups if group.train.fraction == share},
         )
         for share in shares
     ]
-    reference = next((of[-1].name for of in methods if of[-1].is_plain), None)
+    reference = next((name for name, groups in named.items() if groups[-1].is_plain), None)
     lines = [f"## {title}: {score.title} by the share of the training faces", ""]
-    return "\n".join([*lines, *_table(columns, [of[-1].name for of in methods], reference)])
+    return "\n".join([*lines, *_table(columns, list(named), reference)])
 
 
 def _seeds(family: Family) -> list[str]:
