@@ -10,7 +10,6 @@ import numpy as np
 from fer_au.report import write_report
 from fer_au.report.collect import read_project
 from fer_au.report.slice_section import slice_table
-from fer_au.results.published import interval
 from tests.report.project import CLASSES, DEFAULT, GUIDED, Writer, experiment
 
 OVERLAP = {
@@ -59,7 +58,7 @@ def test_slices_have_rows_with_intervals_and_differences(writer: Writer) -> None
     _, (gap, p) = words["head turned, degrees", "over 45"]
     assert gap.low > 0.4  # of .2 and .8
     assert gap.p <= p < 0.05
-    assert interval(found[0], "slice.pose.over_45.att_ccos") == (attention.low, attention.high)
+    assert found[0].interval("slice.pose.over_45.att_ccos") == (attention.low, attention.high)
 
 
 def test_the_page_shows_slices_and_overlap(writer: Writer) -> None:
