@@ -32,23 +32,30 @@ def plain_twin(experiment: _Own, experiments: Sequence[_Own]) -> _Own | None:
     """Find the experiment that another one is compared with: the one without guidance that is most like it.
 
     Of equal network, training, base, fold and seed, in this order, as far as there is such a one; the first of several.
-    An experiment without guidance is compared with the first of all.
+    An experiment without guidance is compared with the first of all, or a repeat of it.
 
     Args:
         experiment: The one to compare.
         experiments: Experiments on its data set, in the order of ``params.yaml``.
 
     Returns:
-        The other experiment; None where all have guidance, and for the first without.
+        The other experiment; None where all have guidance, and for the first without and its repeats.
     """
     plain = [one for one in experiments if not one.config.guidance]
-    if not plain or experiment is plain[0]:
-        return None
     if not experiment.config.guidance:
-        return plain[0]
+        plain = [one for one in plain if one is plain[0] or _repeats(one, plain[0])]
+        if any(one is experiment for one in plain):
+            return None
+    if not plain:
+        return None
     own = _kind(experiment)
     likeness = [[mine == other for mine, other in zip(own, _kind(one), strict=True)] for one in plain]
     return plain[likeness.index(max(likeness))]
+
+
+def _repeats(one: ExperimentResult, other: ExperimentResult) -> bool:
+    """Tell whether two experiments are repeats of one group, which differ by chance alone."""
+    return one.config.group is not None and one.config.group == other.config.group
 
 
 def _kind(experiment: ExperimentResult) -> tuple[object, ...]:

@@ -47,6 +47,14 @@ def test_a_guided_experiment_is_compared_with_the_plain_one_most_like_it() -> No
     assert plain_twin(everyone[4], everyone[4:]) is None
 
 
+def test_repeats_of_one_group_are_not_compared_with_each_other() -> None:
+    plain = [fake(f"{name}-{seed}", group=name, seed=seed) for name in ("van", "long") for seed in range(2)]
+    guided = fake("au-1", group="au", seed=1, guidance=GUIDED)
+    everyone = [*plain, guided]
+    twins = [plain_twin(one, everyone) for one in everyone]
+    assert [one and one.name for one in twins] == [None, None, "van-0", "van-1", "van-1"]
+
+
 def gap(difference: float, p: float, n: int = 40) -> PairedDifference:
     return PairedDifference(difference, difference - 0.1, difference + 0.1, p, n)
 
