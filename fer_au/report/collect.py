@@ -20,7 +20,7 @@ from fer_au.errors import DataError
 from fer_au.fingerprints import file_digest
 from fer_au.landmarks.benchmark_results import RESULTS, LandmarkResults, read_results
 from fer_au.measure.results import ExternalResult, read_external
-from fer_au.models.config_file import HISTORY, check_file, read_config
+from fer_au.models.config_file import CONFIG, HISTORY, check_file, read_config
 from fer_au.rejects import REJECT_STAGES, Reject, read_rejects
 from fer_au.results.changes import NO_CHANGE, Change, Trail
 from fer_au.results.experiment import CrossResult, ExperimentResult, choose_experiments, read_cross, read_experiment
@@ -222,6 +222,11 @@ def read_project(params_path: Path, root: Path, chosen: Sequence[str] | None = N
 def _read_experiment(name: str, params_path: Path, root: Path, trail: Trail) -> Experiment:
     config, _ = load_experiment(name, params_path)
     folder = root / "models" / name
+    if not (folder / CONFIG).exists():
+        raise DataError(
+            f"{folder / CONFIG}: is missing: experiment {name!r} isn't trained yet; run `dvc repro`, or name those "
+            "that are evaluated by `fer-au report --experiments`"
+        )
     model = read_config(folder)
     result = read_experiment(name, config, root, model["weights_sha256"])
     check_file(folder, model, HISTORY)

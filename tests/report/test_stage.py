@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -192,6 +193,15 @@ def test_a_missing_file_is_one_line_that_names_it(make_params: MakeParams, name:
         build(params)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_experiment_that_is_not_trained_is_said_to_be_so(make_params: MakeParams) -> None:
+    params = make_params()
+    shutil.rmtree(params.parent / "models/au")
+    with pytest.raises(
+        DataError, match=r"models/au/config.json: .*'au' isn't trained yet.*`fer-au report --experiments`$"
+    ):
+        build(params)
 
 
 @pytest.mark.parametrize(
