@@ -57,12 +57,12 @@ def family_tables(family: Family) -> str:
         "What answers rely on": RELIANCE,
     }
     lines = [f"## {family.title}", "", *_seeds(family)]
+    rows = {group.name: group for group in family.groups}
+    reference = family.reference.name if family.reference else None
     for title, scores in sections.items():
-        shown = [score for score in scores if _is_measured(score, family)]
-        if shown:
-            reference = family.reference.name if family.reference else None
-            columns = _family_columns(family, shown)
-            lines += ["", f"### {title}", "", *_table(columns, [group.name for group in family.groups], reference)]
+        columns = [Column(score.title, score, rows) for score in scores if _is_measured(score, family)]
+        if columns:
+            lines += ["", f"### {title}", "", *_table(columns, list(rows), reference)]
     if maps := audited_maps(family.groups):
         lines += ["", "### Audits of the maps", "", *_audit_table(family, maps)]
     return "\n".join(lines)
@@ -97,11 +97,6 @@ def _seeds(family: Family) -> list[str]:
 
 def _is_measured(score: Score, family: Family) -> bool:
     return any(math.isfinite(score.number(run)) for group in family.groups for run in group.runs.values())
-
-
-def _family_columns(family: Family, scores: Sequence[Score]) -> list[Column]:
-    rows = {group.name: group for group in family.groups}
-    return [Column(score.title, score, rows) for score in scores]
 
 
 def _table(columns: Sequence[Column], rows: Sequence[str], reference: str | None) -> Iterator[str]:

@@ -214,7 +214,8 @@ def _signals_end() -> Iterator[None]:
     """Raise ``SystemExit`` at the signals that would end this process alone, and leave its jobs at work."""
 
     def end(number: int, _: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_IGN)  # a second one would end the wait for the jobs
+        for one in heard:
+            signal.signal(one, signal.SIG_IGN)  # a second one would end the wait for the jobs
         raise SystemExit(128 + number)
 
     heard = [one for one in _ENDING if signal.getsignal(one) == signal.SIG_DFL]  # under nohup, SIGHUP is ignored
@@ -224,7 +225,8 @@ def _signals_end() -> Iterator[None]:
         yield
     finally:
         for one in heard:
-            signal.signal(one, signal.SIG_DFL)
+            if signal.getsignal(one) == end:  # else this process is about to end, and stays deaf
+                signal.signal(one, signal.SIG_DFL)
 
 
 def _pass_on(name: str, lines: Iterable[str]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from fer_au.classification import accuracy, balanced_accuracy, confusion_matrix
 from fer_au.evaluation.averages import macro_mean
 from fer_au.evaluation.bootstrap import bootstrap_macro, bootstrap_recall, bootstrap_share
 from fer_au.evaluation.metrics_file import Metric, interval_metrics
-from fer_au.evaluation.traits import Traits
+from fer_au.evaluation.traits import Traits, head_turns
 
 FEW = 30
 """Slices of fewer faces are marked: chance moves their scores by more than most differences between models."""
@@ -100,7 +100,7 @@ def cut_slices(traits: Traits) -> list[Slice]:
 
 
 def _pose_slices(traits: Traits) -> list[Slice]:
-    turned = np.maximum(np.abs(traits["yaw"]), np.abs(traits["pitch"]))
+    turned = head_turns(traits)
     cut = _cut(turned, YAW_PITCH)
     over = {f"over_{limit:g}": np.asarray(turned > limit) for limit in YAW_PITCH[1:]}
     order = [name for name in cut if name not in (*over, _UNKNOWN)]

@@ -32,6 +32,11 @@ and ``landmark_residual``: how sure the extractor is, and how badly the points f
 """
 
 
+def head_turns(traits: Traits) -> NDArray[Any]:
+    """Tell how far each head is turned, (N,) degrees: the larger of its yaw and pitch; NaN where no pose is known."""
+    return np.maximum(np.abs(traits["yaw"]), np.abs(traits["pitch"]))
+
+
 def read_traits(dataset: FaceDataset) -> Traits:
     """Read the traits of the faces of a split.
 

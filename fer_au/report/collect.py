@@ -17,6 +17,7 @@ from fer_au.datasets import ManifestRow, read_manifest
 from fer_au.datasets.joined import check_joined
 from fer_au.datasets.leaks import LEAKS, LeakRow, read_leaks
 from fer_au.errors import DataError
+from fer_au.evaluation.metrics_file import read_interval
 from fer_au.fingerprints import file_digest
 from fer_au.landmarks.benchmark_results import RESULTS, LandmarkResults, read_results
 from fer_au.measure.results import ExternalResult, read_external
@@ -99,7 +100,7 @@ class MappedResult(ExperimentResult):
 
     def estimate(self, key: str) -> Estimate:
         """Read a metric with its interval."""
-        return Estimate(self.number(key), self.number(f"interval.{key}.low"), self.number(f"interval.{key}.high"))
+        return Estimate(self.number(key), *read_interval(self.metrics, key))
 
 
 @dataclass(frozen=True)

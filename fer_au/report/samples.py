@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_au.evaluation.traits import stored_traits
+from fer_au.evaluation.traits import head_turns, stored_traits
 from fer_au.expressions import NEUTRAL, ordered
 from fer_au.heat import Image, data_uri, overlay
 from fer_au.report import statistics
@@ -231,7 +231,7 @@ def _least_turned(samples: Sequence[Sample], experiment: Experiment) -> Sample:
     traits = stored_traits(experiment.results)
     if "yaw" not in traits:
         return samples[0]
-    turned = np.nan_to_num(np.maximum(np.abs(traits["yaw"]), np.abs(traits["pitch"])), nan=np.inf)
+    turned = np.nan_to_num(head_turns(traits), nan=np.inf)
     place = {id_: row for row, id_ in enumerate(experiment.results.ids)}
     return min(samples, key=lambda one: float(turned[place[one.id]]))
 

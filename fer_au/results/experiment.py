@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from fer_au.classification import confusion_matrix
 from fer_au.config.experiments import CrossConfig, ExperimentConfig
 from fer_au.errors import ConfigError, DataError, StoreError
 from fer_au.evaluation.bootstrap import bootstrap_macro, bootstrap_recall, bootstrap_share
-from fer_au.evaluation.metrics_file import Metric, read_metrics
+from fer_au.evaluation.metrics_file import Metric, read_interval, read_metrics
 from fer_au.expressions import EXPRESSIONS
 from fer_au.registry import near_names
 from fer_au.stores.reader import Store
@@ -85,7 +85,7 @@ class ExperimentResult:
         Most are among the metrics; of others it is a bootstrap of what the evaluation keeps of single images.
         """
         if f"interval.{key}.low" in self.metrics:
-            return _stored_interval(self.metrics, key)
+            return read_interval(self.metrics, key)
         if key == "accuracy":
             return bootstrap_share(self.correct)
         if key == "balanced_accuracy":
@@ -125,11 +125,7 @@ class CrossResult:
 
     def interval(self, key: str) -> tuple[float, float]:
         """Give a metric's 95 % interval over images, both ends NaN where the metrics have none."""
-        return _stored_interval(self.metrics, key)
-
-
-def _stored_interval(metrics: Mapping[str, Metric], key: str) -> tuple[float, float]:
-    return _as_number(metrics.get(f"interval.{key}.low")), _as_number(metrics.get(f"interval.{key}.high"))
+        return read_interval(self.metrics, key)
 
 
 def _as_number(value: Metric | None) -> float:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_au.config.entries import build_experiment
+from fer_au.evaluation.metrics_file import read_interval
 from fer_au.results.experiment import ExperimentResult
 from fer_au.results.groups import group_spreads
 
@@ -174,7 +175,7 @@ def _point(value: Hashable, members: Sequence[ExperimentResult]) -> SweepPoint:
             ends = spread.mean - spread.deviation, spread.mean + spread.deviation
         else:
             own = next(one for one in members if math.isfinite(one.number(key)))
-            ends = own.number(f"interval.{key}.low"), own.number(f"interval.{key}.high")
+            ends = read_interval(own.metrics, key)
         scores[key] = SweepScore(spread.mean, *ends)
     return SweepPoint(value_text(value), tuple(one.name for one in members), scores)
 
