@@ -82,11 +82,15 @@ def interval_metrics(key: str, low: float, high: float) -> dict[str, Metric]:
     return {f"interval.{key}.low": low, f"interval.{key}.high": high}
 
 
+def read_number(metrics: Mapping[str, Metric], key: str) -> float:
+    """Read a metric as a float; NaN where it is absent, undefined or text."""
+    value = metrics.get(key)
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
 def read_interval(metrics: Mapping[str, Metric], key: str) -> tuple[float, float]:
     """Read the ends of a metric's 95 % interval; NaN where they are absent or undefined."""
-    ends = metrics.get(f"interval.{key}.low"), metrics.get(f"interval.{key}.high")
-    low, high = (float(end) if isinstance(end, int | float) else math.nan for end in ends)
-    return low, high
+    return read_number(metrics, f"interval.{key}.low"), read_number(metrics, f"interval.{key}.high")
 
 
 def is_headline(key: str) -> bool:

@@ -17,7 +17,14 @@ from fer_au.evaluation.averages import ScoreTotals
 from fer_au.evaluation.baselines import reference_maps
 from fer_au.evaluation.bootstrap import bootstrap_macro, bootstrap_share
 from fer_au.evaluation.full_scores import full_scores, grid_text
-from fer_au.evaluation.metrics_file import CLASS_BLIND, Metric, interval_metrics, number_text, write_metrics
+from fer_au.evaluation.metrics_file import (
+    CLASS_BLIND,
+    Metric,
+    interval_metrics,
+    number_text,
+    read_interval,
+    write_metrics,
+)
 from fer_au.evaluation.paper_cosine import PaperCosine
 from fer_au.evaluation.scores import floor_scores
 from fer_au.evaluation.specificity import OwnTargets
@@ -176,7 +183,7 @@ def summary_lines(name: str, metrics: dict[str, Metric]) -> Sequence[str]:
     lines = [f"{name}: {metrics['n']} faces, {metrics['n_cos']} with an AU map, maps of {metrics['att_grid']} cells"]
     for key in ("accuracy", *INTERVALS):
         if key in metrics:
-            low, high = number_text(metrics[f"interval.{key}.low"]), number_text(metrics[f"interval.{key}.high"])
+            low, high = (number_text(end) for end in read_interval(metrics, key))
             lines.append(f"  {key:<15} {number_text(metrics[key])}  (95 % interval {low} to {high})")
     blind = {name: metrics[f"baseline.{name}.att_ccos"] for name in (*CLASS_BLIND, "class_mean")}
     lines.append("  att_ccos of     " + ", ".join(f"{name} {number_text(value)}" for name, value in blind.items()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from fer_au.datasets import ManifestRow, read_manifest
 from fer_au.datasets.joined import check_joined
 from fer_au.datasets.leaks import LEAKS, LeakRow, read_leaks
 from fer_au.errors import DataError
-from fer_au.evaluation.metrics_file import read_interval
+from fer_au.evaluation.metrics_file import Metric, read_interval, read_number
 from fer_au.fingerprints import file_digest
 from fer_au.landmarks.benchmark_results import RESULTS, LandmarkResults, read_results
 from fer_au.measure.results import ExternalResult, read_external
@@ -60,6 +60,11 @@ class Estimate:
     high: float = math.nan
 
 
+def read_estimate(metrics: Mapping[str, Metric], key: str) -> Estimate:
+    """Read a metric with its 95 % interval from what ``read_metrics`` gives."""
+    return Estimate(read_number(metrics, key), *read_interval(metrics, key))
+
+
 @dataclass(frozen=True)
 class MappedResult(ExperimentResult):
     """Configuration and results of one experiment, with its kinds of maps by name."""
@@ -100,7 +105,7 @@ class MappedResult(ExperimentResult):
 
     def estimate(self, key: str) -> Estimate:
         """Read a metric with its interval."""
-        return Estimate(self.number(key), *read_interval(self.metrics, key))
+        return read_estimate(self.metrics, key)
 
 
 @dataclass(frozen=True)

@@ -62,8 +62,7 @@ def overlap_of(experiment: Experiment, experiments: Sequence[Experiment]) -> Ove
     return Overlap(
         Matrix(names, names, values),
         number("overlap_rank"),
-        number("interval.overlap_rank.low"),
-        number("interval.overlap_rank.high"),
+        *experiment.interval("overlap_rank"),
         number("overlap_rank_p"),
         int(pairs) if math.isfinite(pairs) else 0,
         twin.name if twin is not None else "",

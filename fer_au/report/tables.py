@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fer_au.config.experiments import GuidanceConfig
@@ -10,7 +10,7 @@ from fer_au.evaluation.metrics_file import Metric
 from fer_au.evaluation.power import LEVEL
 from fer_au.glossary import TOO_COARSE, look_up, rank
 from fer_au.glossary_entries import FAMILIES
-from fer_au.report.collect import Experiment, Project
+from fer_au.report.collect import Estimate, Experiment, Project, read_estimate
 from fer_au.results.differences import Comparison, compare, finding, plain_twin, summary_sentence
 from fer_au.results.experiment import CrossResult
 from fer_au.results.groups import Spread, by_group, group_spreads
@@ -147,13 +147,13 @@ class ExternalRow:
         name: What made the maps.
         source: Data set and split, in words.
         fresh: Whether the data set still is what it was.
-        cells: Number, and its 95 % interval in words, of each of ``EXTERNAL_METRICS``.
+        scores: ``EXTERNAL_METRICS``, each with its interval.
     """
 
     name: str
     source: str
     fresh: bool
-    cells: list[tuple[Metric, str]]
+    scores: list[Estimate]
 
 
 @dataclass(frozen=True)
@@ -327,14 +327,9 @@ def external_rows(project: Project) -> list[ExternalRow]:
     rows = []
     for one in project.external:
         fresh = one.is_of(project.datasets[one.dataset].content_hashes())
-        cells = [(one.metrics.get(key), _bounds(one.metrics, key)) for key in EXTERNAL_METRICS]
-        rows.append(ExternalRow(one.name, f"{one.dataset}, {one.metrics.get('external.split')}", fresh, cells))
+        scores = [read_estimate(one.metrics, key) for key in EXTERNAL_METRICS]
+        rows.append(ExternalRow(one.name, f"{one.dataset}, {one.metrics.get('external.split')}", fresh, scores))
     return rows
-
-
-def _bounds(metrics: Mapping[str, Metric], key: str) -> str:
-    low, high = (metrics.get(f"interval.{key}.{end}") for end in ("low", "high"))
-    return f"{low:.3f} to {high:.3f}" if isinstance(low, float) and isinstance(high, float) else ""
 
 
 def published_table(project: Project) -> PublishedTable | None:

@@ -16,7 +16,7 @@ from fer_au.classification import confusion_matrix
 from fer_au.config.experiments import CrossConfig, ExperimentConfig
 from fer_au.errors import ConfigError, DataError, StoreError
 from fer_au.evaluation.bootstrap import bootstrap_macro, bootstrap_recall, bootstrap_share
-from fer_au.evaluation.metrics_file import Metric, read_interval, read_metrics
+from fer_au.evaluation.metrics_file import Metric, read_interval, read_metrics, read_number
 from fer_au.expressions import EXPRESSIONS
 from fer_au.registry import near_names
 from fer_au.stores.reader import Store
@@ -77,7 +77,7 @@ class ExperimentResult:
 
     def number(self, key: str) -> float:
         """Read a metric as a float; NaN where it is absent, undefined or text."""
-        return _as_number(self.metrics.get(key))
+        return read_number(self.metrics, key)
 
     def interval(self, key: str) -> tuple[float, float]:
         """Give a metric's 95 % interval over images, both ends NaN where it isn't known.
@@ -121,15 +121,11 @@ class CrossResult:
 
     def number(self, key: str) -> float:
         """Read a metric as a float; NaN where it is absent, undefined or text."""
-        return _as_number(self.metrics.get(key))
+        return read_number(self.metrics, key)
 
     def interval(self, key: str) -> tuple[float, float]:
         """Give a metric's 95 % interval over images, both ends NaN where the metrics have none."""
         return read_interval(self.metrics, key)
-
-
-def _as_number(value: Metric | None) -> float:
-    return float(value) if isinstance(value, int | float) else math.nan
 
 
 def class_names(store: Store) -> tuple[str, ...]:
