@@ -21,8 +21,9 @@ def main(name: str) -> None:
         dataset_dir=Path("data") / cross.dataset,
         model_dir=Path("models") / cross.experiment,
         metrics_path=Path("metrics/cross") / f"{name}.json",
-        store_path=None,
+        store_path=Path("evaluation/cross") / f"{name}.h5",
         trained=Training(cross.experiment, *load_experiment(cross.experiment)),
+        stage="cross",
     )
 
 

@@ -145,7 +145,7 @@ def read_groups(projects: Iterable[Path], datasets: Sequence[str], names: Sequen
                 log(f"left out: {entry.fault}")
             elif entry.result is not None and entry.change:
                 log(f"{entry.name} is not up to date: {entry.change.text()}")
-            if isinstance(entry.result, ExperimentResult):
+            if entry.result is not None:
                 fold = "" if config.fold is None else f", fold {config.fold}"
                 group.runs[f"seed {config.seed}{fold}"] = Run(entry.result)
             else:

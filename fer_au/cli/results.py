@@ -109,7 +109,6 @@ def _find(found: Results, name: str) -> Entry:
 def _show_experiment(entry: Entry, found: Results, images: Path | None) -> None:
     from fer_au.results.controls import control_text
     from fer_au.results.differences import difference_text
-    from fer_au.results.experiment import ExperimentResult
     from fer_au.results.images import export_images
     from fer_au.results.published import scores_beside
     from fer_au.results.words import describe
@@ -124,8 +123,6 @@ def _show_experiment(entry: Entry, found: Results, images: Path | None) -> None:
         for text in (difference_text(entry, found), control_text(entry, found)):
             if text:
                 typer.echo(f"\n{wrap(text, terminal_width())}")
-    elif not isinstance(entry.result, ExperimentResult):
-        raise DataError(f"{entry.name} is an entry of cross, whose answers to single images are not kept")
     else:
         export_images(entry.result.results, images)
         typer.echo(f"{images}: {counted(len(entry.result.results), 'image')}")

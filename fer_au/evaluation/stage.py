@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -47,6 +48,7 @@ def evaluate_experiment(
     store_path: Path | None,
     detail_path: Path | None = None,
     trained: Training | None = None,
+    stage: Literal["evaluate", "cross"] = "evaluate",
 ) -> None:
     """Score a trained model: recognition, attention and CAMs against AU maps, baselines, ceilings, faithfulness.
 
@@ -59,15 +61,16 @@ def evaluate_experiment(
         dataset_dir: Folder ``data/<key>`` of the data set to score on.
         model_dir: Folder ``models/<exp>``.
         metrics_path: File for the headline metrics.
-        store_path: File for the per-image results; None writes none (another data set's images).
+        store_path: File for the per-image results; None writes none.
         detail_path: File for all other metrics; default ``metrics_file.detail_path(metrics_path)``.
         trained: Settings that the model must have been trained with; default any.
+        stage: Stage that asks, for messages.
 
     Raises:
         ConfigError: An unknown CAM or layer, or a CAM that the model can't have and that may not be skipped.
         DataError: The model or the data set is missing, damaged, or has nothing to score.
     """
-    title = f"{'cross' if store_path is None else 'evaluate'} {metrics_path.stem}"
+    title = f"{stage} {metrics_path.stem}"
     scored = open_scored_model(title, config, dataset_dir, model_dir, trained)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     files = {"metrics.json": metrics_path, "detail.json": detail_path or default_detail_path(metrics_path)}

@@ -16,7 +16,6 @@ from fer_au.errors import ConfigError, DataError
 from fer_au.registry import near_names
 from fer_au.rejects import REJECT_STAGES, Reject, read_rejects
 from fer_au.report.collect import MappedResult
-from fer_au.results.experiment import ExperimentResult
 from fer_au.results.reading import Entry, read_results
 from fer_au.results.status import OUTPUTS
 from fer_au.stores import Store
@@ -32,10 +31,10 @@ _MOST = 5  # ids that a message names
 
 @dataclass(frozen=True)
 class FaceAnswer:
-    """Answer of one experiment to the face.
+    """Answer of one model to the face.
 
     Attributes:
-        result: The experiment's results.
+        result: Results of the experiment, or of its model on this data set, which is named ``cross.NAME``.
         row: Row of the face in them.
         note: What is to know of the results, such as settings that have changed since; empty if nothing.
     """
@@ -69,8 +68,9 @@ class FaceRecord:
         stores: Kind of a store -> the store, of the stages that have run.
         rejects: Stage -> its reject of the face or its picture.
         leaks: Rows of ``leaks.csv`` of the face's groups, its own included.
-        answers: Answers of the experiments that scored the face, in the order of ``params.yaml``.
-        silent: Experiments on the data set that did not, and ``cross.NAME`` of entries of ``cross`` -> the reason.
+        answers: Answers of the models that scored the face: experiments, then entries of ``cross``, in the order of
+            ``params.yaml``.
+        silent: Those that are to score the data set and have no answer -> the reason.
     """
 
     dataset: str
@@ -195,42 +195,34 @@ def _read_answers(
     answers: list[FaceAnswer] = []
     silent: dict[str, str] = {}
     results = read_results(params_path, root)
-    for entry in results.experiments:
+    scored = [(one, one.name, "evaluate") for one in results.experiments]
+    scored += [(one, f"cross.{one.name}", f"cross@{one.name}") for one in results.cross]
+    for entry, name, stage in scored:
         if entry.dataset != dataset:
             continue
-        found = _answer(entry, row)
+        found = _answer(entry, name, stage, row)
         if isinstance(found, FaceAnswer):
             answers.append(found)
         else:
-            silent[entry.name] = found
-    away = [one for one in results.cross if one.dataset == dataset]
-    return answers, silent | {f"cross.{one.name}": _cross_reason(one) for one in away}
+            silent[name] = found
+    return answers, silent
 
 
-def _cross_reason(entry: Entry) -> str:
-    """Say why an entry of ``cross`` has no answer: its stage keeps the scores of all images together."""
-    if entry.fault:
-        return entry.fault
-    if entry.result is None:
-        return f"not evaluated yet; run `dvc repro cross@{entry.name}`"
-    return "scored on this data set, but `cross` keeps no answers to single images; `fer-au predict` asks the model"
-
-
-def _answer(entry: Entry, row: ManifestRow) -> FaceAnswer | str:
-    """Give an experiment's answer, or the reason why there is none."""
+def _answer(entry: Entry, name: str, stage: str, row: ManifestRow) -> FaceAnswer | str:
+    """Give the answer of an experiment's model, or the reason why there is none."""
     result = entry.result
     if entry.fault:
         return entry.fault
-    if not isinstance(result, ExperimentResult):
-        return "not evaluated yet; run `dvc repro evaluate`"
+    if result is None:
+        return f"not evaluated yet; run `dvc repro {stage}`"
     if row.id not in result.results.index:
         split = result.results.attributes.get("split", "test")
         if split != row.split:
             return f"scored split {split}, and the face is in {row.split}"
         return f"has no label {row.label} or was evaluated before the face was there"
-    own = {name: getattr(result, name) for name in ("name", "config", "metrics", "results", "classes")}
+    mapped = MappedResult(name, result.config, result.metrics, result.results, result.classes)
     note = f"not up to date; {entry.change.text()}" if entry.change else ""
-    return FaceAnswer(MappedResult(**own), result.results.index[row.id], note)
+    return FaceAnswer(mapped, result.results.index[row.id], note)
 
 
 def other_faces(record: FaceRecord) -> Iterator[tuple[LeakRow, list[str]]]:

@@ -54,6 +54,7 @@ def provenance(project: Project) -> Provenance:
         for store in (dataset.faces, dataset.landmarks, dataset.heatmaps)
     ]
     artefacts += [_artefact(f"evaluation/{one.name}.h5", one.results) for one in project.experiments]
+    artefacts += [_artefact(f"evaluation/cross/{one.name}.h5", one.results) for one in project.cross]
     runs = [
         RunRecord(
             one.name,

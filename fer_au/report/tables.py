@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from fer_au.config.experiments import GuidanceConfig
 from fer_au.evaluation.metrics_file import Metric
-from fer_au.evaluation.power import LEVEL
 from fer_au.glossary import TOO_COARSE, look_up, rank
 from fer_au.glossary_entries import FAMILIES
 from fer_au.report.collect import Estimate, Experiment, Project, read_estimate
@@ -68,6 +67,16 @@ class VerdictRow:
     cams: list[Gauge]
     comparison: Comparison | None
 
+    @property
+    def model(self) -> str:
+        """Experiment whose model was scored."""
+        return self.experiment.name
+
+    @property
+    def words(self) -> str:
+        """What the row is found by: name, group and method."""
+        return f"{self.experiment.name} {self.experiment.config.group or ''} {self.method}"
+
 
 @dataclass(frozen=True)
 class Sentence:
@@ -108,12 +117,6 @@ class Verdict:
     plain: bool
     sentences: list[Sentence]
 
-    @property
-    def tells_power(self) -> bool:
-        """Whether any comparison isn't significant, so that the smallest difference that would have shown stands by."""
-        compared = [row.comparison for row in self.rows if row.comparison]
-        return any(not gap.p < LEVEL for one in compared for gap in (one.accuracy, one.att_ccos))
-
 
 @dataclass(frozen=True)
 class GroupRow:
@@ -125,17 +128,42 @@ class GroupRow:
 
 
 @dataclass(frozen=True)
+class CrossRow:
+    """Row of an entry of ``cross``.
+
+    Attributes:
+        result: Results of the entry.
+        scores: Scores with their intervals.
+        comparison: Paired comparison with its plain twin among the models on the same data set; None if it has none.
+    """
+
+    result: CrossResult
+    scores: list[Estimate]
+    comparison: Comparison | None
+
+    @property
+    def model(self) -> str:
+        """Experiment whose model was scored."""
+        return self.result.entry.experiment
+
+    @property
+    def words(self) -> str:
+        """What the row is found by: name, experiment and data set."""
+        return f"{self.result.name} {self.model} {self.result.dataset}"
+
+
+@dataclass(frozen=True)
 class CrossTable:
     """Scores on other data sets.
 
     Attributes:
         score_keys: Metrics that are shown.
-        rows: Entries of ``cross``, with the values of these metrics.
+        rows: Entries of ``cross``, with these metrics.
         groups: Groups of repeats, each on one data set.
     """
 
     score_keys: list[str]
-    rows: list[tuple[CrossResult, list[Metric]]]
+    rows: list[CrossRow]
     groups: list[GroupRow]
 
 
@@ -311,12 +339,17 @@ def cross_table(project: Project) -> CrossTable | None:
     if not project.cross:
         return None
     keys = [key for key in GROUP_METRICS if any(key in one.metrics for one in project.cross)]
-    tied = by_group(project.cross, lambda one: (one.group, one.config.dataset) if one.group else None)
+    tied = by_group(project.cross, lambda one: (one.config.group, one.dataset) if one.config.group else None)
     groups = [
-        GroupRow(f"{group} on {dataset}", [one.config.experiment for one in members], group_spreads(members, keys))
+        GroupRow(f"{group} on {dataset}", [one.entry.experiment for one in members], group_spreads(members, keys))
         for (group, dataset), members in tied.items()
     ]
-    return CrossTable(keys, [(one, [one.metrics.get(key) for key in keys]) for one in project.cross], groups)
+    rows = []
+    for one in project.cross:
+        twin = plain_twin(one, [other for other in project.cross if other.dataset == one.dataset])
+        scores = [Estimate(one.number(key), *one.interval(key)) for key in keys]
+        rows.append(CrossRow(one, scores, compare(one, twin) if twin is not None else None))
+    return CrossTable(keys, rows, groups)
 
 
 EXTERNAL_METRICS = ("accuracy", "att_cos", "att_ccos", "att_auc", "att_class_rank", "region.background")

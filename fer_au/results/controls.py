@@ -113,7 +113,7 @@ def control_text(entry: Entry, found: Results) -> str:
         entry: The experiment, or an entry of ``cross``, which has no control.
         found: Results of everything that ``params.yaml`` names.
     """
-    evaluated = [one.result for one in found.experiments if isinstance(one.result, ExperimentResult)]
+    evaluated = [one.result for one in found.experiments if one.result is not None]
     for own, control in find_controls(evaluated, found.params):
         if entry.result is own:
             parts = [f"{one.map} {one.verdict} (rank correlation {_bounds(one)})" for one in audit_labels(own, control)]

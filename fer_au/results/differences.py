@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from fer_au.evaluation.bootstrap import PairedDifference, paired_bootstrap
 from fer_au.evaluation.power import LEVEL, POWER, detectable_difference
-from fer_au.results.experiment import ExperimentResult
+from fer_au.results.experiment import CrossResult, ExperimentResult
 from fer_au.results.reading import Entry, Results
 
 TOO_LARGE = 0.1
@@ -27,16 +27,22 @@ class Comparison:
     accuracy: PairedDifference
     att_ccos: PairedDifference
 
+    @property
+    def tells_power(self) -> bool:
+        """Whether a difference isn't significant, so that the smallest one that would have shown is told."""
+        return not all(gap.p < LEVEL for gap in (self.accuracy, self.att_ccos))
+
 
 def plain_twin(experiment: _Own, experiments: Sequence[_Own]) -> _Own | None:
     """Find the experiment that another one is compared with: the one without guidance that is most like it.
 
-    Of equal network, training, base, fold and seed, in this order, as far as there is such a one; the first of several.
+    Of equal training data, network, training, base, fold and seed, in this order, as far as there is such a one; the
+    first of several.
     An experiment without guidance is compared with the first of all, or a repeat of it.
 
     Args:
         experiment: The one to compare.
-        experiments: Experiments on its data set, in the order of ``params.yaml``.
+        experiments: Experiments that were scored on the same data set, in the order of ``params.yaml``.
 
     Returns:
         The other experiment; None where all have guidance, and for the first without and its repeats.
@@ -60,7 +66,7 @@ def _repeats(one: ExperimentResult, other: ExperimentResult) -> bool:
 
 def _kind(experiment: ExperimentResult) -> tuple[object, ...]:
     config = experiment.config
-    return config.model, config.train, config.base, config.fold, config.seed
+    return config.dataset, config.model, config.train, config.base, config.fold, config.seed
 
 
 def compare(experiment: ExperimentResult, reference: ExperimentResult) -> Comparison | None:
@@ -97,13 +103,13 @@ def difference_text(entry: Entry, found: Results) -> str:
     """Compare an experiment with the plain one that is most like it; empty where there is nothing to compare.
 
     Args:
-        entry: The experiment, or an entry of ``cross``, which is compared with nothing.
+        entry: The experiment, or an entry of ``cross``, which is compared with the others of ``cross``.
         found: Results of everything that ``params.yaml`` names.
     """
-    own = [one.result for one in found.experiments if one.dataset == entry.dataset]
-    evaluated = [one for one in own if isinstance(one, ExperimentResult)]
-    if not isinstance(entry.result, ExperimentResult):
+    if entry.result is None:
         return ""
+    others = found.cross if isinstance(entry.result, CrossResult) else found.experiments
+    evaluated = [one.result for one in others if one.result is not None and one.dataset == entry.dataset]
     reference = plain_twin(entry.result, evaluated)
     comparison = compare(entry.result, reference) if reference is not None else None
     return "" if comparison is None else f"Beside {comparison.reference}, {entry.name} {finding(comparison)}"

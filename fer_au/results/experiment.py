@@ -17,7 +17,6 @@ from fer_au.config.experiments import CrossConfig, ExperimentConfig
 from fer_au.errors import ConfigError, DataError, StoreError
 from fer_au.evaluation.bootstrap import bootstrap_macro, bootstrap_recall, bootstrap_share
 from fer_au.evaluation.metrics_file import Metric, read_interval, read_metrics, read_number
-from fer_au.expressions import EXPRESSIONS
 from fer_au.registry import near_names
 from fer_au.stores.reader import Store
 
@@ -30,7 +29,7 @@ class ExperimentResult:
         name: Key in ``params.yaml``.
         config: Validated entry of ``params.yaml``.
         metrics: All metrics, of ``metrics/<name>.json`` and its detail file.
-        results: Store ``evaluation/<name>.h5``.
+        results: Answers to the single images, store ``evaluation/<name>.h5``.
         classes: Classes of the model, in its order.
     """
 
@@ -39,6 +38,11 @@ class ExperimentResult:
     metrics: dict[str, Metric]
     results: Store
     classes: tuple[str, ...]
+
+    @property
+    def dataset(self) -> str:
+        """Data set whose images were scored."""
+        return self.config.dataset
 
     @cached_property
     def layers(self) -> list[str]:
@@ -99,33 +103,21 @@ class ExperimentResult:
 
 
 @dataclass(frozen=True)
-class CrossResult:
-    """Scores of an experiment's model on another data set.
+class CrossResult(ExperimentResult):
+    """Results of an experiment's model on another data set.
+
+    ``config`` is the entry of the experiment; metrics and results lie in ``metrics/cross`` and ``evaluation/cross``.
 
     Attributes:
-        name: Key under ``cross`` in ``params.yaml``.
-        config: Validated entry of that key.
-        metrics: All metrics, of ``metrics/cross/<name>.json`` and its detail file.
-        group: Group of repeats that the experiment belongs to; None if to none.
+        entry: Validated entry under ``cross``, whose key is ``name``.
     """
 
-    name: str
-    config: CrossConfig
-    metrics: dict[str, Metric]
-    group: str | None = None
+    entry: CrossConfig
 
     @property
-    def untested(self) -> list[str]:
-        """Expressions that the model knows and no evaluated image is of."""
-        return [name for name in EXPRESSIONS if self.metrics.get(f"per_class.{name}.n") == 0]
-
-    def number(self, key: str) -> float:
-        """Read a metric as a float; NaN where it is absent, undefined or text."""
-        return read_number(self.metrics, key)
-
-    def interval(self, key: str) -> tuple[float, float]:
-        """Give a metric's 95 % interval over images, both ends NaN where the metrics have none."""
-        return read_interval(self.metrics, key)
+    def dataset(self) -> str:
+        """Data set whose images were scored."""
+        return self.entry.dataset
 
 
 def class_names(store: Store) -> tuple[str, ...]:
@@ -194,28 +186,32 @@ def read_experiment(name: str, config: ExperimentConfig, root: Path, model: str 
     Raises:
         DataError: A file is missing, damaged, or doesn't fit the others; the message names it.
     """
-    results = Store.open(root / "evaluation" / f"{name}.h5", "evaluation")
-    classes = class_names(results)
-    if not classes:
-        raise DataError(f"{results.path}: attribute 'classes' is missing")
-    metrics = read_metrics(root / "metrics" / f"{name}.json", evaluation=results.content_sha256, model=model)
-    return ExperimentResult(name, config, metrics, results, classes)
+    return ExperimentResult(name, config, *_read_files(name, root, model))
 
 
 def read_cross(
-    name: str, config: CrossConfig, root: Path, group: str | None = None, model: str | None = None
+    name: str, entry: CrossConfig, config: ExperimentConfig, root: Path, model: str | None = None
 ) -> CrossResult:
-    """Read one experiment's scores on another data set.
+    """Read the metrics and the evaluation store of an experiment's model on another data set.
 
     Args:
-        name: Key in ``params.yaml``.
-        config: Entry of that key.
-        root: Project folder, with ``metrics``.
-        group: Group of repeats that the experiment belongs to.
+        name: Key under ``cross`` in ``params.yaml``.
+        entry: Entry of that key.
+        config: Entry of the experiment that it names.
+        root: Project folder, with ``evaluation`` and ``metrics``.
         model: ``weights_sha256`` of the model that was scored; default any.
 
     Raises:
-        DataError: A file is missing or damaged; the message names it.
+        DataError: A file is missing, damaged, or doesn't fit the others; the message names it.
     """
-    metrics = read_metrics(root / "metrics" / "cross" / f"{name}.json", model=model)
-    return CrossResult(name, config, metrics, group)
+    return CrossResult(name, config, *_read_files(f"cross/{name}", root, model), entry=entry)
+
+
+def _read_files(place: str, root: Path, model: str | None) -> tuple[dict[str, Metric], Store, tuple[str, ...]]:
+    """Read metrics and store of an evaluation, and the classes that the store names."""
+    results = Store.open(root / "evaluation" / f"{place}.h5", "evaluation")
+    classes = class_names(results)
+    if not classes:
+        raise DataError(f"{results.path}: attribute 'classes' is missing")
+    metrics = read_metrics(root / "metrics" / f"{place}.json", evaluation=results.content_sha256, model=model)
+    return metrics, results, classes

@@ -5,20 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
+from fer_au.results.experiment import ExperimentResult
+
 Member = TypeVar("Member")
 Key = TypeVar("Key", bound=Hashable)
-
-
-class Scored(Protocol):
-    """A result that has metrics."""
-
-    def number(self, key: str) -> float:
-        """Read a metric as a float; NaN where it is absent, undefined or text."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -39,7 +33,7 @@ def by_group(members: Iterable[Member], group: Callable[[Member], Key | None]) -
     return groups
 
 
-def group_spreads(members: Sequence[Scored], keys: Sequence[str]) -> dict[str, Spread]:
+def group_spreads(members: Sequence[ExperimentResult], keys: Sequence[str]) -> dict[str, Spread]:
     """Compute mean and deviation of each metric over the repeats of a group; undefined values are left out."""
     spreads = {}
     for key in keys:

@@ -6,7 +6,8 @@ import math
 from typing import NamedTuple
 
 from fer_au.evaluation.metrics_file import CLASS_BLIND
-from fer_au.results.references import REFERENCES, Scored, reference_metric
+from fer_au.results.experiment import ExperimentResult
+from fer_au.results.references import REFERENCES, reference_metric
 
 _FEWEST_CELLS = 7  # on a 4x4 grid the map of a moved class mean comes near that of the moved face itself
 
@@ -18,7 +19,7 @@ class Rival(NamedTuple):
     score: float
 
 
-def best_blind(result: Scored, key: str = "att_ccos") -> Rival:
+def best_blind(result: ExperimentResult, key: str = "att_ccos") -> Rival:
     """Find the baseline that knows no class with the highest score beside a metric; NaN if there are no baselines."""
     names = [f"baseline.{name}" for name in CLASS_BLIND]
     scores = {name: result.number(reference_metric(result, name, key)) for name in names}
@@ -27,7 +28,7 @@ def best_blind(result: Scored, key: str = "att_ccos") -> Rival:
     return Rival(REFERENCES[name], found.get(name, math.nan))
 
 
-def looks_at_units(result: Scored, key: str = "att_ccos") -> bool | None:
+def looks_at_units(result: ExperimentResult, key: str = "att_ccos") -> bool | None:
     """Tell whether a map beats every baseline that knows no class; None if there is nothing to compare.
 
     Args:
@@ -38,7 +39,7 @@ def looks_at_units(result: Scored, key: str = "att_ccos") -> bool | None:
     return own > rival if math.isfinite(own) and math.isfinite(rival) else None
 
 
-def looking_text(result: Scored) -> str:
+def looking_text(result: ExperimentResult) -> str:
     """Say in a sentence whether the attention looks at action units; empty if there is nothing to compare."""
     verdict, rival = looks_at_units(result), best_blind(result)
     if verdict is None:
@@ -50,7 +51,7 @@ def looking_text(result: Scored) -> str:
     return f"It shows no sign of looking at action units: {score} is not above {best}, which knows no class."
 
 
-def is_too_coarse(result: Scored, key: str) -> bool:
+def is_too_coarse(result: ExperimentResult, key: str) -> bool:
     """Tell whether a score on moved images was taken on a grid that can't tell a moved face from an average one."""
     if not key.endswith("_moved"):
         return False

@@ -73,7 +73,7 @@ class PublishedScore:
 
 def scores_beside(results: Results) -> list[PublishedScore]:
     """Compare all results with the published numbers that were read with them; empty if there are none."""
-    own = [one.result for one in results.experiments if isinstance(one.result, ExperimentResult)]
+    own = [one.result for one in results.experiments if one.result is not None]
     return published_scores(results.published, results.params, own) if results.published else []
 
 

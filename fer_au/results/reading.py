@@ -11,13 +11,13 @@ from fer_au.config.experiments import CrossConfig, ExperimentConfig
 from fer_au.config.published import Published, left_out_line, published_path, read_published
 from fer_au.config.reading import read_params, validate
 from fer_au.errors import DataError
+from fer_au.registry import near_names
 from fer_au.results.changes import NO_CHANGE, Change, Trail, shorten
-from fer_au.results.experiment import CrossResult, ExperimentResult, experiment_names, read_cross, read_experiment
+from fer_au.results.experiment import ExperimentResult, experiment_names, read_cross, read_experiment
 from fer_au.terminal import counted
 
-Result = ExperimentResult | CrossResult
 _SPEED = "train_images_per_second"
-Read = TypeVar("Read", bound=Result)
+Read = TypeVar("Read", bound=ExperimentResult)
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Entry:
     name: str
     dataset: str
     group: str | None
-    result: Result | None
+    result: ExperimentResult | None
     fault: str = ""
     change: Change = NO_CHANGE
 
@@ -87,7 +87,7 @@ class Results:
         return [line for line in lines if line]
 
     @property
-    def evaluated(self) -> list[Result]:
+    def evaluated(self) -> list[ExperimentResult]:
         """Results that exist."""
         return [one.result for one in (*self.experiments, *self.cross) if one.result]
 
@@ -107,15 +107,14 @@ def read_results(params_path: Path, root: Path, published: Path | None = None) -
     """
     params = read_params(params_path)
     # The file is read once: there may be a hundred experiments.
-    own = {name: params["experiments"][name] for name in experiment_names(params, params_path)}
+    own = {
+        name: validate(ExperimentConfig, params["experiments"][name], f"experiments.{name}", params_path)
+        for name in experiment_names(params, params_path)
+    }
     trail = Trail(params, root)
-    experiments = [
-        _read_own(name, validate(ExperimentConfig, entry, f"experiments.{name}", params_path), root, trail)
-        for name, entry in own.items()
-    ]
-    groups = {one.name: one.group for one in experiments}
+    experiments = [_read_own(name, config, root, trail) for name, config in own.items()]
     cross = [
-        _read_cross(name, validate(CrossConfig, entry, f"cross.{name}", params_path), root, trail, groups)
+        _read_cross(name, validate(CrossConfig, entry, f"cross.{name}", params_path), own, root, trail)
         for name, entry in (params.get("cross") or {}).items()
     ]
     beside = published_path(params_path)
@@ -136,20 +135,27 @@ def _find_strays(params: Mapping[str, Any], root: Path, trail: Trail, waiting: S
 
 
 def _read_own(name: str, config: ExperimentConfig, root: Path, trail: Trail) -> Entry:
-    files = [root / f"metrics/{name}.json", root / f"metrics/detail/{name}.json", root / f"evaluation/{name}.h5"]
-    result, fault = _try(files, lambda: read_experiment(name, config, root), f"evaluate@{name}")
+    result, fault = _try(_files(name, root), lambda: read_experiment(name, config, root), f"evaluate@{name}")
     split = str(result.results.attributes.get("split", "")) or None if result else None
     change = trail.experiment(name, split, result.number(_SPEED)) if result else NO_CHANGE
     return Entry(name, config.dataset, config.group or None, result, fault, change)
 
 
-def _read_cross(name: str, config: CrossConfig, root: Path, trail: Trail, groups: Mapping[str, str | None]) -> Entry:
-    group = groups.get(config.experiment)
-    files = [root / f"metrics/cross/{name}.json", root / f"metrics/detail/cross/{name}.json"]
-    result, fault = _try(files, lambda: read_cross(name, config, root, group), f"cross@{name}")
-    return Entry(
-        name, config.dataset, group, result, fault, trail.cross(name, result.number(_SPEED)) if result else NO_CHANGE
-    )
+def _read_cross(
+    name: str, entry: CrossConfig, experiments: Mapping[str, ExperimentConfig], root: Path, trail: Trail
+) -> Entry:
+    config = experiments.get(entry.experiment)
+    if config is None:
+        known = near_names(entry.experiment, experiments)
+        return Entry(name, entry.dataset, None, None, f"cross.{name}.experiment: no {entry.experiment!r}; {known}")
+    result, fault = _try(_files(f"cross/{name}", root), lambda: read_cross(name, entry, config, root), f"cross@{name}")
+    change = trail.cross(name, result.number(_SPEED)) if result else NO_CHANGE
+    return Entry(name, entry.dataset, config.group or None, result, fault, change)
+
+
+def _files(place: str, root: Path) -> list[Path]:
+    """List the files of an evaluation, by its place below the folders of metrics and of stores."""
+    return [root / f"metrics/{place}.json", root / f"metrics/detail/{place}.json", root / f"evaluation/{place}.h5"]
 
 
 def _try(files: Sequence[Path], read: Callable[[], Read], stage: str) -> tuple[Read | None, str]:

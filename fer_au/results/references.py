@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
-
-from fer_au.evaluation.metrics_file import Metric
 from fer_au.results.experiment import ExperimentResult
 
 _MODULE = "module."
@@ -21,18 +17,7 @@ REFERENCES = {
 """Beginning of the metrics' keys -> name of the map that they are scores of."""
 
 
-class Scored(Protocol):
-    """A result with metrics."""
-
-    @property
-    def metrics(self) -> Mapping[str, Metric]:
-        """All metrics."""
-
-    def number(self, key: str) -> float:
-        """Read a metric as a float; NaN where it is absent, undefined or text."""
-
-
-def reference_metric(result: Scored | None, reference: str, key: str) -> str:
+def reference_metric(result: ExperimentResult | None, reference: str, key: str) -> str:
     """Find the key of a reference's score.
 
     References pass through the last layer's grid, or that of the head's own map for ``module.*``. The first hold for a
@@ -52,7 +37,7 @@ def reference_metric(result: Scored | None, reference: str, key: str) -> str:
     kind, _, cam = key.partition(".")
     if kind == "cam_cos" and result is not None and result.metrics.get("resize") == "published":
         return f"{reference}.{key}"  # there is none: that code shifts attention, and its references, but not CAMs
-    if not cam or not isinstance(result, ExperimentResult) or not result.layers:
+    if not cam or result is None or not result.layers:
         return f"{reference}.{key}"
     specs = result.results.specs
     places = (f"attention/{result.layers[-1]}", f"cam/{cam}")

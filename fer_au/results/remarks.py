@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from fer_au.config.experiments import LAST_EPOCH
 from fer_au.results.changes import Change
-from fer_au.results.experiment import CrossResult, ExperimentResult
+from fer_au.results.experiment import ExperimentResult
 from fer_au.results.looking import looks_at_units
 
 _FULL_SPLIT = "test"
@@ -96,11 +96,11 @@ def enumerate_names(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def limits(result: ExperimentResult | CrossResult) -> list[Remark]:
+def limits(result: ExperimentResult) -> list[Remark]:
     """List what limits the scores of a result: the split that was scored or chose the epoch, the frame of cosines."""
     found = []
-    split = str(result.results.attributes.get("split", _FULL_SPLIT)) if isinstance(result, ExperimentResult) else ""
-    if split not in ("", _FULL_SPLIT):
+    split = str(result.results.attributes.get("split", _FULL_SPLIT))
+    if split != _FULL_SPLIT:
         found.append(Remark(*(f"{verb} scored on the split {split}." for verb in ("was", "were"))))
     if result.metrics.get("selected_on") == "test":
         found.append(CHOSEN_ON_TEST)
@@ -113,7 +113,7 @@ def limits(result: ExperimentResult | CrossResult) -> list[Remark]:
     return found
 
 
-def looking(result: ExperimentResult | CrossResult) -> Remark | None:
+def looking(result: ExperimentResult) -> Remark | None:
     """Say whether attention looks at action units: whether it beats what knows no class; None if nobody can tell."""
     answer = looks_at_units(result)
     return None if answer is None else LOOKS if answer else LOOKS_NOT

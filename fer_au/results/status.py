@@ -20,7 +20,8 @@ from fer_au.datasets.manifest import read_manifest
 from fer_au.errors import DataError
 from fer_au.models.config_file import CONFIG, HISTORY
 from fer_au.rejects import REJECT_STAGES, read_rejects
-from fer_au.results.reading import Entry, Result, read_results
+from fer_au.results.experiment import ExperimentResult
+from fer_au.results.reading import Entry, read_results
 from fer_au.stores.locks import is_locked
 from fer_au.training.history import read_history
 
@@ -187,7 +188,7 @@ def _read_cross(entry: Entry, params: Mapping[str, Any], trained: set[str]) -> E
     return ExperimentStatus(entry.name, entry.dataset, state, accuracy=_accuracy(entry.result), detail=detail)
 
 
-def _accuracy(result: Result) -> float | None:
+def _accuracy(result: ExperimentResult) -> float | None:
     """Read the accuracy; None where there is none, as of models that know persons."""
     accuracy = result.number("accuracy")
     return None if math.isnan(accuracy) else accuracy

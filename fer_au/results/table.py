@@ -12,9 +12,9 @@ from fer_au.errors import ConfigError
 from fer_au.evaluation.metrics_file import HEADLINE, is_headline
 from fer_au.registry import near_names
 from fer_au.results.changes import NO_CHANGE, Change
-from fer_au.results.experiment import CrossResult, ExperimentResult
+from fer_au.results.experiment import ExperimentResult
 from fer_au.results.groups import Spread, by_group, group_spreads
-from fer_au.results.reading import Entry, Result, Results
+from fer_au.results.reading import Entry, Results
 from fer_au.results.references import REFERENCES, grid_of, reference_metric
 from fer_au.results.remarks import LOOKS_NOT, Remark, limits, looking
 
@@ -140,8 +140,8 @@ def tabulate(results: Results, *, grouped: bool = False, sort: str | None = None
         grouped,
         results.published.source if results.published else "",
         tuple(dict.fromkeys(one.group for one in results.experiments if one.group and one.group in groups)),
-        _reference_rows(results.experiments, results, keys),
-        _reference_rows(results.cross, results, keys),
+        _reference_rows(results.experiments, keys),
+        _reference_rows(results.cross, keys),
         tuple(key for key in _reference_keys(keys) if key in found),
     )
 
@@ -150,15 +150,12 @@ def _reference_keys(keys: Sequence[str]) -> list[str]:
     return [reference_metric(None, reference, key) for key in keys for reference in REFERENCES]
 
 
-def _reference_rows(entries: Sequence[Entry], results: Results, keys: Sequence[str]) -> list[Row]:
+def _reference_rows(entries: Sequence[Entry], keys: Sequence[str]) -> list[Row]:
     """Make the rows of references, one set for each data set and grid of the last layer."""
-    # A model looks through the same grid on every data set.
-    own = {one.name: grid_of(one.result) for one in results.experiments if isinstance(one.result, ExperimentResult)}
-    places: dict[tuple[str, tuple[int, ...]], list[Result]] = {}
+    places: dict[tuple[str, tuple[int, ...]], list[ExperimentResult]] = {}
     for one in entries:
         if one.result is not None:
-            model = one.result.config.experiment if isinstance(one.result, CrossResult) else one.name
-            places.setdefault((one.dataset, own.get(model, ())), []).append(one.result)
+            places.setdefault((one.dataset, grid_of(one.result)), []).append(one.result)
     datasets, grids = ({place[part] for place in places} for part in (0, 1))
     rows = []
     for (dataset, grid), members in places.items():
@@ -172,7 +169,7 @@ def _reference_rows(entries: Sequence[Entry], results: Results, keys: Sequence[s
     return rows
 
 
-def _spread(reference: str, key: str, members: Sequence[Result]) -> Spread:
+def _spread(reference: str, key: str, members: Sequence[ExperimentResult]) -> Spread:
     """Average a reference; without a deviation where it is the same for all, as on the same test images."""
     numbers = [one.number(reference_metric(one, reference, key)) for one in members]
     values = [value for value in numbers if math.isfinite(value)]
@@ -215,19 +212,15 @@ def _row(name: str, members: Sequence[Entry], keys: Sequence[str], published: Se
     )
 
 
-def _caveats(results: Sequence[Result]) -> list[Remark]:
+def _caveats(results: Sequence[ExperimentResult]) -> list[Remark]:
     """List what limits the scores: the split that was scored or chose the epoch, and attention that proves nothing."""
     found = dict.fromkeys(remark for one in results for remark in limits(one))
     return [*found, *([LOOKS_NOT] if any(looking(one) == LOOKS_NOT for one in results) else [])]
 
 
-def _count_images(results: Sequence[Result]) -> int | None:
+def _count_images(results: Sequence[ExperimentResult]) -> int:
     """Count test images, which are the same for all seeds but not for all folds."""
-    ids = [set(one.results.ids) for one in results if isinstance(one, ExperimentResult)]
-    if ids:
-        return len(set().union(*ids))
-    images = results[0].number("n")
-    return int(images) if math.isfinite(images) else None
+    return len(set().union(*(one.results.ids for one in results)))
 
 
 def _sorted(rows: Sequence[Row], key: str) -> list[Row]:

@@ -18,6 +18,7 @@ from fer_au.stores.verify import verify_store
 
 _STORE = ".h5"
 _OF_MODEL = (CONFIG, WEIGHTS, HISTORY)
+_BELOW = ("cross", "external")  # folders of metrics that are no experiment's own
 
 
 def verify_artefact(path: Path) -> list[str]:
@@ -57,7 +58,7 @@ def _beside(path: Path) -> list[str]:
     """Check the tables that a sound store keeps the digests of, or the metrics of an evaluation, where they are."""
     store = Store.open_any(path)
     faults: list[str] = []
-    metrics = path.absolute().parents[1] / "metrics" / f"{path.stem}.json"
+    metrics = _twin(path, "metrics", ".json")
     if store.schema == SCHEMAS["evaluation"].name and metrics.is_file():
         _check_metrics(metrics)
     if store.schema != SCHEMAS["evaluation"].name:  # it lies elsewhere than what it was made from
@@ -90,9 +91,16 @@ def _check_metrics(path: Path) -> None:
     if "detail" in parts[-3:-1]:
         above = path.parents[1] if path.parent.name == "detail" else path.parents[2] / path.parent.name
         headline = above / path.name
-    store = headline.parent.parent / "evaluation" / f"{headline.stem}{_STORE}"
+    store = _twin(headline, "evaluation", _STORE)
     content = Store.open(store, "evaluation").content_sha256 if store.is_file() else None
     read_metrics(headline, detail_path(headline), content)
+
+
+def _twin(path: Path, folder: str, ending: str) -> Path:
+    """Find the metrics of an evaluation store, or the store of metrics: the same place in the other folder."""
+    own = path.absolute()
+    below = own.parent.name if own.parent.name in _BELOW else ""
+    return own.parents[2 if below else 1] / folder / below / f"{own.stem}{ending}"
 
 
 def _table(path: Path) -> list[str]:

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 from fer_au.evaluation.metrics_file import is_headline
 from fer_au.glossary import TOO_COARSE, look_up, rank
 from fer_au.glossary_entries import FAMILIES
-from fer_au.results.experiment import ExperimentResult
+from fer_au.results.experiment import CrossResult, ExperimentResult
 from fer_au.results.looking import is_too_coarse, looking_text
 from fer_au.results.published import PublishedScore
-from fer_au.results.reading import Result
 from fer_au.results.sheets import NOTHING, in_percent, number
 from fer_au.terminal import counted, wrap
 
@@ -19,11 +18,11 @@ _INDENT = "    "
 _WITH_INTERVAL = ("accuracy", "balanced_accuracy", "att_ccos")
 
 
-def describe(result: Result, published: Sequence[PublishedScore], width: int) -> str:
+def describe(result: ExperimentResult, published: Sequence[PublishedScore], width: int) -> str:
     """Write the headline metrics of an experiment, or of a model on another data set, each with its meaning.
 
     Args:
-        result: Result to describe.
+        result: ExperimentResult to describe.
         published: Published numbers; those about this experiment stand with its metrics, also such as belong to no
             headline.
         width: Characters of a line.
@@ -47,21 +46,17 @@ def describe(result: Result, published: Sequence[PublishedScore], width: int) ->
     return "\n".join(lines)
 
 
-def _introduction(result: Result) -> str:
-    config = result.config
-    if isinstance(result, ExperimentResult):
-        split = result.results.attributes.get("split", "test")
-        images = f"{counted(len(result.results), 'image')} of split {split!r} of data set {config.dataset!r}"
-        text = f"scored on {images}, {len(result.classes)} classes ({', '.join(result.classes)})"
-    else:
-        count = number("n", result.number("n"))
-        model = f"model of experiment {result.config.experiment!r}"
-        text = f"{model}, scored on {count} images of data set {config.dataset!r}"
+def _introduction(result: ExperimentResult) -> str:
+    split = result.results.attributes.get("split", "test")
+    images = f"{counted(len(result.results), 'image')} of split {split!r} of data set {result.dataset!r}"
+    text = f"scored on {images}, {len(result.classes)} classes ({', '.join(result.classes)})"
+    if isinstance(result, CrossResult):
+        text = f"model of experiment {result.entry.experiment!r}, {text}"
     untested = f"; no image of: {', '.join(result.untested)}" if result.untested else ""
     return f"{result.name}: {text}{untested}."
 
 
-def _value(key: str, result: Result) -> str:
+def _value(key: str, result: ExperimentResult) -> str:
     value = result.metrics[key]
     if isinstance(value, str):
         return value
@@ -71,12 +66,12 @@ def _value(key: str, result: Result) -> str:
     return f"{text} %" if in_percent(key) and text != NOTHING else text
 
 
-def _about(result: Result, published: Sequence[PublishedScore]) -> list[PublishedScore]:
+def _about(result: ExperimentResult, published: Sequence[PublishedScore]) -> list[PublishedScore]:
     """Choose the published numbers of an experiment; an entry of ``cross`` may have its name."""
-    return [one for one in published if one.name == result.name] if isinstance(result, ExperimentResult) else []
+    return [] if isinstance(result, CrossResult) else [one for one in published if one.name == result.name]
 
 
-def _beside(key: str, result: Result, published: Sequence[PublishedScore]) -> Iterator[str]:
+def _beside(key: str, result: ExperimentResult, published: Sequence[PublishedScore]) -> Iterator[str]:
     """Write the lines below a value: its interval, and the published values with what the difference means."""
     low, high = result.interval(key) if key in _WITH_INTERVAL else (math.nan, math.nan)
     if math.isfinite(low):

@@ -140,18 +140,7 @@ class ProjectExperiment:
             MissingDependencyError: pandas is not installed.
             DataError: As ``result``.
         """
-        result = self.result()
-        probabilities = result.results["probabilities"]
-        columns: dict[str, object] = {
-            "id": [name.decode() for name in result.results["id"].tolist()],
-            "true": result.labels,
-            "predicted": result.predictions,
-            "confidence": np.max(probabilities, axis=1),
-            **{f"probability.{name}": probabilities[:, place] for place, name in enumerate(result.classes)},
-        }
-        scores = sorted(name for name in result.results.columns if name.startswith(_SCORE))
-        columns |= {name.removeprefix(_SCORE): result.results[name] for name in scores}
-        return make_frame(columns, "to_frame()")
+        return _image_frame(self.result())
 
 
 @dataclass(frozen=True)
@@ -161,11 +150,13 @@ class ProjectCross:
     Attributes:
         name: Key of ``cross``.
         entry: Its entry of ``params.yaml``.
+        experiment: The experiment whose model it is.
         root: Folder of the project.
     """
 
     name: str
     entry: CrossConfig
+    experiment: ProjectExperiment
     root: Path
 
     @property
@@ -174,8 +165,12 @@ class ProjectCross:
         return self.root / "metrics" / "cross" / f"{self.name}.json"
 
     def result(self) -> CrossResult:
-        """Read the metrics; raises ``DataError`` before stage ``cross``."""
-        return read_cross(self.name, self.entry, self.root)
+        """Read the metrics, and the answers to single images; raises ``DataError`` before stage ``cross``."""
+        return read_cross(self.name, self.entry, self.experiment.entry, self.root)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Make a pandas table of the images of the other data set; columns and errors of ``ProjectExperiment``."""
+        return _image_frame(self.result())
 
 
 @dataclass(frozen=True)
@@ -215,16 +210,8 @@ class Project:
             MissingDependencyError: pandas is not installed.
             DataError: A result is damaged.
         """
-        rows = [
-            _row(one.result(), one.entry.dataset, one.entry)
-            for one in self.experiments.values()
-            if one.metrics_path.exists()
-        ]
-        rows += [
-            _row(one.result(), one.entry.dataset, self.experiments[one.entry.experiment].entry)
-            for one in self.cross.values()
-            if one.metrics_path.exists()
-        ]
+        scored: list[ProjectExperiment | ProjectCross] = [*self.experiments.values(), *self.cross.values()]
+        rows = [_row(one.result()) for one in scored if one.metrics_path.exists()]
         names = dict.fromkeys(name for row in rows for name in row)
         return make_frame({name: [row.get(name, np.nan) for row in rows] for name in names}, "to_frame()")
 
@@ -255,11 +242,27 @@ def open_project(folder: Path | str = ".") -> Project:
         name: ProjectExperiment(name, *build_experiment(params, name, path), root)
         for name in params.get("experiments") or {}
     }
-    cross = {name: ProjectCross(name, load_cross(name, path), root) for name in params.get("cross") or {}}
+    entries = {name: load_cross(name, path) for name in params.get("cross") or {}}
+    cross = {name: ProjectCross(name, entry, experiments[entry.experiment], root) for name, entry in entries.items()}
     return Project(root, params, datasets, experiments, cross)
 
 
-def _row(result: ExperimentResult | CrossResult, dataset: str, own: ExperimentConfig) -> dict[str, Any]:
+def _row(result: ExperimentResult) -> dict[str, Any]:
     """Gather the figures of an evaluation, what they are of in front."""
-    head = {"name": result.name, "dataset": dataset, "group": own.group, "seed": own.seed}
+    head = {"name": result.name, "dataset": result.dataset, "group": result.config.group, "seed": result.config.seed}
     return {**head, **{key: value for key, value in result.metrics.items() if key not in head}}
+
+
+def _image_frame(result: ExperimentResult) -> pandas.DataFrame:
+    """Make the table of an evaluation's single images."""
+    probabilities = result.results["probabilities"]
+    columns: dict[str, object] = {
+        "id": [name.decode() for name in result.results["id"].tolist()],
+        "true": result.labels,
+        "predicted": result.predictions,
+        "confidence": np.max(probabilities, axis=1),
+        **{f"probability.{name}": probabilities[:, place] for place, name in enumerate(result.classes)},
+    }
+    scores = sorted(name for name in result.results.columns if name.startswith(_SCORE))
+    columns |= {name.removeprefix(_SCORE): result.results[name] for name in scores}
+    return make_frame(columns, "to_frame()")

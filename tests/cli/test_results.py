@@ -122,7 +122,6 @@ def test_published_numbers_of_another_params_file_are_pointed_at(call: Call, pro
         (("vanilla", "--csv", "x.csv"), "--csv belongs to the table of all experiments"),
         (("--images", "x.csv"), "--images belongs to one experiment"),
         (("vanilla", "--images", "x.xlsx"), "name it .csv"),
-        (("there", "--images", "x.csv"), "there is an entry of cross"),
         (("--published", "none.yaml"), "none.yaml: no such file"),
         (("--csv",), "requires an argument"),
     ],
@@ -148,12 +147,28 @@ def test_torch_is_not_loaded(call: Call, project: ResultsWriter) -> None:
         assert ended.stdout.splitlines()[-1] == "False"
 
 
+def test_a_model_on_another_data_set_has_its_answers_and_a_comparison(call: Call, project: ResultsWriter) -> None:
+    project.evaluate_cross("plain", "vanilla", wrong=5, accuracy=0.5)
+    project.experiments["au-0"]["guidance"] = [{"cue": "au", "loss": "cosine", "layers": ["last"]}]
+    project.evaluate_cross("guided", "au-0", wrong=0, accuracy=1.0)
+    project.params()
+    assert call("results", "guided", "--images", "x.csv")[:2] == (0, "x.csv: 12 images\n")
+    with Path("x.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["predicted"] for row in rows] == [row["true"] for row in rows]
+    told = " ".join(call("results", "guided")[1].split())
+    assert "model of experiment 'au-0', scored on 12 images of split 'test' of data set 'other'" in told
+    assert "Beside plain, guided has " in told
+    assert "Its accuracy is higher: +41.7 (95 % interval " in told
+    assert "Beside" not in call("results", "plain")[1]
+
+
 def test_classes_without_an_image_are_named(call: Call, project: ResultsWriter) -> None:
     project.evaluate("short", images=2)
-    counts = {"per_class.neutral.n": 0, "per_class.happiness.n": 8, "per_class.anger.n": 0}
-    project.evaluate_cross("away", "au-0", accuracy=0.5, n=8, **counts)
+    project.evaluate_cross("away", "au-0", accuracy=0.5, n=1)
     project.params()
     told = {name: " ".join(call("results", name)[1].split()) for name in ("short", "away", "vanilla", "there")}
     assert "3 classes (neutral, happiness, anger); no image of: anger." in told["short"]
-    assert "8 images of data set 'other'; no image of: neutral, anger." in told["away"]
+    assert "1 image of split 'test' of data set 'other'" in told["away"]
+    assert "no image of: happiness, anger." in told["away"]
     assert all("no image of" not in told[name] for name in ("vanilla", "there"))

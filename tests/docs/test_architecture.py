@@ -16,6 +16,7 @@ MADE = (
     "metrics/NAME.json",
     "metrics/cross/NAME.json",
     "evaluation/NAME.h5",
+    "evaluation/cross/NAME.h5",
     "report/index.html",
     "rejects/ingest.csv",
     "rejects/leaks.csv",

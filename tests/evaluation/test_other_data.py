@@ -46,7 +46,7 @@ def test_a_set_of_neutral_faces_has_recognition_scores_only(make_dataset, tiny_m
     assert metrics["accuracy"] is not None
 
 
-def test_another_data_sets_results_need_no_store(tiny_dataset, tiny_model, tmp_path):
+def test_results_may_be_written_without_a_store(tiny_dataset, tiny_model, tmp_path):
     evaluate_experiment(
         EvaluateConfig(cams=(), moved=False, faithfulness_images=0),
         dataset_dir=tiny_dataset,

@@ -6,8 +6,10 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fer_au.stores import Store
 from tests.pipeline.conftest import Project
 
 STORES = ("manifest.csv", "annotations.h5", "faces.h5", "landmarks.h5", "heatmaps.h5")
@@ -61,10 +63,14 @@ def test_an_experiment_is_scored_on_another_data_set(reproduced: Project) -> Non
         )
         assert again["att_cos"] == pytest.approx(own["att_cos"], abs=1e-6)
         assert again["accuracy"] == own["accuracy"]
+        folder = reproduced.folder / "evaluation"
+        stores = [Store.open(folder / f"{name}.h5", "evaluation") for name in ("au", "cross/au-again")]
+        np.testing.assert_array_equal(*(store["probabilities"].argmax(axis=1) for store in stores))
     finally:
         (reproduced.folder / "params.yaml").write_text(saved)
         for name in ("metrics/cross/au-again.json", "metrics/detail/cross/au-again.json"):
             (reproduced.folder / name).unlink(missing_ok=True)
+        (reproduced.folder / "evaluation/cross/au-again.h5").unlink(missing_ok=True)
 
 
 def test_stages_run_without_dvc(reproduced: Project) -> None:

@@ -61,18 +61,19 @@ def evaluation(root: Path, name: str, share: float) -> None:
     write_metrics(root / f"metrics/{name}.json", {"accuracy": share, "n": 2, "seed": 1, "more": share}, None, content)
 
 
-def read_both(root: Path) -> Any:
-    content = Store.open(root / "evaluation/au.h5", "evaluation").content_sha256
-    return read_metrics(root / "metrics/au.json", evaluation=content)
+def read_both(root: Path, name: str) -> Any:
+    content = Store.open(root / f"evaluation/{name}.h5", "evaluation").content_sha256
+    return read_metrics(root / f"metrics/{name}.json", evaluation=content)
 
 
 @pytest.fixture(scope="module")
 def made(ingested: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with two models, two evaluations and two data sets."""
+    """A workspace with two models, two evaluations at home and two on another data set, and two data sets."""
     root = tmp_path_factory.mktemp("made")
     for number, name in enumerate(("au", "plain")):
         model(root / "models" / name, number)
-        evaluation(root, name, 0.25 + number / 2)
+        for place in (name, f"cross/{name}"):
+            evaluation(root, place, 0.25 + number / 2)
     workspace = Workspace(tmp_path_factory.mktemp("lab") / "lab", ingested)
     workspace.run("align", "landmarks")
     shutil.copytree(workspace.data, root / "data/tiny")
@@ -95,28 +96,30 @@ def kinds(made: Path, tmp_path: Path) -> dict[str, Kind]:
 
     table = b"id,reason,detail\na.jpg,missing_file,gone\n"
     manifest = data / "manifest.csv"
-    detail = detail_path(root / "metrics/au.json")
     found = {
         "config.json": Kind(
             models / "au" / CONFIG, (models / "plain" / CONFIG).read_bytes(), lambda: load_model(models / "au")
         ),
         "history.csv": Kind(models / "au" / HISTORY, HISTORIES[1].encode(), history),
-        "metrics": Kind(root / "metrics/au.json", (root / "metrics/plain.json").read_bytes(), lambda: read_both(root)),
-        "details": Kind(detail, detail.with_name("plain.json").read_bytes(), lambda: read_both(root)),
-        "evaluation": Kind(
-            root / "evaluation/au.h5", (root / "evaluation/plain.h5").read_bytes(), lambda: read_both(root)
-        ),
         "manifest.csv": Kind(
             manifest, manifest.read_bytes().replace(b",train,", b",test,", 1), lambda: read_manifest(manifest)
         ),
     }
+    for name in ("au", "cross/au"):
+        headline, kept = root / f"metrics/{name}.json", root / f"evaluation/{name}.h5"
+        for kind, path in {"metrics": headline, "details": detail_path(headline), "evaluation": kept}.items():
+            other = path.with_stem("plain").read_bytes()
+            found[name.replace("au", kind)] = Kind(path, other, lambda name=name: read_both(root, name))
     for stage in ("ingest", "align", "landmarks"):
         found[f"{stage}.csv"] = Kind(data / f"rejects/{stage}.csv", table, lambda stage=stage: rejects(stage))
     return found
 
 
-NAMES = ("config.json", "history.csv", "metrics", "details", "evaluation", "manifest.csv")
-NAMES += ("ingest.csv", "align.csv", "landmarks.csv")
+NAMES = (
+    *("config.json", "history.csv", "metrics", "details", "evaluation", "manifest.csv"),
+    *("cross/metrics", "cross/details", "cross/evaluation"),
+    *("ingest.csv", "align.csv", "landmarks.csv"),
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -145,13 +148,19 @@ def test_no_damaged_file_is_used(kinds: dict[str, Kind], name: str, monkeypatch:
     show(f"{name}: {len(places)} of {len(places)} flipped bits refused, and {len(cases) - len(places)} other faults")
 
 
-def test_a_pair_of_metrics_of_another_evaluation_is_refused(kinds: dict[str, Kind]) -> None:
-    for name in ("metrics", "details"):
-        kinds[name].path.write_bytes(kinds[name].other)
+@pytest.mark.parametrize("folder", ["", "cross/"])
+def test_a_pair_of_metrics_of_another_evaluation_is_refused(kinds: dict[str, Kind], folder: str) -> None:
+    metrics, details, store = (kinds[folder + name] for name in ("metrics", "details", "evaluation"))
+    for kind in (metrics, details):
+        kind.path.write_bytes(kind.other)
     with pytest.raises(DataError, match="of another evaluation than the scores of single images"):
-        kinds["metrics"].read()
-    kinds["evaluation"].path.write_bytes(kinds["evaluation"].other)
-    kinds["metrics"].read()
+        metrics.read()
+    for kind in (metrics, details, store):
+        (fault,) = verify_artefact(kind.path)
+        assert "of another evaluation than the scores of single images" in fault
+    store.path.write_bytes(store.other)
+    metrics.read()
+    assert [verify_artefact(kind.path) for kind in (metrics, details, store)] == [[], [], []]
 
 
 def test_a_model_of_the_earlier_form_is_still_read(kinds: dict[str, Kind]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,13 @@ class Writer:
         extra = {"n": n, "n_cos": int(valid.sum()), "seed": seed, "selected_on": "valid", "environment.torch": "2.x"}
         write_metrics(self.root / "metrics" / f"{name}.json", scores | extra | metrics, model="0" * 64)
         self.model(name)
+
+    def cross(self, name: str, experiment: str, **metrics: Any) -> None:
+        """Write the results of an experiment's model on another data set: its answers are those at home."""
+        path = self.root / "evaluation/cross" / f"{name}.h5"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(self.root / "evaluation" / f"{experiment}.h5", path)
+        write_metrics(self.root / "metrics/cross" / f"{name}.json", metrics, model="0" * 64)
 
     def model(self, name: str) -> None:
         folder = self.root / "models" / name

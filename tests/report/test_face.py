@@ -142,21 +142,22 @@ def test_a_project_without_experiments_shows_its_faces(tmp_path: Path) -> None:
     assert text.endswith("\nNo experiment of params.yaml is on this data set.")
 
 
-def test_models_of_another_data_set_are_named_beside_the_experiments(tmp_path: Path) -> None:
+def test_models_of_another_data_set_answer_beside_the_experiments(tmp_path: Path) -> None:
     writer = Writer(tmp_path)
     writer.dataset("faces")
     writer.experiment("au", good=True)
     params = writer.params({"au": experiment(), "there": experiment(dataset="other")})
-    names = {"au": "faces", "scored": "faces", "broken": "faces", "waiting": "faces", "away": "other"}
+    names = {"au": "faces", "broken": "faces", "waiting": "faces", "away": "other"}
     cross = {name: {"experiment": "there", "dataset": dataset} for name, dataset in names.items()}
     params.write_text(yaml.safe_dump({**yaml.safe_load(params.read_text()), "cross": cross}))
-    for name in ("au", "scored", "broken", "away"):
-        write_metrics(tmp_path / f"metrics/cross/{name}.json", {"accuracy": 0.5, "n": 3})
+    for name in ("au", "broken", "away"):
+        writer.cross(name, "au", accuracy=0.5, n=3)
     (tmp_path / "metrics/cross/broken.json").write_text("{")
     record = face(tmp_path, "test/surprise_1.png")
-    assert [one.result.name for one in record.answers] == ["au"]  # of the experiment, not of the entry of its name
-    kept, broken, waiting = silent_lines(record)
-    assert kept.startswith("cross.au, cross.scored: scored on this data set, but `cross` keeps no answers to single")
+    assert [one.result.name for one in record.answers] == ["au", "cross.au"]  # an entry may have an experiment's name
+    own, away = record.answers
+    assert own.probabilities == away.probabilities
+    broken, waiting = silent_lines(record)
     assert broken.startswith("cross.broken: ")
     assert broken.endswith("`dvc repro cross@broken` makes it again")
     assert waiting == "cross.waiting: not evaluated yet; run `dvc repro cross@waiting`"

@@ -19,6 +19,8 @@ from fer_au.measure.results import EXTERNAL, data_digest
 from fer_au.models.config_file import read_config, write_config
 from fer_au.report import write_report
 from fer_au.report.collect import read_project
+from fer_au.report.tables import cross_table
+from fer_au.results.differences import compare
 from fer_au.stores import Store
 from fer_au.stores.columns import ColumnSpec
 from fer_au.stores.writer import open_writer
@@ -251,11 +253,29 @@ def test_two_data_sets_have_their_own_parts(make_params: MakeParams, writer: Wri
 
 def test_scores_on_other_data_sets_are_listed(make_params: MakeParams, writer: Writer) -> None:
     params = make_params()
-    write_metrics(params.parent / "metrics" / "cross" / "away.json", {"accuracy": 0.123})
+    writer.cross("away", "au", accuracy=0.123, **{"interval.accuracy.low": 0.1, "interval.accuracy.high": 0.2})
     params.write_text(params.read_text() + "cross:\n  away: {experiment: au, dataset: other}\n")
     text = build(params)
     assert "On other data sets" in text
-    assert "0.123" in text
+    assert "0.123 <small>0.100 to 0.200</small>" in text
+    assert "Differences on other data sets" not in text
+
+
+def test_models_on_another_data_set_are_compared_in_pairs(make_params: MakeParams, writer: Writer) -> None:
+    params = make_params()
+    for name in ("au", "vanilla"):
+        writer.cross(f"{name}-away", name, accuracy=0.5)
+    entries = "".join(f"  {name}-away: {{experiment: {name}, dataset: other}}\n" for name in ("au", "vanilla"))
+    params.write_text(params.read_text() + "cross:\n" + entries)
+    (table,) = re.findall(r"Differences on other data sets</h4>(.*?)</table>", build(params), re.DOTALL)
+    assert "au-away" in table
+    assert "<td>vanilla-away</td>" in table
+    project = read_project(params, params.parent)
+    home = {one.name: one for one in project.experiments}
+    (found,) = (row.comparison for row in cross_table(project).rows if row.comparison)  # type: ignore[union-attr]
+    own = compare(home["au"], home["vanilla"])
+    assert own is not None
+    assert (found.accuracy, found.att_ccos) == (own.accuracy, own.att_ccos)
 
 
 def test_maps_that_were_made_elsewhere_are_a_row(make_params: MakeParams, writer: Writer) -> None:
@@ -278,7 +298,7 @@ def test_results_of_other_settings_are_named(make_params: MakeParams, writer: Wr
     params = make_params()
     content = yaml.safe_load(params.read_text()) | {"cross": {"away": {"experiment": "au", "dataset": "other"}}}
     params.write_text(yaml.safe_dump(content))
-    write_metrics(writer.root / "metrics/cross/away.json", {"accuracy": 0.123})
+    writer.cross("away", "au", accuracy=0.123)
     stages = {}
     for name, own in content["experiments"].items():
         settings = {"train": {"epochs": 3 if name == "au" else 8}, f"experiments.{name}": own}
@@ -322,7 +342,7 @@ def test_a_group_ties_its_scores_on_other_data_sets(writer: Writer) -> None:
     for seed, accuracy in enumerate((0.25, 0.5)):
         writer.experiment(f"au-{seed}", good=True)
         own[f"au-{seed}"] = experiment(guidance=GUIDED, group="seeds")
-        write_metrics(writer.root / "metrics" / "cross" / f"away-{seed}.json", {"accuracy": accuracy})
+        writer.cross(f"away-{seed}", f"au-{seed}", accuracy=accuracy)
     params = writer.params(own)
     entries = "".join(f"  away-{seed}: {{experiment: au-{seed}, dataset: other}}\n" for seed in (0, 1))
     params.write_text(params.read_text() + "cross:\n" + entries)

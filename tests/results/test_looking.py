@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from fer_au.results.experiment import ExperimentResult
 from fer_au.results.formats import table_text
 from fer_au.results.looking import best_blind, is_too_coarse, looking_text, looks_at_units
-from fer_au.results.reading import Result, read_results
+from fer_au.results.reading import read_results
 from fer_au.results.references import reference_metric
 from fer_au.results.table import tabulate
 from fer_au.results.words import describe
@@ -16,7 +17,7 @@ BLIND = {"blank": 0.0, "gaussian": 0.509, "face": 0.573, "generic": 0.693, "clas
 BASELINES = {f"baseline.{name}.att_ccos": score for name, score in BLIND.items()}
 
 
-def result_of(writer: ResultsWriter, **metrics: float | str) -> Result:
+def result_of(writer: ResultsWriter, **metrics: float | str) -> ExperimentResult:
     writer.evaluate("au", **metrics)
     (entry,) = read_results(writer.params(), writer.root).experiments
     assert entry.result is not None

@@ -44,6 +44,23 @@ class ResultsWriter:
     ) -> None:
         """Write the evaluation of an experiment: images of all classes in turn, of which the first are mistaken."""
         self.experiments.setdefault(name, {"dataset": "faces", "model": {"backbone": "resnet10t"}})
+        confusion = self._write_store(name, wrong, images, first, split, grid)
+        scores = {
+            "accuracy": accuracy(confusion),
+            "balanced_accuracy": balanced_accuracy(confusion),
+            "macro_f1": macro_f1(confusion),
+            "att_cos": 0.515,
+            "n": images,
+            "seed": 0,
+            "selected_on": "valid",
+            "layer.3.att_cos": 0.515,
+        }
+        write_metrics(self.root / "metrics" / f"{name}.json", scores | metrics)
+
+    def _write_store(
+        self, place: str, wrong: int, images: int, first: int = 0, split: str = "test", grid: int = 7
+    ) -> np.ndarray:
+        """Write the answers to the images; returns their confusion matrix."""
         truth = np.arange(images) % len(CLASSES)
         answers = (truth + (np.arange(images) < wrong)) % len(CLASSES)
         probabilities = np.full((images, len(CLASSES)), 0.1, np.float32)
@@ -59,25 +76,15 @@ class ResultsWriter:
             "attention/3": np.zeros((images, grid, grid), np.float16),
         }
         attributes = {"classes": ",".join(CLASSES), "layers": "3", "split": split}
-        path = self.root / "evaluation" / f"{name}.h5"
+        path = self.root / "evaluation" / f"{place}.h5"
         write_store(path, "evaluation", columns, fingerprint="0" * 64, attributes=attributes)
-        confusion = confusion_matrix(truth, answers, len(CLASSES))
-        scores = {
-            "accuracy": accuracy(confusion),
-            "balanced_accuracy": balanced_accuracy(confusion),
-            "macro_f1": macro_f1(confusion),
-            "att_cos": 0.515,
-            "n": images,
-            "seed": 0,
-            "selected_on": "valid",
-            "layer.3.att_cos": 0.515,
-        }
-        write_metrics(self.root / "metrics" / f"{name}.json", scores | metrics)
+        return confusion_matrix(truth, answers, len(CLASSES))
 
-    def evaluate_cross(self, name: str, experiment: str, **metrics: Any) -> None:
-        """Write the scores of an experiment's model on another data set; without metrics, only name the entry."""
+    def evaluate_cross(self, name: str, experiment: str, wrong: int = 1, **metrics: Any) -> None:
+        """Write the results of an experiment's model on another data set; without metrics, only name the entry."""
         self.cross[name] = {"experiment": experiment, "dataset": "other"}
         if metrics:
+            self._write_store(f"cross/{name}", wrong, metrics.get("n", 12))
             write_metrics(self.root / "metrics/cross" / f"{name}.json", metrics)
 
     def params(self) -> Path:

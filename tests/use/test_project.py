@@ -101,6 +101,9 @@ def test_all_results_become_one_table(writer: ResultsWriter, frames: None) -> No
     assert frame["dataset"] == ["faces", "faces", "other"]
     assert frame["accuracy"] == [0.75, 1.0, 0.25]
     assert np.isnan(frame["att_cos"][2])
+    there: Any = opened(writer).cross["au-on-other"].to_frame()
+    assert sum(map(str.__ne__, there["true"], there["predicted"])) == 1
+    assert opened(writer).cross["au-on-other"].experiment.name == "au"
 
 
 def test_what_is_wrong_is_said_in_one_line(writer: ResultsWriter, monkeypatch: pytest.MonkeyPatch) -> None:
