@@ -167,7 +167,12 @@ def test_only_what_beats_every_map_that_knows_no_class_looks_at_action_units() -
     def row(name: str, score: float, **baselines: float) -> Any:
         scores = {"att_ccos": score} | {f"baseline.{key}.att_ccos": value for key, value in baselines.items()}
         one = SimpleNamespace(
-            name=name, metrics=scores, number=lambda key: scores.get(key, math.nan), labels=[], change=NO_CHANGE
+            name=name,
+            metrics=scores,
+            number=lambda key: scores.get(key, math.nan),
+            labels=[],
+            results=SimpleNamespace(attributes={}),
+            change=NO_CHANGE,
         )
         return SimpleNamespace(experiment=one)
 
@@ -223,6 +228,7 @@ def test_caveats_name_those_who_fail_a_baseline() -> None:
             metrics=scores,
             number=lambda key: scores.get(key, math.nan),
             labels=["fear", "fear", "anger"],
+            results=SimpleNamespace(attributes={}),
             change=NO_CHANGE,
         )
         return SimpleNamespace(experiment=one)
