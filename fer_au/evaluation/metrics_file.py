@@ -73,6 +73,9 @@ HEADLINE = (
 CLASS_BLIND = ("blank", "gaussian", "face", "generic")
 """Baselines that don't know the class: what looks at action units has to beat all of them."""
 
+BELOW = ("cross", "external")
+"""Folders below ``metrics`` whose files are of no experiment on its own data set."""
+
 _DIGITS = 6
 _HEADLINE, _EVALUATION, _MODEL = "sha256.headline", "sha256.evaluation", "sha256.model"
 
@@ -111,7 +114,7 @@ def detail_path(path: Path) -> Path:
         ('metrics/detail/au.json', 'metrics/detail/cross/au.json')
     """
     folder = path.parent
-    below = folder.name in ("cross", "external")
+    below = folder.name in BELOW
     return folder.parent / "detail" / folder.name / path.name if below else folder / "detail" / path.name
 
 

@@ -9,20 +9,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fer_au.config.entries import load_experiment
-from fer_au.config.experiments import CrossConfig
+from fer_au.config.entries import load_cross, load_experiment
 from fer_au.config.published import Published, published_path, read_published
-from fer_au.config.reading import load_entry, read_params
+from fer_au.config.reading import read_params
 from fer_au.datasets import ManifestRow, read_manifest
 from fer_au.datasets.joined import check_joined
 from fer_au.datasets.leaks import LEAKS, LeakRow, read_leaks
-from fer_au.errors import ConfigError, DataError
+from fer_au.errors import DataError
 from fer_au.evaluation.metrics_file import Metric, read_interval, read_number
 from fer_au.fingerprints import file_digest
 from fer_au.landmarks.benchmark_results import RESULTS, LandmarkResults, read_results
 from fer_au.measure.results import ExternalResult, read_external
 from fer_au.models.config_file import CONFIG, HISTORY, check_file, read_config
-from fer_au.registry import near_names
 from fer_au.rejects import REJECT_STAGES, Reject, read_rejects
 from fer_au.results.changes import NO_CHANGE, Change, Trail
 from fer_au.results.experiment import CrossResult, ExperimentResult, choose_experiments, read_cross, read_experiment
@@ -209,7 +207,13 @@ def read_project(params_path: Path, root: Path, chosen: Sequence[str] | None = N
     }
     for experiment in experiments:
         _check_rows(experiment, datasets[experiment.config.dataset])
-    cross = _read_crosses(params, params_path, root, {one.name: one for one in experiments}, chosen is not None)
+    own = {one.name: one for one in experiments}
+    entries = {name: load_cross(name, params_path) for name in params.get("cross") or {}}
+    cross = [
+        read_cross(name, entry, shown.config, root, str(shown.model["weights_sha256"]))
+        for name, entry in entries.items()
+        if (shown := own.get(entry.experiment)) is not None
+    ]
     changes = {one.name: trail.cross(one.name) for one in cross}
     beside = published_path(params_path)
     published = read_published(beside) if beside.is_file() else None
@@ -217,23 +221,6 @@ def read_project(params_path: Path, root: Path, chosen: Sequence[str] | None = N
     sweeps = find_sweeps(params, params_path, experiments)
     results = read_results(root / RESULTS)
     return Project(root, params, experiments, cross, changes, datasets, results, published, external, sweeps)
-
-
-def _read_crosses(
-    params: Mapping[str, Any], params_path: Path, root: Path, experiments: Mapping[str, Experiment], some: bool
-) -> list[CrossResult]:
-    """Read the results on other data sets: of all models, or of ``some`` experiments alone."""
-    entries = {name: load_entry("cross", name, CrossConfig, params_path) for name in params.get("cross") or {}}
-    found = []
-    for name, entry in entries.items():
-        own = experiments.get(entry.experiment)
-        if own is not None:
-            weights = str(own.model["weights_sha256"])
-            found.append(read_cross(name, entry, own.config, root, weights))
-        elif not some:
-            known = near_names(entry.experiment, experiments)
-            raise ConfigError(f"{params_path}: cross.{name}.experiment: no {entry.experiment!r}; {known}")
-    return found
 
 
 def _read_experiment(name: str, params_path: Path, root: Path, trail: Trail) -> Experiment:

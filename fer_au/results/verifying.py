@@ -7,7 +7,7 @@ from pathlib import Path
 from fer_au.datasets.leaks import LEAKS, read_leaks
 from fer_au.datasets.manifest import labels_digest, pictures_digest, read_manifest
 from fer_au.errors import DataError, FerAuError
-from fer_au.evaluation.metrics_file import detail_path, read_metrics
+from fer_au.evaluation.metrics_file import BELOW, detail_path, read_metrics
 from fer_au.models.config_file import CONFIG, HISTORY, WEIGHTS, check_folder
 from fer_au.rejects import read_rejects
 from fer_au.stores.beside import KEEPERS
@@ -18,7 +18,6 @@ from fer_au.stores.verify import verify_store
 
 _STORE = ".h5"
 _OF_MODEL = (CONFIG, WEIGHTS, HISTORY)
-_BELOW = ("cross", "external")  # folders of metrics that are no experiment's own
 
 
 def verify_artefact(path: Path) -> list[str]:
@@ -99,7 +98,7 @@ def _check_metrics(path: Path) -> None:
 def _twin(path: Path, folder: str, ending: str) -> Path:
     """Find the metrics of an evaluation store, or the store of metrics: the same place in the other folder."""
     own = path.absolute()
-    below = own.parent.name if own.parent.name in _BELOW else ""
+    below = own.parent.name if own.parent.name in BELOW else ""
     return own.parents[2 if below else 1] / folder / below / f"{own.stem}{ending}"
 
 

@@ -22,7 +22,7 @@ def describe(result: ExperimentResult, published: Sequence[PublishedScore], widt
     """Write the headline metrics of an experiment, or of a model on another data set, each with its meaning.
 
     Args:
-        result: ExperimentResult to describe.
+        result: Result to describe.
         published: Published numbers; those about this experiment stand with its metrics, also such as belong to no
             headline.
         width: Characters of a line.

@@ -24,6 +24,7 @@ from fer_au.evaluation.traits import Traits, trait_columns
 from fer_au.ibug68 import MEAN_FACE
 from fer_au.models.config_file import write_config
 from fer_au.rejects import Reason, Reject, write_rejects
+from fer_au.report import write_report
 from fer_au.stores import write_store
 from fer_au.stores.columns import encode_ids, pack_ragged
 
@@ -225,3 +226,10 @@ class Writer:
         datasets = {name: {"adapter": "folder", "root": "x"} for name in ("faces", "other", "demo")}
         path.write_text(yaml.safe_dump({"datasets": datasets, "experiments": experiments}, sort_keys=False))
         return path
+
+
+def build(params: Path, name: str = "index.html") -> str:
+    """Write the page of a project, and read it."""
+    output = params.parent / "report" / name
+    write_report(params, params.parent, output)
+    return output.read_text(encoding="utf-8")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import statistics as plain
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -163,18 +164,22 @@ def test_a_score_on_moved_images_is_marked_where_the_grid_is_too_coarse(
     assert row.values == [f"0.590 ({note})" if note else 0.59]
 
 
+def remarked(name: str, scores: dict[str, Any], labels: Sequence[str] = ()) -> Any:
+    """A row of an experiment whose remarks follow from its scores alone."""
+    one = SimpleNamespace(
+        name=name,
+        metrics=scores,
+        number=lambda key: scores.get(key, math.nan),
+        labels=labels,
+        results=SimpleNamespace(attributes={}),
+        change=NO_CHANGE,
+    )
+    return SimpleNamespace(experiment=one)
+
+
 def test_only_what_beats_every_map_that_knows_no_class_looks_at_action_units() -> None:
     def row(name: str, score: float, **baselines: float) -> Any:
-        scores = {"att_ccos": score} | {f"baseline.{key}.att_ccos": value for key, value in baselines.items()}
-        one = SimpleNamespace(
-            name=name,
-            metrics=scores,
-            number=lambda key: scores.get(key, math.nan),
-            labels=[],
-            results=SimpleNamespace(attributes={}),
-            change=NO_CHANGE,
-        )
-        return SimpleNamespace(experiment=one)
+        return remarked(name, {"att_ccos": score} | {f"baseline.{key}.att_ccos": baselines[key] for key in baselines})
 
     blind = {"blank": 0.0, "gaussian": 0.51, "face": 0.57, "generic": 0.69}
     rows = [row("vanilla", 0.62, **blind), row("au", 0.89, **blind), row("lan", 0.89, **blind), row("old", 0.9)]
@@ -223,15 +228,7 @@ def test_tables_of_maps_have_a_row_for_each_kind(writer: Writer) -> None:
 
 def test_caveats_name_those_who_fail_a_baseline() -> None:
     def row(name: str, **scores: Any) -> Any:
-        one = SimpleNamespace(
-            name=name,
-            metrics=scores,
-            number=lambda key: scores.get(key, math.nan),
-            labels=["fear", "fear", "anger"],
-            results=SimpleNamespace(attributes={}),
-            change=NO_CHANGE,
-        )
-        return SimpleNamespace(experiment=one)
+        return remarked(name, scores, ["fear", "fear", "anger"])
 
     blind = {"att_cos": 0.3, "baseline.blank.att_cos": 0.5, "att_ccos": 0.1, "baseline.class_mean.att_ccos": 0.8}
     fine = {"att_cos": 0.9, "baseline.blank.att_cos": 0.5, "att_ccos": 0.9, "baseline.class_mean.att_ccos": 0.8}

@@ -17,15 +17,12 @@ from fer_au.errors import DataError, FerAuError
 from fer_au.evaluation import write_metrics
 from fer_au.measure.results import EXTERNAL, data_digest
 from fer_au.models.config_file import read_config, write_config
-from fer_au.report import write_report
 from fer_au.report.collect import read_project
-from fer_au.report.tables import cross_table
-from fer_au.results.differences import compare
 from fer_au.stores import Store
 from fer_au.stores.columns import ColumnSpec
 from fer_au.stores.writer import open_writer
 
-from .project import GUIDED, HOSTILE, Writer, experiment
+from .project import GUIDED, HOSTILE, Writer, build, experiment
 
 VOID = {"meta", "img", "br", "line", "polyline", "circle", "link", "input", "hr"}
 MakeParams = Callable[..., Path]
@@ -59,12 +56,6 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text.append(data)
-
-
-def build(params: Path, name: str = "index.html") -> str:
-    output = params.parent / "report" / name
-    write_report(params, params.parent, output)
-    return output.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("name", "told"), [("paper", True), ("corrected", False), ("a-labs-own", False)])
@@ -251,33 +242,6 @@ def test_two_data_sets_have_their_own_parts(make_params: MakeParams, writer: Wri
     assert text.count("Data set <em>faces</em>") == text.count("Data set <em>other</em>") > 3
 
 
-def test_scores_on_other_data_sets_are_listed(make_params: MakeParams, writer: Writer) -> None:
-    params = make_params()
-    writer.cross("away", "au", accuracy=0.123, **{"interval.accuracy.low": 0.1, "interval.accuracy.high": 0.2})
-    params.write_text(params.read_text() + "cross:\n  away: {experiment: au, dataset: other}\n")
-    text = build(params)
-    assert "On other data sets" in text
-    assert "0.123 <small>0.100 to 0.200</small>" in text
-    assert "Differences on other data sets" not in text
-
-
-def test_models_on_another_data_set_are_compared_in_pairs(make_params: MakeParams, writer: Writer) -> None:
-    params = make_params()
-    for name in ("au", "vanilla"):
-        writer.cross(f"{name}-away", name, accuracy=0.5)
-    entries = "".join(f"  {name}-away: {{experiment: {name}, dataset: other}}\n" for name in ("au", "vanilla"))
-    params.write_text(params.read_text() + "cross:\n" + entries)
-    (table,) = re.findall(r"Differences on other data sets</h4>(.*?)</table>", build(params), re.DOTALL)
-    assert "au-away" in table
-    assert "<td>vanilla-away</td>" in table
-    project = read_project(params, params.parent)
-    home = {one.name: one for one in project.experiments}
-    (found,) = (row.comparison for row in cross_table(project).rows if row.comparison)  # type: ignore[union-attr]
-    own = compare(home["au"], home["vanilla"])
-    assert own is not None
-    assert (found.accuracy, found.att_ccos) == (own.accuracy, own.att_ccos)
-
-
 def test_maps_that_were_made_elsewhere_are_a_row(make_params: MakeParams, writer: Writer) -> None:
     params = make_params()
     assert "Maps that were made elsewhere" not in build(params)
@@ -334,21 +298,6 @@ def test_published_numbers_stand_beside_ours_with_their_meaning(make_params: Mak
         build(params)
     file.unlink()
     assert build(params) == without
-
-
-def test_a_group_ties_its_scores_on_other_data_sets(writer: Writer) -> None:
-    writer.dataset("faces")
-    own = {}
-    for seed, accuracy in enumerate((0.25, 0.5)):
-        writer.experiment(f"au-{seed}", good=True)
-        own[f"au-{seed}"] = experiment(guidance=GUIDED, group="seeds")
-        writer.cross(f"away-{seed}", f"au-{seed}", accuracy=accuracy)
-    params = writer.params(own)
-    entries = "".join(f"  away-{seed}: {{experiment: au-{seed}, dataset: other}}\n" for seed in (0, 1))
-    params.write_text(params.read_text() + "cross:\n" + entries)
-    text = build(params)
-    assert "seeds on other" in text
-    assert "<b>0.375</b> ± 0.177" in text
 
 
 def test_a_test_split_without_any_au_map_gives_a_page_that_says_none(writer: Writer) -> None:
